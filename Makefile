@@ -1,0 +1,33 @@
+# make run      install into .venv and run the main job on the embedded default
+# make test     install into .venv, then ruff, mypy and the whole test suite
+# make install  only create .venv
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: install run test check tests bench clean
+install: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,figures,train]'
+	touch $@
+
+run: install
+	$(BIN)/mmbench run $(ARGS)
+
+test: check tests
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p mmbench
+
+tests: install
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+bench: install
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only -p no:xdist $(ARGS)
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks

@@ -1,0 +1,1 @@
+"""Generation systems, one file each; see README.md for how to add one."""

@@ -1,0 +1,56 @@
+"""Errors a user meets: what was found, what was expected, what to type next."""
+
+from __future__ import annotations
+
+
+class MMBenchError(Exception):
+    """An error with a remedy; the command line prints it without a traceback.
+
+    Args:
+        found: What was found, one sentence.
+        expected: What would have been right.
+        next: The command or change to try next.
+    """
+
+    exit_code = 1
+
+    def __init__(self, found: str, expected: str = "", next: str = "") -> None:
+        super().__init__(found)
+        self.found, self.expected, self.next = found, expected, next
+
+    def __reduce__(self) -> tuple[type[MMBenchError], tuple[str, str, str]]:
+        return type(self), (self.found, self.expected, self.next)  # crosses process pools whole
+
+    def __str__(self) -> str:
+        parts = [self.found]
+        if self.expected:
+            parts.append(f"expected: {self.expected}")
+        if self.next:
+            parts.append(f"try: {self.next}")
+        return "\n".join(parts)
+
+
+class UsageError(MMBenchError):
+    """A wrong argument: unknown name, impossible number."""
+
+    exit_code = 2
+
+
+class IncompleteError(MMBenchError):
+    """Work remains: stopped by a signal, or some samples failed."""
+
+    exit_code = 3
+
+
+class IntegrityError(MMBenchError):
+    """Stored data contradicts its own digest or record."""
+
+    exit_code = 4
+
+
+class MediaError(MMBenchError):
+    """A media file cannot be read, or holds no usable video or audio."""
+
+
+class NonFiniteError(MMBenchError):
+    """A system produced NaN or infinity in its audio or video."""

@@ -1,0 +1,199 @@
+"""Finds systems, datasets and metrics by name: in our own folders and in entry points of installed packages.
+
+A file in `baselines/`, `metrics/` or `mmbench/datasets/` takes part by decorating a factory; `mmbench list` imports
+such files, so they keep heavy imports inside functions. Files without the decorator (networks) are left alone. Other
+distributions take part through the entry-point groups `mmbench.systems`, `mmbench.datasets` and `mmbench.metrics`,
+each entry naming a module that decorates its factories.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import re
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+from mmbench.errors import MMBenchError, UsageError
+
+Kind = Literal["system", "dataset", "metric"]
+GROUPS: dict[Kind, tuple[str, str]] = {
+    "system": ("mmbench.baselines", "mmbench.systems"),
+    "dataset": ("mmbench.datasets", "mmbench.datasets"),
+    "metric": ("mmbench.metrics", "mmbench.metrics"),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered name: its factory, one line about it, where it comes from, and what a user may set."""
+
+    kind: Kind
+    name: str
+    summary: str
+    factory: Callable[..., Any]
+    origin: str
+    guidable: bool = False  # a pair of diffusion models: accepts +mmdisco
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A plugin that could not be imported, with the reason."""
+
+    kind: Kind
+    name: str
+    origin: str
+    error: str
+
+
+@dataclass(frozen=True)
+class SystemName:
+    """A parsed system name. `auffusion_vc2+mmdisco-res_frieren-denoise` has base, design and option.
+
+    Attributes:
+        base: Name of a registered system.
+        design: Discriminator design, "res_mlp" unless given; None without +mmdisco.
+        option: What else follows: a loss ("disc", "denoise"), "release", or "".
+    """
+
+    base: str
+    design: str | None = None
+    option: str = ""
+
+    def __str__(self) -> str:
+        if self.design is None:
+            return self.base
+        suffix = "" if self.design == "res_mlp" and not self.option else f"-{self.design}"
+        return f"{self.base}+mmdisco{suffix}" + (f"-{self.option}" if self.option else "")
+
+
+DESIGNS = tuple(f"{extractor}_{fusion}" for extractor in ("res", "vit") for fusion in ("mlp", "naive", "frieren"))
+OPTIONS = ("all", "disc", "denoise", "release")
+_registered: dict[Kind, dict[str, Entry]] = {"system": {}, "dataset": {}, "metric": {}}
+
+
+def register(kind: Kind, name: str, summary: str, *, guidable: bool = False) -> Callable[[Any], Any]:
+    """Decorate the factory (class or function) of a system, dataset or metric.
+
+    Args:
+        kind: "system", "dataset" or "metric".
+        name: Lower-case name, letters, digits and underscores.
+        summary: One line for `mmbench list`.
+        guidable: For systems: a pair of diffusion models that accepts +mmdisco.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise ValueError(f"{kind} name {name!r}: expected lower-case letters, digits and underscores")
+
+    def add(factory: Any) -> Any:
+        origin = factory.__module__
+        known = _registered[kind].get(name)
+        if known and known.origin != origin:
+            raise ValueError(f"{kind} {name!r} of {origin} is already registered by {known.origin}")
+        _registered[kind][name] = Entry(kind, name, summary, factory, origin, guidable)
+        return factory
+
+    return add
+
+
+def _error_line(error: BaseException) -> str:
+    return "".join(traceback.format_exception_only(error)).strip()
+
+
+@cache
+def discover(kind: Kind) -> tuple[dict[str, Entry], list[Broken]]:
+    """Import every file and entry point of `kind`; return what registered, and what broke."""
+    package_name, group = GROUPS[kind]
+    broken = []
+    package = importlib.import_module(package_name)
+    for path in sorted(Path(p) / "" for p in package.__path__):
+        for file in sorted(path.glob("*.py")):
+            if f'@register("{kind}"' not in file.read_text(encoding="utf-8"):
+                continue
+            module = f"{package_name}.{file.stem}"
+            try:
+                importlib.import_module(module)
+            except Exception as error:  # reported, so that one broken file never hides the others
+                broken.append(Broken(kind, file.stem, module, _error_line(error)))
+    for entry in sorted(entry_points(group=group), key=lambda e: e.name):
+        try:
+            entry.load()
+        except Exception as error:
+            origin = f"{entry.value} ({entry.dist.name if entry.dist else 'unknown distribution'})"
+            broken.append(Broken(kind, entry.name, origin, _error_line(error)))
+    return dict(sorted(_registered[kind].items())), broken
+
+
+def lookup(kind: Kind, name: str) -> Entry:
+    """The entry registered as `name`.
+
+    Raises:
+        UsageError: No such name; says which names are near.
+        MMBenchError: A plugin of that name exists but is broken; says why.
+    """
+    entries, broken = discover(kind)
+    if name in entries:
+        return entries[name]
+    for b in broken:
+        if b.name == name:
+            raise MMBenchError(f"The {kind} plugin {name!r} from {b.origin} is broken: {b.error}", "", "mmbench doctor")
+    near = difflib.get_close_matches(name, entries, n=3, cutoff=0.5)
+    raise UsageError(
+        f"Unknown {kind} {name!r}.",
+        f"did you mean {' or '.join(near)}?" if near else f"one of {', '.join(entries) or 'none'}",
+        f"mmbench list {kind}s",
+    )
+
+
+def parse_system_name(text: str) -> SystemName:
+    """Read `base`, `base+mmdisco`, `base+mmdisco-DESIGN`, `base+mmdisco-OPTION` or `base+mmdisco-DESIGN-OPTION`."""
+    base, plus, rest = text.partition("+")
+    if not plus:
+        return SystemName(base)
+    words = rest.split("-")
+    if words[0] != "mmdisco":
+        raise UsageError(f"Unknown suffix {'+' + rest!r} in system name {text!r}.", f"{base}+mmdisco[-DESIGN][-OPTION]")
+    design = words.pop(1) if len(words) > 1 and words[1] in DESIGNS else "res_mlp"
+    option = words.pop(1) if len(words) > 1 and words[1] in OPTIONS else ""
+    if len(words) > 1:
+        near = difflib.get_close_matches(words[1], [*DESIGNS, *OPTIONS], n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(
+            f"Unknown part {words[1]!r} in system name {text!r}.",
+            f"{hint}designs {', '.join(DESIGNS)}; options {', '.join(OPTIONS)}",
+        )
+    return SystemName(base, design, option)
+
+
+def make_system(text: str, **settings: Any) -> Any:
+    """Build the system called `text`; `settings` (device, dtype, dataset ...) reach its factory."""
+    name = parse_system_name(text)
+    entry = lookup("system", name.base)
+    if name.design is None:
+        return entry.factory(**settings)
+    if not entry.guidable:
+        guidable = [e.name for e in discover("system")[0].values() if e.guidable]
+        raise UsageError(
+            f"{name.base!r} is not a pair of diffusion models, so MMDisCo cannot guide it.",
+            f"one of {', '.join(guidable) or 'none registered yet'}",
+            "mmbench list systems",
+        )
+    return entry.factory(guidance=name, **settings)
+
+
+def make_dataset(name: str, **settings: Any) -> Any:
+    """Build the dataset called `name`, or of `name:argument` (folder:PATH)."""
+    base, _, argument = name.partition(":")
+    factory = lookup("dataset", base).factory
+    return factory(argument, **settings) if argument else factory(**settings)
+
+
+def make_metric(name: str) -> Any:
+    """Build the metric called `name`, or one of its presets as `name.variant`."""
+    base, _, variant = name.partition(".")
+    factory = lookup("metric", base).factory
+    return factory(variant) if variant else factory()

@@ -1,0 +1,257 @@
+"""The vocabulary: what flows from prompts to tables. This file is the architecture.
+
+A Dataset gives Prompts and real Clips. A System turns Requests (prompt, seed) into Clips. An Extractor turns the
+video, audio or text of clips into Features; a Metric turns the Features of one run into a Score. Nothing here, and
+nothing that implements these protocols, touches a file: `store`, `features` and `results` do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+
+from mmbench.errors import NonFiniteError
+
+Spec = Mapping[str, Any]  # JSON-able, canonical: whatever changes the output is in it, nothing else is
+Features = dict[str, np.ndarray]  # what an extractor knows of one clip, by name
+Weights = Literal["none", "real", "trained", "tiny", "random"]  # how far a system's or network's weights are real
+Modality = Literal["video", "audio", "text"]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a clip should show and sound like. `id` is unique and stable within its dataset."""
+
+    id: str
+    text: str
+    data: Mapping[str, Any] = field(default_factory=dict)  # what the dataset needs to find real clips of it
+
+
+@dataclass(frozen=True)
+class ClipFormat:
+    """The shape a dataset wants: frames, size [px], rate [1/s], samples, sample rate [Hz]."""
+
+    num_frames: int
+    height: int
+    width: int
+    fps: float
+    num_samples: int
+    sample_rate: int
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A video with its sound.
+
+    Attributes:
+        video: (T, H, W, 3) uint8, RGB.
+        fps: Frames per second.
+        audio: (S,) float32 mono in [-1, 1]; S = 0 means that there is no audio.
+        sample_rate: Audio samples per second [Hz].
+        notes: What happened on the way here (lossy codec, resampling), for the record.
+    """
+
+    video: np.ndarray
+    fps: Fraction | float
+    audio: np.ndarray
+    sample_rate: int
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.video.ndim != 4 or self.video.shape[-1] != 3 or self.video.dtype != np.uint8:
+            raise ValueError(f"video is {self.video.dtype} {self.video.shape}; expected uint8 (T, H, W, 3)")
+        if self.audio.ndim != 1 or self.audio.dtype != np.float32:
+            raise ValueError(f"audio is {self.audio.dtype} {self.audio.shape}; expected float32 (S,)")
+        if not np.isfinite(self.audio).all():
+            raise NonFiniteError("The audio holds NaN or infinity.", "finite samples in [-1, 1]")
+
+    @classmethod
+    def from_float(cls, video: np.ndarray, fps: Fraction | float, audio: np.ndarray, sample_rate: int) -> Clip:
+        """Make a clip of what a decoder gives: (T, H, W, 3) floats in [0, 1] and (S,) floats in [-1, 1].
+
+        Values outside the range are clipped; NaN or infinity raises NonFiniteError.
+        """
+        if not np.isfinite(video).all():
+            raise NonFiniteError("The video holds NaN or infinity.", "finite pixels in [0, 1]")
+        if not np.isfinite(audio).all():
+            raise NonFiniteError("The audio holds NaN or infinity.", "finite samples in [-1, 1]")
+        pixels = np.rint(np.clip(video, 0.0, 1.0) * 255.0).astype(np.uint8)
+        return cls(pixels, fps, np.clip(audio, -1.0, 1.0).astype(np.float32), sample_rate)
+
+    def audio_int16(self) -> np.ndarray:
+        """(S,) int16: what is stored. x = k / 32768 survives exactly; values beyond full scale are clipped."""
+        return np.clip(np.rint(self.audio.astype(np.float64) * 32768.0), -32768, 32767).astype(np.int16)
+
+    def video_digest(self) -> str:
+        """Digest of pixels, shape and frame rate."""
+        rate = Fraction(self.fps).limit_denominator(1_000_000)
+        return digest_bytes(f"video {self.video.shape} {rate}".encode(), np.ascontiguousarray(self.video).data)
+
+    def audio_digest(self) -> str:
+        """Digest of the stored samples and their rate."""
+        samples = self.audio_int16().astype("<i2")
+        return digest_bytes(f"audio {samples.shape} {self.sample_rate}".encode(), samples.data)
+
+    def digest(self) -> str:
+        """Digest of both halves."""
+        return digest_bytes(self.video_digest().encode(), self.audio_digest().encode())
+
+
+def digest_bytes(*parts: Any) -> str:
+    """First 32 hex digits of the sha256 over `parts` (bytes-like), each preceded by its length."""
+    h = hashlib.sha256()
+    for part in parts:
+        view = memoryview(part).cast("B") if memoryview(part).nbytes else memoryview(b"")
+        h.update(view.nbytes.to_bytes(8, "little"))
+        h.update(view)
+    return h.hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Item:
+    """A real clip of a dataset with its prompt; `truth` holds what is known of it (impact times [s] for bounce)."""
+
+    id: str
+    prompt: Prompt
+    clip: Clip
+    truth: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One sample to make. All its randomness comes from `rng(stream)`: never from batch, shard or device (Law 2).
+
+    Every system that draws the same stream for the same request draws the same numbers, so systems pair.
+    """
+
+    prompt: Prompt
+    index: int
+    seed: int
+
+    def entropy(self, stream: str) -> list[int]:
+        """Seed words of one named stream, from (run seed, prompt id, sample index, stream)."""
+        key = f"{self.seed}\0{self.prompt.id}\0{self.index}\0{stream}".encode()
+        return [int(w) for w in np.frombuffer(hashlib.sha256(key).digest(), dtype="<u4")]
+
+    def rng(self, stream: str) -> np.random.Generator:
+        """A fresh generator on the CPU for one named stream, e.g. "video noise"."""
+        return np.random.Generator(np.random.PCG64(self.entropy(stream)))
+
+
+class System(Protocol):
+    """Turns requests into clips. One instance serves one run; loading weights belongs in the first `generate`.
+
+    `spec()` holds all that changes its output (components and their digests, sampler, steps, scales) and a `version`,
+    raised by hand when its code changes what it draws.
+    """
+
+    name: str
+    weights: Weights
+
+    def spec(self) -> Spec: ...
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Clip]:
+        """Yield one clip per request, in order; the result does not depend on how requests are batched."""
+        ...
+
+
+class Dataset(Protocol):
+    """Prompts to generate for, and real clips to compare with, all of one format."""
+
+    name: str
+    format: ClipFormat
+
+    def spec(self) -> Spec: ...
+
+    def prompts(self, num: int, seed: int) -> list[Prompt]:
+        """The first `num` prompts of a run: prompts(n) is a prefix of prompts(n + 1)."""
+        ...
+
+    def real(self, request: Request, stream: str) -> Item:
+        """A held-out real item that fits the request's prompt, drawn from that stream of its randomness."""
+        ...
+
+    def reference(self, num: int | None, seed: int) -> Sequence[Item]:
+        """Real items that statistics are made of, never ones that `real` gives; made or read when indexed."""
+        ...
+
+
+class Extractor(Protocol):
+    """A feature network or function on one modality; results are cached by (content digest, extractor digest).
+
+    `batch_size` 1 asks for a process pool over clips (plain CPU code); more asks for batches in one process (networks).
+    """
+
+    name: str
+    modality: Modality
+    batch_size: int
+    weights: Weights
+
+    def spec(self) -> Spec: ...
+
+    def extract(self, batch: Sequence[Clip] | Sequence[str]) -> list[Features]:
+        """Features of clips (only the half named by `modality` is looked at), or of texts."""
+        ...
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric's value on one run, with what is needed to judge and compare it.
+
+    Attributes:
+        value: The metric.
+        stderr: Its standard error; None if it has none (n < 2).
+        num_scored: Samples that entered the value.
+        num_unscored: Samples present for which the metric is undefined (silent, static); counted, not scored.
+        per_sample: (n,) float64, NaN where unscored or missing; None for set metrics such as FVD.
+        replicates: (B,) float64 bootstrap values under resamplings shared by all systems of equal n and seed;
+            None for metrics with per-sample values.
+        baseline: The same metric with audio and video of different samples paired at random.
+        baseline_stderr: Standard error of the baseline.
+        details: Further numbers worth keeping (companions, counts), JSON-able.
+    """
+
+    value: float
+    stderr: float | None
+    num_scored: int
+    num_unscored: int = 0
+    per_sample: np.ndarray | None = None
+    replicates: np.ndarray | None = None
+    baseline: float | None = None
+    baseline_stderr: float | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+FeatureTable = Mapping[str, Sequence[Features | None]]  # extractor name -> features per sample; None where missing
+
+
+class Metric(Protocol):
+    """Turns features of a run, and of the dataset's reference where it needs one, into a Score. Pure arithmetic."""
+
+    name: str
+    variant: str
+    version: int
+    higher_is_better: bool
+    needs_reference: bool
+
+    def extractors(self) -> Sequence[Extractor]: ...
+
+    def score(self, features: FeatureTable, reference: FeatureTable | None, seed: int) -> Score:
+        """Score one run. `features[name][i]` belongs to sample i; `seed` drives baselines and resampling."""
+        ...
+
+
+@runtime_checkable
+class ClipSource(Protocol):
+    """Where a clip can be had again: picklable, cheap to hold, decoded in the worker that needs it."""
+
+    id: str
+
+    def load(self) -> Clip:
+        """Decode or make the clip; raises MediaError with the reason when it cannot be had."""
+        ...

@@ -1,0 +1,36 @@
+"""Options and fixtures shared by all tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fixtures",
+        type=Path,
+        default=REPOSITORY.parent / "shared" / "conformance",
+        help="folder of reference outputs (default: ../shared/conformance)",
+    )
+
+
+@pytest.fixture(scope="session")
+def fixtures_folder(request: pytest.FixtureRequest) -> Path:
+    """The folder of reference outputs; skips the test where it is absent."""
+    folder: Path = request.config.getoption("--fixtures")
+    if not folder.is_dir():
+        pytest.skip(f"no reference outputs at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def clips_folder(fixtures_folder: Path) -> Path:
+    """The folder of published sample clips beside the reference outputs; skips where it is absent."""
+    folder = fixtures_folder.parent / "clips"
+    if not folder.is_dir():
+        pytest.skip(f"no published clips at {folder}")
+    return folder
