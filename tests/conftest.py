@@ -10,7 +10,9 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
+    group = parser.getgroup("mmbench")
+    group._arggroup.conflict_handler = "resolve"  # pytest's own --fixtures keeps its other name, --funcargs
+    group.addoption(
         "--fixtures",
         type=Path,
         default=REPOSITORY.parent / "shared" / "conformance",
