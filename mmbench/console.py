@@ -1,0 +1,156 @@
+"""One output sink: results on stdout as table, JSON or bare values; progress, logs and errors on stderr."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Any
+
+from mmbench.errors import MMBenchError
+
+SECONDS_BETWEEN_LINES = 30.0  # how often progress is reported where stderr is not a terminal
+log = logging.getLogger("mmbench")
+
+
+class Format(StrEnum):
+    """How results are printed."""
+
+    table = "table"
+    json = "json"
+    quiet = "quiet"
+
+
+def setup(verbose: int = 0) -> None:
+    """Send logs to stderr: warnings, with -v what is done, with -vv details."""
+    level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
+    logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING, force=True)
+    log.setLevel(level)
+
+
+def jsonable(value: Any) -> Any:
+    """`value` with NaN and infinity as null, so that every JSON reader accepts it."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(k): jsonable(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(v) for v in value]
+    return value
+
+
+def show_rows(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    format: Format,
+    title: str = "",
+    notes: Sequence[str] = (),
+) -> None:
+    """Print rows: a table of `columns`, JSON of whole rows, or with quiet the first column only.
+
+    Args:
+        rows: One mapping per row; cells of a table are str(value), empty for None.
+        columns: Keys to show, in order; also the headers.
+        format: table, json or quiet.
+        title: Line above the table.
+        notes: Lines below the table.
+    """
+    if format is Format.json:
+        print(json.dumps(jsonable(list(rows)), indent=1, ensure_ascii=False))
+        return
+    if format is Format.quiet:
+        for row in rows:
+            print(row.get(columns[0], ""))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", title_style="bold")
+    for name in columns:
+        numeric = all(isinstance(r.get(name), int | float | None) or _starts_numeric(r.get(name)) for r in rows)
+        table.add_column(name, justify="right" if numeric and rows else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*["" if row.get(c) is None else str(row[c]) for c in columns])
+    # A pipe has no width of its own: never fold what another program reads.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 240, markup=False)
+    console.print(table)
+    for note in notes:
+        console.print(note)
+
+
+def _starts_numeric(cell: Any) -> bool:
+    return isinstance(cell, str) and cell[:1] in "+-−0123456789"
+
+
+def show_mapping(value: Mapping[str, Any], format: Format) -> None:
+    """Print one record: aligned lines, JSON, or with quiet its values."""
+    if format is Format.json:
+        print(json.dumps(jsonable(value), indent=1, ensure_ascii=False))
+    elif format is Format.quiet:
+        print("\n".join(str(v) for v in value.values()))
+    else:
+        width = max((len(k) for k in value), default=0)
+        for key, cell in value.items():
+            text = json.dumps(jsonable(cell), ensure_ascii=False) if isinstance(cell, Mapping | list | tuple) else cell
+            print(f"{key:<{width}}  {text}")
+
+
+def show_error(error: MMBenchError) -> None:
+    """Print what was found, what was expected and what to type next, on stderr."""
+    print(f"error: {error.found}", file=sys.stderr)
+    if error.expected:
+        print(f"  expected: {error.expected}", file=sys.stderr)
+    if error.next:
+        print(f"  try: {error.next}", file=sys.stderr)
+
+
+class Progress:
+    """Counts work done. `advance` is called once per finished piece; `note` adds a word (failures so far)."""
+
+    def __init__(self, label: str, total: int, quiet: bool = False) -> None:
+        self.label, self.total, self.done, self.quiet = label, total, 0, quiet
+        self.started = self._last = time.monotonic()
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        self.done += count
+        now = time.monotonic()
+        if not self.quiet and now - self._last >= SECONDS_BETWEEN_LINES:
+            self._last = now
+            rate = self.done / (now - self.started)
+            left = (self.total - self.done) / rate if rate else math.inf
+            print(
+                f"{self.label}: {self.done}/{self.total}, {rate:.2g}/s, {left:.0f} s left {note}".rstrip(),
+                file=sys.stderr,
+            )
+
+
+class _Bar(Progress):
+    def __init__(self, label: str, total: int) -> None:
+        super().__init__(label, total, quiet=True)
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.bar = RichProgress(*columns, console=Console(stderr=True), transient=True)
+        self.task = self.bar.add_task(label, total=total)
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        super().advance(count)
+        self.bar.update(self.task, completed=self.done, description=f"{self.label} {note}".rstrip())
+
+
+@contextmanager
+def progress(label: str, total: int, quiet: bool = False) -> Iterator[Progress]:
+    """A progress bar on a terminal; else one line per 30 s; nothing when quiet."""
+    if quiet or not sys.stderr.isatty():
+        yield Progress(label, total, quiet)
+        return
+    bar = _Bar(label, total)
+    with bar.bar:
+        yield bar
