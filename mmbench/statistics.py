@@ -126,7 +126,7 @@ def _t_test(d: Estimate) -> float | None:
 
 
 def _bootstrap_test(value: float, replicates: np.ndarray) -> float | None:
-    """Two-sided p of `value` under the replicates shifted to zero: below 1 - level where the basic interval excludes 0."""
+    """Two-sided p of `value` under replicates shifted to zero; agrees with the basic interval on excluding 0."""
     if len(replicates) < 2:
         return None
     null = replicates - value
@@ -138,7 +138,8 @@ def derangements(n: int, k: int, seed: int) -> np.ndarray:
     """(k, n) permutations of range(n) without fixed points, uniform among them; (0, n) if n < 2, where none exist."""
     if n < 2:
         return np.empty((0, n), dtype=np.intp)
-    rng, found = generator(seed, n), []
+    rng = generator(seed, n)
+    found: list[np.ndarray] = []
     while len(found) < k:  # one permutation in e has no fixed point
         p = rng.permutation(n)
         if not np.any(p == np.arange(n)):
