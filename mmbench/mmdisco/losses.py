@@ -1,0 +1,173 @@
+"""The two losses of MMDisCo (arXiv 2405.17842, Eqs. 9-16), on a pair of modalities x and y.
+
+Everything random (timesteps, noises, which texts are dropped) comes in as tensors; nothing here draws. A base model is
+a callable `epsilon(x_t, t, condition)`; `independent` makes a `JointEpsilon` of two. A discriminator is a callable
+`discriminator(x_t, y_t, t, *text) -> logit (n,)` with `text` either empty or (text_x, text_y).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Pair = tuple[Tensor, Tensor]  # one tensor per modality, (x, y); in MMDisCo x is video, y is audio
+Epsilon = Callable[[Tensor, Tensor, Any], Tensor]  # (x_t, t, condition) -> predicted noise, shaped like x_t
+JointEpsilon = Callable[[Tensor, Tensor, Tensor, Any], Pair]  # (x_t, y_t, t, condition) -> predicted noises
+Discriminator = Callable[..., Tensor]  # (x_t, y_t, t, *text) -> logit h = log D / (1 - D), (n,)
+
+
+@dataclass(frozen=True)
+class Noised:
+    """A batch of pairs with the noise that goes onto them.
+
+    Attributes:
+        sample: Clean x and y, (n, ...) floats.
+        noise: Standard normal numbers of the same shapes, independent between x and y.
+        t: (n,) integer timesteps, one per pair.
+        condition: What the base models take besides x_t and t.
+        text: What the discriminator takes besides x_t, y_t and t: () or (text_x, text_y).
+    """
+
+    sample: Pair
+    noise: Pair
+    t: Tensor
+    condition: Any = None
+    text: tuple[Tensor, ...] = ()
+
+    def at(self, alphas_cumprod: Pair) -> Pair:
+        """x_t and y_t, each under its own schedule."""
+        (x, y), (noise_x, noise_y), (abar_x, abar_y) = self.sample, self.noise, alphas_cumprod
+        return add_noise(x, noise_x, abar_x[self.t]), add_noise(y, noise_y, abar_y[self.t])
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Both terms, each a scalar with a graph, and their weighted sum; a term that was not asked for is None."""
+
+    discrimination: Tensor | None
+    denoising: Tensor | None
+    total: Tensor
+
+
+def independent(epsilon_x: Epsilon, epsilon_y: Epsilon) -> JointEpsilon:
+    """Two base models that know nothing of each other, as one; its condition is None or (condition_x, condition_y)."""
+
+    def epsilon(x_t: Tensor, y_t: Tensor, t: Tensor, condition: Any) -> Pair:
+        condition_x, condition_y = (None, None) if condition is None else condition
+        return epsilon_x(x_t, t, condition_x), epsilon_y(y_t, t, condition_y)
+
+    return epsilon
+
+
+def per_sample(values: Tensor, like: Tensor) -> Tensor:
+    """(n,) values shaped and cast to multiply an (n, ...) tensor; computed upstream in float64, rounded once here."""
+    return values.to(like).reshape(-1, *[1] * (like.ndim - 1))
+
+
+def add_noise(sample: Tensor, noise: Tensor, alpha_cumprod: Tensor) -> Tensor:
+    """z_t = sqrt(abar_t) z + sqrt(1 - abar_t) eps, with abar_t (n,)."""
+    return per_sample(alpha_cumprod.sqrt(), sample) * sample + per_sample((1 - alpha_cumprod).sqrt(), sample) * noise
+
+
+def drop_text(text: Tensor, unconditional: Tensor, drop: Tensor) -> Tensor:
+    """Replace the text of dropped samples by the unconditional one.
+
+    Args:
+        text: (n, ...) embeddings.
+        unconditional: (n, ...), (1, ...) or (...) embeddings of the empty text.
+        drop: (n,) bool, e.g. `torch.rand(n, generator=g) < 0.1`; use one mask for both modalities and for the bases.
+    """
+    return torch.where(drop.reshape(-1, *[1] * (text.ndim - 1)), unconditional, text)
+
+
+def logit_and_gradient(
+    discriminator: Discriminator, x_t: Tensor, y_t: Tensor, t: Tensor, text: tuple[Tensor, ...], *, create_graph: bool
+) -> tuple[Tensor, Pair]:
+    """h (n,) and (grad_x h, grad_y h), each sample's own; with `create_graph` they can be differentiated again."""
+    with torch.enable_grad():
+        x_t, y_t = x_t.detach().requires_grad_(), y_t.detach().requires_grad_()
+        h = discriminator(x_t, y_t, t, *text)
+        grad_x, grad_y = torch.autograd.grad(h.sum(), (x_t, y_t), create_graph=create_graph)
+    return h, (grad_x, grad_y)
+
+
+def discrimination_loss(logit_real: Tensor, logit_fake: Tensor) -> Tensor:
+    """-E log D(real) - E log(1 - D(fake)) (Eqs. 9, 10), from the logit: finite and exact however sure D is.
+
+    Eq. 10 is printed with the two targets exchanged; this is the cross entropy whose optimum, log q(real) / q(fake),
+    Appendix A.1 uses.
+
+    Args:
+        logit_real: (n,) logits of noised real pairs.
+        logit_fake: (m,) logits of noised pairs whose halves the base models generated independently.
+
+    Returns:
+        Scalar; 2 log 2 for a discriminator that knows nothing.
+    """
+    return F.softplus(-logit_real).mean() + F.softplus(logit_fake).mean()
+
+
+def denoising_loss(noise: Pair, epsilon: Pair, gradient: Pair, alpha_cumprod: Pair) -> Tensor:
+    """|| eps_x - eps_phi(x_t, t) + sqrt(1 - abar_t^x) grad_x h ||^2, plus the same for y (Eqs. 13-15).
+
+    The squared norm is the mean over the elements of each modality, as in the training of diffusion models, so that
+    neither modality nor this loss as a whole weighs more for having more elements.
+
+    Args:
+        noise: The noise on x and y.
+        epsilon: What the base models predict of it; no gradient flows into them.
+        gradient: (grad_x h, grad_y h), with graph.
+        alpha_cumprod: abar_t of either modality, (n,).
+    """
+    return sum(
+        F.mse_loss(predicted.detach() - per_sample((1 - abar).sqrt(), grad) * grad, eps)
+        for eps, predicted, grad, abar in zip(noise, epsilon, gradient, alpha_cumprod, strict=True)
+    )  # type: ignore[return-value]
+
+
+def mmdisco_losses(
+    discriminator: Discriminator,
+    epsilon: JointEpsilon,
+    alphas_cumprod: Pair,
+    real: Noised,
+    fake: Noised,
+    *,
+    weight_discrimination: float = 1.0,
+    weight_denoising: float = 1.0,
+) -> Losses:
+    """L_disc + lambda L_denoise (Eq. 16), with one pass of the discriminator over the real pairs for both terms.
+
+    Args:
+        discriminator: The network in training.
+        epsilon: The frozen base models, called without gradient and only if the denoising loss is wanted.
+        alphas_cumprod: (T,) per modality, float64, on the device of the batches.
+        real: Pairs of the data.
+        fake: Pairs of which the base models generated each half on its own.
+        weight_discrimination: 0 leaves L_disc out (the ablation "denoise").
+        weight_denoising: lambda; 0 leaves L_denoise out (the ablation "disc").
+    """
+    x_t, y_t = real.at(alphas_cumprod)
+    discrimination = denoising = None
+    if weight_denoising:
+        with torch.no_grad():
+            predicted = epsilon(x_t, y_t, real.t, real.condition)
+        h, gradient = logit_and_gradient(discriminator, x_t, y_t, real.t, real.text, create_graph=True)
+        abar = (alphas_cumprod[0][real.t], alphas_cumprod[1][real.t])
+        denoising = denoising_loss(real.noise, predicted, gradient, abar)
+    else:
+        h = discriminator(x_t, y_t, real.t, *real.text)
+    if weight_discrimination:
+        discrimination = discrimination_loss(h, discriminator(*fake.at(alphas_cumprod), fake.t, *fake.text))
+    terms = [
+        weight * loss
+        for weight, loss in ((weight_discrimination, discrimination), (weight_denoising, denoising))
+        if loss is not None
+    ]
+    if not terms:
+        raise ValueError("both weights are 0; at least one of the losses is needed")
+    return Losses(discrimination, denoising, torch.stack(terms).sum())
