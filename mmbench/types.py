@@ -97,6 +97,11 @@ class Clip:
         samples = self.audio_int16().astype("<i2")
         return digest_bytes(f"audio {samples.shape} {self.sample_rate}".encode(), samples.data)
 
+    def size(self) -> str:
+        """Frames, height, width, rates and samples as one word: 16x64x64@8+32000@16000."""
+        t, h, w, _ = self.video.shape
+        return f"{t}x{h}x{w}@{float(self.fps):g}+{len(self.audio)}@{self.sample_rate}"
+
     def digest(self) -> str:
         """Digest of both halves."""
         return digest_bytes(self.video_digest().encode(), self.audio_digest().encode())
@@ -250,7 +255,15 @@ class Metric(Protocol):
 class ClipSource(Protocol):
     """Where a clip can be had again: picklable, cheap to hold, decoded in the worker that needs it."""
 
-    id: str
+    @property
+    def id(self) -> str:
+        """What to call it in reports."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Digest of what `load` gives or is made from, known without decoding; "" if there is none."""
+        ...
 
     def load(self) -> Clip:
         """Decode or make the clip; raises MediaError with the reason when it cannot be had."""

@@ -1,0 +1,130 @@
+"""Systems side by side: values with standard errors, shuffled baselines, and paired differences to the first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmbench.errors import MMBenchError
+from mmbench.results import Record, finite, read_score
+from mmbench.statistics import Difference, holm, paired_difference
+from mmbench.types import Score
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One system's number with its difference to the first system."""
+
+    record: Record
+    score: Score
+    difference: Difference | None = None
+    p_adjusted: float | None = None
+
+
+def comparable(records: Sequence[Record]) -> None:
+    """Refuse to compare numbers of different samples, definitions or kinds of weights.
+
+    Raises:
+        MMBenchError: Says what differs.
+    """
+
+    def refuse(what: str, values: Sequence[object], next: str) -> None:
+        systems = "; ".join(f"{r.system}: {v}" for r, v in zip(records, values, strict=True))
+        found = f"{records[0].metric} cannot be compared across {what} ({systems})."
+        raise MMBenchError(found, f"one {what}", next)
+
+    for what, values in (
+        ("n", [r.n_expected for r in records]),
+        ("signature", [r.signature for r in records]),
+        ("dataset", [r.dataset for r in records]),
+        ("reference", [str(r.reference) for r in records]),
+    ):
+        if len(set(values)) > 1:
+            refuse(what, values, "mmbench evaluate RUN --num-samples N with one N and one --metric for all")
+    kinds = [r.weights for r in records]
+    if {"random", "tiny"} & set(kinds) and {"real", "trained"} & set(kinds):
+        refuse("kind of weights", kinds, "leave out the systems with random or tiny weights: --system ...")
+
+
+def compare(cells: Sequence[tuple[Path, Record]]) -> list[Cell]:
+    """Cells of one metric, the first system being the one the others are compared with."""
+    comparable([record for _, record in cells])
+    scores = [read_score(folder, record) for folder, record in cells]
+    out = [Cell(cells[0][1], scores[0])]
+    for (_, record), score in zip(cells[1:], scores[1:], strict=True):
+        pairs = record.seed == cells[0][1].seed and score.num_scored > 1
+        out.append(Cell(record, score, paired_difference(scores[0], score) if pairs else None))
+    return out
+
+
+def adjust(columns: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
+    """The same cells with p-values corrected (Holm) over all differences of the table."""
+    cells = [c for column in columns for c in column if c.difference and c.difference.p_value is not None]
+    adjusted = holm([c.difference.p_value for c in cells])  # type: ignore[union-attr,misc]
+    by_cell = {id(c): float(p) for c, p in zip(cells, adjusted, strict=True)}
+    return [[Cell(c.record, c.score, c.difference, by_cell.get(id(c))) for c in column] for column in columns]
+
+
+def as_row(cell: Cell) -> dict[str, Any]:
+    """One line of the comparison: what is printed, and the record with its difference for JSON."""
+    r, d = cell.record, cell.difference
+    return {
+        "system": r.system,
+        "metric": r.metric + (" ↑" if r.higher_is_better else " ↓"),
+        "value": with_error(r.value, r.stderr),
+        "shuffled": with_error(r.baseline, r.baseline_stderr),
+        "n": count_text(r),
+        "Δ to first [95 %]": difference_text(cell),
+        "record": {k: v for k, v in vars(r).items()},
+        "difference": None
+        if d is None
+        else {
+            "value": finite(d.value),
+            "stderr": finite(d.stderr),
+            "low": finite(d.low),
+            "high": finite(d.high),
+            "p": finite(d.p_value),
+            "p_holm": finite(cell.p_adjusted),
+            "n": d.n,
+        },
+    }
+
+
+def digits_of(error: float | None) -> int:
+    """Decimals that show an error with two significant digits."""
+    if not error:
+        return 3
+    from math import floor, log10
+
+    return min(max(1 - floor(log10(error)), 0), 6)
+
+
+def with_error(value: float | None, error: float | None) -> str | None:
+    """ "0.312 ± 0.021", or None for no value."""
+    if value is None:
+        return None
+    k = digits_of(error)
+    return f"{value:.{k}f}" + ("" if error is None else f" ± {error:.{k}f}")
+
+
+def difference_text(cell: Cell) -> str | None:
+    """ "+0.120 ± 0.021 [+0.079, +0.161] *"; the star marks a Holm-corrected p below 0.05."""
+    d = cell.difference
+    if d is None:
+        return None
+    k = digits_of(d.stderr)
+    text = f"{d.value:+.{k}f}"
+    if d.stderr is not None:
+        text += f" ± {d.stderr:.{k}f} [{d.low:+.{k}f}, {d.high:+.{k}f}]"
+    return text + (" *" if cell.p_adjusted is not None and cell.p_adjusted < 0.05 else "")
+
+
+def count_text(r: Record) -> str:
+    """ "64", or "60/64" with the reasons for what is not scored."""
+    if r.n_scored == r.n_expected:
+        return str(r.n_expected)
+    missing = r.n_expected - r.n_present - r.n_failed
+    reasons = [(r.n_unscored, "unscored"), (r.n_failed, "failed"), (missing, "missing")]
+    return f"{r.n_scored}/{r.n_expected} ({', '.join(f'{n} {what}' for n, what in reasons if n > 0)})"

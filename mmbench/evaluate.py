@@ -1,0 +1,191 @@
+"""A run, or anybody's clips, to features to scores to records."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmbench.console import Progress, log
+from mmbench.errors import MMBenchError
+from mmbench.feature_cache import FeatureCache
+from mmbench.features import Content, Extraction, Sample, extract
+from mmbench.results import Record, finite, save
+from mmbench.runspec import RunSpec, digest_of
+from mmbench.statistics import bootstrap_estimate, mean_estimate
+from mmbench.store import SampleStore
+from mmbench.types import Clip, Dataset, Extractor, Item, Metric, Score
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of the samples asked for, before any metric looked at them."""
+
+    expected: int
+    failed: int = 0
+    nonfinite: int = 0
+
+
+@dataclass(frozen=True)
+class ItemSource:
+    """A dataset's item as a ClipSource."""
+
+    items: Sequence[Item]
+    index: int
+    dataset_digest: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.index:06d}"
+
+    @property
+    def digest(self) -> str:
+        return digest_of([self.dataset_digest, self.index])
+
+    def load(self) -> Clip:
+        return self.items[self.index].clip
+
+
+def stored_samples(store: SampleStore, num: int) -> tuple[list[Sample | None], Counts]:
+    """The first `num` samples of a run; None for those that failed or are missing."""
+    status = store.status(num)
+    samples: list[Sample | None] = [None] * num
+    for index in status.present:
+        r = store.record(index)
+        content = Content(r.video_digest, r.audio_digest, r.size, bool(r.notes.get("lossy")))
+        samples[index] = Sample(store.source(index), r.text, content)
+    nonfinite = sum(store.failure(i).kind == "non-finite" for i in status.failed)
+    return samples, Counts(num, len(status.failed), nonfinite)
+
+
+def score_samples(
+    folder: Path,
+    run: RunSpec,
+    samples: Sequence[Sample | None],
+    counts: Counts,
+    metrics: Sequence[Metric],
+    dataset: Dataset,
+    cache: FeatureCache,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> list[Record]:
+    """Score samples under every metric and write the records into the run's folder.
+
+    Args:
+        folder: The run's folder.
+        run: Its identity.
+        samples: Sample i of the run, None where missing.
+        counts: How many were asked for, and how many of the missing ones have a recorded failure.
+        metrics: What to compute.
+        dataset: Gives reference clips to metrics that need them, as many as there are samples.
+        cache: Features known so far.
+        workers: Processes for plain CPU extractors.
+        progress: Told of each decoded clip.
+
+    Returns:
+        One record per metric, in order.
+    """
+    if not any(samples):
+        raise MMBenchError(f"{folder} has no clips to score.", "at least one sample", "mmbench generate ...")
+    extractors = _distinct(metrics)
+    found = extract(samples, extractors, cache, workers=workers, progress=progress)
+    unreadable = _unreadable(samples, found)
+    for index, reason in unreadable.items():
+        log.warning("clip %s cannot be read: %s", samples[index] and samples[index].source.id, reason)  # type: ignore[union-attr]
+    reference = None
+    wanted = _distinct([m for m in metrics if m.needs_reference])
+    if wanted:
+        items = dataset.reference(len(samples), run.seed)
+        digest = digest_of({"dataset": dict(dataset.spec()), "seed": run.seed, "num": len(samples)})
+        real: list[Sample | None] = [
+            Sample(ItemSource(items, i, digest), "") for i in range(min(len(items), len(samples)))
+        ]
+        reference = extract(real, wanted, cache, workers=workers)
+    records = []
+    for metric in metrics:
+        names = {e.name for e in metric.extractors()}
+        against = {n: reference.features[n] for n in names if n in reference.features} if reference else None
+        score = metric.score({n: found.features[n] for n in names}, against, run.seed)
+        size = sorted({c.size for c in found.contents if c})
+        record = _record(run, metric, score, size, found, counts, len(unreadable), dataset if against else None)
+        save(folder, record, score, [_identify(s, c) for s, c in zip(samples, found.contents, strict=True)])
+        records.append(record)
+    return records
+
+
+def _distinct(metrics: Sequence[Metric]) -> list[Extractor]:
+    """The extractors that metrics share, each once."""
+    return list({e.name: e for m in metrics for e in m.extractors()}.values())
+
+
+def _unreadable(samples: Sequence[Sample | None], found: Extraction) -> dict[int, str]:
+    """Samples that no extractor got anything from because they could not be decoded."""
+    reasons: dict[int, str] = {}
+    for (_, index), reason in found.reasons.items():
+        if samples[index] is not None and all(rows[index] is None for rows in found.features.values()):
+            reasons[index] = reason
+    return reasons
+
+
+def _identify(sample: Sample | None, content: Content | None) -> dict[str, Any] | None:
+    if sample is None:
+        return None
+    known = {"video": content.video, "audio": content.audio} if content else {"unreadable": True}
+    return {"id": sample.source.id, "text": sample.text, **known}
+
+
+def signature(metric: Metric, sizes: Sequence[str]) -> str:
+    """What makes two numbers comparable: name | variant | extractors | sizes | version."""
+    extractors = "+".join(f"{e.name}-{digest_of({'n': e.name, **e.spec()})[:6]}" for e in metric.extractors())
+    size = ",".join(sizes) if len(sizes) <= 3 else f"{len(sizes)} sizes"
+    return f"{metric.name}|{metric.variant}|extractors:{extractors}|size:{size}|version:{metric.version}"
+
+
+def _record(
+    run: RunSpec,
+    metric: Metric,
+    score: Score,
+    sizes: Sequence[str],
+    found: Extraction,
+    counts: Counts,
+    unreadable: int,
+    reference: Dataset | None,
+) -> Record:
+    if score.per_sample is not None:
+        estimate = mean_estimate(score.per_sample)
+    elif score.replicates is not None:
+        estimate = bootstrap_estimate(score.value, score.replicates, score.num_scored)
+    else:
+        estimate = None
+    kinds = {e.weights for e in metric.extractors()}
+    return Record(
+        run_id=run.run_id,
+        digest=run.digest,
+        system=run.system,
+        dataset=run.dataset,
+        seed=run.seed,
+        weights=run.weights,
+        metric=f"{metric.name}.{metric.variant}",
+        signature=signature(metric, sizes),
+        value=finite(score.value),
+        stderr=finite(score.stderr),
+        low=finite(estimate.low) if estimate else None,
+        high=finite(estimate.high) if estimate else None,
+        higher_is_better=metric.higher_is_better,
+        n_expected=counts.expected,
+        n_present=sum(c is not None for c in found.contents),
+        n_failed=counts.failed + unreadable,
+        n_nonfinite=counts.nonfinite,
+        n_unscored=score.num_unscored,
+        n_scored=score.num_scored,
+        baseline=finite(score.baseline),
+        baseline_stderr=finite(score.baseline_stderr),
+        lossy=any(c.lossy for c in found.contents if c),
+        extractor_weights=next((k for k in ("random", "tiny", "trained", "real") if k in kinds), "none"),
+        reference=None if reference is None else {"dataset": reference.name, "n": counts.expected},
+        time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        details=dict(score.details),
+    )

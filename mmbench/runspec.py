@@ -1,0 +1,177 @@
+"""What a run is: a canonical spec, its digest, and the circumstances of the processes that worked on it.
+
+The spec names everything that decides the samples: system, dataset, seed and the code that makes them. The number of
+samples is not in it: sample i depends on (seed, prompt i, i) alone, so a run of 64 extends to 2048.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from mmbench import __version__
+from mmbench.errors import IntegrityError
+from mmbench.types import Dataset, Request, Spec, System, Weights
+
+PACKAGES = ("numpy", "scipy", "torch", "diffusers", "transformers", "opencv-python-headless", "librosa", "av")
+FORMAT_VERSION = 1  # raised when the sample store or the seed rule changes
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces; NaN and other types than JSON's are errors."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
+
+def digest_of(value: Any) -> str:
+    """First 32 hex digits of the sha256 of `value`'s canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:32]
+
+
+def source_digest(thing: Any) -> str:
+    """Digest of the source file that defines `thing`'s class: an edited file is another run."""
+    file = inspect.getsourcefile(type(thing))
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file else "unknown"
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """The identity of a run.
+
+    Attributes:
+        system: Name as typed, `base+mmdisco...` included.
+        dataset: Name as typed.
+        seed: The run's seed.
+        weights: How real the system's weights are; never compared across kinds in quality tables.
+        spec: The canonical spec that the digest is over.
+    """
+
+    system: str
+    dataset: str
+    seed: int
+    weights: Weights
+    spec: Spec
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.spec)
+
+    @property
+    def run_id(self) -> str:
+        clean = "".join(c if c.isalnum() or c in "+_-." else "_" for c in f"{self.system}-{self.dataset}")
+        return f"{clean}-s{self.seed}-{self.digest[:8]}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "run_id": self.run_id,
+            "digest": self.digest,
+            "system": self.system,
+            "dataset": self.dataset,
+            "seed": self.seed,
+            "weights": self.weights,
+            "spec": dict(self.spec),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], origin: Path) -> RunSpec:
+        """Read a manifest; one that contradicts its own digest raises IntegrityError."""
+        try:
+            run = cls(data["system"], data["dataset"], data["seed"], data["weights"], data["spec"])
+            stated = data["digest"]
+        except (KeyError, TypeError) as error:
+            raise IntegrityError(
+                f"{origin} is not a run's manifest: {error!r} is missing.", "", "mmbench list runs"
+            ) from error
+        if run.digest != stated:
+            raise IntegrityError(
+                f"{origin} was changed: its spec has digest {run.digest}, but it says {stated}.",
+                "a manifest as mmbench wrote it",
+                "restore the file, or start the run again in another --out folder",
+            )
+        return run
+
+
+def make_runspec(system: System, dataset: Dataset, seed: int, system_name: str, dataset_name: str) -> RunSpec:
+    """The run of `system` on `dataset` with `seed`."""
+    spec = {
+        "format": FORMAT_VERSION,
+        "mmbench": __version__,
+        "system": {"name": system_name, "weights": system.weights, "code": source_digest(system), **system.spec()},
+        "dataset": {"name": dataset.name, "code": source_digest(dataset), **dataset.spec()},
+        "seed": seed,
+    }
+    spec = json.loads(canonical_json(spec))  # tuples become lists here, so that a reread manifest has the same digest
+    return RunSpec(system_name, dataset_name, seed, system.weights, spec)
+
+
+def make_requests(dataset: Dataset, num: int, seed: int) -> list[Request]:
+    """The first `num` requests of a run."""
+    return [Request(prompt, index, seed) for index, prompt in enumerate(dataset.prompts(num, seed))]
+
+
+@cache
+def machine() -> dict[str, Any]:
+    """What this machine is: no name of it, only its kind."""
+    cpu = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                cpu = line.partition(":")[2].strip()
+                break
+    except OSError:
+        pass
+    found: dict[str, Any] = {"cpu": cpu, "cores": os.cpu_count(), "system": f"{platform.system()} {platform.release()}"}
+    torch = sys.modules.get("torch")  # only where the run used it: importing it here would cost a second
+    if torch is not None and torch.cuda.is_available():
+        found["gpu"] = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return found
+
+
+@cache
+def packages() -> dict[str, str]:
+    """Versions of Python and of the packages that can change a number."""
+    found = {"python": platform.python_version(), "mmbench": __version__}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def git_state() -> dict[str, Any] | None:
+    """Revision of the checkout mmbench runs from and whether it was changed; None outside a checkout."""
+    folder = Path(__file__).resolve().parent.parent
+    command = ["git", "-C", str(folder)]
+    try:
+        if not (folder / ".git").exists():
+            return None
+        revision = subprocess.run([*command, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10)
+        status = subprocess.run([*command, "status", "--porcelain"], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return {"revision": revision.stdout.strip(), "dirty": bool(status.stdout.strip())}
+
+
+def invocation(command: list[str], resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """The circumstances of one process that works on a run: what was typed, what it meant, where it ran."""
+    return {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "command": command,
+        "resolved": dict(resolved),
+        "git": git_state(),
+        "packages": packages(),
+        "machine": machine(),
+    }
