@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -180,3 +180,13 @@ def shuffled_baseline(score: Callable[[int, int], float], n: int, shuffles: int 
 def resample_indices(n: int, replicates: int, seed: int) -> np.ndarray:
     """(replicates, n) bootstrap indices into n clips: the same for every system of equal n and seed, so they pair."""
     return generator(seed, n).integers(0, n, size=(replicates, n))
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """Holm's step-down correction: adjusted p-values, in the order given (Holm 1979)."""
+    p = np.asarray(p_values, np.float64)
+    order = np.argsort(p)
+    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(steps, 1.0)
+    return adjusted
