@@ -10,6 +10,7 @@ RUN/leases/000012            who is making it (host, pid, start time)
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench import media
-from mmbench.errors import IntegrityError, MMBenchError
+from mmbench.errors import IncompleteError, IntegrityError, MMBenchError
 from mmbench.leases import Lease, LeaseTable
 from mmbench.runspec import RunSpec
 from mmbench.types import Clip, Request
@@ -93,10 +94,14 @@ def write_whole(path: Path, data: bytes) -> None:
 def append_line(path: Path, record: Mapping[str, Any]) -> None:
     """Append one JSON line in a single write."""
     line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
-    with open(path, "ab") as f:
-        f.write(line.encode())
-        f.flush()
-        os.fsync(f.fileno())
+    try:
+        with open(path, "ab") as f:
+            f.write(line.encode())
+            f.flush()
+            os.fsync(f.fileno())
+    except OSError as error:
+        found = f"Cannot write to {path}: {error.strerror}."
+        raise IncompleteError(found, "free space, and permission", "free some, then the same command again") from error
 
 
 def read_json(path: Path) -> Any:
@@ -210,28 +215,21 @@ class SampleStore:
 
     def commit(self, request: Request, clip: Clip, seconds: float) -> SampleRecord:
         """Store a clip: media first, then the record that makes it exist."""
-        path = self._path(request.index, ".mkv")
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            media.write_lossless(clip, beside)
-            with open(beside, "rb+") as f:
-                os.fsync(f.fileno())
-            record = SampleRecord(
-                request.index,
-                request.prompt.id,
-                request.prompt.text,
-                clip.digest(),
-                clip.video_digest(),
-                clip.audio_digest(),
-                clip.size(),
-                beside.stat().st_size,
-                round(seconds, 3),
-                dict(clip.notes),
-            )
-            os.replace(beside, path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
+        encoded = io.BytesIO()
+        media.write_lossless(clip, encoded)
+        record = SampleRecord(
+            request.index,
+            request.prompt.id,
+            request.prompt.text,
+            clip.digest(),
+            clip.video_digest(),
+            clip.audio_digest(),
+            clip.size(),
+            len(encoded.getbuffer()),
+            round(seconds, 3),
+            dict(clip.notes),
+        )
+        write_whole(self._path(request.index, ".mkv"), encoded.getvalue())
         write_whole(self._path(request.index, ".json"), json.dumps(asdict(record), ensure_ascii=False).encode())
         self._path(request.index, ".failed.json").unlink(missing_ok=True)
         return record

@@ -1,0 +1,48 @@
+"""Running the command line as a user does: in a process of its own, with the fixture distribution installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from mmbench.store import SampleStore
+
+DISTRIBUTION = Path(__file__).parent / "fixture_distribution"
+FIXTURE = ["--system", "fixture_system", "--dataset", "fixture_dataset"]
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """The environment of a user who installed the fixture distribution; no launcher variables."""
+    env = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE", "SLURM_PROCID", "SLURM_NTASKS")}
+    return env | {"PYTHONPATH": str(DISTRIBUTION), "COLUMNS": "200"} | extra
+
+
+def start(*arguments: str | Path, **extra: str) -> subprocess.Popen[str]:
+    """Start `mmbench ...` and return at once."""
+    command = [sys.executable, "-m", "mmbench", *map(str, arguments)]
+    pipe: Any = subprocess.PIPE
+    return subprocess.Popen(command, env=environment(**extra), stdout=pipe, stderr=pipe, text=True)
+
+
+def mmbench(*arguments: str | Path, **extra: str) -> subprocess.CompletedProcess[str]:
+    """Run `mmbench ...` to its end."""
+    process = start(*arguments, **extra)
+    out, err = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def only_store(out: Path) -> SampleStore:
+    """The one run in `out`."""
+    (manifest,) = out.glob("*/manifest.json")
+    return SampleStore.open(manifest.parent)
+
+
+def digests(out: Path) -> dict[int, str]:
+    """Sample digests of the one run in `out`, after decoding every sample to check it."""
+    store = only_store(out)
+    for index in store.status().present:
+        store.verify(index)
+    return {index: store.record(index).digest for index in store.status().present}
