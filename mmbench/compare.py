@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ def compare(cells: Sequence[tuple[Path, Record]]) -> list[Cell]:
 def adjust(columns: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
     """The same cells with p-values corrected (Holm) over all differences of the table."""
     cells = [c for column in columns for c in column if c.difference and c.difference.p_value is not None]
-    adjusted = holm([c.difference.p_value for c in cells])  # type: ignore[union-attr,misc]
+    adjusted = holm([c.difference.p_value for c in cells])  # type: ignore[union-attr]
     by_cell = {id(c): float(p) for c, p in zip(cells, adjusted, strict=True)}
     return [[Cell(c.record, c.score, c.difference, by_cell.get(id(c))) for c in column] for column in columns]
 
@@ -77,7 +77,7 @@ def as_row(cell: Cell) -> dict[str, Any]:
         "shuffled": with_error(r.baseline, r.baseline_stderr),
         "n": count_text(r),
         "Δ to first [95 %]": difference_text(cell),
-        "record": {k: v for k, v in vars(r).items()},
+        "record": asdict(r),
         "difference": None
         if d is None
         else {
@@ -128,3 +128,25 @@ def count_text(r: Record) -> str:
     missing = r.n_expected - r.n_present - r.n_failed
     reasons = [(r.n_unscored, "unscored"), (r.n_failed, "failed"), (missing, "missing")]
     return f"{r.n_scored}/{r.n_expected} ({', '.join(f'{n} {what}' for n, what in reasons if n > 0)})"
+
+
+def footnotes(columns: Sequence[Sequence[Cell]]) -> list[str]:
+    """What a reader of the table must know: marks, lossy clips, weights that are not real."""
+    records = [cell.record for column in columns for cell in column]
+    notes = []
+    if any(cell.p_adjusted is not None for column in columns for cell in column):
+        notes.append("Δ: paired by sample; * p < 0.05 after Holm's correction over the table.")
+    if any(r.baseline is not None for r in records):
+        notes.append("shuffled: the same metric with audio and video of different samples.")
+    if any(r.lossy for r in records):
+        notes.append(
+            "Clips came through lossy codecs: " + ", ".join(sorted({r.system for r in records if r.lossy})) + "."
+        )
+    for kind in ("random", "tiny"):
+        systems = sorted({r.system for r in records if r.weights == kind})
+        networks = sorted({r.metric for r in records if r.extractor_weights == kind})
+        if systems:
+            notes.append(f"Systems with {kind} weights, no quality: {', '.join(systems)}.")
+        if networks:
+            notes.append(f"Metrics on networks with {kind} weights, no quality: {', '.join(networks)}.")
+    return notes

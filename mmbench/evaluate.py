@@ -66,7 +66,7 @@ def score_samples(
     samples: Sequence[Sample | None],
     counts: Counts,
     metrics: Sequence[Metric],
-    dataset: Dataset,
+    dataset: Dataset | None,
     cache: FeatureCache,
     *,
     workers: int | None = None,
@@ -80,7 +80,7 @@ def score_samples(
         samples: Sample i of the run, None where missing.
         counts: How many were asked for, and how many of the missing ones have a recorded failure.
         metrics: What to compute.
-        dataset: Gives reference clips to metrics that need them, as many as there are samples.
+        dataset: Gives reference clips to metrics that need them, as many as there are samples; None if no metric does.
         cache: Features known so far.
         workers: Processes for plain CPU extractors.
         progress: Told of each decoded clip.
@@ -97,7 +97,7 @@ def score_samples(
         log.warning("clip %s cannot be read: %s", samples[index] and samples[index].source.id, reason)  # type: ignore[union-attr]
     reference = None
     wanted = _distinct([m for m in metrics if m.needs_reference])
-    if wanted:
+    if wanted and dataset is not None:
         items = dataset.reference(len(samples), run.seed)
         digest = digest_of({"dataset": dict(dataset.spec()), "seed": run.seed, "num": len(samples)})
         real: list[Sample | None] = [

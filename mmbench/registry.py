@@ -128,6 +128,16 @@ def discover(kind: Kind) -> tuple[dict[str, Entry], list[Broken]]:
     return dict(sorted(_registered[kind].items())), broken
 
 
+def catalogue(kind: Kind) -> list[dict[str, Any]]:
+    """Rows for `mmbench list`: every entry, and every broken plugin with its error."""
+    entries, broken = discover(kind)
+    rows = [
+        {"name": e.name, "summary": e.summary + (" (+mmdisco)" * e.guidable), "from": e.origin, "broken": False}
+        for e in entries.values()
+    ]
+    return rows + [{"name": b.name, "summary": f"BROKEN: {b.error}", "from": b.origin, "broken": True} for b in broken]
+
+
 def lookup(kind: Kind, name: str) -> Entry:
     """The entry registered as `name`.
 

@@ -1,0 +1,377 @@
+"""The command line: parse, call one function, print."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mmbench import cli_weights
+from mmbench.console import Format, setup, show_error, show_mapping, show_rows
+from mmbench.errors import IncompleteError, MMBenchError
+
+app = typer.Typer(
+    name="mmbench",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Benchmark joint audio-video generation: generate, evaluate, record, compare.\n\n"
+    "Start with: mmbench run. Exit codes: 1 error, 2 usage, 3 incomplete, 4 damaged data.",
+)
+app.add_typer(cli_weights.app, name="weights")
+
+
+class Kind(StrEnum):
+    """What `list` lists."""
+
+    systems = "systems"
+    datasets = "datasets"
+    metrics = "metrics"
+    runs = "runs"
+
+
+System = Annotated[
+    list[str] | None, typer.Option("--system", "-s", help="System; repeat for several. The first is compared with.")
+]
+Dataset = Annotated[str, typer.Option("--dataset", "-d", help="Dataset, or folder:PATH for your own clips.")]
+Metric = Annotated[list[str] | None, typer.Option("--metric", "-m", help="Metric or metric.variant; repeat.")]
+NumSamples = Annotated[int, typer.Option("--num-samples", "-n", help="Samples per system.")]
+Seed = Annotated[int, typer.Option(help="Seed of the run.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of runs.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")]
+Dtype = Annotated[str, typer.Option(help="Precision of generation: float32, float16, bfloat16.")]
+BatchSize = Annotated[int, typer.Option(help="Samples made at once; never changes a sample.")]
+Workers = Annotated[int | None, typer.Option(help="Processes for features; default: all cores.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Never use the network.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")]
+Retry = Annotated[bool, typer.Option("--retry-failed", help="Try samples with a recorded failure again.")]
+Form = Annotated[Format, typer.Option("--format", "-f", help="How results are printed.")]
+Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more on stderr; repeat for details.")]
+
+
+def _settings(**given: Any) -> Any:
+    """Settings from options; options left at None keep the defaults of the embedded job."""
+    from mmbench.workflow import Settings
+
+    setup(given.pop("verbose"))
+    if given.pop("offline", False):
+        os.environ["MMBENCH_OFFLINE"] = os.environ["HF_HUB_OFFLINE"] = "1"
+    chosen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if v is not None}
+    return Settings(**chosen, command=("mmbench", *sys.argv[1:]))
+
+
+def _plan_only(settings: Any, format: Format) -> None:
+    from mmbench.workflow import preview_plan
+
+    columns = ["run", "system", "dataset", "seed", "present", "failed", "to make", "metrics"]
+    show_rows(preview_plan(settings), columns, format, "Dry run: nothing is written")
+
+
+def _print_cells(columns: Any, format: Format, title: str) -> None:
+    from mmbench.compare import as_row, footnotes
+
+    rows = [as_row(cell) for column in columns for cell in column]
+    shown = ["system", "metric", "value", "shuffled", "n", "Δ to first [95 %]"]
+    show_rows(rows, shown, format, title, footnotes(columns))
+
+
+@app.command()
+def run(
+    system: System = None,
+    dataset: Dataset = "bounce",
+    num_samples: NumSamples = 64,
+    seed: Seed = 0,
+    out: Out = Path("runs"),
+    metric: Metric = None,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    batch_size: BatchSize = 1,
+    workers: Workers = None,
+    retry_failed: Retry = False,
+    offline: Offline = False,
+    dry_run: DryRun = False,
+    format: Form = Format.table,
+    verbose: Verbose = 0,
+) -> None:
+    """Generate, evaluate and record systems, and compare each with the first.
+
+    Stopped at any moment, the same command continues.
+
+    Examples:
+
+      mmbench run
+
+      mmbench run --system ground_truth --system independent --dataset bounce --num-samples 64
+
+      mmbench run --system auffusion_vc2+mmdisco --dataset vggsound --num-samples 2048 --batch-size 8
+    """
+    from mmbench import workflow
+
+    settings = _settings(
+        systems=system,
+        dataset=dataset,
+        num_samples=num_samples,
+        seed=seed,
+        out=out,
+        metrics=metric,
+        device=device,
+        dtype=dtype,
+        batch_size=batch_size,
+        workers=workers,
+        retry_failed=retry_failed,
+        shard=workflow.shard_from(None),
+        quiet=format is not Format.table,
+        offline=offline,
+        verbose=verbose,
+    )
+    if dry_run:
+        return _plan_only(settings, format)
+    columns = workflow.run(settings)
+    _print_cells(columns, format, f"{dataset}, n = {num_samples}, seed {seed}; records in {out}")
+    failed = sum(cell.record.n_failed for cell in columns[0])
+    if failed:
+        raise IncompleteError(f"{failed} samples failed.", "", "mmbench list runs; then --retry-failed")
+    return None
+
+
+@app.command()
+def generate(
+    system: System = None,
+    dataset: Dataset = "bounce",
+    num_samples: NumSamples = 64,
+    seed: Seed = 0,
+    out: Out = Path("runs"),
+    shard: Annotated[str | None, typer.Option(help="RANK/COUNT; else from RANK/WORLD_SIZE or SLURM.")] = None,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    batch_size: BatchSize = 1,
+    retry_failed: Retry = False,
+    offline: Offline = False,
+    dry_run: DryRun = False,
+    format: Form = Format.table,
+    verbose: Verbose = 0,
+) -> None:
+    """Make samples and store them, without evaluating.
+
+    Examples:
+
+      mmbench generate --system ground_truth --num-samples 128
+
+      mmbench generate --system independent --shard 0/2 --out part0
+
+      torchrun --nproc-per-node 8 -m mmbench generate --system audioldm_animatediff --num-samples 2048
+    """
+    from mmbench import workflow
+
+    settings = _settings(
+        systems=system,
+        dataset=dataset,
+        num_samples=num_samples,
+        seed=seed,
+        out=out,
+        device=device,
+        dtype=dtype,
+        batch_size=batch_size,
+        retry_failed=retry_failed,
+        shard=workflow.shard_from(shard),
+        quiet=format is not Format.table,
+        offline=offline,
+        verbose=verbose,
+    )
+    if dry_run:
+        return _plan_only(settings, format)
+    stores = workflow.generate_runs(settings)
+    rows: list[dict[str, Any]] = []
+    for store in stores:
+        status = store.status(num_samples)
+        counts = {"present": len(status.present), "failed": len(status.failed), "missing": len(status.missing)}
+        rows.append({"run": store.folder.name, **counts, "folder": str(store.folder)})
+    show_rows(rows, ["run", "present", "failed", "missing", "folder"], format)
+    failed = sum(r["failed"] for r in rows)
+    if failed:
+        raise IncompleteError(f"{failed} samples failed.", "", f"mmbench show {rows[0]['run']}; then --retry-failed")
+    return None
+
+
+@app.command()
+def evaluate(
+    path: Annotated[str, typer.Argument(help="A run (id or folder), a folder of clips, or a video file.")],
+    dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="What clips are compared with.")] = None,
+    num_samples: Annotated[int | None, typer.Option("--num-samples", "-n", help="For runs: first N samples.")] = None,
+    clip_frames: Annotated[int | None, typer.Option(help="Cut one long video into clips of so many frames.")] = None,
+    clip_stride: Annotated[int | None, typer.Option(help="Frames from one clip's start to the next's.")] = None,
+    name: Annotated[str, typer.Option(help="What to call a submission in records.")] = "",
+    metric: Metric = None,
+    seed: Seed = 0,
+    out: Out = Path("runs"),
+    device: Device = "auto",
+    workers: Workers = None,
+    offline: Offline = False,
+    format: Form = Format.table,
+    verbose: Verbose = 0,
+) -> None:
+    """Score a run again, or anybody's clips.
+
+    Examples:
+
+      mmbench evaluate runs/ground_truth-bounce-s0-1a2b3c4d --metric av_align.matched
+
+      mmbench evaluate my_samples --dataset vggsound --name my_model
+
+      mmbench evaluate landscape.mp4 --clip-frames 16 --clip-stride 17
+    """
+    from mmbench import workflow
+
+    settings = _settings(
+        dataset=dataset,
+        seed=seed,
+        out=out,
+        metrics=metric,
+        device=device,
+        workers=workers,
+        quiet=format is not Format.table,
+        offline=offline,
+        verbose=verbose,
+    )
+    folder = workflow.find_run(path, out)
+    if folder is not None:
+        records = workflow.evaluate_run(settings, folder, num_samples, every=num_samples is None)
+    else:
+        folder, records = workflow.evaluate_submission(settings, Path(path), dataset, clip_frames, clip_stride, name)
+    title = f"{records[0].system}, n = {records[0].n_expected}; records in {folder}"
+    _print_cells(workflow.table_of([(folder, r) for r in records]), format, title)
+
+
+@app.command(name="list")
+def list_(
+    what: Annotated[Kind, typer.Argument(help="What to list.")],
+    out: Out = Path("runs"),
+    format: Form = Format.table,
+) -> None:
+    """List systems, datasets, metrics or runs.
+
+    Examples:
+
+      mmbench list systems
+
+      mmbench list runs --out runs --format json
+    """
+    if what is Kind.runs:
+        from mmbench.workflow import list_runs
+
+        columns = ["run", "system", "dataset", "seed", "weights", "present", "failed", "records", "status"]
+        return show_rows(list_runs(out), columns, format, f"Runs in {out}")
+    from mmbench.registry import catalogue
+
+    rows = catalogue(what.value[:-1])  # type: ignore[arg-type]
+    show_rows(rows, ["name", "summary", "from"], format)
+    if any(row["broken"] for row in rows):
+        raise MMBenchError("Some plugins are broken; their errors are listed.", "", "mmbench doctor")
+    return None
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A run's id or folder, or a system, dataset or metric.")],
+    out: Out = Path("runs"),
+    verify: Annotated[bool, typer.Option("--verify", help="Decode every sample and check its digest.")] = False,
+    format: Form = Format.table,
+) -> None:
+    """Show all that is known of a run or a name.
+
+    Examples:
+
+      mmbench show bounce
+
+      mmbench show ground_truth-bounce-s0 --format json
+    """
+    from mmbench.show import show as look_up
+
+    show_mapping(look_up(name, out, verify), format)
+
+
+@app.command()
+def table(
+    out: Out = Path("runs"),
+    dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="Only this dataset.")] = None,
+    system: System = None,
+    metric: Metric = None,
+    num_samples: Annotated[int | None, typer.Option("--num-samples", "-n", help="Only records of this n.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Only runs of this seed.")] = None,
+    format: Form = Format.table,
+) -> None:
+    """Systems by metrics, from records.
+
+    Examples:
+
+      mmbench table
+
+      mmbench table --dataset bounce --num-samples 64 --metric av_align
+    """
+    from mmbench.tables import gather, pivot
+
+    filters = {"dataset": dataset, "systems": system or (), "metrics": metric or ()}
+    rows, columns = pivot(gather(out, **filters, num_samples=num_samples, seed=seed))  # type: ignore[arg-type]
+    show_rows(rows, columns, format)
+
+
+@app.command()
+def merge(
+    parts: Annotated[list[Path], typer.Argument(help="Run folders, or --out folders holding parts of runs.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the whole runs go.")],
+    format: Form = Format.table,
+) -> None:
+    """Bring runs made in several places together.
+
+    Examples:
+
+      mmbench merge part0 part1 --out runs
+    """
+    from mmbench.workflow import merge as bring_together
+
+    show_rows(bring_together(parts, out), ["run", "from", "added", "present", "failed"], format)
+
+
+@app.command()
+def doctor(out: Out = Path("runs"), format: Form = Format.table) -> None:
+    """Check this machine: Python, torch, devices, folders, plugins, weights, datasets.
+
+    Examples:
+
+      mmbench doctor
+    """
+    from mmbench.doctor import examine
+
+    rows = examine(out)
+    show_rows(rows, ["check", "status", "found", "next"], format)
+    if any(row["status"] == "broken" for row in rows):
+        raise MMBenchError("Something is broken; see above.", "every check ok or missing", "the commands in `next`")
+
+
+def guarded(command: Callable[[], Any]) -> int:
+    """Run the app; print our errors as text and return their exit code."""
+    try:
+        command()
+    except MMBenchError as error:
+        show_error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues", file=sys.stderr)
+        return IncompleteError.exit_code
+    except BrokenPipeError:  # the reader of our output has seen enough
+        sys.stderr.close()
+        return 0
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+    return 0
+
+
+def main() -> None:
+    """Entry point of the `mmbench` command."""
+    sys.exit(guarded(app))

@@ -1,0 +1,282 @@
+"""What the commands do: plan, generate, evaluate, compare. The command line only parses and prints."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmbench.compare import Cell, adjust, compare
+from mmbench.console import log, progress
+from mmbench.errors import IncompleteError, MMBenchError, UsageError
+from mmbench.evaluate import Counts, score_samples, stored_samples
+from mmbench.feature_cache import FeatureCache
+from mmbench.features import Sample
+from mmbench.generate import Shard, StopSignal, generate
+from mmbench.registry import make_dataset, make_metric, make_system
+from mmbench.results import Record, read_records, run_folders
+from mmbench.runspec import RunSpec, invocation, make_requests, make_runspec
+from mmbench.store import SampleStore, create_run_folder, note_invocation, read_manifest
+from mmbench.types import Dataset, Metric, System
+
+DEFAULT_SYSTEMS = ("ground_truth", "independent")
+DEFAULT_METRICS = ("av_align",)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user set; the defaults are the embedded default job."""
+
+    systems: Sequence[str] = DEFAULT_SYSTEMS
+    dataset: str = "bounce"
+    num_samples: int = 64
+    seed: int = 0
+    out: Path = Path("runs")
+    metrics: Sequence[str] = ()
+    device: str = "auto"
+    dtype: str = "float32"
+    batch_size: int = 1
+    workers: int | None = None
+    shard: Shard | None = None
+    retry_failed: bool = False
+    quiet: bool = False
+    command: Sequence[str] = field(default_factory=tuple)
+
+    def check(self) -> None:
+        """Refuse what cannot work before anything is written."""
+        if self.num_samples < 1:
+            raise UsageError(f"--num-samples is {self.num_samples}.", "a whole number from 1", "--num-samples 64")
+        if self.batch_size < 1:
+            raise UsageError(f"--batch-size is {self.batch_size}.", "a whole number from 1", "--batch-size 8")
+        if self.out.exists() and not self.out.is_dir():
+            raise UsageError(f"--out {self.out} is a file.", "a folder", "--out runs")
+
+    def resolved(self) -> dict[str, Any]:
+        """Every option with the value it had, for the manifest."""
+        shown = {k: v for k, v in vars(self).items() if k not in ("command", "shard", "quiet")}
+        return {k: str(v) if isinstance(v, Path) else list(v) if isinstance(v, tuple) else v for k, v in shown.items()}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One system's run before it starts."""
+
+    system: System
+    dataset: Dataset
+    run: RunSpec
+
+
+def plan(settings: Settings) -> list[Plan]:
+    """The runs that `settings` asks for; unknown names end here."""
+    settings.check()
+    dataset = make_dataset(settings.dataset)
+    plans = []
+    for name in dict.fromkeys(settings.systems):
+        system = make_system(name, dataset=dataset, device=settings.device, dtype=settings.dtype)
+        plans.append(Plan(system, dataset, make_runspec(system, dataset, settings.seed, name, settings.dataset)))
+    return plans
+
+
+def preview_plan(settings: Settings) -> list[dict[str, Any]]:
+    """What a dry run shows: run ids, what is there already, what would be made. Writes nothing."""
+    rows = []
+    for p in plan(settings):
+        folder = settings.out / p.run.run_id
+        status = SampleStore.open(folder).status(settings.num_samples) if folder.is_dir() else None
+        present, failed = (len(status.present), len(status.failed)) if status else (0, 0)
+        rows.append(
+            {
+                "run": p.run.run_id,
+                "system": p.run.system,
+                "dataset": p.run.dataset,
+                "seed": settings.seed,
+                "present": present,
+                "failed": failed,
+                "to make": settings.num_samples - present - (0 if settings.retry_failed else failed),
+                "metrics": ", ".join(metric_names(settings, p.dataset)),
+            }
+        )
+    return rows
+
+
+def metric_names(settings: Settings, dataset: Dataset | None) -> Sequence[str]:
+    """The metrics asked for, or those the dataset recommends."""
+    return tuple(settings.metrics) or getattr(dataset, "default_metrics", DEFAULT_METRICS)
+
+
+def make_metrics(settings: Settings, dataset: Dataset | None) -> list[Metric]:
+    metrics: list[Metric] = [make_metric(name) for name in metric_names(settings, dataset)]
+    for metric in metrics:
+        if metric.needs_reference and dataset is None:
+            raise UsageError(f"{metric.name} compares with real clips.", "a dataset", "--dataset NAME")
+    return metrics
+
+
+def generate_runs(settings: Settings) -> list[SampleStore]:
+    """Generate what is missing of every run.
+
+    Raises:
+        IncompleteError: A signal or a full disk ended it.
+    """
+    stores = []
+    with StopSignal().listening() as stop:
+        for p in plan(settings):
+            requests = make_requests(p.dataset, settings.num_samples, settings.seed)
+            store = SampleStore.create(settings.out, p.run)
+            note_invocation(store.folder, invocation(list(settings.command), settings.resolved()))
+            with progress(f"generate {p.run.system}", len(requests), settings.quiet) as bar:
+                generate(
+                    store,
+                    p.system,
+                    requests,
+                    shard=settings.shard,
+                    batch_size=settings.batch_size,
+                    retry_failed=settings.retry_failed,
+                    progress=bar,
+                    stop=stop,
+                )
+            stores.append(store)
+    return stores
+
+
+def run(settings: Settings) -> list[list[Cell]]:
+    """Generate, evaluate and record every system; returns one list of cells per metric.
+
+    Raises:
+        IncompleteError: Samples are still missing (another shard makes them, or the run was stopped).
+    """
+    make_metrics(settings, make_dataset(settings.dataset))  # a wrong metric name ends here, before hours of work
+    stores = generate_runs(settings)
+    for store in stores:
+        missing = len(store.status(settings.num_samples).missing)
+        if missing:
+            raise IncompleteError(
+                f"{store.folder.name} still lacks {missing} of {settings.num_samples} samples.",
+                "all shards done",
+                "the same command again when the other processes have finished",
+            )
+    records = [evaluate_run(settings, store.folder) for store in stores]
+    return table_of([(s.folder, r) for s, rs in zip(stores, records, strict=True) for r in rs])
+
+
+def evaluate_run(settings: Settings, folder: Path, num: int | None = None, every: bool = False) -> list[Record]:
+    """Score a run of ours: its first `num` samples (as `settings` asks by default), or with `every` all on disk."""
+    if not (folder / "samples").is_dir():
+        raise MMBenchError(f"{folder} holds records of a submission, no samples.", "", "mmbench evaluate THE_CLIPS")
+    store = SampleStore.open(folder)
+    dataset = make_dataset(store.run.dataset)
+    if every:
+        status = store.status()
+        num = max([*status.present, *status.failed], default=-1) + 1
+    samples, counts = stored_samples(store, num or settings.num_samples)
+    return _score(settings, folder, store.run, samples, counts, dataset)
+
+
+def evaluate_submission(
+    settings: Settings, path: Path, dataset: str | None, clip_frames: int | None, clip_stride: int | None, name: str
+) -> tuple[Path, list[Record]]:
+    """Score anybody's clips: a folder of videos, video and audio pairs, or one long video cut into clips."""
+    from mmbench.runspec import digest_of
+    from mmbench.sources import submission
+
+    sources, rejected = submission(path, clip_frames=clip_frames, clip_stride=clip_stride)
+    for bad in rejected:
+        log.warning("%s is not scored: %s", bad.path, bad.reason)
+    against = make_dataset(dataset) if dataset else None
+    spec = {"submission": digest_of([s.digest for s in sources]), "n": len(sources), "dataset": dataset}
+    run = RunSpec(name or path.stem, dataset or "none", settings.seed, "real", spec)
+    folder = create_run_folder(settings.out, run)
+    note_invocation(folder, invocation(list(settings.command), settings.resolved()))
+    samples: list[Sample | None] = [Sample(s, getattr(s, "text", "")) for s in sources]
+    counts = Counts(len(sources) + len(rejected), failed=len(rejected))
+    return folder, _score(settings, folder, run, [*samples, *[None] * len(rejected)], counts, against)
+
+
+def _score(
+    settings: Settings,
+    folder: Path,
+    run: RunSpec,
+    samples: Sequence[Sample | None],
+    counts: Counts,
+    dataset: Dataset | None,
+) -> list[Record]:
+    cache = FeatureCache(settings.out / "features")
+    with progress(f"evaluate {run.system}", sum(s is not None for s in samples), settings.quiet) as bar:
+        metrics = make_metrics(settings, dataset)
+        return score_samples(
+            folder, run, samples, counts, metrics, dataset, cache, workers=settings.workers, progress=bar
+        )
+
+
+def table_of(records: Sequence[tuple[Path, Record]]) -> list[list[Cell]]:
+    """Compare records metric by metric, in order of appearance, with p-values corrected over the whole table."""
+    columns: dict[str, list[tuple[Path, Record]]] = {}
+    for folder, record in records:
+        columns.setdefault(record.metric, []).append((folder, record))
+    return adjust([compare(cells) for cells in columns.values()])
+
+
+def find_run(name: str, out: Path) -> Path | None:
+    """A run's folder by path, id, or unique beginning of its id."""
+    if (Path(name) / "manifest.json").is_file():
+        return Path(name)
+    matches = [f for f in run_folders(out) if f.name == name] or [
+        f for f in run_folders(out) if f.name.startswith(name)
+    ]
+    if len(matches) > 1:
+        names = ", ".join(f.name for f in matches)
+        raise UsageError(f"{name!r} could be {names}.", "one run", f"mmbench show {matches[0].name}")
+    return matches[0] if matches else None
+
+
+def list_runs(out: Path) -> list[dict[str, Any]]:
+    """One row per run in `out`; a damaged one is listed with what is wrong."""
+    rows: list[dict[str, Any]] = []
+    for folder in run_folders(out):
+        try:
+            spec, records = read_manifest(folder), read_records(folder)
+        except MMBenchError as error:
+            rows.append({"run": folder.name, "status": f"damaged: {error.found}"})
+            continue
+        has_samples = (folder / "samples").is_dir()
+        status = SampleStore.open(folder).status() if has_samples else None
+        rows.append(
+            {
+                "run": folder.name,
+                "system": spec.system,
+                "dataset": spec.dataset,
+                "seed": spec.seed,
+                "weights": spec.weights,
+                "present": len(status.present) if status else None,
+                "failed": len(status.failed) if status else None,
+                "records": ", ".join(dict.fromkeys(r.metric for r in records)),
+                "status": "" if has_samples else "submission",
+            }
+        )
+    return rows
+
+
+def merge(parts: Sequence[Path], out: Path) -> list[dict[str, Any]]:
+    """Bring the samples of runs in several folders together under `out`."""
+    rows = []
+    for part in parts:
+        folders = [part] if (part / "manifest.json").is_file() else run_folders(part)
+        if not folders:
+            raise MMBenchError(f"{part} holds no run.", "a run's folder, or an --out folder", f"ls {part}")
+        for folder in folders:
+            other = SampleStore.open(folder)
+            store = SampleStore.create(out, other.run)
+            added = store.merge(other)
+            status = store.status()
+            rows.append(
+                {"run": store.folder.name, "from": str(part), "added": added, "present": len(status.present)}
+                | ({"failed": len(status.failed)} if status.failed else {})
+            )
+    return rows
+
+
+def shard_from(text: str | None, environ: Mapping[str, str] = os.environ) -> Shard:
+    """--shard, or what a launcher's environment says."""
+    return Shard.parse(text) if text else Shard.from_environment(environ)
