@@ -60,7 +60,9 @@ def flow_trajectory(video: np.ndarray) -> np.ndarray:
         flow = np.empty(len(video))
         for i in range(1, len(video)):
             field = cv2.calcOpticalFlowFarneback(grey[i - 1], grey[i], None, **FARNEBACK)  # type: ignore[call-overload]
-            flow[i] = cv2.mean(cv2.magnitude(field[..., 0], field[..., 1]))[0]
+            dx, dy = field[..., 0], field[..., 1]
+            # the last bit of cv2.magnitude depends on where its arrays lie in memory: a static video would get peaks
+            flow[i] = np.sqrt(dx * dx + dy * dy).mean(dtype=np.float64)
     finally:
         cv2.setNumThreads(threads)
     flow[0] = flow[1]
