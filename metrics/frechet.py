@@ -61,7 +61,9 @@ class Moments:
         """(d, d) covariance with the sum divided by n - ddof."""
         if self.n <= ddof:
             raise MMBenchError(
-                f"A covariance with ddof {ddof} was asked of {self.n} feature row(s).", f"more than {ddof}", "more samples"
+                f"A covariance with ddof {ddof} was asked of {self.n} feature row(s).",
+                f"more than {ddof}",
+                "more samples",
             )
         return self.scatter / (self.n - ddof)
 
