@@ -148,7 +148,7 @@ def frechet_replicates(
         reference: Moments of the reference; not resampled.
         indices: (B, n) resampled clips, see `mmbench.statistics.resample_indices`.
         ddof: As for `frechet_distance`.
-        clips: (rows,) index in [0, n) of the clip of each row; rows of a clip are drawn together. None: row i is clip i.
+        clips: (rows,) index in [0, n) of the clip of each row; a clip's rows are drawn together. None: row i is clip i.
 
     Returns:
         (B,) float64.

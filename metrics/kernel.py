@@ -104,7 +104,7 @@ def kid(
     """
     x, y = checked(generated), checked(reference)
     size = min(subset_size, len(x), len(y))
-    rng = np.random.RandomState(seed)  # noqa: NPY002 - the published stream
+    rng = np.random.RandomState(seed)  # the published stream
     k_xx, k_yy, k_xy = polynomial_kernel(x, x), polynomial_kernel(y, y), polynomial_kernel(x, y)
     values = []
     for _ in range(subsets):

@@ -32,7 +32,7 @@ def inception_score(logits: np.ndarray, splits: int = 10, seed: int = 2020) -> t
     z = checked(logits)
     if len(z) < splits:
         raise MMBenchError(f"{len(z)} rows cannot be split into {splits} parts.", f"at least {splits} rows")
-    order = np.random.RandomState(seed).permutation(len(z))  # noqa: NPY002 - the published stream
+    order = np.random.RandomState(seed).permutation(len(z))  # the published stream
     log_p = log_softmax(z[order])
     scores = []
     for part in range(splits):

@@ -66,7 +66,9 @@ _RULES: dict[str, Callable[..., float]] = {
     r"kid\.(?:audioldm_eval_oversized_)?(\d+)x(\d+)\.(mean|std)": _kid,
     r"kvd\.mm_diffusion": lambda f: polynomial_distance(*_sets(f, "full")),
     r"kvd\.mm_diffusion_reversed": lambda f: polynomial_distance(*_sets(f, "full")[::-1]),
-    r"fvd\.mm_diffusion_frechet": lambda f: frechet_distance(*map(Moments.of, _sets(f, "full")), ddof=1),
+    r"fvd\.mm_diffusion_frechet": lambda f: frechet_distance(
+        Moments.of(f.array("gen")), Moments.of(f.array("real")), 1
+    ),
     r"kad\.(gaussian|iq|imq)(?:_bandwidth_([\d.]+?))?\.baseline_(gen|real)_eval_(gen|real)": _kad,
     r"kad\.median_distance_(gen|real)": lambda f, side: median_distance(f.array(side)),
     r"(prdc|prc_torch_fidelity)\.(full|first\d+)\.k(\d+)\.(\w+)": _manifold,
