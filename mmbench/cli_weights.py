@@ -73,7 +73,8 @@ def verify(
     from mmbench.weights import check
 
     rows, failure = check(names or [])
-    show_rows(rows, ["name", "status", "digest", "sha256", "path"], format)
+    notes = [] if rows else ["No weights are here; see mmbench weights list."]
+    show_rows(rows, ["name", "status", "digest", "sha256", "path"], format, notes=notes)
     if failure:
         raise failure
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mmbench import digests
+from mmbench import digests, licences
 from mmbench.console import log
 from mmbench.download import download, download_from_hub
 from mmbench.errors import IntegrityError, MMBenchError, UsageError
@@ -147,7 +147,7 @@ def fetch(name: str, *, accept_licence: bool = False, offline: bool = False, qui
     if not weight.sources:
         remedy = f"{_remedy(weight)}, and copy it to {destination}"
         raise MMBenchError(f"{name!r} can only be downloaded by hand.", _wanted(weight), remedy)
-    _require_licence(weight, accept_licence)
+    licences.require(weight, home() / "licences.json", accept_licence)
     destination.parent.mkdir(parents=True, exist_ok=True)
     with destination.with_name(destination.name + ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -284,20 +284,6 @@ def _set_aside(path: Path, destination: Path) -> Path:
     shutil.rmtree(bad) if bad.is_dir() else bad.unlink(missing_ok=True)
     os.replace(path, bad)
     return bad
-
-
-def _require_licence(weight: Weight, accept: bool) -> None:
-    ledger = home() / "licences.json"
-    accepted = digests.read_json(ledger)
-    if not weight.non_commercial or accepted.get(weight.name) == weight.licence:
-        return
-    granted = [name.strip() for name in os.environ.get("MMBENCH_ACCEPT_LICENCE", "").split(",")]
-    if not (accept or "1" in granted or weight.name in granted):
-        found = f"{weight.name!r} is under {weight.licence}: no commercial use."
-        next_command = f"mmbench weights fetch {weight.name} --accept-licence"
-        raise MMBenchError(found, f"that licence accepted once; read it at {weight.page}", next_command)
-    log.warning("%s: %s accepted (no commercial use; %s)", weight.name, weight.licence, weight.page)
-    digests.write_json(ledger, {**accepted, weight.name: weight.licence})
 
 
 def _download(weight: Weight, part: Path, quiet: bool) -> None:

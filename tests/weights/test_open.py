@@ -1,0 +1,107 @@
+"""Checkpoints are opened only after their digest matched, and never run."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import pickle
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmbench import weights
+from mmbench.errors import IntegrityError, MMBenchError
+from tests.weights.support import BODY, Known, folder, put
+
+
+class Payload:
+    """Pickles as a call that leaves a mark."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.mark),)
+
+
+@pytest.mark.parametrize("container", ["torch", "pickle", "tar"])
+def test_a_pickle_that_runs_code_is_refused_and_not_run(known: Known, tmp_path: Path, container: str) -> None:
+    import torch
+
+    mark, buffer = tmp_path / "executed", io.BytesIO()
+    payload = {"weight": torch.zeros(2), "extra": Payload(mark)}
+    pickle.dump(payload, buffer, protocol=2) if container == "pickle" else torch.save(payload, buffer)
+    data, member = buffer.getvalue(), ""
+    if container == "tar":
+        data, member = archive({"run/last.ckpt": data}), "*/last.ckpt"
+    known(sha256=hashlib.sha256(data).hexdigest(), bytes=None)
+    put(folder() / "net.bin", data)
+    with pytest.raises(MMBenchError, match="holds more than tensors"):
+        weights.load_state_dict("net", member)
+    assert not mark.exists()
+    pickle.loads(pickle.dumps(Payload(mark)))
+    assert mark.exists()  # the payload does work where pickles are trusted
+
+
+def archive(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("container", ["zip", "legacy", "safetensors", "tar", "folder"])
+def test_state_dicts_are_read_from_every_container(known: Known, container: str) -> None:
+    import safetensors.torch
+    import torch
+
+    state, buffer = {"weight": torch.arange(6.0).reshape(2, 3)}, io.BytesIO()
+    torch.save(state, buffer, _use_new_zipfile_serialization=container != "legacy")
+    data, file, member = buffer.getvalue(), "net.pt", ""
+    if container == "safetensors":
+        data, file = safetensors.torch.save(state), "net.safetensors"
+    elif container == "tar":
+        data, file, member = archive({"run/a.ckpt": data, "run/b.yaml": b""}), "net.tar.gz", "*/*.ckpt"
+    elif container == "folder":
+        file, member = "net", "unet/net.pt"
+    known(file=file, sha256=None, bytes=None)
+    put(folder() / file / member if container == "folder" else folder() / file, data)
+    assert torch.equal(weights.load_state_dict("net", member)["weight"], state["weight"])
+    if member:
+        with pytest.raises(MMBenchError):
+            weights.load_state_dict("net", "absent")
+
+
+@pytest.mark.parametrize("opener", [weights.load_state_dict, weights.open_torchscript])
+def test_nothing_is_opened_before_its_digest_matched(
+    known: Known, monkeypatch: pytest.MonkeyPatch, opener: Callable[[str], Any]
+) -> None:
+    import torch
+
+    known()
+    put(folder() / "net.bin", BODY[::-1])
+    monkeypatch.setattr(torch, "load", lambda *a, **k: pytest.fail("opened"))
+    monkeypatch.setattr(torch.jit, "load", lambda *a, **k: pytest.fail("opened"))
+    with pytest.raises(IntegrityError):
+        opener("net")
+
+
+def test_torchscript_opens_with_a_published_digest_only(known: Known, tmp_path: Path) -> None:
+    import torch
+
+    torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)).save(str(tmp_path / "script.pt"))
+    data = (tmp_path / "script.pt").read_bytes()
+    known(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
+    put(folder() / "net.bin", data)
+    assert weights.open_torchscript("net")(torch.zeros(3, 2)).shape == (3, 2)
+    known(sha256=None, bytes=len(data))
+    weights.verify("net")  # even with a digest recorded on first use
+    with pytest.raises(MMBenchError, match="nobody published its digest"):
+        weights.open_torchscript("net")
