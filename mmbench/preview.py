@@ -89,7 +89,7 @@ def contact_sheet(
     *,
     marks: Sequence[Sequence[float]] | None = None,
     frame_size: int = 64,
-    wave_height: int = 36,
+    wave_height: int = 44,
     mel_height: int = 56,
     gap: int = 10,
 ) -> np.ndarray:

@@ -26,7 +26,7 @@ def items(dataset: Bounce, texts: Sequence[str]) -> list[Item]:
 
 def write_gif(path: Path, frames: np.ndarray, fps: float) -> None:
     """Write frames (t, h, w, 3) uint8 with one palette for all of them, so that still parts stay still."""
-    palette = Image.fromarray(np.concatenate(list(frames))).quantize(128, dither=Image.Dither.NONE)
+    palette = Image.fromarray(np.concatenate(list(frames))).quantize(256, kmeans=2)
     images = [Image.fromarray(f).quantize(palette=palette, dither=Image.Dither.NONE) for f in frames]
     images[0].save(path, save_all=True, append_images=images[1:], duration=round(1000 / fps), loop=0, optimize=True)
 
@@ -40,11 +40,9 @@ def main() -> None:
         [item.prompt.text for item in shown],
         marks=[item.truth["impact_times"] for item in shown],
     )
-    Image.fromarray(sheet).quantize(256, dither=Image.Dither.NONE).save(
-        DOCS / "bounce_contact_sheet.png", optimize=True
-    )
+    Image.fromarray(sheet).save(DOCS / "bounce_contact_sheet.png", optimize=True)
     shown = items(dataset, PREVIEW)
-    frames = animation([item.clip for item in shown], [item.prompt.text for item in shown])
+    frames = animation([item.clip for item in shown], [item.prompt.text.removesuffix(" bouncing") for item in shown])
     write_gif(DOCS / "bounce_preview.gif", frames, dataset.format.fps)
 
 

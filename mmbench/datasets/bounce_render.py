@@ -19,6 +19,7 @@ SUBFRAMES = 4
 LIGHT = (-0.38, -0.45)  # where the highlight sits on the disc, in radii right and down
 DUST_LIFE = 0.15  # time constant [s] of a dust cloud
 DUST_SPEED = 5.0  # impact speed [m/s] of an opaque cloud
+DUST_WHITE = np.float32(0.97)
 DUST_WIDTH = (0.5, 0.3)  # of a cloud at the impact [m], and its growth [m/s]
 DUST_REACH = (0.6, 0.6)  # distance of the clouds from the contact point [m] at the impact, and what is added with time
 
@@ -112,9 +113,8 @@ def render(actors: Sequence[Actor], to_pixels: Projection, backdrop: np.ndarray,
     for actor in actors:
         frames *= 1.0 - shadow(actor, to_pixels, times)[..., None]
     for actor in sorted(actors, key=lambda a: a.lane):
+        frames += dust(actor, to_pixels, times)[..., None] * (DUST_WHITE - frames)
         layer = ball_layer(actor, to_pixels, times)
         frames *= 1.0 - layer[..., 3:]
         frames += layer[..., :3]
-        cloud = dust(actor, to_pixels, times)[..., None]
-        frames += cloud * (0.97 - frames)
     return np.rint(np.clip(frames, 0.0, 1.0) * 255.0).astype(np.uint8)
