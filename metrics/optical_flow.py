@@ -7,7 +7,6 @@ no pair is computed twice, and clips are independent, so that a process pool ove
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import cast
 
 import numpy as np
@@ -23,16 +22,6 @@ FARNEBACK = {
     "poly_sigma": 1.2,
     "flags": 0,
 }
-
-
-@cache
-def _keep_freed_memory() -> None:
-    """Let glibc's malloc keep freed blocks: its threshold for handing them back rises to the largest block freed.
-
-    Every call of Farneback allocates and frees a few MB; without this, returning and faulting them in again takes an
-    eighth of its time. Other allocators take no notice.
-    """
-    np.empty(30 << 20, np.uint8)  # below 32 MiB, where the threshold stops rising; never touched, so never resident
 
 
 def flow_trajectory(video: np.ndarray) -> np.ndarray:
@@ -51,7 +40,6 @@ def flow_trajectory(video: np.ndarray) -> np.ndarray:
 
     if len(video) < 2:
         return np.empty(0)
-    _keep_freed_memory()
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # Farneback gains nothing from threads, and the pool has a process per core
     try:
