@@ -49,7 +49,7 @@ def flow_trajectory(video: np.ndarray) -> np.ndarray:
         for i in range(1, len(video)):
             field = cv2.calcOpticalFlowFarneback(grey[i - 1], grey[i], None, **FARNEBACK)  # type: ignore[call-overload]
             dx, dy = field[..., 0], field[..., 1]
-            # the last bit of cv2.magnitude depends on where its arrays lie in memory: a static video would get peaks
+            # not cv2.magnitude: its last bit depends on how arrays are aligned, which gives static videos peaks
             flow[i] = np.sqrt(dx * dx + dy * dy).mean(dtype=np.float64)
     finally:
         cv2.setNumThreads(threads)

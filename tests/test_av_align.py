@@ -172,10 +172,10 @@ def test_static_video_has_constant_flow_and_no_peaks() -> None:
 
 
 def test_flow_is_the_same_to_the_bit_wherever_memory_lies() -> None:
-    video = np.random.default_rng(0).integers(0, 256, (3, 100, 100, 3), dtype=np.uint8)
+    video = np.random.default_rng(0).integers(0, 256, (12, 48, 48, 3), dtype=np.uint8)
     found, held = set(), []
-    for k in range(20):
-        held.append(np.empty(997 * k, np.uint8))
+    for k in range(8):
+        held.append([np.empty(16 * n + 1000 * k, np.uint8) for n in range(9)])
         found.add(flow_trajectory(video).tobytes())
     assert len(found) == 1
 
