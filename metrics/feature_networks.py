@@ -1,63 +1,18 @@
-"""What the feature networks share: official files, random weights for runs without them, exact float32."""
+"""What the feature networks share: random weights for runs without the official ones, loading, exact float32."""
 
 from __future__ import annotations
 
-import hashlib
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmbench.errors import IntegrityError, MMBenchError
+from mmbench.errors import MMBenchError
 
 if TYPE_CHECKING:
     import torch
-
-PathSource = str | Path | Callable[[], str | Path]  # where a file lies, or what finds it when it is needed
-
-
-@dataclass(frozen=True)
-class OfficialFile:
-    """A file of official weights or data: the name that `mmbench weights fetch` knows, and the sha256 of its bytes."""
-
-    name: str
-    sha256: str
-
-    def at(self, path: PathSource | None) -> Path:
-        """The file, present and verified.
-
-        Args:
-            path: Where it lies, or a function that finds it.
-
-        Raises:
-            MMBenchError: It is not there.
-            IntegrityError: It holds other bytes.
-        """
-        file = Path(path()) if callable(path) else Path(path) if path else None
-        remedy = f"mmbench weights fetch {self.name}"
-        if file is None or not file.is_file():
-            where = f" at {file}" if file else ""
-            raise MMBenchError(f"The official file {self.name!r} is not there{where}.", "the published file", remedy)
-        digest = _sha256(file, file.stat().st_size, file.stat().st_mtime_ns)
-        if digest != self.sha256:
-            raise IntegrityError(f"{file} has sha256 {digest}.", f"{self.sha256} ({self.name})", remedy)
-        return file
-
-
-I3D_TORCHSCRIPT = OfficialFile("i3d", "bec6519f66ea534e953026b4ae2c65553c17bf105611c746d904657e5860a5e2")
-VGGISH_STATE = OfficialFile("vggish", "10086976245803799d9194e9a73d9b6c1549c71d1b80106f5cade5608a561f4b")
-IMAGEBIND_HUGE = OfficialFile("imagebind", "d6f6c22bedcc90708448d5d2fbb7b2db9c73f505dc89bd0b2e09b23af1b62157")
-
-
-@cache
-def _sha256(file: Path, size: int, mtime_ns: int) -> str:
-    with file.open("rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest()
 
 
 def random_array(key: str, shape: tuple[int, ...], salt: str) -> np.ndarray:
