@@ -16,7 +16,7 @@ from mmbench.timeline import AudioTimeline, constant_rate, nominal_rate, shown_f
 from mmbench.types import Clip
 
 Channel = Literal["mean", "first"]
-MAX_BYTES = 8 << 30  # decoded frames of one file [bytes]; more than that is no clip and would exhaust memory
+MAX_BYTES = 4 << 30  # decoded frames of one file [bytes]; more than that is no clip and would exhaust memory
 
 
 def probe(path: str | Path) -> dict[str, Any]:

@@ -35,14 +35,19 @@ def constant_rate(times: Sequence[Fraction], candidates: Iterable[Fraction | Non
 def nominal_rate(times: Sequence[Fraction], candidates: Iterable[Fraction | None]) -> Fraction:
     """The rate [1/s] to give a video of variable rate: that of its median interval.
 
-    A claimed rate or a whole number within 1 % of it is preferred, because rounded time stamps hide the exact value.
+    Rounded time stamps hide the exact value, so the nearest claimed rate whose interval is equal up to rounding is
+    taken, or else a whole number within 1 %.
     """
     intervals = sorted(b - a for a, b in pairwise(times) if b > a)
+    claimed = [rate for rate in candidates if rate]
     if not intervals:
-        return next((rate for rate in candidates if rate), Fraction(1))
-    rate = 1 / intervals[len(intervals) // 2]
-    near = [c for c in (*candidates, Fraction(max(1, round(rate)))) if c and abs(c - rate) <= rate / 100]
-    return near[0] if near else rate.limit_denominator(1001)
+        return claimed[0] if claimed else Fraction(1)
+    median = intervals[len(intervals) // 2]
+    near = [rate for rate in claimed if abs(1 / rate - median) <= ROUNDING]
+    if near:
+        return min(near, key=lambda rate: abs(1 / rate - median))
+    whole = Fraction(max(1, round(1 / median)))
+    return whole if abs(whole * median - 1) <= Fraction(1, 100) else (1 / median).limit_denominator(1001)
 
 
 def shown_frames(times: Sequence[Fraction], fps: Fraction, duration: Fraction) -> np.ndarray:
