@@ -217,7 +217,7 @@ def _usable(weight: Weight) -> Path | None:
     """Where it lies if it is whole; None if a download can mend that."""
     path = _override(weight)
     if path is not None and not path.exists():
-        raise MMBenchError(f"{_variable(weight)} names {path}, which does not exist.", "", f"unset {_variable(weight)}")
+        raise MMBenchError(f"{_variable(weight)} names {path}, which does not exist.", "", _remedy(weight))
     try:
         return verify(weight.name).path if _find(weight) else None
     except IntegrityError as error:
@@ -246,6 +246,8 @@ def _wanted(weight: Weight) -> str:
 
 
 def _remedy(weight: Weight) -> str:
+    if _override(weight):
+        return f"point {_variable(weight)} at the right file, or unset it"
     return f"mmbench weights fetch {weight.name}" if weight.sources else f"download it by hand from {weight.page}"
 
 
@@ -260,8 +262,8 @@ def _expected(weight: Weight, path: Path) -> digests.Hashes | None:
 def _check_size(weight: Weight, path: Path) -> None:
     size = digests.total_bytes(path)
     if weight.bytes is not None and size != weight.bytes:
-        found = f"{weight.name}: {path} has {size:,} bytes."
-        raise IntegrityError(found, f"{weight.bytes:,} bytes", _remedy(weight))
+        expected = f"{weight.bytes:,} bytes"
+        raise IntegrityError(f"{weight.name}: {path} has {size:,} bytes.", expected, _remedy(weight))
 
 
 def _hold(weight: Weight, path: Path, hashes: digests.Hashes) -> Verdict:
@@ -271,8 +273,7 @@ def _hold(weight: Weight, path: Path, hashes: digests.Hashes) -> Verdict:
         digests.record(path, hashes)
     elif hashes != expected:
         name = min(n for n in {*hashes, *expected} if hashes.get(n) != expected.get(n))
-        where = path / name if name != path.name else path
-        found = f"{weight.name}: {where} has sha256 {hashes.get(name, 'none: it is missing')}."
+        found = f"{weight.name}: {path / name if name != path.name else path} has sha256 {hashes.get(name, 'none: it is missing')}."
         note = "" if weight.sha256 else f"; if the change is meant, delete {digests.record_path(path)}"
         raise IntegrityError(found, f"sha256 {expected.get(name, 'none: no such file')}", _remedy(weight) + note)
     trust: Literal["published", "recorded", "first"] = "published" if weight.sha256 else "recorded"

@@ -117,8 +117,9 @@ def test_variable_wins_and_is_never_passed_over(
     assert weights.locate("net") == mine
     assert weights.verify("net").trust == "published"
     put(mine, b"z" * len(BODY))
-    with pytest.raises(IntegrityError, match=r"mine\.pt"):
+    with pytest.raises(IntegrityError, match=r"mine\.pt") as caught_wrong:
         fetch()
+    assert "unset" in caught_wrong.value.next
     mine.unlink()
     for use in (weights.locate, weights.verify, fetch):
         with pytest.raises(MMBenchError) as caught:
