@@ -64,10 +64,9 @@ def locate(name: str) -> Path:
         MMBenchError: It is nowhere; says which file is expected where, and how to get it.
     """
     weight = entry(name)
-    path = _find(weight)
-    if path is None:
-        raise MMBenchError(f"The weights {name!r} ({weight.purpose}) are not here.", _wanted(weight), _remedy(weight))
-    return path
+    if path := _find(weight):
+        return path
+    raise MMBenchError(f"The weights {name!r} ({weight.purpose}) are not here.", _wanted(weight), _remedy(weight))
 
 
 def verify(name: str) -> Verdict:
@@ -94,15 +93,14 @@ def status() -> list[dict[str, Any]]:
     """
     rows = []
     for weight in KNOWN.values():
-        path, status, verified, size = _find(weight), "missing", False, weight.bytes
-        if path is not None:
+        status, verified, size = "missing", False, weight.bytes
+        if path := _find(weight):
             size, known, expected = digests.total_bytes(path), _cache().known(path), _expected(weight, path)
             verified = known is not None and known == expected
             wrong = size != (weight.bytes or size) or (known and expected and not verified)
             status = "corrupt" if wrong else "present"
         row: dict[str, Any] = {"name": weight.name, "status": status, "verified": verified, "bytes": size}
-        row |= {"licence": weight.licence, "purpose": weight.purpose, "path": str(path) if path else None}
-        rows.append(row)
+        rows.append(row | {"licence": weight.licence, "purpose": weight.purpose, "path": str(path) if path else None})
     return rows
 
 
@@ -273,7 +271,8 @@ def _hold(weight: Weight, path: Path, hashes: digests.Hashes) -> Verdict:
         digests.record(path, hashes)
     elif hashes != expected:
         name = min(n for n in {*hashes, *expected} if hashes.get(n) != expected.get(n))
-        found = f"{weight.name}: {path / name if name != path.name else path} has sha256 {hashes.get(name, 'none: it is missing')}."
+        where = path / name if name != path.name else path
+        found = f"{weight.name}: {where} has sha256 {hashes.get(name, 'none: it is missing')}."
         note = "" if weight.sha256 else f"; if the change is meant, delete {digests.record_path(path)}"
         raise IntegrityError(found, f"sha256 {expected.get(name, 'none: no such file')}", _remedy(weight) + note)
     trust: Literal["published", "recorded", "first"] = "published" if weight.sha256 else "recorded"
