@@ -1,4 +1,4 @@
-"""Pictures of the bounce world: anti-aliased shaded balls with motion blur, their shadows, dust at impacts, a room.
+"""Pictures of the bounce world: anti-aliased shaded balls with motion blur, their shadows, dust at impacts.
 
 All layers are float32 with colours in [0, 1] and premultiplied alpha; pixels are sampled at their centres.
 """
@@ -20,8 +20,8 @@ LIGHT = (-0.38, -0.45)  # where the highlight sits on the disc, in radii right a
 DUST_LIFE = 0.15  # time constant [s] of a dust cloud
 DUST_SPEED = 5.0  # impact speed [m/s] of an opaque cloud
 DUST_WHITE = np.float32(0.97)
-DUST_WIDTH = (0.5, 0.3)  # of a cloud at the impact [m], and its growth [m/s]
-DUST_REACH = (0.6, 0.6)  # distance of the clouds from the contact point [m] at the impact, and what is added with time
+DUST_WIDTH = (0.6, 0.3)  # of a cloud at the impact [m], and its growth [m/s]
+DUST_REACH = (0.7, 0.6)  # distance of the clouds from the contact point [m] at the impact, and what is added with time
 
 
 @dataclass(frozen=True)

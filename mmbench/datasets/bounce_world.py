@@ -142,9 +142,9 @@ class World:
     height: float = 3.5
     wall_grip: float = 0.05
     rest_speed: float = 0.6
-    first_impact: tuple[float, float] = (0.25, 0.9)
+    first_impact: tuple[float, float] = (0.25, 1.1)
     drop_heights: tuple[float, float] = (0.7, 1.9)
-    max_drift: float = 1.2
+    max_drift: float = 1.1
     min_impacts: int = 2
     audible_speed: float = 1.2
     last_onset: float = 1.85
