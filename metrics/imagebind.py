@@ -191,10 +191,7 @@ class LogitScale(nn.Module):
     def __init__(self, init: float, learnable: bool) -> None:
         super().__init__()
         value = torch.tensor(math.log(init))
-        if learnable:
-            self.log_logit_scale = nn.Parameter(value)
-        else:
-            self.register_buffer("log_logit_scale", value)
+        self.log_logit_scale = nn.Parameter(value) if learnable else nn.Buffer(value)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.log_logit_scale.exp().clamp(max=MAX_LOGIT_SCALE) * x
@@ -238,10 +235,8 @@ class ImageBind(nn.Module):
             self.modality_preprocessors[modality] = tokens
             self.modality_trunks[modality] = trunk
             self.modality_heads[modality] = head
-            if scale is not None:
-                self.modality_postprocessors[modality] = nn.Sequential(
-                    nn.Identity(), scale
-                )  # module 1 in the checkpoint
+            if scale is not None:  # module 1 in the checkpoint
+                self.modality_postprocessors[modality] = nn.Sequential(nn.Identity(), scale)
         self.eval()
 
     @staticmethod

@@ -2,8 +2,8 @@
 
 Reproduces SimpleTokenizer of facebookresearch/ImageBind@53680b0:imagebind/models/multimodal_preprocessors.py. It cleans
 with ftfy; `repair` does here what ftfy 6.3 does to captions: HTML entities, UTF-8 that was read as Windows-1252 or
-Latin-1, ligatures, full-width forms, curly quotes, control characters, NFC. ftfy's repair of other code pages
-(Windows-1250 to 1257, Mac Roman, DOS 437) and of mojibake that lost a byte is left out; no ASCII text needs it.
+Latin-1, ligatures, full-width forms, curly quotes, control characters, NFC. ftfy also repairs what was read in other
+code pages, broken two-byte scripts (Greek, Cyrillic ...) and mojibake that lost a byte; this leaves such text as it is.
 """
 
 from __future__ import annotations
@@ -41,8 +41,12 @@ def _byte_of_character() -> dict[str, int]:
 
 
 _BYTES = _byte_of_character()
-_TAIL = "[" + re.escape("".join(c for c, byte in _BYTES.items() if byte < 0xC0)) + "]"
-_MOJIBAKE = re.compile(f"[\xc2-\xdf]{_TAIL}|[\xe0-\xef]{_TAIL}{{2}}|[\xf0-\xf4]{_TAIL}{{3}}")
+_C1 = {byte: char for char, byte in _BYTES.items() if byte < 0xA0 and ord(char) > 0xFF}
+_SYMBOL = "[" + re.escape("".join(c for c, byte in _BYTES.items() if byte < 0xC0)) + "]"
+_RARE = "[" + re.escape("".join(c for c, byte in _BYTES.items() if byte < 0xC0 and c not in "‘’“”…–—")) + "]"
+# Only what is surely not meant: symbols after A with tilde or circumflex, pairs of symbols after the leads of dashes,
+# quotes and CJK, three symbols after eth. VOCÊ… and ZZAJÉ’s would decode too, but mean what they say.
+_MOJIBAKE = re.compile(f"[ÂÃ]{_RARE}|[âãäåæçèéï](?:{_RARE}{_SYMBOL}|{_SYMBOL}{_RARE})|ð{_SYMBOL}{{3}}")
 
 
 def _decode(match: re.Match[str]) -> str:
@@ -59,8 +63,9 @@ def repair(text: str) -> str:
         before = text
         if unescape:
             text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
-        text = _MOJIBAKE.sub(_decode, text)
+        text = _MOJIBAKE.sub(_decode, text).translate(_C1)
         text = _SHAPES.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text).translate(_QUOTES)
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # halves of a character
         text = _CONTROLS.sub("", _ESCAPES.sub("", text))
         text = unicodedata.normalize("NFC", text)
         if text == before:
