@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import av
 import numpy as np
 
-from mmbench.decode import Channel, decode, probe
+from mmbench.decode import Channel, decode, probe, rgb_converter
 from mmbench.errors import MediaError
 from mmbench.resample import conform, exact_rate, resample_audio, resample_video, resize
 from mmbench.types import Clip
@@ -88,7 +88,7 @@ def write_lossless(clip: Clip, file: str | Path | BinaryIO) -> None:
     with _writing(file), av.open(_target(file), "w", format="matroska", container_options=form) as container:
         container.metadata[TAG] = json.dumps(about)
         slices = "4" if min(height, width) >= 8 else "1"  # fixed, because the default follows the number of cores
-        options = {"level": "3", "g": "1", "slices": slices, "slicecrc": "1", "context": "1"}
+        options = {"level": "3", "g": "1", "slices": slices, "slicecrc": "1"}
         video = container.add_stream("ffv1", rate=fps, options=options)
         video.width, video.height, video.pix_fmt = width, height, "bgr0"  # 8-bit RGB in FFV1 is exact
         video.codec_context.flags |= av.codec.context.Flags.bitexact
@@ -109,6 +109,7 @@ def read_lossless(file: str | Path | BinaryIO) -> Clip:
     name = getattr(file, "name", file)
     frames: list[np.ndarray] = []
     blocks: list[np.ndarray] = []
+    rgb = rgb_converter()
     try:
         with av.open(_target(file), "r", format="matroska", metadata_errors="replace") as container:
             if TAG not in container.metadata:
@@ -116,7 +117,7 @@ def read_lossless(file: str | Path | BinaryIO) -> Clip:
             about = json.loads(container.metadata[TAG])
             for frame in container.decode(*container.streams.video, *container.streams.audio):
                 if isinstance(frame, av.VideoFrame):
-                    frames.append(frame.to_ndarray(format="rgb24"))
+                    frames.append(rgb(frame))
                 else:
                     blocks.append(frame.to_ndarray()[0])
         samples = np.concatenate(blocks) if blocks else np.zeros(0, np.int16)

@@ -152,6 +152,7 @@ def test_preview_plays_everywhere(tmp_path: Path, height: int, width: int, rate:
         ("a.mp4", ("libx264", "aac"), 16000),
         ("a.mp4", ("libx264", "aac"), 44100),
         ("a.mp4", ("libx264", "libmp3lame"), 16000),
+        ("fragmented.mp4", ("libx264", "aac"), 16000),
         ("a.mov", ("libx264", "aac"), 16000),
         ("a.mov", ("libx264", "pcm_s16le"), 16000),
         ("a.mkv", ("libx264", "aac"), 16000),
@@ -163,7 +164,9 @@ def test_common_formats_keep_picture_and_sound_in_step(
     tmp_path: Path, name: str, codecs: tuple[str, str], rate: int
 ) -> None:
     audio = clicks([0.7], 1.6, rate)
-    path = write_media(tmp_path / name, flashes(16), audio, rate=rate, video_codec=codecs[0], audio_codec=codecs[1])
+    options = {"movflags": "+frag_keyframe+empty_moov"} if name.startswith("frag") else {}
+    coding = {"rate": rate, "video_codec": codecs[0], "audio_codec": codecs[1], "options": options}
+    path = write_media(tmp_path / name, flashes(16), audio, **coding)
     clip = decode(path)
     assert (clip.video.shape, clip.fps, clip.sample_rate) == ((16, 48, 64, 3), 10, rate)
     assert np.abs(clip.video.mean(axis=(1, 2, 3)) - flashes(16).mean(axis=(1, 2, 3))).max() < 3
