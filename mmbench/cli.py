@@ -77,7 +77,8 @@ def _print_cells(columns: Any, format: Format, title: str) -> None:
     from mmbench.compare import as_row, footnotes
 
     rows = [as_row(cell) for column in columns for cell in column]
-    shown = ["system", "metric", "value", "shuffled", "n", "Δ to first [95 %]"]
+    columns_shown = ("system", "metric", "value", "shuffled", "n", "Δ to first [95 %]")
+    shown = [c for c in columns_shown if any(row[c] is not None for row in rows)]
     show_rows(rows, shown, format, title, footnotes(columns))
 
 
@@ -291,9 +292,19 @@ def show(
 
       mmbench show ground_truth-bounce-s0 --format json
     """
+    from mmbench.compare import record_row
     from mmbench.show import show as look_up
 
-    show_mapping(look_up(name, out, verify), format)
+    found = look_up(name, out, verify)
+    if format is not Format.table or not found.get("records"):
+        return show_mapping(found, format)
+    show_mapping({k: v for k, v in found.items() if k not in ("records", "invocations")}, format)
+    rows = [record_row(r) for r in found["records"]]
+    show_rows(rows, list(rows[0]), format, "Records")
+    for number, made in enumerate(found["invocations"], start=1):
+        print(f"\nInvocation {number}")
+        show_mapping(made, format)
+    return None
 
 
 @app.command()

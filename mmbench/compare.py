@@ -62,7 +62,7 @@ def compare(cells: Sequence[tuple[Path, Record]]) -> list[Cell]:
 def adjust(columns: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
     """The same cells with p-values corrected (Holm) over all differences of the table."""
     cells = [c for column in columns for c in column if c.difference and c.difference.p_value is not None]
-    adjusted = holm([c.difference.p_value for c in cells])  # type: ignore[union-attr]
+    adjusted = holm([c.difference.p_value or 0.0 for c in cells if c.difference])
     by_cell = {id(c): float(p) for c, p in zip(cells, adjusted, strict=True)}
     return [[Cell(c.record, c.score, c.difference, by_cell.get(id(c))) for c in column] for column in columns]
 
@@ -89,6 +89,21 @@ def as_row(cell: Cell) -> dict[str, Any]:
             "p_holm": finite(cell.p_adjusted),
             "n": d.n,
         },
+    }
+
+
+def record_row(record: dict[str, Any]) -> dict[str, Any]:
+    """One line about a record on its own, with its interval and signature."""
+    r = Record(**record)
+    k = digits_of(r.stderr)
+    return {
+        "metric": r.metric,
+        "value": with_error(r.value, r.stderr),
+        "95 %": None if r.low is None or r.high is None else f"[{r.low:.{k}f}, {r.high:.{k}f}]",
+        "shuffled": with_error(r.baseline, r.baseline_stderr),
+        "n": count_text(r),
+        "signature": r.signature,
+        "time": r.time,
     }
 
 

@@ -16,7 +16,7 @@ from mmbench.results import Record, finite, save
 from mmbench.runspec import RunSpec, digest_of
 from mmbench.statistics import bootstrap_estimate, mean_estimate
 from mmbench.store import SampleStore
-from mmbench.types import Clip, Dataset, Extractor, Item, Metric, Score
+from mmbench.types import Clip, Dataset, Extractor, Item, Metric, Score, codecs_of
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def stored_samples(store: SampleStore, num: int) -> tuple[list[Sample | None], C
     samples: list[Sample | None] = [None] * num
     for index in status.present:
         r = store.record(index)
-        content = Content(r.video_digest, r.audio_digest, r.size, bool(r.notes.get("lossy")))
+        content = Content(r.video_digest, r.audio_digest, r.size, codecs_of(r.notes))
         samples[index] = Sample(store.source(index), r.text, content)
     nonfinite = sum(store.failure(i).kind == "non-finite" for i in status.failed)
     return samples, Counts(num, len(status.failed), nonfinite)
@@ -133,7 +133,7 @@ def _unreadable(samples: Sequence[Sample | None], found: Extraction) -> dict[int
 def _identify(sample: Sample | None, content: Content | None) -> dict[str, Any] | None:
     if sample is None:
         return None
-    known = {"video": content.video, "audio": content.audio} if content else {"unreadable": True}
+    known = {k: v for k, v in vars(content).items() if v} if content else {"unreadable": True}
     return {"id": sample.source.id, "text": sample.text, **known}
 
 
@@ -183,7 +183,7 @@ def _record(
         n_scored=score.num_scored,
         baseline=finite(score.baseline),
         baseline_stderr=finite(score.baseline_stderr),
-        lossy=any(c.lossy for c in found.contents if c),
+        lossy=any(c.codecs.endswith("lossy") for c in found.contents if c),
         extractor_weights=next((k for k in ("random", "tiny", "trained", "real") if k in kinds), "none"),
         reference=None if reference is None else {"dataset": reference.name, "n": counts.expected},
         time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -106,7 +106,7 @@ class _Shelf:
 def _write_features(folder: Path, table: Mapping[str, Features]) -> Path:
     from safetensors.numpy import save_file
 
-    tensors = {f"{digest}/{name}": np.ascontiguousarray(v) for digest, fs in table.items() for name, v in fs.items()}
+    tensors = {f"{digest}/{name}": np.array(v, order="C") for digest, fs in table.items() for name, v in fs.items()}
     path = folder / f"{time.time_ns()}-{os.getpid()}.safetensors"
     beside = path.with_suffix(".part")
     save_file(tensors, beside)

@@ -24,12 +24,12 @@ FLUSH_EVERY = 128  # clips
 
 @dataclass(frozen=True)
 class Content:
-    """What a clip holds, without its pixels: digests of its halves, its size, and how it came here."""
+    """What a clip holds, without its pixels: digests of its halves, its size, and the codecs it came through."""
 
     video: str
     audio: str
     size: str
-    lossy: bool = False
+    codecs: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,11 @@ class _ContentTable:
 
     @staticmethod
     def pack(c: Content) -> Features:
-        return {"content": np.frombuffer("|".join((c.video, c.audio, c.size, str(int(c.lossy)))).encode(), np.uint8)}
+        return {"content": np.frombuffer("|".join((c.video, c.audio, c.size, c.codecs)).encode(), np.uint8)}
 
     @staticmethod
     def unpack(features: Features) -> Content:
-        video, audio, size, lossy = features["content"].tobytes().decode().split("|")
-        return Content(video, audio, size, lossy == "1")
+        return Content(*features["content"].tobytes().decode().split("|"))
 
 
 def extract(
@@ -173,7 +172,7 @@ def _run_job(job: Job) -> JobResult:
     except Exception as error:
         reason = str(error) if isinstance(error, MMBenchError) else f"{type(error).__name__}: {error}"
         return i, None, [reason] * len(extractors)
-    content = Content(clip.video_digest(), clip.audio_digest(), clip.size(), bool(clip.notes.get("lossy")))
+    content = Content(clip.video_digest(), clip.audio_digest(), clip.size(), clip.codecs())
     results: list[Features | str] = []
     for extractor in extractors:
         try:

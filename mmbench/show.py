@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +66,12 @@ def _run(folder: Path, verify: bool) -> dict[str, Any]:
         store = SampleStore.open(folder)
         status = store.status()
         out["samples"] = {"present": len(status.present), "failed": len(status.failed)}
-        out["failures"] = [vars(store.failure(i)) for i in status.failed]
+        out["failures"] = [asdict(store.failure(i)) for i in status.failed]
         if verify:
             for index in status.present:
                 store.verify(index)
             out["verified"] = len(status.present)
-    out["records"] = [vars(r) for r in read_records(folder)]
+    out["records"] = [asdict(r) for r in read_records(folder)]
     lines = folder / "invocations.jsonl"
     out["invocations"] = [json.loads(x) for x in lines.read_text().splitlines()] if lines.exists() else []
     return out

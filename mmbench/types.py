@@ -53,7 +53,8 @@ class Clip:
         fps: Frames per second.
         audio: (S,) float32 mono in [-1, 1]; S = 0 means that there is no audio.
         sample_rate: Audio samples per second [Hz].
-        notes: What happened on the way here (lossy codec, resampling), for the record.
+        notes: What happened on the way here, for the record: `video` and `audio` may say codec and lossy, `steps` what
+            was resampled.
     """
 
     video: np.ndarray
@@ -97,6 +98,10 @@ class Clip:
         samples = self.audio_int16().astype("<i2")
         return digest_bytes(f"audio {samples.shape} {self.sample_rate}".encode(), samples.data)
 
+    def codecs(self) -> str:
+        """Codecs it was read from, as one word: "h264+mp3, lossy"; "" for a clip that never was in a foreign file."""
+        return codecs_of(self.notes)
+
     def size(self) -> str:
         """Frames, height, width, rates and samples as one word: 16x64x64@8+32000@16000."""
         t, h, w, _ = self.video.shape
@@ -105,6 +110,13 @@ class Clip:
     def digest(self) -> str:
         """Digest of both halves."""
         return digest_bytes(self.video_digest().encode(), self.audio_digest().encode())
+
+
+def codecs_of(notes: Mapping[str, Any]) -> str:
+    """`Clip.codecs` from a clip's notes."""
+    halves = [half for name in ("video", "audio") if isinstance(half := notes.get(name), Mapping)]
+    names = "+".join(str(half.get("codec")) for half in halves)
+    return f"{names}, lossy" if any(half.get("lossy") for half in halves) else names
 
 
 def digest_bytes(*parts: Any) -> str:

@@ -178,17 +178,19 @@ def evaluate_submission(
     settings: Settings, path: Path, dataset: str | None, clip_frames: int | None, clip_stride: int | None, name: str
 ) -> tuple[Path, list[Record]]:
     """Score anybody's clips: a folder of videos, video and audio pairs, or one long video cut into clips."""
-    from mmbench.runspec import digest_of
-    from mmbench.sources import submission
+    from mmbench.sources import submission, submission_digest
 
     sources, rejected = submission(path, clip_frames=clip_frames, clip_stride=clip_stride)
     for bad in rejected:
         log.warning("%s is not scored: %s", bad.path, bad.reason)
     against = make_dataset(dataset) if dataset else None
-    spec = {"submission": digest_of([s.digest for s in sources]), "n": len(sources), "dataset": dataset}
+    spec = {"submission": submission_digest(sources), "n": len(sources), "dataset": dataset}
     run = RunSpec(name or path.stem, dataset or "none", settings.seed, "real", spec)
     folder = create_run_folder(settings.out, run)
-    note_invocation(folder, invocation(list(settings.command), settings.resolved()))
+    asked = {"path": str(path), "clip_frames": clip_frames, "clip_stride": clip_stride, "dataset": dataset}
+    resolved = {k: v for k, v in settings.resolved().items() if k in ("seed", "device", "workers", "out")}
+    metrics = list(metric_names(settings, against))
+    note_invocation(folder, invocation(list(settings.command), {**asked, "metrics": metrics, **resolved}))
     samples: list[Sample | None] = [Sample(s, getattr(s, "text", "")) for s in sources]
     counts = Counts(len(sources) + len(rejected), failed=len(rejected))
     return folder, _score(settings, folder, run, [*samples, *[None] * len(rejected)], counts, against)
