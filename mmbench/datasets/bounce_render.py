@@ -83,7 +83,7 @@ def shadow(actor: Actor, to_pixels: Projection, times: np.ndarray) -> np.ndarray
     x, y = to_pixels(centres * (1.0, 0.0), actor.lane)
     spread = actor.radius * to_pixels.scale * (0.75 + 0.35 * gap)
     dark = blobs(to_pixels, x, y, spread, 0.28 * spread) * (0.55 / (1.0 + 1.4 * gap)).astype(np.float32)[:, None, None]
-    dark[:, : to_pixels.edge] = 0.0
+    dark[:, : to_pixels.edge] = 0.0  # no shadow on the back wall
     return dark
 
 
@@ -111,10 +111,14 @@ def render(actors: Sequence[Actor], to_pixels: Projection, backdrop: np.ndarray,
     """Film the actors, the farthest lane first, at `times` (n,) [s] before `backdrop` (h, w, 3): (n, h, w, 3) uint8."""
     frames = np.repeat(backdrop[None], len(times), axis=0)
     for actor in actors:
-        frames *= 1.0 - shadow(actor, to_pixels, times)[..., None]
+        frames[:, to_pixels.edge :] *= 1.0 - shadow(actor, to_pixels, times)[:, to_pixels.edge :, :, None]
     for actor in sorted(actors, key=lambda a: a.lane):
-        frames += dust(actor, to_pixels, times)[..., None] * (DUST_WHITE - frames)
+        cloud = dust(actor, to_pixels, times)[..., None]
+        dusty = np.flatnonzero(cloud.any(axis=(1, 2, 3)))
+        frames[dusty] += cloud[dusty] * (DUST_WHITE - frames[dusty])
         layer = ball_layer(actor, to_pixels, times)
         frames *= 1.0 - layer[..., 3:]
         frames += layer[..., :3]
-    return np.rint(np.clip(frames, 0.0, 1.0) * 255.0).astype(np.uint8)
+    np.clip(frames, 0.0, 1.0, out=frames)
+    frames *= 255.0
+    return np.rint(frames, out=frames).astype(np.uint8)
