@@ -1,4 +1,4 @@
-"""How sure a number is: intervals, paired differences, shuffled baselines, bootstrap, planning, extrapolation."""
+"""How sure a number is: intervals, paired differences, shuffled baselines, the bootstrap, and planning."""
 
 from __future__ import annotations
 
@@ -28,6 +28,19 @@ class Estimate:
     low: float | None
     high: float | None
     n: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a comparison can see.
+
+    Attributes:
+        detectable: The smallest true difference that is found with the asked power at the pilot's n.
+        needed: Samples needed to find the asked effect; None if no effect was asked.
+    """
+
+    detectable: float
+    needed: int | None
 
 
 @dataclass(frozen=True)
@@ -70,7 +83,9 @@ def bootstrap_estimate(value: float, replicates: np.ndarray, n: int, level: floa
     """Bootstrap standard error and basic (reflected) interval of a set metric.
 
     Replicates of a Fréchet distance lie above the value by about as much as the value lies above the truth; their
-    percentiles can exclude the value itself. Reflecting them about it undoes both (Davison & Hinkley 1997, 5.2).
+    percentiles can exclude the value itself. Reflecting them about it undoes both (Davison & Hinkley 1997, 5.2): the
+    interval is for the distance at infinite n from what was held fixed, and may lie below the value. Where n is only
+    a few times the dimension, standard error and interval are too wide, never too narrow (results/statistics).
 
     Args:
         value: The metric on the full sample.
@@ -185,8 +200,45 @@ def resample_indices(n: int, replicates: int, seed: int) -> np.ndarray:
 def holm(p_values: Sequence[float]) -> np.ndarray:
     """Holm's step-down correction: adjusted p-values, in the order given (Holm 1979)."""
     p = np.asarray(p_values, np.float64)
-    order = np.argsort(p)
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"p-values {p.tolist()}: expected numbers in [0, 1]")
+    order = np.argsort(p, kind="stable")
     steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(steps, 1.0)
     return adjusted
+
+
+def plan(stderr: float, n: int, effect: float | None = None, power: float = 0.8, level: float = 0.95) -> Plan:
+    """How small a difference n samples can show, and how many samples an effect needs.
+
+    Holds for mean and set metrics alike, their standard errors falling with the root of n. Two runs of equal n that do
+    not pair differ with √2 times the standard error of one.
+
+    Args:
+        stderr: Standard error of the difference in a pilot, e.g. of `paired_difference`.
+        n: Samples of the pilot.
+        effect: True difference to find, in units of the metric.
+        power: Probability of finding it.
+        level: 1 - level is the two-sided significance.
+
+    Raises:
+        ValueError: If the pilot or the effect is not positive.
+    """
+    if n < 2 or not stderr > 0 or (effect is not None and not effect > 0):
+        raise ValueError(f"stderr {stderr}, n {n}, effect {effect}: expected a pilot of n >= 2 and positive numbers")
+    from scipy.special import stdtrit
+
+    def width(m: float) -> float:
+        quantiles = stdtrit(m - 1, (1 + level) / 2) + stdtrit(m - 1, power)
+        return float(quantiles * stderr * np.sqrt(n / m))
+
+    if effect is None:
+        return Plan(width(n), None)
+    few, enough = 1, 2
+    while width(enough) > effect:
+        few, enough = enough, 2 * enough
+    while enough - few > 1:
+        middle = (few + enough) // 2
+        few, enough = (middle, enough) if width(middle) > effect else (few, middle)
+    return Plan(width(n), enough)
