@@ -128,6 +128,8 @@ class Recording:
         audio, silent = self.sound.window(self.start + first / self.fps, length)
         if silent:
             steps.append(f"{silent} samples without sound in the source, silence")
+        if not np.isfinite(audio).all():
+            raise MediaError("The sound holds NaN or infinity.", "finite samples", "encode the sound again")
         outside = int(np.count_nonzero(np.abs(audio) > 1.0))
         if outside:
             steps.append(f"{outside} samples beyond full scale, clipped (peak {np.abs(audio).max():.3f})")
@@ -151,6 +153,11 @@ def record(path: str | Path, audio_path: str | Path | None = None, channel: Chan
     shape: dict[str, Any] = {}
     rgb = rgb_converter()
 
+    def check_size(num_frames: int) -> None:
+        if num_frames * pixels[0].size > MAX_BYTES:
+            found = f"{path} decodes to more than {MAX_BYTES >> 30} GiB of frames."
+            raise MediaError(found, "short clips", "split the file")
+
     def use(kind: str, frame: Any) -> None:
         time = None if frame.pts is None else frame.pts * frame.time_base
         if kind == "v":
@@ -166,10 +173,7 @@ def record(path: str | Path, audio_path: str | Path | None = None, channel: Chan
             raise MediaError(f"{path} has frames without time stamps.", "a container with time stamps (mp4, mkv)")
         times.append(time)
         pixels.append(_upright(rgb(frame), frame.rotation))
-        if len(pixels) * pixels[0].size > MAX_BYTES:
-            raise MediaError(
-                f"{path} decodes to more than {MAX_BYTES >> 30} GiB of frames.", "short clips", "split the file"
-            )
+        check_size(len(pixels))
 
     tracks, container = read_packets(path, "v" if audio_path else "va", "v", use)
     if audio_path:
@@ -182,6 +186,7 @@ def record(path: str | Path, audio_path: str | Path | None = None, channel: Chan
     order = sorted(range(len(times)), key=times.__getitem__)
     times = [times[i] for i in order]
     fps, variable, index = _clock(times, track)
+    check_size(len(index))
     video = np.stack([pixels[order[i]] for i in index])
     steps = [f"variable frame rate -> constant {fps} 1/s, nearest earlier frame"] if variable else []
     height, width = video.shape[1:3]
