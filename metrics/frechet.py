@@ -141,7 +141,7 @@ def frechet_replicates(
     """Bootstrap replicates of the distance to a fixed reference.
 
     With Σ_r = F Fᵀ and rows y = Fᵀ x made once, a replicate costs one product yᵀ W y of its distinct rows and the
-    eigenvalues of that symmetric matrix: 12 ms for n = 2048, d = 400, five times less than from the features.
+    eigenvalues of that symmetric matrix (of y yᵀ, if there are fewer rows than dimensions); no factor, no root.
 
     Args:
         features: (rows, d).
@@ -170,7 +170,8 @@ def frechet_replicates(
         mean = weight @ x[drawn] / total
         rows = np.sqrt(weight)[:, None] * (y[drawn] - mean @ projection)
         gram = rows.T @ rows if len(rows) > rows.shape[1] else rows @ rows.T
-        nuclear = np.sqrt(np.clip(np.linalg.eigvalsh(gram) / (total - ddof), 0.0, None)).sum()
+        values = np.linalg.eigvalsh(gram) / (total - ddof)
+        nuclear = np.sqrt(values[values > len(values) * _EPS * values[-1]]).sum()
         spread = (weight @ square[drawn] - total * (mean @ mean)) / (total - ddof)
         replicates[b] = np.sum((mean + offset) ** 2) + spread + trace - 2 * nuclear
     return replicates

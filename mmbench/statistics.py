@@ -80,7 +80,7 @@ def mean_estimate(values: np.ndarray, level: float = 0.95) -> Estimate:
 
 
 def bootstrap_estimate(value: float, replicates: np.ndarray, n: int, level: float = 0.95) -> Estimate:
-    """Bootstrap standard error and basic (reflected) interval of a set metric.
+    """Bootstrap standard error and basic (reflected) interval of a set metric that is smooth in its samples.
 
     Replicates of a Fréchet distance lie above the value by about as much as the value lies above the truth; their
     percentiles can exclude the value itself. Reflecting them about it undoes both (Davison & Hinkley 1997, 5.2): the
