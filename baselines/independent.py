@@ -11,7 +11,8 @@ from mmbench.errors import MMBenchError
 from mmbench.registry import register
 from mmbench.types import Clip, Dataset, Item, Request, Spec, Weights
 
-MAX_DRAWS = 64  # a prompt with two clips fails to give the other one in 64 draws with probability 2**-64
+SAME_PROMPT_DRAWS = 12  # a prompt with two clips fails to give the other one in 12 draws with probability 2**-12
+OTHER_PROMPTS = 64  # of the run's first prompts, among which the sound is looked for when the own prompt has one clip
 
 
 @register("system", "independent", "Control: real video with the audio of another real clip of the same prompt.")
@@ -26,21 +27,28 @@ class Independent:
 
     def spec(self) -> Spec:
         """Version of the control, and the dataset the clips come from."""
-        return {"system": self.name, "version": 1, "dataset": self.dataset.spec()}
+        return {"system": self.name, "version": 2, "dataset": self.dataset.spec()}
+
+    def _candidates(self, request: Request) -> Iterator[Item]:
+        """Real items of the same prompt; then, for datasets where every clip has its own caption, of other prompts."""
+        for draw in range(SAME_PROMPT_DRAWS):
+            yield self.dataset.real(request, f"independent {draw}")
+        prompts = self.dataset.prompts(OTHER_PROMPTS, request.seed)
+        for k in request.rng("independent prompts").permutation(len(prompts)):
+            yield self.dataset.real(replace(request, prompt=prompts[k]), "independent other")
 
     def _other(self, request: Request, item: Item) -> Item:
-        for draw in range(MAX_DRAWS):
-            other = self.dataset.real(request, f"independent {draw}")
+        for other in self._candidates(request):
             if other.id != item.id and other.clip.audio_digest() != item.clip.audio_digest():
                 return other
         raise MMBenchError(
-            f"Dataset {self.dataset.name!r} has no second real clip for prompt {request.prompt.id!r}.",
-            "at least two clips with different sound per prompt",
+            f"Dataset {self.dataset.name!r} has no second real clip with another sound.",
+            "at least two held-out clips with different sound",
             "a dataset with more clips, or ground_truth alone",
         )
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Clip]:
-        """Yield one clip per request, in order; raises MMBenchError where a prompt has a single real clip."""
+        """Yield one clip per request, in order; raises MMBenchError if the dataset has a single sound."""
         for request in requests:
             item = self.dataset.real(request, STREAM)
             other = self._other(request, item)

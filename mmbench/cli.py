@@ -48,6 +48,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")]
 Dtype = Annotated[str, typer.Option(help="Precision of generation: float32, float16, bfloat16.")]
 BatchSize = Annotated[int, typer.Option(help="Samples made at once; never changes a sample.")]
 Workers = Annotated[int | None, typer.Option(help="Processes for features; default: all cores.")]
+Networks = Annotated[str, typer.Option("--weights", help="Of metrics' networks: real, or random for plumbing only.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Never use the network.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")]
 Retry = Annotated[bool, typer.Option("--retry-failed", help="Try samples with a recorded failure again.")]
@@ -93,6 +94,7 @@ def run(
     device: Device = "auto",
     dtype: Dtype = "float32",
     batch_size: BatchSize = 1,
+    weights: Networks = "real",
     workers: Workers = None,
     retry_failed: Retry = False,
     offline: Offline = False,
@@ -124,6 +126,7 @@ def run(
         device=device,
         dtype=dtype,
         batch_size=batch_size,
+        weights=weights,
         workers=workers,
         retry_failed=retry_failed,
         shard=workflow.shard_from(None),
@@ -212,6 +215,7 @@ def evaluate(
     seed: Seed = 0,
     out: Out = Path("runs"),
     device: Device = "auto",
+    weights: Networks = "real",
     workers: Workers = None,
     offline: Offline = False,
     format: Form = Format.table,
@@ -235,6 +239,7 @@ def evaluate(
         out=out,
         metrics=metric,
         device=device,
+        weights=weights,
         workers=workers,
         quiet=format is not Format.table,
         offline=offline,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import re
 import traceback
 from collections.abc import Callable
@@ -202,8 +203,12 @@ def make_dataset(name: str, **settings: Any) -> Any:
     return factory(argument, **settings) if argument else factory(**settings)
 
 
-def make_metric(name: str) -> Any:
-    """Build the metric called `name`, or one of its presets as `name.variant`."""
+def make_metric(name: str, **settings: Any) -> Any:
+    """Build the metric called `name`, or one of its presets as `name.variant`.
+
+    Of `settings` (device, weights) a metric gets those its factory takes: one without networks has no use for them.
+    """
     base, _, variant = name.partition(".")
     factory = lookup("metric", base).factory
-    return factory(variant) if variant else factory()
+    taken = {k: v for k, v in settings.items() if k in inspect.signature(factory).parameters}
+    return factory(variant, **taken) if variant else factory(**taken)

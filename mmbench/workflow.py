@@ -19,7 +19,7 @@ from mmbench.registry import make_dataset, make_metric, make_system
 from mmbench.results import Record, read_records, run_folders
 from mmbench.runspec import RunSpec, invocation, make_requests, make_runspec
 from mmbench.store import SampleStore, create_run_folder, note_invocation, read_manifest
-from mmbench.types import Dataset, Metric, System
+from mmbench.types import Dataset, Extractor, Metric, System
 
 DEFAULT_SYSTEMS = ("ground_truth", "independent")
 DEFAULT_METRICS = ("av_align",)
@@ -37,6 +37,7 @@ class Settings:
     metrics: Sequence[str] = ()
     device: str = "auto"
     dtype: str = "float32"
+    weights: str = "real"
     batch_size: int = 1
     workers: int | None = None
     shard: Shard | None = None
@@ -50,6 +51,8 @@ class Settings:
             raise UsageError(f"--num-samples is {self.num_samples}.", "a whole number from 1", "--num-samples 64")
         if self.batch_size < 1:
             raise UsageError(f"--batch-size is {self.batch_size}.", "a whole number from 1", "--batch-size 8")
+        if self.weights not in ("real", "random"):
+            raise UsageError(f"--weights is {self.weights!r}.", "real, or random to try the plumbing", "--weights real")
         if self.out.exists() and not self.out.is_dir():
             raise UsageError(f"--out {self.out} is a file.", "a folder", "--out runs")
 
@@ -57,6 +60,14 @@ class Settings:
         """Every option with the value it had, for the manifest."""
         shown = {k: v for k, v in vars(self).items() if k not in ("command", "shard", "quiet")}
         return {k: str(v) if isinstance(v, Path) else list(v) if isinstance(v, tuple) else v for k, v in shown.items()}
+
+
+def open_dataset(name: str) -> Dataset:
+    """The dataset called `name`; says which of its files it cannot use."""
+    dataset: Dataset = make_dataset(name)
+    for bad in getattr(dataset, "rejected", ()):
+        log.warning("%s is not used: %s", bad.path, bad.reason)
+    return dataset
 
 
 @dataclass(frozen=True)
@@ -71,7 +82,7 @@ class Plan:
 def plan(settings: Settings) -> list[Plan]:
     """The runs that `settings` asks for; unknown names end here."""
     settings.check()
-    dataset = make_dataset(settings.dataset)
+    dataset = open_dataset(settings.dataset)
     plans = []
     for name in dict.fromkeys(settings.systems):
         system = make_system(name, dataset=dataset, device=settings.device, dtype=settings.dtype)
@@ -107,11 +118,19 @@ def metric_names(settings: Settings, dataset: Dataset | None) -> Sequence[str]:
 
 
 def make_metrics(settings: Settings, dataset: Dataset | None) -> list[Metric]:
-    metrics: list[Metric] = [make_metric(name) for name in metric_names(settings, dataset)]
+    names = metric_names(settings, dataset)
+    metrics: list[Metric] = [make_metric(name, device=settings.device, weights=settings.weights) for name in names]
     for metric in metrics:
         if metric.needs_reference and dataset is None:
             raise UsageError(f"{metric.name} compares with real clips.", "a dataset", "--dataset NAME")
     return metrics
+
+
+def prepare(extractor: Extractor) -> None:
+    """Let a network look for its weights; raises what `extract` would, before any work is lost."""
+    look = getattr(extractor, "prepare", None)
+    if look is not None:
+        look()
 
 
 def generate_runs(settings: Settings) -> list[SampleStore]:
@@ -147,7 +166,9 @@ def run(settings: Settings) -> list[list[Cell]]:
     Raises:
         IncompleteError: Samples are still missing (another shard makes them, or the run was stopped).
     """
-    make_metrics(settings, make_dataset(settings.dataset))  # a wrong metric name ends here, before hours of work
+    for metric in make_metrics(settings, make_dataset(settings.dataset)):  # what is wrong ends here, not in hours
+        for extractor in metric.extractors():
+            prepare(extractor)
     stores = generate_runs(settings)
     for store in stores:
         missing = len(store.status(settings.num_samples).missing)

@@ -14,7 +14,7 @@ from mmbench.baselines.independent import Independent
 from mmbench.datasets.bounce import bounce
 from mmbench.errors import MMBenchError
 from mmbench.registry import lookup, make_system
-from mmbench.types import Item, Request
+from mmbench.types import Item, Prompt, Request
 
 DATASET = bounce()
 REQUESTS = [Request(prompt, k % 2, 5) for k, prompt in enumerate(DATASET.prompts(6, 5))]
@@ -60,8 +60,30 @@ class FewClips:
     def spec(self) -> dict[str, Any]:
         return {"name": self.name}
 
+    def prompts(self, num: int, seed: int) -> list[Prompt]:
+        return [replace(self.items[i % len(self.items)].prompt, id=f"few-{i}") for i in range(num)]
+
     def real(self, request: Request, stream: str) -> Item:
         return self.items[request.rng(stream).integers(len(self.items))]
+
+
+class OneClipPerCaption(FewClips):
+    """A captioned dataset: a prompt has the one clip it describes."""
+
+    def real(self, request: Request, stream: str) -> Item:
+        return next(item for item in self.items if item.prompt.text == request.prompt.text)
+
+
+def test_a_caption_with_one_clip_gets_the_sound_of_another_caption() -> None:
+    items = [
+        replace(it, prompt=replace(it.prompt, text=f"caption {i}")) for i, it in enumerate(DATASET.reference(5, 0))
+    ]
+    dataset: Any = OneClipPerCaption(items)
+    requests = [Request(prompt, k, 0) for k, prompt in enumerate(dataset.prompts(5, 0))]
+    sounds = {item.clip.audio_digest() for item in items}
+    for item, fake in zip(items, Independent(dataset=dataset).generate(requests), strict=True):
+        assert np.array_equal(fake.video, item.clip.video)
+        assert fake.audio_digest() in sounds - {item.clip.audio_digest()}
 
 
 def test_draws_again_until_the_item_differs() -> None:
