@@ -1,0 +1,122 @@
+"""What fixes a discriminator, and the published sizes.
+
+With `embed_channels` equal to C, as here, the parameter counts are those of the paper (arXiv 2405.17842, Tables 6, 9).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from mmbench.errors import UsageError
+
+Design = Literal["res_mlp", "res_naive", "res_frieren", "vit_mlp", "vit_naive", "vit_frieren"]
+DESIGNS: tuple[Design, ...] = get_args(Design)
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """Everything that fixes the shapes and the arithmetic of a discriminator; JSON-able through `asdict`.
+
+    Attributes:
+        design: Extractor and fusion, "res_mlp" to "vit_frieren".
+        video_channels: Channels of the video, 3 for pixels.
+        audio_channels: Channels of the audio, 1 for a waveform.
+        audio_ndim: 1 for waveforms (b, c, l), 2 for latents (b, c, t, m).
+        channels: C, the width of the first level; res only.
+        num_blocks: L, residual blocks per level; res only.
+        channel_mult: Width of each level as a multiple of C; res only.
+        dilation_cycle: Dilation of the k-th residual block's audio is 2^(k mod cycle); 1 means none. res only.
+        embed_channels: Width of the timestep embedding; C in every published size.
+        video_text_channels: Width of the text given with the video; None for a discriminator without text.
+        audio_text_channels: Width of the text given with the audio.
+        fusion_channels: Token width of the fusion transformer.
+        fusion_layers: Its layers; the class token adds one.
+        fusion_out_channels: Width of what it hands to the last linear layer.
+        fusion_class_token: Read a class token instead of the mean over tokens.
+        max_tokens: Its positions: class token, timestep, and frames and audio steps (naive) or the longer of them.
+        video_size: (f, h, w); vit only.
+        audio_size: (l,) or (t, m); vit only.
+        video_patch: Patch along the same axes; vit only.
+        audio_patch: Patch along the same axes; vit only.
+        vit_channels: Token width; vit only.
+        vit_layers: Blocks; vit only.
+        vit_heads: Heads; vit only.
+        vit_out_channels: Width of the features; vit only.
+        video_frames_first: The caller's video is (b, f, c, h, w), as MM-Diffusion's.
+        audio_mel_first: The caller's audio is (b, c, m, t), as Auffusion's.
+    """
+
+    design: Design
+    video_channels: int
+    audio_channels: int
+    audio_ndim: int
+    channels: int = 128
+    num_blocks: int = 2
+    channel_mult: tuple[int, ...] = (1, 2, 4)
+    dilation_cycle: int = 1
+    embed_channels: int = 128
+    video_text_channels: int | None = None
+    audio_text_channels: int | None = None
+    fusion_channels: int = 256
+    fusion_layers: int = 4
+    fusion_out_channels: int = 256
+    fusion_class_token: bool = True
+    max_tokens: int = 128
+    video_size: tuple[int, ...] = (16, 32, 32)
+    audio_size: tuple[int, ...] = (50, 16)
+    video_patch: tuple[int, ...] = (2, 4, 4)
+    audio_patch: tuple[int, ...] = (5, 4)
+    vit_channels: int = 256
+    vit_layers: int = 4
+    vit_heads: int = 4
+    vit_out_channels: int = 512
+    video_frames_first: bool = False
+    audio_mel_first: bool = False
+
+    def __post_init__(self) -> None:
+        if self.design not in DESIGNS:
+            raise UsageError(f"Unknown discriminator design {self.design!r}.", f"one of {', '.join(DESIGNS)}")
+        for name in ("channel_mult", "video_size", "audio_size", "video_patch", "audio_patch"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON gives lists
+
+    @property
+    def extractor(self) -> str:
+        """res or vit."""
+        return self.design.partition("_")[0]
+
+    @property
+    def fusion(self) -> str:
+        """mlp, naive or frieren."""
+        return self.design.partition("_")[2]
+
+    @property
+    def text(self) -> bool:
+        """Whether it reads text."""
+        return self.video_text_channels is not None
+
+
+def in_domain(
+    design: Design = "res_mlp", *, channels: int = 128, num_blocks: int = 2, **settings: Any
+) -> DiscriminatorConfig:
+    """For pixels and waveforms, MM-Diffusion's: 16 frames of 64 x 64 and 25,600 samples, no text (12.7M as published).
+
+    Args:
+        design: Extractor and fusion.
+        channels: C; the timestep embedding is as wide.
+        num_blocks: L.
+        **settings: Any other field of `DiscriminatorConfig`.
+    """
+    sizes = {"video_size": (16, 64, 64), "audio_size": (25600,), "video_patch": (2, 8, 8), "audio_patch": (400,)}
+    common = {"channels": channels, "num_blocks": num_blocks, "embed_channels": channels, "dilation_cycle": 10}
+    tokens = {"max_tokens": 2048}  # 1600 audio steps and 16 frames reach the transformer
+    return DiscriminatorConfig(design, 3, 1, 1, **{**common, **sizes, **tokens, **settings})
+
+
+def out_of_domain(
+    design: Design = "res_mlp", *, channels: int = 256, num_blocks: int = 4, **settings: Any
+) -> DiscriminatorConfig:
+    """For latents and text, AudioLDM's and AnimateDiff's unless `settings` say otherwise (132M as published)."""
+    latents = {"video_channels": 4, "audio_channels": 8, "video_text_channels": 768, "audio_text_channels": 512}
+    common = {"channels": channels, "num_blocks": num_blocks, "embed_channels": channels}
+    return DiscriminatorConfig(design, audio_ndim=2, **{**common, **latents, **settings})

@@ -1,0 +1,225 @@
+"""MMDisCo's discriminator: the logit h that a noised video and a noised audio belong together (arXiv 2405.17842).
+
+Six designs, feature extractor x fusion: res or vit, mlp or naive or frieren. State dicts have the official names
+(SonyResearch/MMDisCo@3b9f84f:mmdisco/models/residual_predictor/mm_block.py, MultimodalDiscriminator), so released
+checkpoints load.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from mmbench.errors import MMBenchError, UsageError
+from mmbench.mmdisco.design import DiscriminatorConfig
+from mmbench.mmdisco.fusion import MeanFusion, TransformerFusion
+from mmbench.mmdisco.residual import ResidualExtractor
+from mmbench.mmdisco.vit import TransformerExtractor, VisionTransformer
+
+PREFIX = "residual_predictor."
+
+
+def timestep_embedding(t: Tensor, channels: int) -> Tensor:
+    """(b,) timesteps, integer or not, to (b, channels) float32: sines, then cosines, periods 2 pi to 2 pi 10^4."""
+    half = channels // 2
+    exponent = -math.log(10000) * torch.arange(half, dtype=torch.float32, device=t.device) / (half - 1)
+    angles = t[:, None].float() * torch.exp(exponent)
+    return F.pad(torch.cat([angles.sin(), angles.cos()], dim=1), (0, channels % 2))
+
+
+class TimestepEncoder(nn.Module):
+    """Linear, SiLU, linear on the sinusoidal embedding, under the official names."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.projection = nn.ModuleDict({name: nn.Linear(channels, channels) for name in ("linear_1", "linear_2")})
+        self.channels = channels
+
+    def forward(self, t: Tensor) -> Tensor:
+        first, second = self.projection.values()
+        sinusoids = timestep_embedding(t, self.channels).to(next(first.parameters()).dtype)
+        return second(F.silu(first(sinusoids)))
+
+
+def _residual(config: DiscriminatorConfig) -> ResidualExtractor:
+    return ResidualExtractor(
+        config.video_channels,
+        config.audio_channels,
+        config.audio_ndim,
+        config.channels,
+        config.embed_channels,
+        config.num_blocks,
+        config.channel_mult,
+        config.dilation_cycle,
+    )
+
+
+def _transformers(config: DiscriminatorConfig) -> TransformerExtractor:
+    sizes = (config.embed_channels, config.vit_channels, config.vit_layers, config.vit_heads, config.vit_out_channels)
+    return TransformerExtractor(
+        VisionTransformer(config.video_channels, config.video_size, config.video_patch, *sizes),
+        VisionTransformer(config.audio_channels, config.audio_size, config.audio_patch, *sizes),
+    )
+
+
+def _fusion(config: DiscriminatorConfig, in_channels: int) -> MeanFusion | TransformerFusion:
+    if config.fusion == "mlp":
+        return MeanFusion(in_channels)
+    return TransformerFusion(
+        in_channels,
+        config.embed_channels,
+        config.fusion_channels,
+        config.fusion_layers,
+        config.fusion_out_channels,
+        config.max_tokens,
+        config.fusion_class_token,
+        side_by_side=config.fusion == "frieren",
+    )
+
+
+class Discriminator(nn.Module):
+    """h = log D / (1 - D) for noised pairs at a timestep, with or without text. Twice differentiable."""
+
+    def __init__(self, config: DiscriminatorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.time_embed = TimestepEncoder(config.embed_channels)
+        if config.video_text_channels is not None and config.audio_text_channels is not None:
+            self.video_text_embed = nn.Linear(config.video_text_channels, config.embed_channels)
+            self.audio_text_embed = nn.Linear(config.audio_text_channels, config.embed_channels)
+        self.feature_extractor = _residual(config) if config.extractor == "res" else _transformers(config)
+        self.fusion_model = _fusion(config, self.feature_extractor.out_channels)
+        self.last_linear = nn.Linear(self.fusion_model.out_channels, 1)
+
+    def forward(
+        self,
+        video: Tensor,
+        audio: Tensor,
+        timesteps: Tensor,
+        video_text: Tensor | None = None,
+        audio_text: Tensor | None = None,
+    ) -> Tensor:
+        """Return the logit h of every pair, (b,), or of every pair under each of k texts, (k b,).
+
+        k texts cost less than k calls: what comes before the text is computed once.
+
+        Args:
+            video: (b, c, f, h, w) noised video, or (b, f, c, h, w) with `video_frames_first`.
+            audio: (b, c, l) or (b, c, t, m) noised audio, or (b, c, m, t) with `audio_mel_first`.
+            timesteps: (b,) integers or floats in [0, T).
+            video_text: (k b, d), or (k b, tokens, d) of which the mean is taken; row i b + j is the i-th text of
+                pair j. None for a discriminator without text.
+            audio_text: The same for audio.
+
+        Raises:
+            UsageError: If text is missing or not expected, or a shape contradicts the config.
+        """
+        if self.config.video_frames_first:
+            video = video.transpose(1, 2)
+        if self.config.audio_mel_first:
+            audio = audio.transpose(2, 3)
+        self._check(video, audio, video_text, audio_text)
+        time = self.time_embed(timesteps)
+        embeddings = (time, time)
+        if video_text is not None and audio_text is not None:
+            time = time.repeat(len(video_text) // len(video), 1)
+            by_video, by_audio = (
+                (text.mean(1) if text.ndim == 3 else text).to(time.dtype) for text in (video_text, audio_text)
+            )
+            embeddings = time + self.video_text_embed(by_video), time + self.audio_text_embed(by_audio)
+        features = self.feature_extractor(video, audio, embeddings)
+        return self.last_linear(self.fusion_model(*features, time)).squeeze(1)
+
+    def _check(self, video: Tensor, audio: Tensor, video_text: Tensor | None, audio_text: Tensor | None) -> None:
+        config = self.config
+        found = f"The discriminator got video {tuple(video.shape)} and audio {tuple(audio.shape)} as (b, c, ...)."
+        if (video.ndim, audio.ndim) != (5, 2 + config.audio_ndim) or len(video) != len(audio):
+            raise UsageError(found, f"5 and {2 + config.audio_ndim} axes, with the same b")
+        if (video.shape[1], audio.shape[1]) != (config.video_channels, config.audio_channels):
+            raise UsageError(found, f"{config.video_channels} and {config.audio_channels} channels")
+        texts = [text for text in (video_text, audio_text) if text is not None]
+        if len(texts) != (2 if config.text else 0):
+            wanted = "video_text and audio_text" if config.text else "none: this discriminator was built without"
+            raise UsageError(f"The discriminator got {len(texts)} text embeddings.", wanted)
+        if texts and (len(texts[0]) != len(texts[1]) or len(texts[0]) % len(video)):
+            rows = f"{len(texts[0])} and {len(texts[1])}"
+            raise UsageError(f"{rows} rows of text came with {len(video)} pairs.", "the same multiple of the pairs")
+
+
+def load_discriminator(
+    source: str | Path | Mapping[str, Tensor], config: DiscriminatorConfig | None = None, device: str = "cpu"
+) -> Discriminator:
+    """Build a discriminator with the weights of a checkpoint, in float32 and in evaluation mode.
+
+    Args:
+        source: A safetensors file, a file that `torch.load(weights_only=True)` reads, or a state dict; with or without
+            the prefix `residual_predictor.`, as in a checkpoint of the joint model.
+        config: What the weights belong to. Files written by `train` hold theirs.
+        device: Where to put it.
+
+    Raises:
+        MMBenchError: If the file cannot be read, or names and shapes differ from those of the config: says which.
+    """
+    if isinstance(source, Mapping):
+        state, where = dict(source), "The state dict"
+    else:
+        state, stored = read_checkpoint(Path(source))
+        where, config = str(source), config or stored
+    if config is None:
+        raise MMBenchError(
+            f"{where} does not say which discriminator it belongs to.",
+            "a DiscriminatorConfig",
+            'load_discriminator(..., config=in_domain()) or out_of_domain("res_mlp")',
+        )
+    if any(key.startswith(PREFIX) for key in state):
+        state = {key.removeprefix(PREFIX): value for key, value in state.items() if key.startswith(PREFIX)}
+    with torch.device("meta"):
+        model = Discriminator(config)
+    _compare(state, model.state_dict(), where, config)
+    state = {key: value.to(device, torch.float32) for key, value in state.items()}
+    model.load_state_dict(state, strict=True, assign=True)
+    return model.requires_grad_().eval()
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], DiscriminatorConfig | None]:
+    """The state dict of a file and, if the file holds it, the config; unpickles nothing but tensors."""
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                text = (file.metadata() or {}).get("config")
+                state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+            return state, DiscriminatorConfig(**json.loads(text)) if text else None
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if isinstance(state, dict) and all(isinstance(value, Tensor) for value in state.values()):
+            return state, None
+        found = "holds something else than named tensors"
+    except (OSError, RuntimeError, pickle.UnpicklingError, SafetensorError) as error:
+        found = f"cannot be read: {error}"
+    raise MMBenchError(f"{path} {found}.", "a flat state dict, as safetensors or of torch.save")
+
+
+def _compare(state: Mapping[str, Tensor], want: Mapping[str, Tensor], where: str, config: DiscriminatorConfig) -> None:
+    missing, unknown = sorted(want.keys() - state.keys()), sorted(state.keys() - want.keys())
+    common = want.keys() & state.keys()
+    reshaped = sorted(k for k in common if state[k].shape != want[k].shape)
+    problems = [
+        f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+        for what, names in (("tensors missing", missing), ("unknown tensors", unknown), ("of another shape", reshaped))
+        if names
+    ]
+    if not problems:
+        return
+    shapes = "".join(f"; {k} is {tuple(state[k].shape)}, not {tuple(want[k].shape)}" for k in reshaped[:1])
+    raise MMBenchError(
+        f"{where} does not fit the discriminator {config.design}: {', '.join(problems)}{shapes}.",
+        f"the {len(want)} tensors of {config}",
+        "another config (design, channels, num_blocks, text widths), or the checkpoint that belongs to this one",
+    )
