@@ -29,16 +29,17 @@ def inception_score(logits: np.ndarray, splits: int = 10, seed: int = 2020) -> t
     Returns:
         The score, at least 1 and at most the number of classes, and its scatter over splits.
     """
+    from scipy.special import rel_entr
+
     z = checked(logits)
     if len(z) < splits:
         raise MMBenchError(f"{len(z)} rows cannot be split into {splits} parts.", f"at least {splits} rows")
     order = np.random.RandomState(seed).permutation(len(z))  # the published stream
-    log_p = log_softmax(z[order])
+    probabilities = np.exp(log_softmax(z[order]))
     scores = []
     for part in range(splits):
-        q = log_p[part * len(z) // splits : (part + 1) * len(z) // splits]
-        p = np.exp(q)
-        scores.append(np.exp(np.mean(np.sum(p * (q - np.log(p.mean(axis=0))), axis=1))))
+        p = probabilities[part * len(z) // splits : (part + 1) * len(z) // splits]
+        scores.append(np.exp(rel_entr(p, p.mean(axis=0)).sum(axis=1).mean()))
     return float(np.mean(scores)), float(np.std(scores))
 
 
