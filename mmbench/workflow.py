@@ -17,7 +17,7 @@ from mmbench.features import Sample
 from mmbench.generate import Shard, StopSignal, generate
 from mmbench.registry import make_dataset, make_metric, make_system
 from mmbench.results import Record, read_records, run_folders
-from mmbench.runspec import RunSpec, invocation, make_requests, make_runspec
+from mmbench.runspec import RunSpec, digest_of, invocation, make_requests, make_runspec
 from mmbench.store import SampleStore, create_run_folder, note_invocation, read_manifest
 from mmbench.types import Dataset, Extractor, Metric, System
 
@@ -198,21 +198,26 @@ def evaluate_run(settings: Settings, folder: Path, num: int | None = None, every
 def evaluate_submission(
     settings: Settings, path: Path, dataset: str | None, clip_frames: int | None, clip_stride: int | None, name: str
 ) -> tuple[Path, list[Record]]:
-    """Score anybody's clips: a folder of videos, video and audio pairs, or one long video cut into clips."""
+    """Score anybody's clips: a folder of videos, video and audio pairs, or one long video cut into clips.
+
+    A CSV file,prompt in the folder gives the texts that text scores compare with.
+    """
+    from mmbench.datasets.folder import read_prompts
     from mmbench.sources import submission, submission_digest
 
     sources, rejected = submission(path, clip_frames=clip_frames, clip_stride=clip_stride)
     for bad in rejected:
         log.warning("%s is not scored: %s", bad.path, bad.reason)
     against = make_dataset(dataset) if dataset else None
-    spec = {"submission": submission_digest(sources), "n": len(sources), "dataset": dataset}
+    texts = read_prompts(path) if path.is_dir() else {}
+    spec = {"submission": submission_digest(sources), "n": len(sources), "dataset": dataset, "texts": digest_of(texts)}
     run = RunSpec(name or path.stem, dataset or "none", settings.seed, "real", spec)
     folder = create_run_folder(settings.out, run)
     asked = {"path": str(path), "clip_frames": clip_frames, "clip_stride": clip_stride, "dataset": dataset}
     resolved = {k: v for k, v in settings.resolved().items() if k in ("seed", "device", "workers", "out")}
     metrics = list(metric_names(settings, against))
     note_invocation(folder, invocation(list(settings.command), {**asked, "metrics": metrics, **resolved}))
-    samples: list[Sample | None] = [Sample(s, getattr(s, "text", "")) for s in sources]
+    samples: list[Sample | None] = [Sample(s, texts.get(Path(s.path).name, "")) for s in sources]
     counts = Counts(len(sources) + len(rejected), failed=len(rejected))
     return folder, _score(settings, folder, run, [*samples, *[None] * len(rejected)], counts, against)
 
