@@ -148,7 +148,7 @@ def test_fad_pools_the_rows_of_all_clips() -> None:
     a, b = (Moments.of(np.concatenate([f["embedding"] for f in side])) for side in (generated, real))
     assert score.value == pytest.approx(frechet_distance(a, b, ddof=1), rel=1e-12)
     assert score.num_scored == 40  # clips, not rows
-    assert score.details == {"num_reference": 30, "rows": 80, "rows_reference": 60}
+    assert score.details["num_reference"] == 30
 
 
 def test_the_bootstrap_draws_clips_not_rows() -> None:
@@ -159,6 +159,17 @@ def test_the_bootstrap_draws_clips_not_rows() -> None:
     one, two = (FAD().score({"vggish": side}, {"vggish": real}, seed=0) for side in (single, double))
     assert one.stderr is not None
     assert two.stderr == pytest.approx(one.stderr, rel=0.05)
+
+
+def test_floor_and_infinity_stand_beside_the_value() -> None:
+    """Two sets of one distribution: the value is all bias, halves have about twice of it, infinite n has none."""
+    details = (score := FAD().score({"vggish": rows(300, 0)}, {"vggish": rows(300, 1)}, seed=0)).details
+    assert 1.3 < details["floor"] / score.value < 3
+    assert abs(details["infinity"]) < 4 * details["infinity_stderr"]
+    few = FAD().score({"vggish": rows(3, 0)}, {"vggish": rows(3, 1)}, seed=0).details
+    assert few == {"num_reference": 3, "floor": None, "infinity": None, "infinity_stderr": None}
+    longer = [{"embedding": np.repeat(f["embedding"], 2, axis=0)} for f in rows(300, 0)]
+    assert FAD().score({"vggish": longer}, {"vggish": rows(300, 1)}, seed=0).details["infinity"] is None
 
 
 def test_fad_needs_a_reference_and_a_known_variant() -> None:
