@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from mmbench import weights as published
-from mmbench.errors import MMBenchError
+from mmbench.errors import MMBenchError, UsageError
 from mmbench.known_weights import KNOWN
 from mmbench.metrics.feature_networks import exact_float32, fill_randomly, load_needed
 from mmbench.types import Clip, Features, Modality, Spec, Weights
@@ -25,7 +25,7 @@ class NetworkExtractor:
     Args:
         weights: "real" takes the published file, "random" a deterministic stand-in for tests and dry runs.
         device: A torch device; "auto" takes a GPU if there is one.
-        batch_size: Clips, texts or ImageBind views that go through the network at a time.
+        batch_size: Clips or texts in a batch, and ImageBind views that go through the network at a time.
         salt: Another salt gives other random weights.
     """
 
@@ -33,12 +33,20 @@ class NetworkExtractor:
     modality: Modality
     official: ClassVar[tuple[str, ...]]  # names in mmbench.known_weights
     preprocessing: ClassVar[str]  # how input is made; changes whenever its output does
+    default_batch_size: ClassVar[int] = 16
 
     def __init__(
-        self, weights: Literal["real", "random"], device: str = "auto", batch_size: int = 8, salt: str = ""
+        self,
+        weights: Literal["real", "random"] = "real",
+        *,
+        device: str = "auto",
+        batch_size: int | None = None,
+        salt: str = "",
     ) -> None:
+        if weights not in ("real", "random"):
+            raise UsageError(f"{self.name} has no {weights!r} weights.", "real or random")
         self.weights: Weights = weights
-        self.batch_size = batch_size
+        self.batch_size = batch_size or self.default_batch_size
         self.salt, self._device = salt, device
 
     def spec(self) -> Spec:
@@ -92,24 +100,19 @@ class I3DExtractor(NetworkExtractor):
     """(400,) `logits` of the first frames of a video, averaged over time: what StyleGAN-V computes FVD from.
 
     Args:
+        weights: "real" or "random".
         num_frames: Frames looked at; a shorter clip is refused, as fewer frames give another feature.
+        **placement: As for every network: device, batch_size, salt.
     """
 
     name = "i3d"
     modality: Modality = "video"
     official = ("i3d",)
     preprocessing = "uint8, bilinear 224x224, [-1, 1], BN epsilon 1e-3, mean logits (1)"
+    default_batch_size = 8
 
-    def __init__(
-        self,
-        weights: Literal["real", "random"] = "real",
-        *,
-        device: str = "auto",
-        batch_size: int = 8,
-        salt: str = "",
-        num_frames: int = 16,
-    ) -> None:
-        super().__init__(weights, device, batch_size, salt)
+    def __init__(self, weights: Literal["real", "random"] = "real", *, num_frames: int = 16, **placement: Any) -> None:
+        super().__init__(weights, **placement)
         self.num_frames = num_frames
 
     def spec(self) -> Spec:
@@ -152,16 +155,6 @@ class VGGishExtractor(NetworkExtractor):
     official = ("vggish",)
     preprocessing = "channel 0, centred, 16 kHz, zeros to 2 s, log-mel 96x64, before the last ReLU (1)"
 
-    def __init__(
-        self,
-        weights: Literal["real", "random"] = "real",
-        *,
-        device: str = "auto",
-        batch_size: int = 16,
-        salt: str = "",
-    ) -> None:
-        super().__init__(weights, device, batch_size, salt)
-
     def _features(self, network: Any, batch: Sequence[Clip]) -> list[Features]:
         import torch
 
@@ -194,16 +187,6 @@ class ImageBindTower(NetworkExtractor):
     """One tower of ImageBind: (1024,) `embedding`; random weights come in a small size, (20,)."""
 
     tower: ClassVar[str]
-
-    def __init__(
-        self,
-        weights: Literal["real", "random"] = "real",
-        *,
-        device: str = "auto",
-        batch_size: int = 16,
-        salt: str = "",
-    ) -> None:
-        super().__init__(weights, device, batch_size, salt)
 
     def _real(self) -> Any:
         import torch

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmbench import weights
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.metrics.extractors import I3DExtractor
 from mmbench.metrics.feature_networks import exact_float32, fill_randomly, load_needed
@@ -228,6 +229,14 @@ def test_a_torchscript_is_read_and_compared(torchscript: torch.jit.ScriptModule)
     assert check_against_torchscript(read_state(torchscript.state_dict()), torchscript) < 1e-5
 
 
+def test_the_published_file_becomes_an_extractor(
+    torchscript: torch.jit.ScriptModule, network: I3D, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "open_torchscript", lambda name: torchscript)
+    found = I3DExtractor(device="cpu").network.state_dict()
+    assert all(torch.equal(found[key], value) for key, value in network.state_dict().items())
+
+
 def test_a_network_that_computes_otherwise_is_refused(torchscript: torch.jit.ScriptModule) -> None:
     with pytest.raises(MMBenchError, match="differs from i3d_torchscript"):
         check_against_torchscript(random_i3d(bn_eps=1e-5), torchscript)
@@ -289,6 +298,8 @@ def test_spec_names_the_weights() -> None:
     assert random.spec()["weights"] == "random-a"
     assert real.spec() != I3DExtractor(num_frames=9).spec()
     assert I3DExtractor(device="cpu", batch_size=2).spec() == real.spec()
+    with pytest.raises(UsageError, match="no 'tiny' weights"):
+        I3DExtractor("tiny")
 
 
 def test_missing_weights_say_what_to_type(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:

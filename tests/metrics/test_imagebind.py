@@ -11,7 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmbench import weights
 from mmbench.errors import MMBenchError, UsageError
+from mmbench.metrics import imagebind
 from mmbench.metrics.extractors import ImageBindAudio, ImageBindText, ImageBindVideo
 from mmbench.metrics.feature_networks import exact_float32, fill_randomly
 from mmbench.metrics.imagebind import HUGE, SMALL, Attention, ImageBind, load_towers
@@ -300,6 +302,21 @@ def test_missing_weights_say_what_to_type(monkeypatch: pytest.MonkeyPatch, tmp_p
     with pytest.raises(MMBenchError) as caught:
         ImageBindText(device="cpu").extract(["a"])
     assert caught.value.next == "mmbench weights fetch imagebind"
+
+
+def test_a_published_checkpoint_becomes_an_extractor(
+    model: ImageBind, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    torch.save(
+        {**model.state_dict(), "modality_trunks.imu.blocks.0.norm_1.weight": torch.zeros(1)}, tmp_path / "ib.pth"
+    )
+    monkeypatch.setattr(imagebind, "HUGE", SMALL)
+    monkeypatch.setattr(weights, "verify", lambda name: weights.Verdict(name, tmp_path / "ib.pth", "", "published"))
+    clip = Clip(video(16), 8.0, noise(2.0), RATE)
+    for tower in (ImageBindVideo, ImageBindAudio):
+        real, random = tower(device="cpu"), tower("random", device="cpu")
+        np.testing.assert_array_equal(real.extract([clip])[0]["embedding"], random.extract([clip])[0]["embedding"])
+        assert set(real.network.modality_trunks) == {tower.tower}  # the others are not loaded
 
 
 def test_cosine() -> None:

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmbench import weights
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.metrics.audio_frontend import frames, kaldi_fbank, mel_filters, resample, vggish_examples
 from mmbench.metrics.extractors import VGGishExtractor
@@ -131,6 +132,12 @@ def test_rows_per_clip_do_not_depend_on_the_batch(extractor: VGGishExtractor) ->
 def test_a_clip_without_sound_is_refused(extractor: VGGishExtractor) -> None:
     with pytest.raises(MMBenchError, match="no audio"):
         extractor.extract([clip(np.zeros(0))])
+
+
+def test_published_weights_become_an_extractor(extractor: VGGishExtractor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "load_state_dict", lambda name: extractor.network.state_dict())
+    real, sound = VGGishExtractor(device="cpu"), clip(tone(2.0))
+    np.testing.assert_array_equal(real.extract([sound])[0]["embedding"], extractor.extract([sound])[0]["embedding"])
 
 
 def test_spec_names_the_weights() -> None:
