@@ -3,7 +3,7 @@
 Reproduces SimpleTokenizer of facebookresearch/ImageBind@53680b0:imagebind/models/multimodal_preprocessors.py. It cleans
 with ftfy; `repair` does here what ftfy 6.3 does to captions: HTML entities, UTF-8 that was read as Windows-1252 or
 Latin-1, ligatures, full-width forms, curly quotes, control characters, NFC. ftfy also repairs what was read in other
-code pages, broken two-byte scripts (Greek, Cyrillic ...) and mojibake that lost a byte; this leaves such text as it is.
+code pages, and mojibake that lost a byte; this leaves such text as it is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import gzip
 import html
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +42,20 @@ def _byte_of_character() -> dict[str, int]:
 
 _BYTES = _byte_of_character()
 _C1 = {byte: char for char, byte in _BYTES.items() if byte < 0xA0 and ord(char) > 0xFF}
-_SYMBOL = "[" + re.escape("".join(c for c, byte in _BYTES.items() if byte < 0xC0)) + "]"
-_RARE = "[" + re.escape("".join(c for c, byte in _BYTES.items() if byte < 0xC0 and c not in "‘’“”…–—")) + "]"
-# Only what is surely not meant: symbols after A with tilde or circumflex, pairs of symbols after the leads of dashes,
-# quotes and CJK, three symbols after eth. VOCÊ… and ZZAJÉ’s would decode too, but mean what they say.
-_MOJIBAKE = re.compile(f"[ÂÃ]{_RARE}|[âãäåæçèéï](?:{_RARE}{_SYMBOL}|{_SYMBOL}{_RARE})|ð{_SYMBOL}{{3}}")
+
+
+def _any_of(characters: Iterable[str]) -> str:
+    return "[" + re.escape("".join(characters)) + "]"
+
+
+_TAILS = [c for c, byte in _BYTES.items() if byte < 0xC0]
+_TAIL = _any_of(_TAILS)
+_RARE = _any_of(c for c in _TAILS if c not in "‘’“”…–—")  # VOCÊ… and ZZAJÉ’s would decode, but mean what they say
+_RARER = _any_of(c for c in _TAILS if c not in "‘’“”…–—™®©£€\xa0")  # neither is AHÅ™ meant to be AHř
+_MOJIBAKE = re.compile(
+    f"[ÂÃ]{_RARE}|[ÄÅ]{_RARER}|(?:[ÎÏÐÑ×ØÙ]{_TAIL}){{2,}}|"  # Latin; two letters or more of Greek, Cyrillic ...
+    f"[âãäåæçèéï](?:{_RARE}{_TAIL}|{_TAIL}{_RARE})|ð{_TAIL}{{3}}"  # dashes, quotes, CJK; emoji
+)
 
 
 def _decode(match: re.Match[str]) -> str:

@@ -220,11 +220,13 @@ def test_audio_below_one_window_says_so() -> None:
     [
         ("schÃ¶n Ã©tÃ©", "schön été"),
         ("it â€œworksâ€\x9d ðŸ\x90¶", 'it "works" 🐶'),
+        ("Ð¿Ñ€Ð¸Ð²ÐµÑ‚ ×©×œ×•×\x9d Å‚Ã³dÅº", "привет שלום łódź"),
+        ("â\x80\x9cboth\x94 \x85", '"both" …'),
         ("“curly” ‘quotes’", "\"curly\" 'quotes'"),
         ("A &amp;amp; B &lt;3", "A & B <3"),
         ("ｆｕｌｌ　ﬁne\x00", "full fine"),
         ("cafe\u0301", "café"),
-        ("VOCÊ… ZZAJÉ’s 5×£35", "VOCÊ… ZZAJÉ's 5×£35"),
+        ("VOCÊ… ZZAJÉ’s 5×£35 AHÅ™ NESTLÉ®", "VOCÊ… ZZAJÉ's 5×£35 AHÅ™ NESTLÉ®"),
         ("日本語 Ελληνικά русский", "日本語 Ελληνικά русский"),
     ],
 )
