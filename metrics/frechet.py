@@ -153,6 +153,8 @@ def frechet_replicates(
     Returns:
         (B,) float64.
     """
+    from threadpoolctl import threadpool_limits
+
     x = checked(features)
     n = indices.shape[1]
     clips = np.arange(len(x)) if clips is None else np.asarray(clips)
@@ -162,16 +164,17 @@ def frechet_replicates(
     y, square = x @ projection, np.einsum("ij,ij->i", x, x)
     offset, trace = centre - reference.mean, np.trace(reference.covariance(ddof))
     replicates = np.empty(len(indices))
-    for b, drawn_clips in enumerate(indices):
-        counts = np.bincount(drawn_clips, minlength=n)[clips]
-        drawn = np.flatnonzero(counts)
-        weight = counts[drawn].astype(np.float64)
-        total = weight.sum()
-        mean = weight @ x[drawn] / total
-        rows = np.sqrt(weight)[:, None] * (y[drawn] - mean @ projection)
-        gram = rows.T @ rows if len(rows) > rows.shape[1] else rows @ rows.T
-        values = np.linalg.eigvalsh(gram) / (total - ddof)
-        nuclear = np.sqrt(values[values > len(values) * _EPS * values[-1]]).sum()
-        spread = (weight @ square[drawn] - total * (mean @ mean)) / (total - ddof)
-        replicates[b] = np.sum((mean + offset) ** 2) + spread + trace - 2 * nuclear
+    with threadpool_limits(1, "blas"):  # on a busy machine, two threads on matrices this small wait 10 times longer
+        for b, drawn_clips in enumerate(indices):
+            counts = np.bincount(drawn_clips, minlength=n)[clips]
+            drawn = np.flatnonzero(counts)
+            weight = counts[drawn].astype(np.float64)
+            total = weight.sum()
+            mean = weight @ x[drawn] / total
+            rows = np.sqrt(weight)[:, None] * (y[drawn] - mean @ projection)
+            gram = rows.T @ rows if len(rows) > rows.shape[1] else rows @ rows.T
+            values = np.linalg.eigvalsh(gram) / (total - ddof)
+            nuclear = np.sqrt(values[values > len(values) * _EPS * values[-1]]).sum()
+            spread = (weight @ square[drawn] - total * (mean @ mean)) / (total - ddof)
+            replicates[b] = np.sum((mean + offset) ** 2) + spread + trace - 2 * nuclear
     return replicates
