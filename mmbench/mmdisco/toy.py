@@ -97,7 +97,7 @@ def optimise(parameters: Iterator[Tensor], lr: float, num_steps: int, loss: Call
         decay.step()
 
 
-def train_base(sigma: float, seeds: Sequence[int], config: ToyConfig) -> TabulatedEpsilon:
+def train_base(sigma: float, seeds: Sequence[int], config: ToyConfig) -> AdaptiveMLP:
     """Train the 1-D diffusion model on `num_points` points, one member per seed."""
     points = torch.stack([marginal(sigma).sample(config.num_points, g)[:, 0] for g in generators(seeds, "base data")])
     net = AdaptiveMLP(generators(seeds, "base weights"), 1, (16, 64, 256, 64, 16), features=256, branch=256)
@@ -112,11 +112,11 @@ def train_base(sigma: float, seeds: Sequence[int], config: ToyConfig) -> Tabulat
         return (predicted - noise).square().mean() * len(seeds)
 
     optimise(net.parameters(), config.base_lr, config.base_steps, loss)
-    return TabulatedEpsilon(net.requires_grad_(False), SCHEDULE.num_train_timesteps)
+    return net.requires_grad_(False)
 
 
 def train_discriminator(
-    base: TabulatedEpsilon, setting: str, loss_name: str, sigma: float, seeds: Sequence[int], config: ToyConfig
+    base: Epsilon, setting: str, loss_name: str, sigma: float, seeds: Sequence[int], config: ToyConfig
 ) -> MemberDiscriminator:
     """Train one discriminator per seed with "disc", "denoise" or both losses ("all")."""
     n, k, m = config.num_points, config.distinct_timesteps, len(seeds)
@@ -221,7 +221,7 @@ def run_toy(
     """
     records = []
     with one_thread():
-        base = train_base(sigma, seeds, config)
+        base = TabulatedEpsilon(train_base(sigma, seeds, config), SCHEDULE.num_train_timesteps)
         for setting in settings:
             mixture, shown = target(setting, sigma), {}
             for method in ("gt", "exact", "no_joint", "optimal", *losses):

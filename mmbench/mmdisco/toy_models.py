@@ -91,7 +91,7 @@ class TabulatedEpsilon:
         pieces_per_unit: Its resolution.
     """
 
-    def __init__(self, net: AdaptiveMLP, num_timesteps: int, limit: float = 8.0, pieces_per_unit: int = 128) -> None:
+    def __init__(self, net: AdaptiveMLP, num_timesteps: int, limit: float = 6.0, pieces_per_unit: int = 128) -> None:
         members = net.out.weight.shape[0]
         self.limit, self.scale, self.num_timesteps = limit, pieces_per_unit, num_timesteps
         self.nodes = int(2 * limit * pieces_per_unit) + 1
