@@ -85,7 +85,7 @@ def bootstrap_estimate(value: float, replicates: np.ndarray, n: int, level: floa
     Replicates of a Fréchet distance lie above the value by about as much as the value lies above the truth; their
     percentiles can exclude the value itself. Reflecting them about it undoes both (Davison & Hinkley 1997, 5.2): the
     interval is for the distance at infinite n from what was held fixed, and may lie below the value. Where n is only
-    a few times the dimension, standard error and interval are too wide, never too narrow (results/statistics).
+    a few times the dimension, standard error and interval are too wide (measured: results/statistics).
 
     Args:
         value: The metric on the full sample.
