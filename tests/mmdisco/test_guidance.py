@@ -167,6 +167,21 @@ def test_gradient_stays_accurate_when_everything_around_it_is_half_precision() -
     assert relative_error(rough, exact) > 1e-3
 
 
+def test_tensor_float_32_is_off_for_the_gradient_and_restored_after_errors() -> None:
+    switches = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
+    before = [switch.fp32_precision for switch in switches]
+    seen = []
+
+    def discriminator(x: Tensor, y: Tensor, t: Tensor) -> Tensor:
+        seen.extend(switch.fp32_precision for switch in switches)
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        Guidance(discriminator).gradient(*STATE, T, ())
+    assert seen == ["ieee", "ieee"]
+    assert [switch.fp32_precision for switch in switches] == before
+
+
 def test_bases_run_in_the_asked_precision_and_are_combined_in_float32() -> None:
     seen: list[torch.dtype] = []
     layer = nn.Linear(1, 1)
