@@ -23,7 +23,8 @@ from mmbench.mmdisco.losses import Discriminator, JointEpsilon, Pair, logit_and_
 @contextmanager
 def full_float32(device: str) -> Iterator[None]:
     """Autocast and TF32 off: convolutions and products in real float32, which on NVIDIA GPUs is not the default."""
-    switches = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
+    backends: Any = torch.backends
+    switches = [backends.cuda.matmul, backends.cudnn.conv, backends.mkldnn.matmul, backends.mkldnn.conv]
     before = [switch.fp32_precision for switch in switches]
     try:
         for switch in switches:
