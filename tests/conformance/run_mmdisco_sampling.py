@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmbench.mmdisco.discriminator import Discriminator, DiscriminatorConfig
+from mmbench.mmdisco.discriminator import load_discriminator
 from mmbench.mmdisco.dpm_solver import DPMSolver, State
 from mmbench.mmdisco.guidance import Guidance, JointPredictor, release_logit
 from mmbench.mmdisco.losses import Epsilon, independent
 from mmbench.mmdisco.samplers import SchedulerSampler, make_scheduler
 from mmbench.mmdisco.schedule import NoiseSchedule
 from tests.conformance.harness import Fixture, runner
+from tests.conformance.run_mmdisco_discriminator import config_of
 
 
 def schedule_of(config: dict[str, Any]) -> NoiseSchedule:
@@ -136,45 +137,11 @@ def difffoley_dpm_solver(fixture: Fixture) -> None:
         fixture.check(f"{case['name']}.sample", sample)
 
 
-FUSIONS = {
-    "aggregate_time_and_cat_ch": "mlp",
-    "cat_time_and_apply_transformer": "naive",
-    "interp_time_and_cat_ch_and_apply_transformer": "frieren",
-}
-
-
-def residual_discriminator(fixture: Fixture, **layout: bool) -> Discriminator:
-    """The discriminator of a fixture, from the official constructor's arguments, with its weights."""
-    config = fixture.config["constructor"]
-    extractor, fusion = config["feature_extractor"], config["fusion_model_conf"]
-    discriminator = Discriminator(
-        DiscriminatorConfig(
-            f"res_{FUSIONS[fusion['fusion_type']]}",  # type: ignore[arg-type]
-            extractor["video_cdim"],
-            extractor["audio_cdim"],
-            int(extractor["audio_conv_type"][0]),
-            channels=extractor["model_channels"],
-            num_blocks=extractor["num_res_blocks"],
-            channel_mult=extractor["channel_mult"],
-            dilation_cycle=extractor["max_dila"],
-            embed_channels=config["time_embed_dims"],
-            video_text_channels=config["video_text_emb_dims"],
-            audio_text_channels=config["audio_text_emb_dims"],
-            fusion_channels=fusion["model_channels"],
-            fusion_layers=fusion["num_attn_layers"],
-            fusion_out_channels=fusion["out_channels"],
-            fusion_class_token=fusion["use_class_token"],
-            **layout,
-        )
-    )
-    discriminator.load_state_dict(fixture.weights(), strict=True)
-    return discriminator.eval()
-
-
 @runner("mmdisco_guided_mmdiffusion")
 def mmdisco_guided_mmdiffusion(fixture: Fixture) -> None:
     abar = NoiseSchedule("linear", 1e-4, 0.02).alphas_cumprod
-    discriminator = residual_discriminator(fixture, video_frames_first=True)
+    config = config_of(fixture.config["constructor"], video_frames_first=True)
+    discriminator = load_discriminator(fixture.weights(), config)
     predictors = []
     for case in fixture.config["cases"]:
         scale = (case["joint_scale_video"], case["joint_scale_audio"])
@@ -238,7 +205,8 @@ def mmdisco_sample(fixture: Fixture) -> None:
     # The bases read the embeddings whole, the discriminator their mean over tokens: it takes the mean itself.
     conditional = fixture.input("video_text"), fixture.input("audio_text")
     unconditional = fixture.input("video_text_uncond"), fixture.input("audio_text_uncond")
-    discriminator = residual_discriminator(fixture, audio_mel_first=not config["is_mel_channel_last"])
+    design = config_of(config["constructor"], audio_mel_first=not config["is_mel_channel_last"])
+    discriminator = load_discriminator(fixture.weights(), design)
     scores = [
         config[f"score_scheduler_{m}"] if f"score_scheduler_{m}" in config else config[f"scheduler_{m}"]
         for m in ("video", "audio")
