@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mmbench import cli_weights
+from mmbench import cli_metrics, cli_mmdisco, cli_weights
 from mmbench.console import Format, setup, show_error, show_mapping, show_rows
 from mmbench.errors import IncompleteError, MMBenchError
 
@@ -25,6 +25,8 @@ app = typer.Typer(
     "Start with: mmbench run. Exit codes: 1 error, 2 usage, 3 incomplete, 4 damaged data.",
 )
 app.add_typer(cli_weights.app, name="weights")
+for command in (cli_metrics.plan, cli_metrics.verify, cli_mmdisco.toy):
+    app.command()(command)
 
 
 class Kind(StrEnum):

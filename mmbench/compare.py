@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.errors import MMBenchError
-from mmbench.results import Record, finite, read_score
+from mmbench.results import Record, finite, read_samples, read_score
 from mmbench.statistics import Difference, holm, paired_difference
 from mmbench.types import Score
 
@@ -53,10 +53,23 @@ def compare(cells: Sequence[tuple[Path, Record]]) -> list[Cell]:
     comparable([record for _, record in cells])
     scores = [read_score(folder, record) for folder, record in cells]
     out = [Cell(cells[0][1], scores[0])]
-    for (_, record), score in zip(cells[1:], scores[1:], strict=True):
-        pairs = record.seed == cells[0][1].seed and score.num_scored > 1
-        out.append(Cell(record, score, paired_difference(scores[0], score) if pairs else None))
+    for cell, score in zip(cells[1:], scores[1:], strict=True):
+        pairs = cell[1].seed == cells[0][1].seed and score.num_scored > 1 and _pair(cells[0], cell, scores[0], score)
+        out.append(Cell(cell[1], score, paired_difference(scores[0], score) if pairs else None))
     return out
+
+
+def _pair(a: tuple[Path, Record], b: tuple[Path, Record], score_a: Score, score_b: Score) -> bool:
+    """Whether two scores speak of the same samples: sample by sample, or resampled from sets that miss the same ones."""
+    if score_a.per_sample is not None and score_b.per_sample is not None:
+        return True
+    if score_a.replicates is None or score_b.replicates is None:
+        return False
+    absent = [
+        [r["index"] for r in read_samples(folder, record) if "missing" in r or "unreadable" in r]
+        for folder, record in (a, b)
+    ]
+    return absent[0] == absent[1] and score_a.num_scored == score_b.num_scored
 
 
 def adjust(columns: Sequence[Sequence[Cell]]) -> list[list[Cell]]:

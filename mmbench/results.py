@@ -7,6 +7,7 @@ RUN/scores/<key>.npy          bootstrap replicates of a set metric
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -94,19 +95,15 @@ def save(folder: Path, record: Record, score: Score, samples: Sequence[Mapping[s
     """
     scores = folder / "scores"
     scores.mkdir(exist_ok=True)
-    if score.per_sample is not None:
-        lines = []
-        for index, (value, sample) in enumerate(zip(score.per_sample, samples, strict=True)):
-            line = {"index": index, "value": finite(float(value)), **(sample or {"missing": True})}
-            lines.append(json.dumps(line, ensure_ascii=False))
-        write_whole(scores / f"{record.key}.jsonl", ("\n".join(lines) + "\n").encode())
+    lines = []
+    for index, sample in enumerate(samples):
+        value = {} if score.per_sample is None else {"value": finite(float(score.per_sample[index]))}
+        lines.append(json.dumps({"index": index, **value, **(sample or {"missing": True})}, ensure_ascii=False))
+    write_whole(scores / f"{record.key}.jsonl", ("\n".join(lines) + "\n").encode())
     if score.replicates is not None:
-        header = scores / f"{record.key}.npy"
-        import io
-
         buffer = io.BytesIO()
         np.save(buffer, np.asarray(score.replicates, np.float64), allow_pickle=False)
-        write_whole(header, buffer.getvalue())
+        write_whole(scores / f"{record.key}.npy", buffer.getvalue())
     append_line(folder / "records.jsonl", asdict(record))
 
 
@@ -133,23 +130,34 @@ def read_records(folder: Path) -> list[Record]:
     return list(latest.values())
 
 
+def _damaged(folder: Path, record: Record, error: Exception) -> IntegrityError:
+    found = f"The samples behind {record.metric} in {folder} are corrupt: {error}."
+    return IntegrityError(found, "the files mmbench wrote", f"mmbench evaluate {folder}")
+
+
+def read_samples(folder: Path, record: Record) -> list[dict[str, Any]]:
+    """What went into a record, one entry per sample; `missing` or `unreadable` marks those that did not."""
+    path = folder / "scores" / f"{record.key}.jsonl"
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        if [row["index"] for row in rows] != list(range(record.n_expected)):
+            raise ValueError(f"{len(rows)} samples where {record.n_expected} are expected")
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise _damaged(folder, record, error) from error
+    return rows
+
+
 def read_score(folder: Path, record: Record) -> Score:
     """The score behind a record, with its per-sample values or replicates."""
     per_sample = replicates = None
-    path = folder / "scores" / record.key
-    values, draws = path.with_name(path.name + ".jsonl"), path.with_name(path.name + ".npy")
+    rows, draws = read_samples(folder, record), folder / "scores" / f"{record.key}.npy"
     try:
-        if values.exists():
-            rows = [json.loads(line) for line in values.read_text(encoding="utf-8").splitlines()]
+        if all("value" in row for row in rows):
             per_sample = np.array([math.nan if r["value"] is None else r["value"] for r in rows], np.float64)
-        if draws.exists():
+        elif draws.exists():
             replicates = np.load(draws, allow_pickle=False)
-    except (ValueError, KeyError, TypeError) as error:
-        raise IntegrityError(
-            f"The values behind {record.metric} in {folder} are corrupt: {error}.",
-            "the files mmbench wrote",
-            f"mmbench evaluate {folder}",
-        ) from error
+    except (ValueError, TypeError) as error:
+        raise _damaged(folder, record, error) from error
     value = math.nan if record.value is None else record.value
     return Score(
         value,

@@ -36,6 +36,7 @@ def test_replicates_come_back_exactly(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, "a")
     save(folder, record(), Score(1.0, 0.1, 8, replicates=replicates), [None] * 8)
     np.testing.assert_array_equal(read_score(folder, record()).replicates, replicates)
+    assert read_score(folder, record()).per_sample is None
 
 
 def test_a_new_evaluation_replaces_the_old_number_but_not_its_line(tmp_path: Path) -> None:
@@ -99,6 +100,18 @@ def test_random_weights_stand_beside_random_weights_and_say_so(tmp_path: Path) -
 def test_other_seeds_are_not_paired(tmp_path: Path) -> None:
     cells = [saved(tmp_path, np.arange(8.0), system="a"), saved(tmp_path, np.arange(8.0), system="b", seed=1)]
     assert compare(cells)[1].difference is None
+
+
+@pytest.mark.parametrize("hole", [3, 5])
+def test_resamplings_pair_only_when_the_same_samples_are_missing(tmp_path: Path, hole: int) -> None:
+    cells = []
+    for system, missing in (("a", 3), ("b", hole)):
+        r = record(system=system, run_id=system, n_scored=7)
+        folder = folder_of(tmp_path, system)
+        score = Score(0.5, 0.1, 7, replicates=np.random.default_rng(hole).normal(0.5, 0.1, 40))
+        save(folder, r, score, [None if i == missing else {"id": str(i)} for i in range(8)])
+        cells.append((folder, r))
+    assert (compare(cells)[1].difference is not None) == (hole == 3)
 
 
 def test_counts_name_every_reason() -> None:
