@@ -60,7 +60,7 @@ def compare(cells: Sequence[tuple[Path, Record]]) -> list[Cell]:
 
 
 def _pair(a: tuple[Path, Record], b: tuple[Path, Record], score_a: Score, score_b: Score) -> bool:
-    """Whether two scores speak of the same samples: sample by sample, or resampled from sets that miss the same ones."""
+    """Whether two scores speak of the same samples: value by value, or resampled from sets that miss the same ones."""
     if score_a.per_sample is not None and score_b.per_sample is not None:
         return True
     if score_a.replicates is None or score_b.replicates is None:
