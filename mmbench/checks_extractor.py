@@ -105,18 +105,21 @@ def exact_precision(extractor: Extractor, inputs: Sequence[Any]) -> tuple[bool, 
 
 
 def distance(a: Sequence[Features], b: Sequence[Features]) -> float:
-    """Largest difference of two lists of features, in units of the root mean square of each entry's first list."""
+    """Largest difference of two lists of features, in units of the root mean square of each entry's first list.
+
+    Infinite if entries or shapes differ, NaN if a feature is.
+    """
     if [f.keys() for f in a] != [f.keys() for f in b]:
         return float("inf")
-    largest = 0.0
+    largest: list[float] = []
     for name in a[0]:
         left, right = ([np.asarray(f[name], np.float64) for f in side] for side in (a, b))
         if [x.shape for x in left] != [x.shape for x in right]:
             return float("inf")
         x, y = (np.concatenate([v.ravel() for v in side]) for side in (left, right))
         scale = float(np.sqrt(np.mean(x**2))) if x.size else 0.0
-        largest = max(largest, float(np.max(np.abs(x - y), initial=0.0)) / (scale or 1.0))
-    return largest
+        largest.append(float(np.max(np.abs(x - y), initial=0.0)) / (scale or 1.0))
+    return float(np.max(largest, initial=0.0))
 
 
 def distinct(extractors: Sequence[tuple[Extractor, str]]) -> dict[str, tuple[Extractor, list[str]]]:
