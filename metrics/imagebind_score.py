@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from mmbench.errors import UsageError
-from mmbench.metrics.extractors import ImageBindAudio, ImageBindText, ImageBindVideo
+from mmbench.metrics.extractors import ImageBindAudio, ImageBindText, ImageBindVideo, NetworkExtractor
 from mmbench.registry import register
 from mmbench.statistics import mean_estimate, shuffled_baseline
 from mmbench.types import Extractor, FeatureTable, Score
@@ -46,7 +46,7 @@ class ImageBindScore:
     higher_is_better: bool = True
     needs_reference: bool = False
     variants = ("official",)
-    towers: ClassVar[tuple[type[ImageBindText | ImageBindVideo], type[ImageBindVideo | ImageBindAudio]]]
+    towers: ClassVar[tuple[type[NetworkExtractor], type[NetworkExtractor]]]
     shuffles: ClassVar[bool] = False  # prompts repeat, so a shuffled prompt may be the right one
 
     def __init__(
