@@ -57,7 +57,8 @@ def convolve_same(
     weight = conv.weight if conv.weight.ndim == 4 else conv.weight.unsqueeze(-1)
     (h, w), size = rows.shape[1:3], weight.shape[2:]
     first_h, first_w = (p if d > 1 and d % p == 0 else 1 for d, p in zip(dilation, pool, strict=True))
-    rows = average(F.pad(rows, (0, 0, 0, -w % first_w, 0, -h % first_h)), (first_h, first_w))
+    if (first_h, first_w) != (1, 1):
+        rows = average(F.pad(rows, (0, 0, 0, -w % first_w, 0, -h % first_h)), (first_h, first_w))
     stride = (pool[0] // first_h, pool[1] // first_w)
     dilation = (dilation[0] // first_h, dilation[1] // first_w)
     padding = (dilation[0] * (size[0] // 2), dilation[1] * (size[1] // 2))
