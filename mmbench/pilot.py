@@ -130,7 +130,7 @@ def pilot(out: Path, metric: str, systems: Sequence[str], dataset: str | None) -
 
 
 def _pair(out: Path, a: Record, b: Record, asked: bool) -> Pilot | None:
-    """The paired difference of two records; None without scatter, or if they do not compare and nobody asked them to."""
+    """The paired difference of two records; None without scatter, or if they do not compare and nobody asked for it."""
     try:
         difference = compare([(out / a.run_id, a), (out / b.run_id, b)])[1].difference
     except MMBenchError:
@@ -154,7 +154,7 @@ def assumptions(found: Pilot, power: float) -> list[str]:
     source = (
         f"The pilot pairs {' and '.join(found.systems)} by sample; other systems may pair less well."
         if found.paired
-        else f"Only {found.systems[0]} is on record: √2 times its standard error, as if systems did not pair. "
+        else f"The pilot is {found.systems[0]} alone: √2 times its standard error, as if systems did not pair. "
         "Pairs of systems with shared seeds need fewer samples."
     )
     random = ["The pilot has random or tiny weights: no guide to what real ones scatter."] if found.untrained else []
