@@ -70,6 +70,16 @@ class NetworkExtractor:
         """The network with its weights, on the device."""
         return (self._real() if self.weights == "real" else self._random()).to(self.device)
 
+    def prepare(self) -> None:
+        """Look for the weights, so that missing ones are known before any clip is made or decoded.
+
+        Raises:
+            MMBenchError: They are not here; says how to fetch them.
+        """
+        if self.weights == "real":
+            for name in self.official:
+                published.locate(name)
+
     def extract(self, batch: Sequence[Any]) -> list[Features]:
         """Features of each clip or text, in exact float32.
 

@@ -154,7 +154,10 @@ def extract(
             cache.flush()
     for e in extractors:
         if e.batch_size > 1 or e.modality == "text":
-            _in_batches(e, missing(e), samples, keep)
+            indices = missing(e)
+            if indices and (prepare := getattr(e, "prepare", None)):
+                prepare()  # a network without weights ends this here, not clip by clip
+            _in_batches(e, indices, samples, keep)
             cache.flush()
     cache.flush()
     return out

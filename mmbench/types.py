@@ -202,6 +202,7 @@ class Extractor(Protocol):
     """A feature network or function on one modality; results are cached by (content digest, extractor digest).
 
     `batch_size` 1 asks for a process pool over clips (plain CPU code); more asks for batches in one process (networks).
+    One with weights also has `prepare()`, which raises MMBenchError if they are not here; it is called before any work.
     """
 
     name: str

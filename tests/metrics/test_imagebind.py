@@ -26,7 +26,7 @@ from mmbench.metrics.imagebind_preprocess import (
     video_views,
 )
 from mmbench.metrics.imagebind_score import IBAV, IBTA, IBTV, cosine
-from mmbench.metrics.imagebind_text import ClipTokenizer, clean, repair
+from mmbench.metrics.imagebind_text import ClipTokenizer, clean
 from mmbench.types import Clip
 
 RATE = 16000
@@ -216,28 +216,22 @@ def test_audio_below_one_window_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("broken", "whole"),
+    ("broken", "cleaned"),
     [
         ("schÃ¶n Ã©tÃ©", "schön été"),
-        ("it â€œworksâ€\x9d ðŸ\x90¶", 'it "works" 🐶'),
-        ("Ð¿Ñ€Ð¸Ð²ÐµÑ‚ ×©×œ×•×\x9d Å‚Ã³dÅº", "привет שלום łódź"),
-        ("â\x80\x9cboth\x94 \x85", '"both" …'),
         ("“curly” ‘quotes’", "\"curly\" 'quotes'"),
-        ("A &amp;amp; B &lt;3", "A & B <3"),
+        ("A &amp;amp; B &lt;3", "a & b <3"),
         ("ｆｕｌｌ　ﬁne\x00", "full fine"),
-        ("cafe\u0301", "café"),
-        ("VOCÊ… ZZAJÉ’s 5×£35 AHÅ™ NESTLÉ®", "VOCÊ… ZZAJÉ's 5×£35 AHÅ™ NESTLÉ®"),
-        ("日本語 Ελληνικά русский", "日本語 Ελληνικά русский"),
+        ("  Two\n words ", "two words"),
     ],
 )
-def test_repair(broken: str, whole: str) -> None:
-    assert repair(broken) == whole
-    assert repair(whole) == whole
+def test_texts_are_cleaned_as_clip_cleans_them(broken: str, cleaned: str) -> None:
+    assert clean(broken) == cleaned
+    assert clean(cleaned) == cleaned
 
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="&")))
-def test_ascii_needs_no_repair(text: str) -> None:
-    assert repair(text) == text
+def test_ascii_is_only_lowered(text: str) -> None:
     assert clean(text) == " ".join(text.lower().split())
 
 
