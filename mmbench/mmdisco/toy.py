@@ -216,19 +216,18 @@ def run_toy(
 
     Returns:
         One record per setting, method and seed. Methods besides the losses: "gt" (points of the target itself),
-        "no_joint" (the base models alone), "optimal" (base models guided by the exact logit) and "exact" (exact scores
-        throughout: what the sampler alone costs).
+        "real" (the training pairs, whose own excess no training can see), "exact" (exact scores throughout: what the
+        sampler alone costs), "no_joint" (the base models alone), "optimal" (they, guided by the exact logit).
     """
     records = []
     with one_thread():
         base = TabulatedEpsilon(train_base(sigma, seeds, config), SCHEDULE.num_train_timesteps)
         for setting in settings:
             mixture, shown = target(setting, sigma), {}
-            for method in ("gt", "exact", "no_joint", "optimal", *losses):
-                if method == "gt":
-                    points = torch.stack(
-                        [mixture.sample(config.num_samples, g) for g in generators(seeds, setting, "gt")]
-                    )
+            for method in ("gt", "real", "exact", "no_joint", "optimal", *losses):
+                if method in ("gt", "real"):
+                    n = config.num_samples if method == "gt" else config.num_points
+                    points = torch.stack([mixture.sample(n, g) for g in generators(seeds, setting, method)])
                 else:
                     guide: Discriminator | None = optimal_logit(setting, sigma)
                     if method == "no_joint":

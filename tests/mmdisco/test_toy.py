@@ -170,9 +170,9 @@ def test_run_gives_a_record_per_setting_method_and_seed_and_the_table_counts_the
     seen = []
     records = run_toy(0.25, ["ood"], ["all"], [0, 1], SMALL, lambda record, points: seen.append(points.shape), tmp_path)
     assert [r["method"] for r in records] == [
-        m for m in ("gt", "exact", "no_joint", "optimal", "all") for _ in range(2)
+        m for m in ("gt", "real", "exact", "no_joint", "optimal", "all") for _ in range(2)
     ]
-    assert seen == [(50, 2)] * 10
+    assert seen == [(50, 2)] * 2 + [(60, 2)] * 2 + [(50, 2)] * 8
     assert [f.name for f in tmp_path.iterdir()] == ["figure4_ood_sigma0.25.png"]
     rows = table(records)
     assert [(row["method"], row["seeds"]) for row in rows][-1] == ("all", 2)
@@ -180,7 +180,7 @@ def test_run_gives_a_record_per_setting_method_and_seed_and_the_table_counts_the
     assert rows[-1]["excess"] == pytest.approx(sum(last) / 2)
     assert rows[-1]["excess_stderr"] == pytest.approx(abs(last[0] - last[1]) / 2)
     assert rows[-1]["paper_excess"] == pytest.approx(0.86)
-    assert rows[1]["paper_nll"] is None
+    assert rows[2]["paper_nll"] is None
 
 
 def test_names_are_checked_and_the_paper_has_a_number_for_each_loss() -> None:
