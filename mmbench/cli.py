@@ -25,7 +25,7 @@ app = typer.Typer(
     "Start with: mmbench run. Exit codes: 1 error, 2 usage, 3 incomplete, 4 damaged data.",
 )
 app.add_typer(cli_weights.app, name="weights")
-for command in (cli_metrics.plan, cli_metrics.verify, cli_mmdisco.toy):
+for command in (cli_metrics.plan, cli_metrics.verify, cli_mmdisco.toy, cli_mmdisco.train):
     app.command()(command)
 
 

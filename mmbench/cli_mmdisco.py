@@ -64,3 +64,63 @@ def toy(
         options = {"quick": quick, "figures": figures, "command": command, "progress": bar}
         rows = run(sigmas, settings, losses, seeds, out, **options)  # type: ignore[arg-type]
     show_rows(rows, COLUMNS, format, f"Table 1; records in {out}")
+
+
+def train(
+    system: Annotated[str, typer.Option("--system", "-s", help="A pair of diffusion models, without +mmdisco.")],
+    dataset: Annotated[str, typer.Option("--dataset", "-d", help="Real pairs; folder:PATH for your own.")],
+    discriminator: Annotated[
+        str, typer.Option(help="res or vit, with mlp, naive or frieren: res_frieren.")
+    ] = "res_mlp",
+    loss: Annotated[Loss, typer.Option(help="Both terms, or one alone.")] = Loss.all,
+    channels: Annotated[int | None, typer.Option(help="C, width of the first level.")] = None,
+    blocks: Annotated[int | None, typer.Option(help="L, residual blocks per level.")] = None,
+    num_real: Annotated[int | None, typer.Option(help="Real pairs; all by default.")] = None,
+    num_fake: Annotated[int, typer.Option(help="Pairs the base models make beforehand.")] = 1000,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the real pairs; 100 by default.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps instead of epochs.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Real pairs per step and process.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Adam's.")] = None,
+    precision: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything.")] = None,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write event files.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for weights and pools.")] = Path(
+        "runs/discriminators"
+    ),
+    format: Form = Format.table,
+) -> None:
+    """Train a discriminator that joins a pair of diffusion models.
+
+    Stopped at any moment, the same command continues, bit for bit. Several processes: accelerate launch -m mmbench ...
+
+    Examples:
+
+      mmbench train --system mm_diffusion --dataset landscape_ind
+
+      mmbench train --system auffusion_vc2 --dataset vggsound --discriminator res_frieren --num-fake 10000 --epochs 10
+
+      accelerate launch --num-processes 8 -m mmbench train --system audioldm_animatediff --dataset vggsound
+    """
+    from mmbench.console import show_mapping
+    from mmbench.train import TrainSettings, train_discriminator
+
+    setup()
+    given: dict[str, object] = {"epochs": epochs, "steps": steps, "batch_size": batch_size, "precision": precision}
+    given |= {"learning_rate": learning_rate, "seed": seed, "tensorboard": tensorboard or None}
+    sizes = {"channels": channels, "num_blocks": blocks}
+    settings = TrainSettings(
+        system,
+        dataset,
+        discriminator,
+        loss.value,
+        num_real,
+        num_fake,
+        {k: v for k, v in sizes.items() if v is not None},
+        {k: v for k, v in given.items() if v is not None},
+        device,
+        out,
+        format is not Format.table,
+        ("mmbench", *sys.argv[1:]),
+    )
+    show_mapping(train_discriminator(settings), format)

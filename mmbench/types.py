@@ -177,6 +177,42 @@ class System(Protocol):
         ...
 
 
+class GuidablePair(Protocol):
+    """The two frozen base models of a guidable system, as MMDisCo trains and guides on them.
+
+    A system registered with `guidable=True` has a method `pair()` that returns this. An example is (video, audio,
+    video_text, audio_text): clean latents and text embeddings as torch tensors on the CPU, without a batch axis; the
+    texts are None for models without text.
+
+    Attributes:
+        schedules: `mmbench.mmdisco.schedule.NoiseSchedule` of video and audio.
+        unconditional: (video_text, audio_text) of the empty prompt, or () for models without text.
+    """
+
+    schedules: tuple[Any, Any]
+    unconditional: tuple[Any, ...]
+
+    def discriminator(self, design: str, **sizes: int) -> Any:
+        """A `DiscriminatorConfig` for these latents; `sizes` may give channels and num_blocks."""
+        ...
+
+    def encode(self, item: Item) -> tuple[Any, ...]:
+        """The example of a real item."""
+        ...
+
+    def draw(self, request: Request) -> tuple[Any, ...]:
+        """An example whose halves the base models made independently, from the request's own streams."""
+        ...
+
+    def epsilon_video(self, x_t: Any, t: Any, text: Any) -> Any:
+        """Predicted noise of a batch of noised video latents; no gradient flows."""
+        ...
+
+    def epsilon_audio(self, x_t: Any, t: Any, text: Any) -> Any:
+        """The same for audio."""
+        ...
+
+
 class Dataset(Protocol):
     """Prompts to generate for, and real clips to compare with, all of one format."""
 

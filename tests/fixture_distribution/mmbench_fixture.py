@@ -54,6 +54,54 @@ class FixtureSystem:
             yield clip
 
 
+class FixturePair:
+    """Base models of unit Gaussians in closed form: epsilon(x_t) = sqrt(1 - abar_t) x_t."""
+
+    unconditional = ()
+
+    def __init__(self) -> None:
+        from mmbench.mmdisco.schedule import NoiseSchedule
+
+        self.schedules = NoiseSchedule("linear", 1e-4, 0.02), NoiseSchedule("scaled_linear", 1.5e-3, 0.0195)
+
+    def discriminator(self, design: str, **sizes: int) -> Any:
+        from mmbench.mmdisco.design import DiscriminatorConfig
+
+        size = {"channels": 32, "num_blocks": 1, **sizes}
+        return DiscriminatorConfig(design, 3, 1, 1, channel_mult=(1,), embed_channels=size["channels"], **size)
+
+    def encode(self, item: Item) -> tuple[Any, ...]:
+        import torch
+
+        video = torch.from_numpy(item.clip.video.transpose(3, 0, 1, 2) / 127.5 - 1).float()
+        return video, torch.from_numpy(item.clip.audio[None, :64].copy()), None, None
+
+    def draw(self, request: Request) -> tuple[Any, ...]:
+        import torch
+
+        video = request.rng("video").standard_normal((3, FORMAT.num_frames, FORMAT.height, FORMAT.width))
+        audio = request.rng("audio").standard_normal((1, 64))
+        return torch.from_numpy(video).float(), torch.from_numpy(audio).float(), None, None
+
+    def _epsilon(self, schedule: Any, x_t: Any, t: Any) -> Any:
+        abar = schedule.alphas_cumprod[t].to(x_t.dtype)
+        return (1 - abar).sqrt().view(-1, *[1] * (x_t.ndim - 1)) * x_t
+
+    def epsilon_video(self, x_t: Any, t: Any, text: Any) -> Any:
+        return self._epsilon(self.schedules[0], x_t, t)
+
+    def epsilon_audio(self, x_t: Any, t: Any, text: Any) -> Any:
+        return self._epsilon(self.schedules[1], x_t, t)
+
+
+@register("system", "fixture_pair", "two Gaussians that MMDisCo may guide", guidable=True)
+class FixturePairSystem(FixtureSystem):
+    name = "fixture_pair"
+
+    def pair(self) -> FixturePair:
+        return FixturePair()
+
+
 @register("dataset", "fixture_dataset", "noise with two prompts")
 class FixtureDataset:
     name = "fixture_dataset"

@@ -1,0 +1,168 @@
+"""`mmbench train`: a discriminator for a guidable pair, from real clips of a dataset and pairs the base models make."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmbench.console import log, progress
+from mmbench.errors import UsageError
+from mmbench.generate import Shard
+from mmbench.registry import OPTIONS, SystemName, discover, lookup, make_dataset, make_system, parse_system_name
+from mmbench.runspec import digest_of, invocation, make_requests, source_digest
+from mmbench.store import append_line
+from mmbench.types import Dataset, GuidablePair
+
+NAMES = ("video", "audio", "video_text", "audio_text")
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What a user set; None leaves a value to the library's default.
+
+    Attributes:
+        system: A guidable pair, without +mmdisco.
+        dataset: Real pairs.
+        discriminator: Design.
+        loss: "all", "disc" or "denoise".
+        num_real: Real pairs; all the dataset has if None.
+        num_fake: Generated pairs, made before training.
+        sizes: channels and num_blocks of the discriminator, where given.
+        options: Further fields of `mmbench.mmdisco.training.TrainConfig`.
+        out: Folder; pools of encoded pairs go to OUT/pools and are shared by designs and losses.
+        command: What was typed.
+    """
+
+    system: str
+    dataset: str
+    discriminator: str = "res_mlp"
+    loss: str = "all"
+    num_real: int | None = None
+    num_fake: int = 1000
+    sizes: dict[str, int] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    device: str = "auto"
+    out: Path = Path("runs/discriminators")
+    quiet: bool = False
+    command: Sequence[str] = ()
+
+
+class Pool(Sequence[Any]):
+    """Encoded pairs on disk, one safetensors file each: read when indexed, made once."""
+
+    def __init__(self, folder: Path, num: int) -> None:
+        self.folder, self.num = folder, num
+
+    def __len__(self) -> int:
+        return self.num
+
+    def __getitem__(self, index: Any) -> Any:
+        from safetensors.torch import load_file
+
+        tensors = load_file(self._path(index))
+        return tuple(tensors.get(name) for name in NAMES)
+
+    def _path(self, index: int) -> Path:
+        return self.folder / f"{index:06d}.safetensors"
+
+    def missing(self) -> list[int]:
+        """Indices that no file holds yet."""
+        return [i for i in range(self.num) if not self._path(i).exists()]
+
+    def fill(self, make: Callable[[int], Sequence[Any]], label: str, shard: Shard, quiet: bool) -> None:
+        """Make what is missing of this process's share, then wait for the other processes' shares."""
+        from safetensors.torch import save_file
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        todo = [i for i in self.missing() if i in shard]
+        with progress(label, len(todo), quiet) as bar:
+            for i in todo:
+                tensors = {n: x.contiguous() for n, x in zip(NAMES, make(i), strict=True) if x is not None}
+                beside = self._path(i).with_suffix(f".{os.getpid()}.part")
+                save_file(tensors, beside)
+                os.replace(beside, self._path(i))
+                bar.advance()
+        while self.missing():
+            log.info("%s: waiting for other processes", label)
+            time.sleep(1.0)
+
+
+def guidable_pair(name: str, dataset: Dataset, device: str) -> tuple[Any, GuidablePair]:
+    """The system called `name` and its pair of base models; refuses systems that cannot be guided."""
+    parsed = parse_system_name(name)
+    if parsed.design is not None:
+        found = f"{name!r} names a guided system."
+        raise UsageError(found, "the pair alone", f"--system {parsed.base} --discriminator {parsed.design}")
+    if not lookup("system", name).guidable:
+        guidable = ", ".join(e.name for e in discover("system")[0].values() if e.guidable)
+        found = f"{name!r} is not a pair of diffusion models: there is nothing to train a discriminator for."
+        raise UsageError(found, f"one of {guidable or 'none registered yet'}", "mmbench list systems")
+    system = make_system(name, dataset=dataset, device=device)
+    return system, system.pair()
+
+
+def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
+    """Encode real pairs, generate fake ones, train; every part resumes where it was stopped.
+
+    Returns:
+        Where the weights are, and what they reached.
+    """
+    if settings.loss not in OPTIONS[:3]:
+        raise UsageError(f"--loss is {settings.loss!r}.", ", ".join(OPTIONS[:3]), "--loss all")
+    if settings.num_fake < 1 or (settings.num_real is not None and settings.num_real < 1):
+        raise UsageError("The pools would be empty.", "at least one real and one generated pair", "--num-fake 1000")
+    dataset = make_dataset(settings.dataset)
+    system, pair = guidable_pair(settings.system, dataset, settings.device)
+    from mmbench.mmdisco.training import TrainConfig, train
+
+    config = TrainConfig(
+        discriminator=pair.discriminator(settings.discriminator, **settings.sizes),
+        loss=settings.loss,  # type: ignore[arg-type]
+        **settings.options,
+    )
+    real, fake = _pools(settings, dataset, system, pair, config.seed)
+    name = SystemName(settings.system, settings.discriminator, "" if settings.loss == "all" else settings.loss)
+    shape = "".join(f"-{k}{v}" for k, v in sorted(settings.sizes.items()))
+    folder = settings.out / f"{name}-{settings.dataset.replace(':', '_').replace('/', '_')}{shape}-s{config.seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    asked = {k: str(v) if isinstance(v, Path) else v for k, v in vars(settings).items() if k != "command"}
+    append_line(folder / "invocations.jsonl", invocation(list(settings.command), asked))
+    result = train(
+        config,
+        real,
+        fake,
+        pair.epsilon_video,
+        pair.epsilon_audio,
+        *pair.schedules,
+        folder,
+        unconditional=pair.unconditional,
+        trained_on=f"{settings.dataset} ({len(real)} real pairs), {settings.system} ({len(fake)} generated pairs)",
+    )
+    last = result.losses[-1] if result.losses else {}
+    return {
+        "discriminator": str(name),
+        "weights": str(result.weights),
+        "steps": result.steps,
+        "resumed at": result.resumed_at,
+        **{k: f"{v:.4f}" for k, v in last.items() if k != "step"},
+    }
+
+
+def _pools(settings: TrainSettings, dataset: Dataset, system: Any, pair: GuidablePair, seed: int) -> tuple[Pool, Pool]:
+    """Real and generated pairs, encoded; shared by all trainings of the same system, dataset and seed."""
+    shard = Shard.from_environment(os.environ)
+    items = dataset.reference(settings.num_real, seed)
+    common = {"system": {**system.spec(), "code": source_digest(system)}, "dataset": dict(dataset.spec()), "seed": seed}
+    key = {k: digest_of(json.loads(json.dumps({**common, "kind": k})))[:12] for k in ("real", "fake")}
+    pools = settings.out / "pools"
+    real = Pool(pools / f"{settings.system}-real-{key['real']}", len(items))
+    real.fill(lambda i: pair.encode(items[i]), "encode real pairs", shard, settings.quiet)
+    fake = Pool(pools / f"{settings.system}-fake-{key['fake']}", settings.num_fake)
+    requests = make_requests(dataset, settings.num_fake, seed)
+    fake.fill(lambda i: pair.draw(requests[i]), "generate pairs", shard, settings.quiet)
+    return real, fake
