@@ -39,6 +39,7 @@ class Bounce:
     """The dataset, for one world."""
 
     format = FORMAT
+    default_metrics = ("fvd_bounce", "fad_bounce", "ib_bounce_tv", "ib_bounce_ta", "ib_bounce_av", "av_align")
 
     def __init__(self, name: str, world: World) -> None:
         self.name = name
