@@ -26,7 +26,7 @@ RECORD = Path(__file__).resolve().parent.parent / "results" / "bounce_features" 
 METRICS: tuple[Metric, ...] = (FVDBounce(), FADBounce(), IBBounceTV(), IBBounceTA(), IBBounceAV())
 Change = Callable[[Clip, float, np.random.Generator], Clip]
 LADDERS: dict[str, tuple[str, Change, Sequence[float]]] = {
-    "blur, sigma [px]": ("video", lambda c, s, _: distortions.blur(c, s), (0.5, 1, 2, 4)),
+    "blur, sigma [px]": ("video", lambda c, s, _: distortions.blur(c, s), (1, 2, 4)),
     "pixel noise, std [grey levels]": ("video", distortions.pixel_noise, (8, 24, 64)),
     "frames frozen [share]": ("video", distortions.freeze, (0.25, 0.5, 1)),
     "frames shuffled [share]": ("video", distortions.shuffle_frames, (0.25, 0.5, 1)),
@@ -91,7 +91,7 @@ def main() -> None:
     def record(condition: str, features: dict[str, list[Features | None]]) -> None:
         row: dict[str, Any] = {"condition": condition}
         for metric in METRICS:
-            touched = not best or any(features[e.name] is not truth[e.name] for e in metric.extractors())
+            touched = metric.name not in best or any(features[e.name] is not truth[e.name] for e in metric.extractors())
             against = reference if metric.needs_reference else None
             score = metric.score(features, against, seed) if touched else best[metric.name]
             best.setdefault(metric.name, score)
