@@ -23,7 +23,7 @@ def verify(
     num_samples: Annotated[int, typer.Option("--num-samples", "-n", help="Clips to distort and score.")] = 16,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of clips and distortions.")] = 0,
-    quick: Annotated[bool, typer.Option("--quick", help="Leave out networks of over 0.1 s per clip.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out networks of over 0.5 s of CPU per clip.")] = False,
     format: Form = Format.table,
 ) -> None:
     """Check on this machine that the metrics mean what they say. Exit code 1 if one does not.

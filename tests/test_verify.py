@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
@@ -480,9 +481,23 @@ def test_quick_leaves_out_what_is_slow_and_says_so(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(verify, "seconds_per_clip", lambda extractor, material: 0.5)
     rows = verify.verify(num_samples=12, quick=True, quiet=True)
     assert [(r["status"], r["measured"]) for r in rows if r["metric"] == "one"] == [
-        ("skipped", "--quick: 0.5 s per clip")
+        ("skipped", "--quick: 0.5 s of CPU time per clip")
     ]
     assert "signature" in {r["check"] for r in verify.verify(num_samples=12, quiet=True)}
+
+
+def test_the_price_of_a_clip_leaves_out_loading_and_waiting(material: Material) -> None:
+    class Slow(Statistics):
+        seconds = 0.4
+
+        def extract(self, batch: Sequence[Any]) -> list[Features]:
+            until, self.seconds = time.process_time() + self.seconds, 0.05
+            time.sleep(0.1)
+            while time.process_time() < until:
+                pass
+            return super().extract(batch)
+
+    assert 0.05 <= verify.seconds_per_clip(Slow(), material) < 0.1  # type: ignore[arg-type]
 
 
 def test_published_weights_are_used_where_all_are_here(monkeypatch: pytest.MonkeyPatch) -> None:
