@@ -478,10 +478,10 @@ def test_a_metric_that_cannot_be_made_fails_alone(monkeypatch: pytest.MonkeyPatc
 
 def test_quick_leaves_out_what_is_slow_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     registered(monkeypatch, one=Agreement)
-    monkeypatch.setattr(verify, "seconds_per_clip", lambda extractor, material: 0.5)
+    monkeypatch.setattr(verify, "seconds_per_clip", lambda extractor, material: 0.9)
     rows = verify.verify(num_samples=12, quick=True, quiet=True)
     assert [(r["status"], r["measured"]) for r in rows if r["metric"] == "one"] == [
-        ("skipped", "--quick: 0.5 s of CPU time per clip")
+        ("skipped", "--quick: 0.9 s of CPU time per clip")
     ]
     assert "signature" in {r["check"] for r in verify.verify(num_samples=12, quiet=True)}
 
