@@ -201,7 +201,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], DiscriminatorConfig 
         if isinstance(state, dict) and all(isinstance(value, Tensor) for value in state.values()):
             return state, None
         found = "holds something else than named tensors"
-    except (OSError, RuntimeError, pickle.UnpicklingError, SafetensorError) as error:
+    except (OSError, EOFError, RuntimeError, LookupError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
         found = f"cannot be read: {error}"
     raise MMBenchError(f"{path} {found}.", "a flat state dict, as safetensors or of torch.save")
 

@@ -1,0 +1,112 @@
+"""What training leaves on disk: resumable checkpoints, the finished weights and their card.
+
+Every file is written beside its place, synced and renamed, so that a kill leaves the old one or the new one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mmbench.errors import IntegrityError
+from mmbench.mmdisco.design import DiscriminatorConfig
+
+CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
+UNREADABLE = (OSError, EOFError, RuntimeError, LookupError, ValueError, pickle.UnpicklingError)  # of a broken file
+WEIGHTS, RECORD, CARD = "discriminator.safetensors", "training.json", "README.md"
+
+
+def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let `write` fill a file beside `path`, sync it, rename it into place and sync the folder."""
+    beside = path.with_name(f".{path.name}.part")  # always the same, so that what a kill left is overwritten
+    try:
+        write(beside)
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def save_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
+    """Store the state of a training; the one before stays as `checkpoint.previous.pt`."""
+    current = folder / CHECKPOINT
+    if current.exists():
+        current.replace(folder / PREVIOUS)
+    write_atomically(current, lambda path: torch.save(dict(state), path))
+
+
+def load_checkpoint(folder: Path) -> dict[str, Any] | None:
+    """The newest readable checkpoint, on the CPU; None if there is none.
+
+    Raises:
+        IntegrityError: If there are checkpoints, none of which can be read.
+    """
+    errors = []
+    for path in (folder / CHECKPOINT, folder / PREVIOUS):
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except FileNotFoundError:
+            continue
+        except UNREADABLE as error:
+            errors.append(f"{path.name}: {error}")
+    if errors:
+        raise IntegrityError(
+            f"No checkpoint in {folder} can be read ({'; '.join(errors)}).",
+            "a checkpoint of `train`",
+            f"remove {folder} to start again",
+        )
+    return None
+
+
+def save_weights(folder: Path, weights: Mapping[str, Tensor], config: DiscriminatorConfig) -> Path:
+    """Store a state dict under the official names as safetensors, with the config that `load_discriminator` needs."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    metadata = {"config": json.dumps(asdict(config))}
+    write_atomically(folder / WEIGHTS, lambda path: save_file(tensors, path, metadata))
+    return folder / WEIGHTS
+
+
+def save_card(folder: Path, record: Mapping[str, Any]) -> None:
+    """Store what the weights are, for programs (`training.json`) and for people (`README.md`)."""
+    text = json.dumps(record, indent=2, sort_keys=True, allow_nan=False)
+    write_atomically(folder / RECORD, lambda path: path.write_text(text + "\n"))
+    write_atomically(folder / CARD, lambda path: path.write_text(card(record)))
+
+
+def card(record: Mapping[str, Any]) -> str:
+    """The model card: what it is, what it was trained on and with, how far, how it went."""
+    training, losses = dict(record["config"]), record["losses"]
+    discriminator = training.pop("discriminator")
+    rows = {
+        "design": discriminator["design"],
+        "parameters": f"{record['num_parameters']:,}",
+        "trained on": record["trained_on"] or "not stated",
+        "real pairs, generated pairs": f"{record['num_real']:,}, {record['num_fake']:,}",
+        "noise schedules": f"video {record['schedules'][0]}, audio {record['schedules'][1]}",
+        "steps, pairs per step": f"{record['steps']:,}, {record['global_batch_size']:,}",
+        "last losses": ", ".join(f"{name} {value:.4g}" for name, value in losses[-1].items()) if losses else "none",
+        "weights": f"exponential average, {training['ema_decay']}" if training["ema_decay"] else "last step",
+    } | {name.replace("_", " "): value for name, value in training.items() if name != "steps"}
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    return (
+        f"# MMDisCo discriminator, {discriminator['design']}\n\n"
+        "The logit that a noised video and a noised audio belong together (arXiv 2405.17842). Load it with\n"
+        f'`mmbench.mmdisco.discriminator.load_discriminator("{WEIGHTS}")`.\n\n'
+        f"| | |\n|---|---|\n{table}\n\n"
+        f"The discriminator's config is in `{WEIGHTS}` and, with the course of the losses, in `{RECORD}`.\n"
+    )
