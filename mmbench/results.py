@@ -34,7 +34,9 @@ class Record:
         weights: "real", "trained", "tiny", "random" or "none" (no network): the system's.
         metric: name.variant.
         signature: name | variant | extractors | sizes | version; equal signatures may be compared.
-        value, stderr, low, high: The metric, its standard error and 95 % interval; None where undefined.
+        value, stderr, low, high: The metric, its standard error and 95 % interval; None where undefined. For distances
+            between sets the interval is the basic (reflected) bootstrap's: it undoes the distance's upward bias at
+            finite n, so it can lie below the value.
         higher_is_better: Which direction is good.
         n_expected, n_present, n_failed, n_nonfinite, n_unscored, n_scored: What became of the samples asked for;
             n_failed counts recorded failures and unreadable clips, n_nonfinite those among them with NaN or infinity.
