@@ -32,7 +32,7 @@ def start(*arguments: str | Path, **extra: str) -> subprocess.Popen[str]:
 def mmbench(*arguments: str | Path, **extra: str) -> subprocess.CompletedProcess[str]:
     """Run `mmbench ...` to its end."""
     process = start(*arguments, **extra)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
