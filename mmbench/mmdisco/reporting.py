@@ -37,7 +37,7 @@ def reporter(
         speed = (step - first) / (time.perf_counter() - start)
         values = "  ".join(f"{name} {value:.4f}" for name, value in losses.items())
         left = time.strftime("%H:%M:%S", time.gmtime((steps - step) / speed))
-        console.print(f"step {step}/{steps}  {values}  {speed * batch_size:.1f} pairs/s  {left} left")
+        console.print(f"step {step}/{steps}  {values}  {speed * batch_size:.1f} pairs/s  {left} left", soft_wrap=True)
         if writer is not None:
             for name, value in {**losses, "pairs_per_second": speed * batch_size}.items():
                 writer.add_scalar(name, value, step)
