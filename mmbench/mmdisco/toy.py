@@ -58,7 +58,7 @@ class ToyConfig:
     distinct_timesteps: int = 64
     base_steps: int = 3000
     base_lr: float = 2e-3
-    steps: int = 3000
+    steps: int = 6000
     lr: float = 1e-3
     variance: str = "fixed_large"
     num_inference_steps: int = SCHEDULE.num_train_timesteps

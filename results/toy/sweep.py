@@ -18,11 +18,8 @@ from mmbench.mmdisco.toy import ToyConfig, generators, sample, train_base, train
 from mmbench.mmdisco.toy_data import SCHEDULE, TARGETS, describe, exact_epsilon, optimal_logit, target
 from mmbench.mmdisco.toy_models import TabulatedEpsilon
 
-SIGMA, SEEDS, DEFAULT = 0.25, range(2), ToyConfig()
-VARIANTS = {
-    "default": DEFAULT,
-    "steps 1000": replace(DEFAULT, steps=1000),
-}
+SIGMA, SEEDS, DEFAULT = 0.25, range(2), ToyConfig(steps=3000)
+VARIANTS = {"steps 3000": DEFAULT, "steps 1000": replace(DEFAULT, steps=1000)}
 
 
 def solve(epsilon: Epsilon, discriminator: Discriminator) -> tuple[Tensor, ...]:
@@ -41,7 +38,7 @@ def runs() -> Iterator[tuple[str, str, str, tuple[Tensor, ...], ToyConfig]]:
         for setting in TARGETS:
             trained = train_discriminator(base, setting, "all", SIGMA, SEEDS, config)
             yield name, setting, "all", sample(base, trained, config.num_samples, SEEDS, config), config
-            if name != "default":
+            if config is not DEFAULT:
                 continue
             optimal = optimal_logit(setting, SIGMA)
             for method, epsilon, guide in (("all", base, trained), ("exact", exact_epsilon(SIGMA), optimal)):
