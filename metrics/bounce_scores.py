@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.metrics.extractors import NetworkExtractor
+from mmbench.metrics.feature_networks import one_thread
 from mmbench.metrics.frechet_score import frechet_score
 from mmbench.metrics.imagebind_score import ImageBindScore
 from mmbench.registry import register
@@ -52,7 +53,8 @@ class BounceExtractor(NetworkExtractor):
         raise NotImplementedError
 
     def _features(self, network: Any, batch: Sequence[Clip]) -> list[Features]:
-        outputs = [network(self._read(clip)[None].to(self.device)) for clip in batch]
+        with one_thread():
+            outputs = [network(self._read(clip)[None].to(self.device)) for clip in batch]
         return [
             {"features": features[0].cpu().numpy(), "embedding": embedding[0].cpu().numpy()}
             for features, embedding in outputs

@@ -81,3 +81,16 @@ def exact_float32() -> Iterator[None]:
     finally:
         for switch, precision in zip(switches, before, strict=True):
             switch.fp32_precision = precision
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One CPU thread: layers this small spend longer waiting for each other's threads, fourfold on a busy machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -36,7 +36,7 @@ def toy(
     loss: Annotated[list[Loss] | None, typer.Option(help="Loss; repeat. Default: all three.")] = None,
     seeds: Annotated[int, typer.Option(help="Seeds, each with its own data, weights and noise.")] = 5,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for records and figures.")] = Path("runs/toy"),
-    quick: Annotated[bool, typer.Option("--quick", help="A tenth of everything: does it run?")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Few steps and samples: does it run?")] = False,
     figures: Annotated[bool, typer.Option(help="Draw Figures 2 and 4 (needs matplotlib).")] = True,
     format: Form = Format.table,
 ) -> None:

@@ -36,7 +36,7 @@ def run(
         losses: Of "disc", "denoise", "all".
         seeds: Number of seeds, from 0.
         out: Folder for records and figures.
-        quick: A tenth of the training steps and samples: whether it runs, not what it reaches.
+        quick: Few training steps and samples: whether it runs, not what it reaches.
         figures: Whether to draw Figures 2 and 4.
         command: What was typed, for the record.
         progress: Told of each record.
