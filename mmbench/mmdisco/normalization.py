@@ -1,7 +1,7 @@
 """GroupNorm, scale and shift, and SiLU as one operation on channels-last rows, with its first and second gradient.
 
-Composed of library calls, the second gradient of this alone takes as long as that of the convolutions around it: some
-sixty passes over memory. Written out it takes half of them, because everything but a few elementwise products is a
+Composed of library calls, the second gradient of this alone takes about as long as that of the convolutions around it:
+every step is a pass over memory, with a graph for the next. Written out, everything but a few elementwise products is a
 sum over rows. With x̂ = (x - mean) rstd, u = scale x̂ + shift, y = silu(u), means m(.) over a group and p = g silu'(u):
 
     grad_x = rstd (q - m(q) - x̂ m(q x̂)),  q = scale p;   grad_scale = sum p x̂;   grad_shift = sum p
