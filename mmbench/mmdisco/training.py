@@ -1,8 +1,8 @@
 """Trains a discriminator on real pairs against a pool of generated ones (arXiv 2405.17842, Algorithm 1).
 
-Runs on a CPU, one GPU, several, or several machines that share a folder, under `accelerate launch`. Neither the number
-of processes nor a kill and resume changes what is trained. Gradients are averaged by hand: the losses differentiate the
-network inside the step, which `DistributedDataParallel` does not support.
+Runs on a CPU, one GPU, several, or several machines that share a folder, under `accelerate launch` (GPUs) or `torchrun`
+(CPUs too). Neither the number of processes nor a kill and resume changes what is trained. Gradients are averaged by
+hand: the losses differentiate the network inside the step, which `DistributedDataParallel` does not support.
 """
 
 from __future__ import annotations
