@@ -6,7 +6,9 @@ no pair is computed twice, and clips are independent, so that a process pool ove
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
+from functools import cache
 from typing import cast
 
 import numpy as np
@@ -22,6 +24,21 @@ FARNEBACK = {
     "poly_sigma": 1.2,
     "flags": 0,
 }
+
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
+KEPT = 32 << 20  # [bytes] the largest threshold that glibc takes
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Keep what OpenCV frees for reuse: mapping its buffers anew for every pair of frames costs a fifth more."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # another C library: nothing to gain, nothing lost
+        return
+    mallopt(M_MMAP_THRESHOLD, KEPT)
+    mallopt(M_TRIM_THRESHOLD, 4 * KEPT)
 
 
 def flow_trajectory(video: np.ndarray) -> np.ndarray:
@@ -40,17 +57,18 @@ def flow_trajectory(video: np.ndarray) -> np.ndarray:
 
     if len(video) < 2:
         return np.empty(0)
+    keep_freed_memory()
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # Farneback gains nothing from threads, and the pool has a process per core
     try:
         # the reference goes through BGR; both ways weigh the channels alike, to the bit
         grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in video]
-        flow = np.empty(len(video))
+        flow, field = np.empty(len(video)), np.empty((*video.shape[1:3], 2), np.float32)
         for i in range(1, len(video)):
-            field = cv2.calcOpticalFlowFarneback(grey[i - 1], grey[i], None, **FARNEBACK)  # type: ignore[call-overload]
-            dx, dy = field[..., 0], field[..., 1]
+            cv2.calcOpticalFlowFarneback(grey[i - 1], grey[i], field, **FARNEBACK)  # type: ignore[call-overload]
             # not cv2.magnitude: its last bit depends on how arrays are aligned, which gives static videos peaks
-            flow[i] = np.sqrt(dx * dx + dy * dy).mean(dtype=np.float64)
+            np.multiply(field, field, out=field)
+            flow[i] = np.sqrt(field[..., 0] + field[..., 1]).mean(dtype=np.float64)
     finally:
         cv2.setNumThreads(threads)
     flow[0] = flow[1]
