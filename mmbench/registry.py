@@ -1,13 +1,14 @@
 """Finds systems, datasets and metrics by name: in our own folders and in entry points of installed packages.
 
-A file in `baselines/`, `metrics/` or `mmbench/datasets/` takes part by decorating a factory; `mmbench list` imports
-such files, so they keep heavy imports inside functions. Files without the decorator (networks) are left alone. Other
-distributions take part through the entry-point groups `mmbench.systems`, `mmbench.datasets` and `mmbench.metrics`,
-each entry naming a module that decorates its factories.
+A file in `baselines/`, `metrics/` or `mmbench/datasets/` takes part by decorating a factory with literal names; using a
+name imports such files, so they keep heavy imports inside functions. Files without the decorator (networks) are left
+alone. Other distributions take part through the entry-point groups `mmbench.systems`, `mmbench.datasets` and
+`mmbench.metrics`, each entry naming a module that decorates its factories.
 """
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
 import inspect
@@ -105,38 +106,65 @@ def _error_line(error: BaseException) -> str:
     return "".join(traceback.format_exception_only(error)).strip()
 
 
+def _own_files(kind: Kind) -> list[tuple[str, str]]:
+    """(module name, source) of our own files that register something of `kind`."""
+    package_name = GROUPS[kind][0]
+    folders = [Path(p) for p in importlib.import_module(package_name).__path__]
+    files = sorted((f for folder in folders for f in folder.glob("*.py")), key=lambda f: f.stem)
+    sources = [(f"{package_name}.{f.stem}", f.read_text(encoding="utf-8")) for f in files]
+    return [(module, source) for module, source in sources if f'@register("{kind}"' in source]
+
+
+def _load_entry_points(kind: Kind) -> list[Broken]:
+    """Import what other distributions declare; return what could not be imported."""
+    broken = []
+    for entry in sorted(entry_points(group=GROUPS[kind][1]), key=lambda e: e.name):
+        try:
+            entry.load()
+        except Exception as error:  # reported, so that one broken plugin never hides the others
+            origin = f"{entry.value} ({entry.dist.name if entry.dist else 'unknown distribution'})"
+            broken.append(Broken(kind, entry.name, origin, _error_line(error)))
+    return broken
+
+
 @cache
 def discover(kind: Kind) -> tuple[dict[str, Entry], list[Broken]]:
     """Import every file and entry point of `kind`; return what registered, and what broke."""
-    package_name, group = GROUPS[kind]
     broken = []
-    package = importlib.import_module(package_name)
-    for path in sorted(Path(p) / "" for p in package.__path__):
-        for file in sorted(path.glob("*.py")):
-            if f'@register("{kind}"' not in file.read_text(encoding="utf-8"):
-                continue
-            module = f"{package_name}.{file.stem}"
-            try:
-                importlib.import_module(module)
-            except Exception as error:  # reported, so that one broken file never hides the others
-                broken.append(Broken(kind, file.stem, module, _error_line(error)))
-    for entry in sorted(entry_points(group=group), key=lambda e: e.name):
+    for module, _ in _own_files(kind):
         try:
-            entry.load()
+            importlib.import_module(module)
         except Exception as error:
-            origin = f"{entry.value} ({entry.dist.name if entry.dist else 'unknown distribution'})"
-            broken.append(Broken(kind, entry.name, origin, _error_line(error)))
+            broken.append(Broken(kind, module.rpartition(".")[2], module, _error_line(error)))
+    broken += _load_entry_points(kind)
     return dict(sorted(_registered[kind].items())), broken
+
+
+def _declared(kind: Kind) -> list[dict[str, Any]]:
+    """Rows of our own files, read from their decorators without importing them: `mmbench list` must answer at once."""
+    rows = []
+    for module, source in _own_files(kind):
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "register":
+                words = [a.value if isinstance(a, ast.Constant) else "" for a in node.args]
+                guidable = any(k.arg == "guidable" for k in node.keywords)
+                if words[0] == kind:
+                    rows.append(_row(str(words[1]), str(words[2]), guidable, module))
+    return rows
+
+
+def _row(name: str, summary: str, guidable: bool, origin: str) -> dict[str, Any]:
+    return {"name": name, "summary": summary + (" (+mmdisco)" * guidable), "from": origin, "broken": False}
 
 
 def catalogue(kind: Kind) -> list[dict[str, Any]]:
     """Rows for `mmbench list`: every entry, and every broken plugin with its error."""
-    entries, broken = discover(kind)
-    rows = [
-        {"name": e.name, "summary": e.summary + (" (+mmdisco)" * e.guidable), "from": e.origin, "broken": False}
-        for e in entries.values()
-    ]
-    return rows + [{"name": b.name, "summary": f"BROKEN: {b.error}", "from": b.origin, "broken": True} for b in broken]
+    rows = {row["name"]: row for row in _declared(kind)}
+    broken = _load_entry_points(kind)
+    for e in _registered[kind].values():
+        rows.setdefault(e.name, _row(e.name, e.summary, e.guidable, e.origin))
+    bad = [{"name": b.name, "summary": f"BROKEN: {b.error}", "from": b.origin, "broken": True} for b in broken]
+    return [rows[name] for name in sorted(rows)] + bad
 
 
 def lookup(kind: Kind, name: str) -> Entry:

@@ -7,7 +7,17 @@ import json
 import pytest
 
 from mmbench.errors import UsageError
-from mmbench.registry import DESIGNS, SystemName, make_metric, make_system, parse_system_name, register
+from mmbench.registry import (
+    DESIGNS,
+    Kind,
+    SystemName,
+    catalogue,
+    discover,
+    make_metric,
+    make_system,
+    parse_system_name,
+    register,
+)
 from tests.commands import mmbench
 
 
@@ -62,6 +72,16 @@ def test_a_control_cannot_be_guided() -> None:
 def test_a_name_must_be_plain() -> None:
     with pytest.raises(ValueError, match="lower-case"):
         register("system", "My-System", "no")
+
+
+@pytest.mark.parametrize("kind", ["system", "dataset", "metric"])
+def test_the_catalogue_says_what_the_imported_files_register(kind: Kind) -> None:
+    entries, _ = discover(kind)
+    rows = {row["name"]: row for row in catalogue(kind)}
+    assert list(rows) == list(entries)
+    for name, entry in entries.items():
+        assert rows[name]["summary"] == entry.summary + " (+mmdisco)" * entry.guidable
+        assert rows[name]["from"] == entry.origin
 
 
 @pytest.mark.parametrize("kind", ["systems", "datasets", "metrics"])
