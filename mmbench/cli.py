@@ -114,7 +114,7 @@ def run(
 
       mmbench run --system ground_truth --system independent --dataset bounce --num-samples 64
 
-      mmbench run --system auffusion_vc2+mmdisco --dataset vggsound --num-samples 2048 --batch-size 8
+      mmbench run --dataset folder:my_clips --metric av_align.matched --num-samples 100 --seed 1
     """
     from mmbench import workflow
 
@@ -171,7 +171,7 @@ def generate(
 
       mmbench generate --system independent --shard 0/2 --out part0
 
-      torchrun --nproc-per-node 8 -m mmbench generate --system audioldm_animatediff --num-samples 2048
+      torchrun --nproc-per-node 8 -m mmbench generate --system ground_truth --num-samples 2048
     """
     from mmbench import workflow
 

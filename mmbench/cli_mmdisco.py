@@ -92,15 +92,16 @@ def train(
 ) -> None:
     """Train a discriminator that joins a pair of diffusion models.
 
-    Stopped at any moment, the same command continues, bit for bit. Several processes: accelerate launch -m mmbench ...
+    PAIR is a system that `mmbench list systems` marks (+mmdisco). Stopped at any moment, the same command continues,
+    bit for bit.
 
     Examples:
 
-      mmbench train --system mm_diffusion --dataset landscape_ind
+      mmbench train --system PAIR --dataset bounce --discriminator res_frieren --loss all
 
-      mmbench train --system auffusion_vc2 --dataset vggsound --discriminator res_frieren --num-fake 10000 --epochs 10
+      mmbench train --system PAIR --dataset folder:my_clips --num-fake 10000 --epochs 10 --precision bfloat16
 
-      accelerate launch --num-processes 8 -m mmbench train --system audioldm_animatediff --dataset vggsound
+      torchrun --nproc-per-node 8 -m mmbench train --system PAIR --dataset bounce
     """
     from mmbench.console import show_mapping
     from mmbench.train import TrainSettings, train_discriminator
