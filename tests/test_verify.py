@@ -1,8 +1,7 @@
-"""Every check of `mmbench verify` passes on what is right and fails on the fault it is there for."""
+"""Every check of `mmbench verify` fails on the fault it is there for."""
 
 from __future__ import annotations
 
-import itertools
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -14,124 +13,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from mmbench import checks_extractor, checks_machine, checks_metric, media, verify
+from mmbench import checks_machine, checks_metric, media, verify
 from mmbench.checks import COLUMNS, NotApplicable, judge
 from mmbench.checks_metric import Subject
 from mmbench.cli_metrics import app
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.ladders import AUDIO, PROMPTS, SHIFT, VIDEO, Material, exchange_prompts, ladders_for
-from mmbench.metrics.feature_networks import exact_float32
-from mmbench.types import Clip, Features, FeatureTable, Item, Prompt, Score
+from mmbench.types import Clip, Features, FeatureTable, Score
+from tests.verify_material import Agreement, Distance, Statistics, examined, failed, item
 
-RATE = 8000  # [Hz]
-
-
-def item(i: int) -> Item:
-    """A white square that appears in one frame of ten, and a click at that time."""
-    rng = np.random.default_rng(i)
-    video, audio = np.full((10, 16, 16, 3), 40, np.uint8), np.zeros(RATE, np.float32)
-    frame, corner = 2 + i % 5, rng.integers(0, 8, 2)
-    video[frame, corner[0] : corner[0] + 8, corner[1] : corner[1] + 8] = 200 + i
-    audio[frame * RATE // 10 : frame * RATE // 10 + 400] = rng.uniform(-0.5, 0.5, 400)
-    return Item(f"{i}", Prompt(f"{i}", "x" * (frame + 1)), Clip(video, 10.0, audio, RATE))
-
-
-@pytest.fixture
-def material() -> Material:
-    return Material([item(i) for i in range(12)], seed=0)
-
-
-class Peak:
-    """When it is brightest or loudest [s], or the length of a text."""
-
-    batch_size, weights = 4, "none"
-
-    def __init__(self, modality: str) -> None:
-        self.name, self.modality = f"peak_{modality}", modality
-
-    def spec(self) -> dict[str, Any]:
-        return {"modality": self.modality, "version": 1}
-
-    def extract(self, batch: Sequence[Any]) -> list[Features]:
-        if self.modality == "text":
-            return [{"time": np.array((len(text) - 1) / 10)} for text in batch]
-        if self.modality == "audio":
-            return [{"time": np.array(np.abs(c.audio).reshape(10, -1).sum(1).argmax() / 10)} for c in batch]
-        return [{"time": np.array(c.video.astype(float).mean((1, 2, 3)).argmax() / 10)} for c in batch]
-
-
-class Statistics:
-    """Mean and roughness of one half of a clip."""
-
-    batch_size, weights = 4, "none"
-
-    def __init__(self, modality: str = "video") -> None:
-        self.name, self.modality = f"statistics_{modality}", modality
-
-    def spec(self) -> dict[str, Any]:
-        return {"modality": self.modality}
-
-    def extract(self, batch: Sequence[Any]) -> list[Features]:
-        halves = [np.asarray(getattr(c, self.modality), np.float64) for c in batch]
-        return [
-            {"x": np.array([h.mean(), *(np.abs(np.diff(h, axis=a)).mean() for a in range(h.ndim))])} for h in halves
-        ]
-
-
-class Agreement:
-    """Share of samples whose two peaks coincide."""
-
-    name, variant, version, higher_is_better, needs_reference = "agreement", "v", 1, True, False
-
-    def __init__(self, first: str = "video", second: str = "audio", weights: str = "none") -> None:
-        self.parts = Peak(first), Peak(second)
-        for part in self.parts:
-            part.weights = weights
-
-    def extractors(self) -> Sequence[Any]:
-        return self.parts
-
-    def values(self, features: FeatureTable) -> np.ndarray:
-        pairs = zip(*(features[part.name] for part in self.parts), strict=True)
-        return np.array(
-            [np.nan if a is None or b is None else float(abs(a["time"] - b["time"]) < 0.05) for a, b in pairs]
-        )
-
-    def score(self, features: FeatureTable, reference: FeatureTable | None, seed: int) -> Score:
-        values = self.values(features)
-        return Score(float(np.nanmean(values)), None, int(np.sum(~np.isnan(values))), per_sample=values)
-
-
-class Distance:
-    """Squared distance of mean features, from real ones."""
-
-    name, variant, version, higher_is_better, needs_reference = "distance", "v", 1, False, True
-    offset = 0.0
-
-    def __init__(self, modality: str = "video") -> None:
-        self.part: Any = Statistics(modality)
-
-    def extractors(self) -> Sequence[Any]:
-        return (self.part,)
-
-    def mean(self, table: FeatureTable) -> np.ndarray:
-        return np.mean([f["x"] for f in table[self.part.name] if f is not None], axis=0)
-
-    def score(self, features: FeatureTable, reference: FeatureTable | None, seed: int) -> Score:
-        assert reference is not None
-        gap = self.mean(features) - self.mean(reference)
-        n = sum(f is not None for f in features[self.part.name])
-        return Score(float(gap @ gap) + self.offset, None, n)
-
-
-def examined(build: Callable[[], Any], material: Material) -> dict[str, dict[str, Any]]:
-    """Rows of a metric by check."""
-    subject = Subject("fake", lambda device: build())
-    return {row["check"]: row for row in checks_metric.examine(subject, material, 0)}
-
-
-def failed(rows: dict[str, dict[str, Any]]) -> set[str]:
-    return {check for check, row in rows.items() if row["status"] == "fail"}
+pytest_plugins = ("tests.verify_material",)  # its fixture `material`
 
 
 @pytest.mark.parametrize(
@@ -288,118 +179,6 @@ def test_features_that_a_distortion_does_not_touch_are_not_computed_again(materi
     for step in (*SHIFT.steps, *SHIFT.steps):
         material.table(metric, SHIFT, step)
     assert calls == {"peak_video": 12, "peak_audio": 12 * len(SHIFT.steps)}
-
-
-# --- extractors
-
-
-def network(precise: bool = True, restore: bool = True) -> Any:
-    """An extractor with one layer of torch."""
-    import torch
-
-    class Network(Statistics):
-        weights = "random"
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.name = "network"
-            with torch.random.fork_rng():
-                torch.manual_seed(0)
-                self.layer = torch.nn.Linear(5, 3)
-
-        def extract(self, batch: Sequence[Any]) -> list[Features]:
-            x = torch.tensor(np.array([f["x"] for f in super().extract(batch)]), dtype=torch.float32)
-            if not precise:
-                return [{"y": row} for row in self.layer(x).detach().numpy()]
-            if not restore:
-                torch.backends.cuda.matmul.fp32_precision = "ieee"
-            with exact_float32():
-                return [{"y": row} for row in self.layer(x).numpy()]
-
-    return Network()
-
-
-class OfBatch(Statistics):
-    def extract(self, batch: Sequence[Any]) -> list[Features]:
-        found = super().extract(batch)
-        mean = np.mean([f["x"] for f in found], axis=0)
-        return [{"x": f["x"] - mean} for f in found]
-
-
-class Counts(Statistics):
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen = itertools.count()
-
-    def extract(self, batch: Sequence[Any]) -> list[Features]:
-        return [{"x": f["x"] + 1e-12 * next(self.seen)} for f in super().extract(batch)]
-
-
-def checks_of(build: Callable[[], Any], material: Material) -> dict[str, dict[str, Any]]:
-    """Rows of an extractor by check."""
-    rows = checks_extractor.examine(build(), lambda device: build(), "fake", material)
-    return {row["check"]: row for row in rows}
-
-
-def test_sound_extractors_pass(material: Material) -> None:
-    assert {c: r["status"] for c, r in checks_of(Statistics, material).items()} == {
-        "batch independence": "pass",
-        "determinism": "pass",
-    }
-    rows = checks_of(network, material)
-    assert failed(rows) == set()
-    assert rows["exact float32"]["measured"] == "inside ieee; after tf32"
-
-
-def test_precision_outside_is_as_before_the_check(material: Material) -> None:
-    import torch
-
-    before = torch.backends.cuda.matmul.fp32_precision
-    checks_of(network, material)
-    assert torch.backends.cuda.matmul.fp32_precision == before
-
-
-@pytest.mark.parametrize(
-    ("build", "check"),
-    [
-        (OfBatch, "batch independence"),
-        (Counts, "determinism"),
-        (lambda: network(precise=False), "exact float32"),
-        (lambda: network(restore=False), "exact float32"),
-    ],
-    ids=["batch", "counter", "tf32 inside", "tf32 not restored"],
-)
-def test_an_extractor_with_a_fault_fails_its_check(build: Callable[[], Any], check: str, material: Material) -> None:
-    rows = checks_of(build, material)
-    assert failed(rows) == {check} | ({"batch independence"} if build is Counts else set()), rows
-
-
-def test_a_gpu_that_disagrees_fails_and_none_is_skipped(material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert checks_of(network, material)["CPU and GPU agree"]["status"] == "skipped"
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert checks_of(network, material)["CPU and GPU agree"]["status"] == "pass"
-
-    def build(device: str) -> Any:
-        extractor = network()
-        if device == "cuda":
-            extractor.layer.weight.data *= 1.01
-        return extractor
-
-    rows = checks_extractor.examine(network(), build, "fake", material)
-    assert [r["check"] for r in rows if r["status"] == "fail"] == ["CPU and GPU agree"]
-
-
-def test_features_of_other_names_or_shapes_are_far_apart() -> None:
-    a = [{"x": np.ones(3)}]
-    assert checks_extractor.distance(a, a) == 0
-    assert checks_extractor.distance(a, [{"y": np.ones(3)}]) == np.inf
-    assert checks_extractor.distance(a, [{"x": np.ones(4)}]) == np.inf
-    assert checks_extractor.distance(a, [{"x": np.array([1, 1, 1.5])}]) == 0.5
-    assert checks_extractor.distance([{"x": np.zeros(0)}], [{"x": np.zeros(0)}]) == 0
-    assert checks_extractor.distance([{"x": np.full(1, np.nan)}], [{"x": np.ones(1)}]) != 0
 
 
 # --- machine
