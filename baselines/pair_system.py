@@ -1,0 +1,257 @@
+"""What every pair of diffusion models shares: from requests to clips, alone or guided by a discriminator (MMDisCo).
+
+A new pair is a `DiffusionPair`; `PairSystem` makes a system of it. Initial noise comes from the request's own streams, so
+base and guided runs of a pair start from the same noise, whatever batch a sample is in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmbench.errors import MMBenchError
+from mmbench.registry import SystemName
+from mmbench.types import Clip, Dataset, Item, Request, Spec, Weights
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from mmbench.mmdisco.design import DiscriminatorConfig
+    from mmbench.mmdisco.schedule import NoiseSchedule
+
+STREAMS = ("video noise", "audio noise")  # of a request; every pair draws from these, so pairs compare
+SHIPPED = Path(__file__).parent / "data"
+FOLDER_VARIABLE, DEFAULT_FOLDER = "MMBENCH_DISCRIMINATORS", "runs/discriminators"
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a pair is sampled; all of it is part of a run's identity.
+
+    Attributes:
+        sampler: "ddpm", "ddim" or "dpmsolver++2m".
+        num_inference_steps: Steps, at the same timesteps in both modalities.
+        free_scale: Classifier-free guidance weights of video and audio; None for one conditional pass.
+        joint_scale: Weights of the discriminator's gradient on video and audio; used with +mmdisco only.
+    """
+
+    sampler: str = "dpmsolver++2m"
+    num_inference_steps: int = 50
+    free_scale: tuple[float, float] | None = None
+    joint_scale: tuple[float, float] = (1.0, 1.0)
+
+
+class DiffusionPair(ABC):
+    """Two frozen diffusion models, one of video and one of audio: the `GuidablePair` of a `PairSystem`.
+
+    Tensors of one sample have no batch axis, those given to the models do. Weights are loaded by the constructor of the
+    subclass, which is called when the first of them is needed.
+
+    Attributes:
+        schedules: `NoiseSchedule` of video and audio.
+        shapes: Shapes of one video and one audio latent.
+        device: Where the models are.
+        tile: Samples that go through the models together; batches are filled up to it with copies, so that the
+            arithmetic of a sample is the same whatever batch it came in. 0 leaves batches as they are.
+        sampling: The pair's defaults.
+        dtype: Precision the base models are autocast to; None for none.
+    """
+
+    schedules: tuple[NoiseSchedule, NoiseSchedule]
+    shapes: tuple[tuple[int, ...], tuple[int, ...]]
+    device: str = "cpu"
+    tile: int = 0
+    sampling: Sampling
+    dtype: torch.dtype | None = None
+
+    @abstractmethod
+    def texts(self, prompts: Sequence[str]) -> tuple[Tensor, ...]:
+        """(video_text, audio_text) of n prompts, (n, ...) each on the CPU; () for models without text."""
+
+    @abstractmethod
+    def epsilon_video(self, x_t: Tensor, t: Tensor, text: Tensor | None) -> Tensor:
+        """Predicted noise of (n, *shape) noised video latents at integer timesteps t (n,)."""
+
+    @abstractmethod
+    def epsilon_audio(self, x_t: Tensor, t: Tensor, text: Tensor | None) -> Tensor:
+        """The same for audio."""
+
+    @abstractmethod
+    def decode(self, video: Tensor, audio: Tensor, requests: Sequence[Request]) -> list[Clip]:
+        """Clips of n clean latents."""
+
+    @abstractmethod
+    def encode(self, item: Item) -> tuple[Any, ...]:
+        """(video, audio, video_text, audio_text) of a real item on the CPU; texts None for models without."""
+
+    @abstractmethod
+    def discriminator(self, design: str, **sizes: int) -> DiscriminatorConfig:
+        """Config of a discriminator for these latents."""
+
+    def epsilon(self, x_t: Tensor, y_t: Tensor, t: Tensor, condition: Any) -> tuple[Tensor, Tensor]:
+        """Both predictions; `condition` is None or (video_text, audio_text). Coupled models override this."""
+        video_text, audio_text = condition or (None, None)
+        return self.epsilon_video(x_t, t, video_text), self.epsilon_audio(y_t, t, audio_text)
+
+    @cached_property
+    def unconditional(self) -> tuple[Tensor, ...]:
+        """(video_text, audio_text) of the empty prompt, or ()."""
+        return tuple(text[0] for text in self.texts([""]))
+
+    def draw(self, request: Request) -> tuple[Any, ...]:
+        """An example whose halves the models made independently, as `mmbench train` wants it."""
+        video, audio = self.sample([request])
+        texts = [text[0] for text in self.texts([request.prompt.text])] or [None, None]
+        return video[0].cpu(), audio[0].cpu(), *texts
+
+    def sample(self, requests: Sequence[Request], guidance: Any = None) -> tuple[Tensor, Tensor]:
+        """Clean latents of n requests.
+
+        Args:
+            requests: Their prompts and noises.
+            guidance: Makes a `mmbench.mmdisco.guidance.Guidance` of (text, unconditional text); None for the bases.
+        """
+        from mmbench.mmdisco.guidance import JointPredictor
+        from mmbench.mmdisco.samplers import sample_pair
+
+        n = len(requests)
+        rows = [*requests, *[requests[-1]] * (-n % self.tile if self.tile else 0)]
+        condition = tuple(text.to(self.device) for text in self.texts([r.prompt.text for r in rows]))
+        empty = tuple(u.to(self.device).expand_as(c) for u, c in zip(self.unconditional, condition, strict=True))
+        predictor = JointPredictor(
+            epsilon=self.epsilon,
+            alphas_cumprod=tuple(s.alphas_cumprod.to(self.device) for s in self.schedules),  # type: ignore[arg-type]
+            condition=condition or None,
+            unconditional=empty or None,
+            free_scale=self.sampling.free_scale if condition else None,
+            guidance=None if guidance is None else guidance(condition, empty),
+            dtype=self.dtype,
+        )
+        generators = tuple([generator_of(r, stream) for r in rows] for stream in STREAMS)
+        video, audio = sample_pair(predictor, self.shapes, generators, self.sampler(), self.device)
+        return video[:n], audio[:n]
+
+    def sampler(self) -> Any:
+        """Steps both modalities; systems with a solver of their own override this."""
+        from mmbench.mmdisco.samplers import SchedulerSampler, make_scheduler
+
+        def maker(schedule: NoiseSchedule) -> Callable[[], Any]:
+            return lambda: make_scheduler(self.sampling.sampler, schedule)  # type: ignore[arg-type]
+
+        return SchedulerSampler(tuple(maker(s) for s in self.schedules), self.sampling.num_inference_steps)
+
+
+def generator_of(request: Request, stream: str) -> torch.Generator:
+    """A torch generator on the CPU for one stream of a request."""
+    import torch
+
+    return torch.Generator().manual_seed(int(request.rng(stream).integers(2**63 - 1)))
+
+
+def find_discriminator(name: SystemName, dataset: str) -> Path:
+    """The weights of a guided system's discriminator: shipped ones, else what `mmbench train` left.
+
+    Raises:
+        MMBenchError: There are none; says how to train them.
+    """
+    clean = dataset.replace(":", "_").replace("/", "_")
+    shipped = SHIPPED / f"{name}-{clean}.safetensors"
+    folder = Path(os.environ.get(FOLDER_VARIABLE, DEFAULT_FOLDER))
+    trained = folder / f"{name}-{clean}-s0" / "discriminator.safetensors"
+    for path in (trained, shipped):
+        if path.is_file():
+            return path
+    loss = f" --loss {name.option}" if name.option in ("all", "disc", "denoise") else ""
+    raise MMBenchError(
+        f"{name} needs a discriminator trained on {dataset}, and there is none.",
+        f"{trained}, or another folder in {FOLDER_VARIABLE}",
+        f"mmbench train --system {name.base} --dataset {dataset} --discriminator {name.design}{loss} --out {folder}",
+    )
+
+
+class PairSystem:
+    """A `DiffusionPair` as a system: the pair alone, or with +mmdisco guided by a discriminator.
+
+    Args:
+        base: Registered name of the pair.
+        load: Makes the pair; called once, when something is first generated, trained or guided.
+        components: Name and digest of everything the pair is made of.
+        weights: How far they are real.
+        sampling: The pair's sampling, of which the run's spec tells.
+        dataset: What is generated for; picks the discriminator.
+        guidance: The name with +mmdisco; None for the pair alone.
+        batch_size: Samples to be made at once unless a user says otherwise.
+        version: Raised by hand when the code changes what it draws.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        load: Callable[[], DiffusionPair],
+        components: Spec,
+        weights: Weights,
+        sampling: Sampling,
+        dataset: Dataset,
+        guidance: SystemName | None = None,
+        batch_size: int = 1,
+        version: int = 1,
+    ) -> None:
+        self.name = str(guidance) if guidance else base
+        self.weights: Weights = weights
+        self.batch_size = batch_size
+        self._base, self._load, self._sampling, self._version = base, load, sampling, version
+        self._components, self._guidance, self._dataset = components, guidance, dataset
+
+    @cached_property
+    def _discriminator_path(self) -> Path:
+        assert self._guidance is not None
+        return find_discriminator(self._guidance, self._dataset.name)
+
+    def spec(self) -> Spec:
+        """Components and their digests, sampling, and the discriminator's digest where there is one."""
+        sampling = asdict(self._sampling)
+        joint_scale = sampling.pop("joint_scale")
+        spec = {"system": self._base, "version": self._version, "components": self._components, "sampling": sampling}
+        if self._guidance is None:
+            return spec
+        digest = hashlib.sha256(self._discriminator_path.read_bytes()).hexdigest()[:32]
+        guided = {"design": self._guidance.design, "option": self._guidance.option, "weights": digest}
+        return {**spec, "mmdisco": {**guided, "joint_scale": joint_scale}}
+
+    @cached_property
+    def _pair(self) -> DiffusionPair:
+        return self._load()
+
+    def pair(self) -> DiffusionPair:
+        """The base models, for training a discriminator."""
+        return self._pair
+
+    @cached_property
+    def _discriminator(self) -> Any:
+        from mmbench.mmdisco.discriminator import load_discriminator
+
+        return load_discriminator(self._discriminator_path, device=self._pair.device).requires_grad_(False)
+
+    def _guide(self, text: tuple[Any, ...], unconditional: tuple[Any, ...]) -> Any:
+        from mmbench.mmdisco.guidance import Guidance
+
+        reads = self._discriminator.config.text
+        return Guidance(
+            self._discriminator,
+            self._sampling.joint_scale,
+            text if reads else (),
+            unconditional if reads else (),
+        )
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Clip]:
+        """Yield one clip per request, in order."""
+        guide = self._guide if self._guidance else None
+        video, audio = self._pair.sample(requests, guide)
+        yield from self._pair.decode(video, audio, requests)
