@@ -12,13 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mmbench.errors import MMBenchError, UsageError
+from mmbench.errors import UsageError
 from mmbench.metrics.extractors import NetworkExtractor
 from mmbench.metrics.feature_networks import one_thread
-from mmbench.metrics.frechet_score import frechet_score
+from mmbench.metrics.frechet_score import FrechetMetric
 from mmbench.metrics.imagebind_score import ImageBindScore
 from mmbench.registry import register
-from mmbench.types import Clip, Extractor, Features, FeatureTable, Modality, Score, Spec
+from mmbench.types import Clip, Features, Modality, Spec
 
 VARIANT = "bounce_v1"
 WEIGHTS = Path(__file__).parent / "data" / "bounce_features.safetensors"
@@ -110,7 +110,7 @@ def _checked(name: str, variant: str) -> str:
     return variant
 
 
-class BounceFrechet:
+class BounceFrechet(FrechetMetric):
     """Fréchet distance between features of generated and of real clips; a feature has variance 1 on real clips.
 
     Args:
@@ -121,50 +121,31 @@ class BounceFrechet:
         UsageError: Unknown variant.
     """
 
-    name: str
-    version: int = 1
-    higher_is_better: bool = False
-    needs_reference: bool = True
     variants = (VARIANT,)
+    feature = "features"
     tower: ClassVar[type[BounceExtractor]]
-    ddof: ClassVar[int]
 
     def __init__(self, variant: str = VARIANT, device: str = "auto") -> None:
         self.variant = _checked(self.name, variant)
         self.extractor = self.tower(device=device)
 
-    def extractors(self) -> Sequence[Extractor]:
-        """The tower."""
-        return (self.extractor,)
-
-    def score(self, features: FeatureTable, reference: FeatureTable | None, seed: int) -> Score:
-        """Distance of the generated from the real clips.
-
-        Raises:
-            MMBenchError: There is no reference.
-        """
-        if reference is None:
-            raise MMBenchError(f"{self.name} was given no real clips.", "a reference set", "name a dataset")
-        ours, theirs = features[self.extractor.name], reference[self.extractor.name]
-        return frechet_score(ours, theirs, "features", self.ddof, seed)
-
 
 @register("metric", "fvd_bounce", "Fréchet video distance on the package's own bounce features")
 class FVDBounce(BounceFrechet):
-    """Distance of videos, with FVD's ddof."""
+    """Distance of videos, with FVD's ddof and companion."""
 
     name = "fvd_bounce"
     tower = BounceVideo
-    ddof = 0
+    ddof, companion = 0, "kvd"
 
 
 @register("metric", "fad_bounce", "Fréchet audio distance on the package's own bounce features")
 class FADBounce(BounceFrechet):
-    """Distance of sounds, with FAD's ddof."""
+    """Distance of sounds, with FAD's ddof and companion."""
 
     name = "fad_bounce"
     tower = BounceAudio
-    ddof = 1
+    ddof, companion = 1, "kad"
 
 
 class BounceAgreement(ImageBindScore):

@@ -3,24 +3,23 @@
 Preset audioldm_eval is haoheliu/audioldm_eval@8dc07ee:audioldm_eval/metrics/fad.py, which MMDisCo used
 (arXiv 2405.17842): first channel, centred, padded to 2 s, one embedding per 0.96 s, taken before the last ReLU, all
 pooled; covariances with ddof 1. Its mean in float32 is a float64 mean here (1e-6 relative). Google's original FAD
-normalises peaks and overlaps windows, so its values are not comparable.
+normalises peaks and overlaps windows, so its values are not comparable. KAD (YoonjinXD/kadtk@8bda71d) stands
+beside it, on the same embeddings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
-from mmbench.errors import MMBenchError, UsageError
+from mmbench.errors import UsageError
 from mmbench.metrics.extractors import VGGishExtractor
-from mmbench.metrics.frechet_score import frechet_score
+from mmbench.metrics.frechet_score import FrechetMetric
 from mmbench.registry import register
-from mmbench.types import Extractor, FeatureTable, Score
 
 
 @register("metric", "fad", "Fréchet audio distance (VGGish)")
-class FAD:
-    """Fréchet audio distance.
+class FAD(FrechetMetric):
+    """Fréchet audio distance, with the kernel audio distance (KAD) in its details.
 
     Args:
         variant: One of `FAD.variants`.
@@ -31,11 +30,9 @@ class FAD:
         UsageError: Unknown variant.
     """
 
-    name: str = "fad"
-    version: int = 1
-    higher_is_better: bool = False
-    needs_reference: bool = True
+    name = "fad"
     variants = ("audioldm_eval",)
+    feature, ddof, companion = "embedding", 1, "kad"
 
     def __init__(
         self, variant: str = "audioldm_eval", weights: Literal["real", "random"] = "real", device: str = "auto"
@@ -43,18 +40,4 @@ class FAD:
         if variant not in self.variants:
             raise UsageError(f"Unknown variant {variant!r} of fad.", f"one of {', '.join(self.variants)}")
         self.variant = variant
-        self.vggish = VGGishExtractor(weights, device=device)
-
-    def extractors(self) -> Sequence[Extractor]:
-        """VGGish."""
-        return (self.vggish,)
-
-    def score(self, features: FeatureTable, reference: FeatureTable | None, seed: int) -> Score:
-        """Distance of the generated from the real sounds.
-
-        Raises:
-            MMBenchError: There is no reference.
-        """
-        if reference is None:
-            raise MMBenchError("FAD was given no real sounds.", "a reference set", "name a dataset")
-        return frechet_score(features[self.vggish.name], reference[self.vggish.name], "embedding", ddof=1, seed=seed)
+        self.extractor = VGGishExtractor(weights, device=device)

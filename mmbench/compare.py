@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,7 @@ def as_row(cell: Cell) -> dict[str, Any]:
 
 
 def record_row(record: dict[str, Any]) -> dict[str, Any]:
-    """One line about a record on its own, with its interval and signature."""
+    """One line about a record on its own, with its interval, what stands beside it, and its signature."""
     r = Record(**record)
     k = digits_of(r.stderr)
     return {
@@ -115,9 +115,18 @@ def record_row(record: dict[str, Any]) -> dict[str, Any]:
         "95 %": None if r.low is None or r.high is None else f"[{r.low:.{k}f}, {r.high:.{k}f}]",
         "shuffled": with_error(r.baseline, r.baseline_stderr),
         "n": count_text(r),
+        "beside": details_text(r.details),
         "signature": r.signature,
         "time": r.time,
     }
+
+
+def details_text(details: Mapping[str, Any]) -> str | None:
+    """ "kvd 0.41 ± 0.06, floor 3.200": the numbers beside a value, with their standard errors where they have any."""
+    errors = {name + "_stderr" for name in details}
+    shown = {k: v for k, v in details.items() if isinstance(v, int | float) and k not in errors}
+    parts = [f"{k} {v if isinstance(v, int) else with_error(v, details.get(k + '_stderr'))}" for k, v in shown.items()]
+    return ", ".join(parts) or None
 
 
 def digits_of(error: float | None) -> int:

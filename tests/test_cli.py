@@ -53,7 +53,11 @@ def test_show_lets_a_stranger_repeat_the_run(default_run: Path) -> None:
     assert made["machine"]["cores"] == os.cpu_count()
     record = next(r for r in shown["records"] if r["metric"] == "av_align.mmdisco_96ms")
     assert record["signature"].startswith("av_align|mmdisco_96ms|extractors:")
+    beside = {r["metric"]: r["details"] for r in shown["records"]}
+    assert 0 < beside["fvd_bounce.bounce_v1"]["kvd_stderr"]
+    assert 0 < beside["fad_bounce.bounce_v1"]["kad_stderr"]
     text = mmbench("show", "ground_truth-bounce", "--out", default_run)
+    assert "kvd" in text.stdout
     assert text.returncode == 0
     assert "Invocation 1" in text.stdout
 

@@ -141,6 +141,13 @@ def test_the_pivot_puts_ground_truth_first_and_independent_last() -> None:
     assert columns[-1] == "m.v ↑"
 
 
+def test_a_record_row_shows_what_stands_beside_the_value() -> None:
+    details = {"num_reference": 64, "kvd": 0.4123, "kvd_stderr": 0.06, "floor": 3.2, "infinity": None, "by": "clip"}
+    row = record_row(asdict(record(details={**details, "infinity_stderr": None})))
+    assert row["beside"] == "num_reference 64, kvd 0.412 ± 0.060, floor 3.200"
+    assert record_row(asdict(record()))["beside"] is None
+
+
 def test_a_record_row_shows_interval_and_signature() -> None:
     row = record_row(asdict(record()))
     assert row["95 %"] == "[0.30, 0.70]"

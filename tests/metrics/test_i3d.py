@@ -331,7 +331,7 @@ def test_fvd_without_clips_has_no_value() -> None:
     score = FVD().score({"i3d": [None, *rows(1, 0)]}, {"i3d": rows(9, 1)}, seed=0)
     assert np.isnan(score.value)
     assert score.num_scored == 0
-    with pytest.raises(MMBenchError, match="no real videos"):
+    with pytest.raises(MMBenchError, match="no real clips"):
         FVD().score({"i3d": rows(3, 0)}, None, seed=0)
     with pytest.raises(UsageError, match="stylegan_v_16f"):
         FVD("other")

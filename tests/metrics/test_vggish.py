@@ -174,13 +174,14 @@ def test_floor_and_infinity_stand_beside_the_value() -> None:
     assert 1.3 < details["floor"] / score.value < 3
     assert abs(details["infinity"]) < 4 * details["infinity_stderr"]
     few = FAD().score({"vggish": rows(3, 0)}, {"vggish": rows(3, 1)}, seed=0).details
-    assert few == {"num_reference": 3, "floor": None, "infinity": None, "infinity_stderr": None}
+    assert few["num_reference"] == 3
+    assert few["floor"] is few["infinity"] is few["infinity_stderr"] is None
     longer = [{"embedding": np.repeat(f["embedding"], 2, axis=0)} for f in rows(300, 0)]
     assert FAD().score({"vggish": longer}, {"vggish": rows(300, 1)}, seed=0).details["infinity"] is None
 
 
 def test_fad_needs_a_reference_and_a_known_variant() -> None:
-    with pytest.raises(MMBenchError, match="no real sounds"):
+    with pytest.raises(MMBenchError, match="no real clips"):
         FAD().score({"vggish": rows(3, 0)}, None, seed=0)
     with pytest.raises(UsageError, match="audioldm_eval"):
         FAD("google")
