@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mmbench import cli_metrics, cli_mmdisco, cli_weights
+from mmbench import cli_metrics, cli_mmdisco, cli_runs, cli_weights
 from mmbench.console import Format, setup, show_error, show_mapping, show_rows
 from mmbench.errors import IncompleteError, MMBenchError
 
@@ -25,7 +25,7 @@ app = typer.Typer(
     "Start with: mmbench run. Exit codes: 1 error, 2 usage, 3 incomplete, 4 damaged data.",
 )
 app.add_typer(cli_weights.app, name="weights")
-for command in (cli_metrics.plan, cli_metrics.verify, cli_mmdisco.toy, cli_mmdisco.train):
+for command in (cli_metrics.plan, cli_metrics.verify, cli_mmdisco.toy, cli_mmdisco.train, cli_runs.check):
     app.command()(command)
 
 
