@@ -43,13 +43,7 @@ def make_scheduler(name: SchedulerName, schedule: NoiseSchedule, **config: Any) 
     if name not in _SCHEDULERS:
         raise UsageError(f"Unknown sampler {name!r}.", f"one of {', '.join(_SCHEDULERS)}")
     scheduler, defaults = _SCHEDULERS[name]
-    settings = {
-        "beta_schedule": schedule.kind,
-        "beta_start": schedule.beta_start,
-        "beta_end": schedule.beta_end,
-        "num_train_timesteps": schedule.num_train_timesteps,
-    }
-    return scheduler(**{**settings, **defaults, **config})
+    return scheduler(**{**schedule.scheduler_config(), **defaults, **config})
 
 
 def initial_noise(shape: Sequence[int], generators: Sequence[torch.Generator], device: torch.device) -> Tensor:

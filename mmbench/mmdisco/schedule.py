@@ -2,13 +2,16 @@
 
 Each modality keeps its own schedule; both share T. `linear` and `scaled_linear` carry diffusers' names: VideoCrafter2
 and Stable Diffusion call the latter "linear".
+
+VideoCrafter2 also shrinks the signal as the noise grows. Its x_t is a multiple of one that preserves variance, so the
+samplers and the discriminator see the latter and only the network sees x_t (`ScaledNoiseSchedule`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -52,6 +55,58 @@ class NoiseSchedule:
     def alphas_cumprod(self) -> Tensor:
         """(T,) float64, decreasing."""
         return torch.cumprod(1 - self.betas, 0)
+
+    def scheduler_config(self) -> dict[str, Any]:
+        """What makes a diffusers scheduler step on this schedule."""
+        names = {"beta_schedule": self.kind, "beta_start": self.beta_start, "beta_end": self.beta_end}
+        return {**names, "num_train_timesteps": self.num_train_timesteps}
+
+
+@dataclass(frozen=True)
+class ScaledNoiseSchedule(NoiseSchedule):
+    """x_t = s_t sqrt(abar_t) x + sqrt(1 - abar_t) eps, where s_t falls evenly from 1 and then stays.
+
+    With c_t^2 = s_t^2 abar_t + 1 - abar_t, x_t / c_t is what a schedule without s_t makes, whose abar_t is
+    s_t^2 abar_t / c_t^2. `betas` and `alphas_cumprod` are that one's.
+
+    Attributes:
+        final_scale: s_t in the end.
+        num_scale_steps: Steps from 1 to there.
+    """
+
+    final_scale: float = 0.7
+    num_scale_steps: int = 400
+
+    @cached_property
+    def unscaled(self) -> NoiseSchedule:
+        """The same with s_t = 1."""
+        return NoiseSchedule(self.kind, self.beta_start, self.beta_end, self.num_train_timesteps)
+
+    @cached_property
+    def signal_scale(self) -> Tensor:
+        """s_t, (T,) float64."""
+        falling = torch.linspace(1, self.final_scale, self.num_scale_steps, dtype=torch.float64)
+        constant = torch.full((self.num_train_timesteps,), self.final_scale, dtype=torch.float64)
+        return torch.cat([falling, constant])[: self.num_train_timesteps]
+
+    @cached_property
+    def magnitude(self) -> Tensor:
+        """c_t, (T,) float64: what the variance-preserving x_t is multiplied by before the network sees it."""
+        return (self.signal_scale**2 * self.unscaled.alphas_cumprod + 1 - self.unscaled.alphas_cumprod).sqrt()
+
+    @cached_property
+    def alphas_cumprod(self) -> Tensor:
+        """(T,) float64, decreasing; of x_t / c_t."""
+        return (self.signal_scale / self.magnitude) ** 2 * self.unscaled.alphas_cumprod
+
+    @cached_property
+    def betas(self) -> Tensor:
+        """(T,) float64; of x_t / c_t."""
+        return 1 - self.alphas_cumprod / torch.cat([torch.ones(1, dtype=torch.float64), self.alphas_cumprod[:-1]])
+
+    def scheduler_config(self) -> dict[str, Any]:
+        """What makes a diffusers scheduler step on this schedule."""
+        return {"trained_betas": self.betas.tolist(), "num_train_timesteps": self.num_train_timesteps}
 
 
 def interpolate(x: Tensor, nodes: Tensor, values: Tensor) -> Tensor:

@@ -1,0 +1,62 @@
+"""State dicts of one implementation under the names of another: renaming, and loading that refuses surprises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from torch import Tensor, nn
+
+from mmbench.errors import MMBenchError
+
+State = Mapping[str, Tensor]
+
+
+def part(state: State, prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with `prefix`, without it."""
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def rename(state: State, new_name: Callable[[str], str | None], source: str) -> dict[str, Tensor]:
+    """Give every tensor its new name.
+
+    Args:
+        state: Tensors by old name.
+        new_name: New name of an old one, None for a name that it does not know.
+        source: What the state is of, for errors.
+
+    Raises:
+        MMBenchError: A name is unknown, or two tensors get the same.
+    """
+    renamed = {new_name(name): value for name, value in state.items()}
+    unknown = [name for name in state if new_name(name) is None]
+    if unknown or len(renamed) < len(state):
+        first = unknown[0] if unknown else "two under one name"
+        raise MMBenchError(f"{source} holds {len(unknown) or 2} tensors without a place of their own, first {first}.")
+    return renamed  # type: ignore[return-value]  # None would be unknown
+
+
+def load_exactly(module: nn.Module, state: State, source: str) -> None:
+    """Let `module` take the tensors of `state`, without a copy; all names must be equal.
+
+    1x1 convolutions may stand for linear layers: a shape may differ in axes of length 1 at its end.
+
+    Raises:
+        MMBenchError: A tensor is missing, has no place or has another shape.
+    """
+    need = module.state_dict()
+    missing, extra = [name for name in need if name not in state], [name for name in state if name not in need]
+    if missing or extra:
+        found = f"{source} lacks {len(missing)} tensors and holds {len(extra)} without a place"
+        raise MMBenchError(f"{found}, first {[*missing, *extra][0]}.", f"the {len(need)} tensors of the model")
+    fitted = {}
+    for name, value in state.items():
+        shape = need[name].shape
+        if _core(tuple(value.shape)) != _core(tuple(shape)):
+            raise MMBenchError(f"{name} of {source} is {tuple(value.shape)}.", f"{tuple(shape)}")
+        fitted[name] = value.reshape(shape)
+    module.load_state_dict(fitted, assign=True)
+
+
+def _core(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """`shape` without axes of length 1 at its end."""
+    return _core(shape[:-1]) if shape[-1:] == (1,) else shape
