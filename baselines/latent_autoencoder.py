@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-
 from mmbench.baselines.state_dicts import State, load_exactly, rename
 from mmbench.errors import UsageError
 
@@ -67,6 +66,6 @@ def autoencoder_name(name: str, levels: int) -> str | None:
 
 
 def load_autoencoder(vae: Any, state: State) -> None:
-    """Load a state dict under the original names into an AutoencoderKL; missing and surplus tensors are errors."""
+    """Load a state dict under the original names into an AutoencoderKL; they must match exactly."""
     levels = len(vae.config.block_out_channels)
     load_exactly(vae, rename(state, lambda name: autoencoder_name(name, levels), "the autoencoder"), "the autoencoder")

@@ -164,7 +164,7 @@ def _member(block: str, layer: int, member: int, rest: str) -> str | None:
 
 
 def load_unet(unet: Any, state: State, fps: float) -> None:
-    """Load the original names into a UNet3DConditionModel for one frame rate [1/s]; missing and surplus tensors are errors."""
+    """Load the original U-Net into a UNet3DConditionModel, for one frame rate [1/s]; names must match exactly."""
     bias = fps_bias(state, fps, unet.config.block_out_channels[0])
     timed = {name: value for name, value in state.items() if not name.startswith("fps_embedding.")}
     if "time_embed.2.bias" in timed:
@@ -187,7 +187,7 @@ def text_config(constructor: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load_text(encoder: Any, state: State) -> None:
-    """Load OpenCLIP's text tower into a CLIPTextModel, up to its penultimate block; missing and surplus tensors are errors.
+    """Load OpenCLIP's text tower into a CLIPTextModel, up to its penultimate block; names must match exactly.
 
     The output is then `last_hidden_state`: that block's, through the final layer norm.
     """

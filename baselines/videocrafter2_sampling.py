@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import SimpleNamespace
 
 import torch
@@ -49,7 +48,7 @@ class ScaledDDIM:
         self.timesteps = steps.flip(0).to(device)
 
     def step(
-        self, epsilon: Tensor, t: Tensor, sample: Tensor, generator: Sequence[torch.Generator] | None = None
+        self, epsilon: Tensor, t: Tensor, sample: Tensor, generator: list[torch.Generator] | None = None
     ) -> SimpleNamespace:
         """One step; the result's `prev_sample` is (n, ...), in the precision of `sample`.
 
