@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mmbench import cli_metrics, cli_mmdisco, cli_runs, cli_weights
+from mmbench import cli_metrics, cli_mmdisco, cli_runs, cli_stats, cli_weights
 from mmbench.console import Format, setup, show_error, show_mapping, show_rows
 from mmbench.errors import IncompleteError, MMBenchError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
     "Start with: mmbench run. Exit codes: 1 error, 2 usage, 3 incomplete, 4 damaged data.",
 )
 app.add_typer(cli_weights.app, name="weights")
+app.add_typer(cli_stats.app, name="stats")
 for command in (cli_metrics.plan, cli_metrics.verify, cli_mmdisco.toy, cli_mmdisco.train, cli_runs.check):
     app.command()(command)
 
@@ -213,6 +214,7 @@ def evaluate(
     clip_frames: Annotated[int | None, typer.Option(help="Cut one long video into clips of so many frames.")] = None,
     clip_stride: Annotated[int | None, typer.Option(help="Frames from one clip's start to the next's.")] = None,
     name: Annotated[str, typer.Option(help="What to call a submission in records.")] = "",
+    reference: Annotated[Path | None, typer.Option(help="File of `mmbench stats`, instead of a dataset.")] = None,
     metric: Metric = None,
     seed: Seed = 0,
     out: Out = Path("runs"),
@@ -231,6 +233,8 @@ def evaluate(
 
       mmbench evaluate my_samples --dataset vggsound --name my_model
 
+      mmbench evaluate my_samples --reference vggsound.safetensors
+
       mmbench evaluate landscape.mp4 --clip-frames 16 --clip-stride 17
     """
     from mmbench import workflow
@@ -240,6 +244,7 @@ def evaluate(
         seed=seed,
         out=out,
         metrics=metric,
+        reference=reference,
         device=device,
         weights=weights,
         workers=workers,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ from mmbench.console import Progress, log
 from mmbench.errors import MMBenchError
 from mmbench.feature_cache import FeatureCache
 from mmbench.features import Content, Extraction, Sample, extract
+from mmbench.reference import ReferenceFile, distinct_extractors, full_name, real_features
 from mmbench.results import Record, finite, save
 from mmbench.runspec import RunSpec, digest_of
 from mmbench.statistics import bootstrap_estimate, mean_estimate
 from mmbench.store import SampleStore
-from mmbench.types import Clip, Dataset, Extractor, Item, Metric, Score, codecs_of
+from mmbench.types import Dataset, FeatureTable, Metric, Score, codecs_of
 
 
 @dataclass(frozen=True)
@@ -26,26 +27,6 @@ class Counts:
     expected: int
     failed: int = 0
     nonfinite: int = 0
-
-
-@dataclass(frozen=True)
-class ItemSource:
-    """A dataset's item as a ClipSource."""
-
-    items: Sequence[Item]
-    index: int
-    dataset_digest: str
-
-    @property
-    def id(self) -> str:
-        return f"{self.index:06d}"
-
-    @property
-    def digest(self) -> str:
-        return digest_of([self.dataset_digest, self.index])
-
-    def load(self) -> Clip:
-        return self.items[self.index].clip
 
 
 def stored_samples(store: SampleStore, num: int) -> tuple[list[Sample | None], Counts]:
@@ -66,7 +47,7 @@ def score_samples(
     samples: Sequence[Sample | None],
     counts: Counts,
     metrics: Sequence[Metric],
-    dataset: Dataset | None,
+    dataset: Dataset | ReferenceFile | None,
     cache: FeatureCache,
     *,
     workers: int | None = None,
@@ -80,7 +61,8 @@ def score_samples(
         samples: Sample i of the run, None where missing.
         counts: How many were asked for, and how many of the missing ones have a recorded failure.
         metrics: What to compute.
-        dataset: Gives reference clips to metrics that need them, as many as there are samples; None if no metric does.
+        dataset: Gives reference clips to metrics that need them, as many as there are samples; or a file of what the
+            metrics need of such clips; None if no metric does.
         cache: Features known so far.
         workers: Processes for plain CPU extractors.
         progress: Told of each decoded clip.
@@ -90,35 +72,28 @@ def score_samples(
     """
     if not any(samples):
         raise MMBenchError(f"{folder} has no clips to score.", "at least one sample", "mmbench generate ...")
-    extractors = _distinct(metrics)
-    found = extract(samples, extractors, cache, workers=workers, progress=progress)
+    wanted = [m for m in metrics if m.needs_reference]
+    tables: dict[str, FeatureTable] = {}
+    about: Mapping[str, Any] | None = None
+    if isinstance(dataset, ReferenceFile):  # before anything else: what does not fit ends here
+        tables, about = {full_name(m): dataset.table(m) for m in wanted}, dataset.note()
+    found = extract(samples, distinct_extractors(metrics), cache, workers=workers, progress=progress)
     unreadable = _unreadable(samples, found)
     for index, reason in unreadable.items():
         log.warning("clip %s cannot be read: %s", samples[index] and samples[index].source.id, reason)  # type: ignore[union-attr]
-    reference = None
-    wanted = _distinct([m for m in metrics if m.needs_reference])
-    if wanted and dataset is not None:
-        items = dataset.reference(len(samples), run.seed)
-        digest = digest_of({"dataset": dict(dataset.spec()), "seed": run.seed, "num": len(samples)})
-        real: list[Sample | None] = [
-            Sample(ItemSource(items, i, digest), "") for i in range(min(len(items), len(samples)))
-        ]
-        reference = extract(real, wanted, cache, workers=workers)
+    if wanted and dataset is not None and not isinstance(dataset, ReferenceFile):
+        real = real_features(dataset, len(samples), run.seed, distinct_extractors(wanted), cache, workers)
+        tables = {full_name(m): {e.name: real.features[e.name] for e in m.extractors()} for m in wanted}
+        about = {"dataset": dataset.name, "n": counts.expected}
     records = []
     for metric in metrics:
-        names = {e.name for e in metric.extractors()}
-        against = {n: reference.features[n] for n in names if n in reference.features} if reference else None
-        score = metric.score({n: found.features[n] for n in names}, against, run.seed)
+        against = tables.get(full_name(metric))
+        score = metric.score({e.name: found.features[e.name] for e in metric.extractors()}, against, run.seed)
         size = sorted({c.size for c in found.contents if c})
-        record = _record(run, metric, score, size, found, counts, len(unreadable), dataset if against else None)
+        record = _record(run, metric, score, size, found, counts, len(unreadable), about if against else None)
         save(folder, record, score, [_identify(s, c) for s, c in zip(samples, found.contents, strict=True)])
         records.append(record)
     return records
-
-
-def _distinct(metrics: Sequence[Metric]) -> list[Extractor]:
-    """The extractors that metrics share, each once."""
-    return list({e.name: e for m in metrics for e in m.extractors()}.values())
 
 
 def _unreadable(samples: Sequence[Sample | None], found: Extraction) -> dict[int, str]:
@@ -152,7 +127,7 @@ def _record(
     found: Extraction,
     counts: Counts,
     unreadable: int,
-    reference: Dataset | None,
+    reference: Mapping[str, Any] | None,
 ) -> Record:
     if score.per_sample is not None:
         estimate = mean_estimate(score.per_sample)
@@ -168,7 +143,7 @@ def _record(
         dataset=run.dataset,
         seed=run.seed,
         weights=run.weights,
-        metric=f"{metric.name}.{metric.variant}",
+        metric=full_name(metric),
         signature=signature(metric, sizes),
         value=finite(score.value),
         stderr=finite(score.stderr),
@@ -185,7 +160,7 @@ def _record(
         baseline_stderr=finite(score.baseline_stderr),
         lossy=any(c.codecs.endswith("lossy") for c in found.contents if c),
         extractor_weights=next((k for k in ("random", "tiny", "trained", "real") if k in kinds), "none"),
-        reference=None if reference is None else {"dataset": reference.name, "n": counts.expected},
+        reference=reference,
         time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         details=dict(score.details),
     )

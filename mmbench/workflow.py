@@ -15,6 +15,7 @@ from mmbench.evaluate import Counts, score_samples, stored_samples
 from mmbench.feature_cache import FeatureCache
 from mmbench.features import Sample
 from mmbench.generate import Shard, StopSignal, generate
+from mmbench.reference import ReferenceFile, export, read_reference
 from mmbench.registry import make_dataset, make_metric, make_system
 from mmbench.results import Record, read_records, run_folders
 from mmbench.runspec import RunSpec, digest_of, invocation, make_requests, make_runspec
@@ -35,6 +36,7 @@ class Settings:
     seed: int = 0
     out: Path = Path("runs")
     metrics: Sequence[str] = ()
+    reference: Path | None = None
     device: str = "auto"
     dtype: str = "float32"
     weights: str = "real"
@@ -112,18 +114,40 @@ def preview_plan(settings: Settings) -> list[dict[str, Any]]:
     return rows
 
 
-def metric_names(settings: Settings, dataset: Dataset | None) -> Sequence[str]:
-    """The metrics asked for, or those the dataset recommends."""
+def metric_names(settings: Settings, dataset: Dataset | ReferenceFile | None) -> Sequence[str]:
+    """The metrics asked for, or those the dataset recommends or the file was made for."""
     return tuple(settings.metrics) or getattr(dataset, "default_metrics", DEFAULT_METRICS)
 
 
-def make_metrics(settings: Settings, dataset: Dataset | None) -> list[Metric]:
+def make_metrics(settings: Settings, dataset: Dataset | ReferenceFile | None) -> list[Metric]:
     names = metric_names(settings, dataset)
     metrics: list[Metric] = [make_metric(name, device=settings.device, weights=settings.weights) for name in names]
     for metric in metrics:
         if metric.needs_reference and dataset is None:
             raise UsageError(f"{metric.name} compares with real clips.", "a dataset", "--dataset NAME")
     return metrics
+
+
+def compared_with(settings: Settings, dataset: str | None) -> Dataset | ReferenceFile | None:
+    """What real clips there are: the reference file asked for, else those of a dataset, else none."""
+    if settings.reference is not None:
+        return read_reference(settings.reference)
+    return make_dataset(dataset) if dataset else None
+
+
+def export_reference(settings: Settings, path: Path, statistics_only: bool) -> ReferenceFile:
+    """Write what metrics need of a dataset's real clips; without names, its recommended metrics that need them."""
+    settings.check()
+    dataset = open_dataset(settings.dataset)
+    chosen = make_metrics(settings, dataset)
+    metrics = chosen if settings.metrics else [m for m in chosen if m.needs_reference]
+    if not metrics:
+        raise UsageError(f"No metric of {settings.dataset} needs real clips.", "metrics that do", "--metric fvd")
+    for metric in metrics:
+        for extractor in metric.extractors():
+            prepare(extractor)
+    num, seed, cache = settings.num_samples, settings.seed, FeatureCache(settings.out / "features")
+    return export(path, dataset, metrics, num, seed, cache, statistics_only=statistics_only, workers=settings.workers)
 
 
 def prepare(extractor: Extractor) -> None:
@@ -187,7 +211,7 @@ def evaluate_run(settings: Settings, folder: Path, num: int | None = None, every
     if not (folder / "samples").is_dir():
         raise MMBenchError(f"{folder} holds records of a submission, no samples.", "", "mmbench evaluate THE_CLIPS")
     store = SampleStore.open(folder)
-    dataset = make_dataset(store.run.dataset)
+    dataset = compared_with(settings, store.run.dataset)
     if every:
         status = store.status()
         num = max([*status.present, *status.failed], default=-1) + 1
@@ -208,13 +232,17 @@ def evaluate_submission(
     sources, rejected = submission(path, clip_frames=clip_frames, clip_stride=clip_stride)
     for bad in rejected:
         log.warning("%s is not scored: %s", bad.path, bad.reason)
-    against = make_dataset(dataset) if dataset else None
+    if dataset and settings.reference:
+        raise UsageError("Both a dataset and a reference file are given.", "one of them", "leave out --dataset")
+    against = compared_with(settings, dataset)
     texts = read_prompts(path) if path.is_dir() else {}
     spec = {"submission": submission_digest(sources), "n": len(sources), "dataset": dataset, "texts": digest_of(texts)}
+    if isinstance(against, ReferenceFile):
+        dataset, spec["dataset"] = against.name, against.sha256
     run = RunSpec(name or path.stem, dataset or "none", settings.seed, "real", spec)
     folder = create_run_folder(settings.out, run)
     asked = {"path": str(path), "clip_frames": clip_frames, "clip_stride": clip_stride, "dataset": dataset}
-    resolved = {k: v for k, v in settings.resolved().items() if k in ("seed", "device", "workers", "out")}
+    resolved = {k: v for k, v in settings.resolved().items() if k in ("seed", "reference", "device", "workers", "out")}
     metrics = list(metric_names(settings, against))
     note_invocation(folder, invocation(list(settings.command), {**asked, "metrics": metrics, **resolved}))
     samples: list[Sample | None] = [Sample(s, texts.get(Path(s.path).name, "")) for s in sources]
@@ -228,7 +256,7 @@ def _score(
     run: RunSpec,
     samples: Sequence[Sample | None],
     counts: Counts,
-    dataset: Dataset | None,
+    dataset: Dataset | ReferenceFile | None,
 ) -> list[Record]:
     cache = FeatureCache(settings.out / "features")
     with progress(f"evaluate {run.system}", sum(s is not None for s in samples), settings.quiet) as bar:

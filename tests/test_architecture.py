@@ -26,6 +26,7 @@ ROAD = [
     ["store"],
     ["generate", "feature_cache"],
     ["features"],
+    ["reference"],
     ["results"],
     ["evaluate"],
     ["compare"],
