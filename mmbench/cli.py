@@ -26,7 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_weights.app, name="weights")
 app.add_typer(cli_stats.app, name="stats")
-for command in (cli_metrics.plan, cli_metrics.verify, cli_mmdisco.toy, cli_mmdisco.train, cli_runs.check):
+for command in (cli_metrics.plan, cli_metrics.verify, cli_mmdisco.toy, cli_mmdisco.train, *cli_runs.COMMANDS):
     app.command()(command)
 
 

@@ -15,6 +15,34 @@ Form = Annotated[Format, typer.Option("--format", "-f", help="How results are pr
 Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more on stderr; repeat for details.")]
 
 
+def preview(
+    runs: Annotated[
+        list[str] | None, typer.Argument(help="Runs (id, beginning of it, or folder); default: all.")
+    ] = None,
+    num: Annotated[int, typer.Option("--num", "-n", help="First samples that are shown.")] = 8,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of runs.")] = Path("runs"),
+    to: Annotated[Path | None, typer.Option(help="Where the files go; default: OUT/preview.")] = None,
+    format: Form = Format.table,
+) -> None:
+    """Show runs side by side, sample by sample: a page that plays them, a contact sheet, and an MP4 of each.
+
+    The page and the MP4s need a browser and nothing else.
+
+    Examples:
+
+      mmbench preview
+
+      mmbench preview ground_truth-bounce independent-bounce --num 4 --to look
+    """
+    from mmbench import gallery
+    from mmbench.console import progress
+
+    columns = gallery.open_columns(gallery.find_runs(runs or (), out))
+    with progress("preview", num, quiet=format is not Format.table) as bar:
+        rows = gallery.preview(columns, num, to or out / "preview", bar)
+    show_rows(rows, ["file", "what"], format)
+
+
 def check(
     update: Annotated[bool, typer.Option("--update", help="Accept what is found as the new expectation.")] = False,
     expected: Annotated[
@@ -73,3 +101,6 @@ def check(
             f"what {file} says",
             "mend it, or if the change is meant: mmbench check --update, and commit the file",
         )
+
+
+COMMANDS = (preview, check)

@@ -37,7 +37,8 @@ def _text(text: str, size: int, color: tuple[int, int, int], height: int, width:
     return np.asarray(image)
 
 
-def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+def scaled(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """An image (h, w, 3) uint8 in another size: (height, width, 3) uint8."""
     from PIL import Image
 
     enlarging = height >= image.shape[0] and width >= image.shape[1]
@@ -67,7 +68,7 @@ def spectrogram_image(audio: np.ndarray, sample_rate: int, height: int, width: i
     level = 1.0 - log_spectrogram(audio, sample_rate)[::-1] / FLOOR_DB
     place = np.clip(level, 0.0, 1.0) * (len(COLORMAP) - 1)
     channels = [np.interp(place, np.arange(len(COLORMAP)), COLORMAP[:, c]) for c in range(3)]
-    return _resize(np.stack(channels, axis=-1).round().astype(np.uint8), height, width)
+    return scaled(np.stack(channels, axis=-1).round().astype(np.uint8), height, width)
 
 
 def _sound_panel(clip: Clip, marks: Sequence[float], width: int, wave_height: int, mel_height: int) -> np.ndarray:
@@ -116,7 +117,7 @@ def contact_sheet(
     blocks = []
     for clip, title, times in zip(clips, titles, marks, strict=True):
         width = round(frame_size * clip.video.shape[2] / clip.video.shape[1])
-        strip = np.concatenate([_resize(frame, frame_size, width) for frame in clip.video], axis=1)
+        strip = np.concatenate([scaled(frame, frame_size, width) for frame in clip.video], axis=1)
         heading = _text(title, 14, INK, 20, strip.shape[1])
         blocks.append(
             np.concatenate([heading, strip, _sound_panel(clip, times, strip.shape[1], wave_height, mel_height)])
@@ -156,6 +157,6 @@ def animation(
             panel = sound.copy()
             column = int(i / num_frames * frame_size)
             panel[:, column : column + 2] = MARK
-            frames.append(np.concatenate([_resize(frame, frame_size, frame_size), panel, heading]))
+            frames.append(np.concatenate([scaled(frame, frame_size, frame_size), panel, heading]))
         columns.append(np.pad(np.stack(frames), ((0, 0), (gap, gap), (0, gap), (0, 0)), constant_values=255))
     return np.pad(np.concatenate(columns, axis=2), ((0, 0), (0, 0), (gap, 0), (0, 0)), constant_values=255)
