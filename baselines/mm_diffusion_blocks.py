@@ -173,7 +173,8 @@ class CrossAttention(nn.Module):
         )
 
     def _attend(self, query: Tensor, key_value: Tensor) -> Tensor:
-        return attend(query, *key_value.chunk(2, -1), self.num_heads)
+        key, value = key_value.chunk(2, -1)
+        return attend(query, key, value, self.num_heads)
 
 
 def _windows(tokens: Tensor, first: Tensor, length: int, window: int) -> Tensor:

@@ -6,7 +6,7 @@ openai/guided-diffusion), and of gaussian_diffusion.py:ddim_sample_loop after re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -158,7 +158,8 @@ class SuperResolutionUNet(nn.Module):
         return self.out(h)
 
 
-def _run(stage: Iterable[nn.Module], x: Tensor, embedding: Tensor) -> Tensor:
+def _run(stage: nn.Module, x: Tensor, embedding: Tensor) -> Tensor:
+    assert isinstance(stage, nn.ModuleList)
     for block in stage:
         x = block(x) if isinstance(block, nn.Conv2d) else block(x, embedding)
     return x

@@ -91,9 +91,8 @@ class CoupledUNet(nn.Module):
                 k += 1
         self.input_blocks = nn.ModuleList(inputs)
 
-        heads = {"video_heads": c.num_heads, "audio_heads": c.num_heads}
         across = [CrossAttention(width, c.head_channels, None, False)] if c.middle_cross_attention else []
-        ends = (self._block(width, width, k, **heads) for _ in range(2))
+        ends = (self._block(width, width, k, video_heads=c.num_heads, audio_heads=c.num_heads) for _ in range(2))
         self.middle_blocks = nn.ModuleList([next(ends), *across, next(ends)])
 
         outputs = []

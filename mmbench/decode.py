@@ -136,13 +136,19 @@ class Recording:
         return Clip(video, self.fps, np.clip(audio, -1.0, 1.0), rate, {**self.notes, "steps": steps})
 
 
-def record(path: str | Path, audio_path: str | Path | None = None, channel: Channel = "mean") -> Recording:
+def record(
+    path: str | Path,
+    audio_path: str | Path | None = None,
+    channel: Channel = "mean",
+    scale: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> Recording:
     """Decode a whole file, or the video of one and the sound of another (both then begin together).
 
     Args:
         path: File with video.
         audio_path: File with the sound; that of `path` is then ignored.
         channel: "mean" of all channels, or the "first".
+        scale: Makes each (H, W, 3) picture smaller as it comes, for videos too large to be kept whole.
 
     Raises:
         MediaError: A file cannot be read, is damaged or ends early, or holds no video (no sound: `audio_path`).
@@ -172,7 +178,9 @@ def record(path: str | Path, audio_path: str | Path | None = None, channel: Chan
         if time is None:
             raise MediaError(f"{path} has frames without time stamps.", "a container with time stamps (mp4, mkv)")
         times.append(time)
-        pixels.append(_upright(rgb(frame), frame.rotation))
+        picture = _upright(rgb(frame), frame.rotation)
+        shape["size"] = picture.shape[:2]
+        pixels.append(picture if scale is None else scale(picture))
         check_size(len(pixels))
 
     tracks, container = read_packets(path, "v" if audio_path else "va", "v", use)
@@ -189,7 +197,7 @@ def record(path: str | Path, audio_path: str | Path | None = None, channel: Chan
     check_size(len(index))
     video = np.stack([pixels[order[i]] for i in index])
     steps = [f"variable frame rate -> constant {fps} 1/s, nearest earlier frame"] if variable else []
-    height, width = video.shape[1:3]
+    height, width = shape["size"]
     notes: dict[str, Any] = {"container": container, "steps": steps, "audio": None}
     seen = {"fps": str(fps), "variable_rate": variable, "width": width, "height": height, "frames": len(times)}
     notes["video"] = {**track.about, **seen, "rotation": shape["v"][2]}
