@@ -85,7 +85,9 @@ def test_quiet_prints_names_only_and_logs_stay_off_stdout(tmp_path: Path) -> Non
     assert result.stdout.split() == [only_store(tmp_path).folder.name]
 
 
-@pytest.mark.parametrize("command", ["run", "generate", "evaluate", "list", "show", "table", "merge", "doctor", "preview", "check"])
+@pytest.mark.parametrize(
+    "command", ["run", "generate", "evaluate", "list", "show", "table", "merge", "doctor", "preview", "check"]
+)
 def test_every_help_has_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     result = mmbench_here(capsys, command, "--help")
     assert result.returncode == 0
