@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mmbench import workflow
 from mmbench.baselines.ground_truth import GroundTruth
 from mmbench.drift import FACTOR, compare, notes, rms_change
 from mmbench.errors import IntegrityError, MMBenchError, UsageError
@@ -24,7 +25,7 @@ from mmbench.expectation import (
     read_expectation,
     write_expectation,
 )
-from mmbench.registry import make_dataset, make_system
+from mmbench.registry import make_dataset, make_system, parse_system_name
 from mmbench.types import Clip, Request
 from mmbench.workflow import DEFAULT_SYSTEMS, Settings
 from tests.commands import FIXTURE, mmbench, mmbench_here
@@ -104,9 +105,12 @@ def test_rounding_of_another_machine_passes(
 
 @pytest.mark.skipif("tiny+mmdisco" not in DEFAULT_SYSTEMS, reason="no guided system among the defaults")
 def test_guidance_of_scale_zero_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    base: Any = make_system("tiny", dataset=make_dataset("bounce"), device="cpu")
-    right = type(base).generate  # without guidance the pair draws what its base models draw
-    monkeypatch.setattr(type(base), "generate", lambda self, requests: right(base, requests))
+    def unguided(name: str, **settings: Any) -> Any:
+        system, base = make_system(name, **settings), make_system(parse_system_name(name).base, **settings)
+        system.generate = base.generate  # at scale 0 a guided pair draws what its base models draw
+        return system
+
+    monkeypatch.setattr(workflow, "make_system", unguided)
     result = mmbench_here(capsys, "check", "--expected", COMMITTED, "--system", "tiny+mmdisco")
     assert result.returncode == 1, result.stdout
 
