@@ -86,14 +86,20 @@ def open_columns(folders: Sequence[Path]) -> list[Column]:
     return [_column(s, s.run.system if systems.count(s.run.system) == 1 else s.folder.name) for s in stores]
 
 
+def _unreal(weights: str, what: str) -> str:
+    """What must be said of numbers and samples that mean nothing."""
+    return f", {weights} {what}" if weights in ("random", "tiny") else ""
+
+
 def _column(store: SampleStore, name: str) -> Column:
     values, per_sample = {}, {}
     for record in sorted(read_records(store.folder), key=lambda r: (r.n_expected, r.time)):  # the largest n, last
         metric = record.metric.partition(".")[0]
-        values[metric] = f"{with_error(record.value, record.stderr)} (n = {record.n_scored})"
+        unreal = _unreal(record.extractor_weights, "networks")
+        values[metric] = f"{with_error(record.value, record.stderr)} (n = {record.n_scored}{unreal})"
         if (scores := read_score(store.folder, record).per_sample) is not None:
             per_sample[metric] = scores
-    return Column(store, name, values, per_sample)
+    return Column(store, name + _unreal(store.run.weights, "weights"), values, per_sample)
 
 
 def preview(

@@ -142,6 +142,14 @@ def test_two_runs_of_one_system_are_told_apart(tmp_path: Path) -> None:
     assert [c.name for c in open_columns([first, store.folder])] == [first.name, store.folder.name]
 
 
+def test_random_weights_are_said_beside_samples_and_scores(tmp_path: Path) -> None:
+    store = SampleStore.create(tmp_path, RunSpec("a", "d", 0, "random", {}))
+    save(store.folder, record(extractor_weights="random"), Score(0.5, 0.1, 8), [None] * 8)
+    (column,) = open_columns([store.folder])
+    assert column.name == "a, random weights"
+    assert column.values["m"] == "0.50 ± 0.10 (n = 8, random networks)"
+
+
 def test_runs_that_do_not_pair_are_refused(tmp_path: Path) -> None:
     a, other_seed = make_run(tmp_path, "a"), make_run(tmp_path, "a", seed=1)
     with pytest.raises(UsageError, match="d seed 0, d seed 1 do not pair"):
