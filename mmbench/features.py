@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -152,13 +152,18 @@ def extract(
             progress.advance()
         if done % FLUSH_EVERY == 0:
             cache.flush()
-    for e in extractors:
-        if e.batch_size > 1 or e.modality == "text":
-            indices = missing(e)
-            if indices and (prepare := getattr(e, "prepare", None)):
-                prepare()  # a network without weights ends this here, not clip by clip
-            _in_batches(e, indices, samples, keep)
+    cache.flush()
+    batched = {e.name: (e, missing(e)) for e in extractors if e.batch_size > 1 or e.modality == "text"}
+    for e, indices in batched.values():
+        if indices and (prepare := getattr(e, "prepare", None)):
+            prepare()  # a network without weights ends this here, not clip by clip
+    done = 0
+    for members, found in _in_batches(list(batched.values()), samples):
+        for extractor, i, result in found:
+            keep(extractor, i, result)
+        if (done + members) // FLUSH_EVERY > done // FLUSH_EVERY:
             cache.flush()
+        done += members
     cache.flush()
     return out
 
@@ -209,42 +214,58 @@ def _run_jobs(jobs: list[Job], workers: int) -> Iterator[JobResult]:
             yield from future.result()
 
 
-def _in_batches(
-    extractor: Extractor, indices: Sequence[int], samples: Sequence[Sample | None], keep: Any, threads: int = 2
-) -> None:
-    """Run a network over batches; the next batch is decoded while this one is computed."""
-    size = max(extractor.batch_size, 1)
-    batches = [indices[k : k + size] for k in range(0, len(indices), size)]
+Wanted = Sequence[tuple[Extractor, Sequence[int]]]
+Batch = tuple[int, list[tuple[Extractor, int, Features | str]]]
+
+
+def _in_batches(wanted: Wanted, samples: Sequence[Sample | None], threads: int = 2) -> Iterator[Batch]:
+    """Run networks over batches: a clip is decoded once for all of them, while the batch before it is computed.
+
+    Args:
+        wanted: Extractors and the samples they lack.
+        samples: Where clips and texts are.
+        threads: For decoding.
+
+    Yields:
+        How many samples were looked at, and their features, or the reason why there are none.
+    """
+    texts = [(e, indices) for e, indices in wanted if e.modality == "text"]
+    clips = [(e, set(indices)) for e, indices in wanted if e.modality != "text"]
+    for e, indices in texts:
+        for k in range(0, len(indices), e.batch_size):
+            asked = [(i, samples[i].text) for i in indices[k : k + e.batch_size]]  # type: ignore[union-attr]
+            yield len(asked), [(e, i, result) for i, result in _run_batch(e, asked)]
 
     def load(i: int) -> Any:
-        sample = samples[i]
-        assert sample is not None
-        if extractor.modality == "text":
-            return sample.text
         try:
-            return sample.source.load()
+            return samples[i].source.load()  # type: ignore[union-attr]
         except Exception as error:
             return error
 
-    def run(members: list[tuple[int, Any]]) -> Iterable[tuple[int, Features | str]]:
-        try:
-            return zip([i for i, _ in members], extractor.extract([x for _, x in members]), strict=True)
-        except Exception as error:
-            if len(members) == 1:
-                reason = str(error) if isinstance(error, MMBenchError) else f"{type(error).__name__}: {error}"
-                return [(members[0][0], reason)]
-            return [pair for member in members for pair in run([member])]
-
+    size = max((e.batch_size for e, _ in clips), default=1)
+    union = sorted({i for _, lacking in clips for i in lacking})
+    batches = [union[k : k + size] for k in range(0, len(union), size)]
     with ThreadPoolExecutor(threads) as pool:
-        ahead: list[list[Future[Any]]] = [[pool.submit(load, i) for i in b] for b in batches[:1]]
+        ahead = [pool.submit(load, i) for i in batches[0]] if batches else []
         for number, batch in enumerate(batches):
-            if number + 1 < len(batches):
-                ahead.append([pool.submit(load, i) for i in batches[number + 1]])
-            loaded = [(i, f.result()) for i, f in zip(batch, ahead.pop(0), strict=True)]
-            for i, x in loaded:
-                if isinstance(x, Exception):
-                    keep(extractor, i, str(x))
-            good = [(i, x) for i, x in loaded if not isinstance(x, Exception)]
-            if good:
-                for i, result in run(good):
-                    keep(extractor, i, result)
+            loaded = dict(zip(batch, [f.result() for f in ahead], strict=True))
+            ahead = [pool.submit(load, i) for i in batches[number + 1]] if number + 1 < len(batches) else []
+            results: list[tuple[Extractor, int, Features | str]] = []
+            for e, lacking in clips:
+                members = [(i, x) for i, x in loaded.items() if i in lacking]
+                results += [(e, i, str(x)) for i, x in members if isinstance(x, Exception)]
+                good = [(i, x) for i, x in members if not isinstance(x, Exception)]
+                for k in range(0, len(good), e.batch_size):
+                    results += [(e, i, result) for i, result in _run_batch(e, good[k : k + e.batch_size])]
+            yield len(batch), results
+
+
+def _run_batch(extractor: Extractor, members: list[tuple[int, Any]]) -> list[tuple[int, Features | str]]:
+    """Features of a batch; if it fails, of its members one by one, so that one bad clip spoils no other."""
+    try:
+        return list(zip([i for i, _ in members], extractor.extract([x for _, x in members]), strict=True))
+    except Exception as error:
+        if len(members) == 1:
+            reason = str(error) if isinstance(error, MMBenchError) else f"{type(error).__name__}: {error}"
+            return [(members[0][0], reason)]
+        return [pair for member in members for pair in _run_batch(extractor, [member])]

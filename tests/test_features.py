@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import weakref
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +15,7 @@ import pytest
 from mmbench import feature_cache, features
 from mmbench.feature_cache import FeatureCache
 from mmbench.features import Content, Sample, extract
+from mmbench.types import Clip, Features
 from tests.builders import MadeSource, Mean, clip
 
 
@@ -94,6 +100,66 @@ def test_one_clip_a_network_refuses_does_not_take_its_batch_along(batch_size: in
     found = extract(samples(5), [extractor], FeatureCache(None), workers=1)
     assert [f is None for f in found.features[extractor.name]] == [False, False, True, False, False]
     assert "cannot take" in found.reasons[extractor.name, 2]
+
+
+@dataclass(frozen=True)
+class Counted(MadeSource):
+    """A source that counts how often its clip was decoded, and how many clips of all sources live at a time."""
+
+    counts: Counter[int] = field(default_factory=Counter)
+    alive: weakref.WeakSet[Clip] = field(default_factory=weakref.WeakSet)
+    most: list[int] = field(default_factory=lambda: [0])
+
+    def load(self) -> Clip:
+        made = super().load()
+        self.counts[self.seed] += 1
+        self.alive.add(made)
+        self.most[0] = max(self.most[0], len(self.alive))
+        return made
+
+
+def counted(count: int) -> list[Sample | None]:
+    counts: Counter[int] = Counter()
+    alive: weakref.WeakSet[Clip] = weakref.WeakSet()
+    most = [0]
+    sources = [Counted(i, counts=counts, alive=alive, most=most) for i in range(count)]
+    contents = [Content(c.video_digest(), c.audio_digest(), c.size()) for c in map(clip, range(count))]
+    return [Sample(source, "", content) for source, content in zip(sources, contents, strict=True)]
+
+
+def test_a_clip_is_decoded_once_for_all_networks() -> None:
+    many = counted(10)
+    extract(many, [Mean("video", 4), Mean("audio", 3), Mean("text", 2)], FeatureCache(None), workers=1)
+    assert many[0].source.counts == dict.fromkeys(range(10), 1)
+
+
+@pytest.mark.parametrize(("extractors", "limit"), [([Mean("video", 4), Mean("audio", 3)], 9), ([Mean("video", 1)], 2)])
+def test_clips_in_memory_do_not_grow_with_their_number(extractors: list[Mean], limit: int) -> None:
+    peaks = []
+    for count in (20, 60):
+        many = counted(count)
+        extract(many, extractors, FeatureCache(None), workers=1)
+        assert sum(many[0].source.counts.values()) == count
+        peaks.append(many[0].source.most[0])
+    assert peaks[1] <= limit  # a batch, the batch ahead, and the clip being made
+
+
+def test_features_reach_the_disk_while_others_are_still_to_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "FLUSH_EVERY", 4)
+
+    class Dies(Mean):
+        def extract(self, batch: Sequence[Any]) -> list[Features]:
+            if self.calls >= 8:
+                raise KeyboardInterrupt
+            return super().extract(batch)
+
+    with pytest.raises(KeyboardInterrupt):
+        extract(samples(20, known=True), [Dies("video", 4)], FeatureCache(tmp_path), workers=1)
+    again = Mean("video", 4)
+    extract(samples(20, known=True), [again], FeatureCache(tmp_path), workers=1)
+    assert again.calls == 12
 
 
 def test_texts_need_no_clip() -> None:
