@@ -1,7 +1,7 @@
 """What every pair of diffusion models shares: from requests to clips, alone or guided by a discriminator (MMDisCo).
 
-A new pair is a `DiffusionPair`; `PairSystem` makes a system of it. Initial noise comes from the request's own streams, so
-base and guided runs of a pair start from the same noise, whatever batch a sample is in.
+A new pair is a `DiffusionPair`; `PairSystem` makes a system of it. Initial noise comes from the request's own streams,
+so base and guided runs of a pair start from the same noise, whatever batch a sample is in.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mmbench.mmdisco.design import DiscriminatorConfig
+    from mmbench.mmdisco.losses import JointEpsilon
     from mmbench.mmdisco.schedule import NoiseSchedule
 
 STREAMS = ("video noise", "audio noise")  # of a request; every pair draws from these, so pairs compare
@@ -100,6 +101,10 @@ class DiffusionPair(ABC):
         video_text, audio_text = condition or (None, None)
         return self.epsilon_video(x_t, t, video_text), self.epsilon_audio(y_t, t, audio_text)
 
+    def epsilon_for(self, requests: Sequence[Request]) -> JointEpsilon:
+        """`epsilon` for the samples of these requests; models that draw numbers as they run take them from there."""
+        return self.epsilon
+
     @cached_property
     def unconditional(self) -> tuple[Tensor, ...]:
         """(video_text, audio_text) of the empty prompt, or ()."""
@@ -108,15 +113,18 @@ class DiffusionPair(ABC):
     def draw(self, request: Request) -> tuple[Any, ...]:
         """An example whose halves the models made independently, as `mmbench train` wants it."""
         video, audio = self.sample([request])
-        texts = [text[0] for text in self.texts([request.prompt.text])] or [None, None]
+        texts: list[Any] = [text[0] for text in self.texts([request.prompt.text])] or [None, None]
         return video[0].cpu(), audio[0].cpu(), *texts
 
-    def sample(self, requests: Sequence[Request], guidance: Any = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self, requests: Sequence[Request], guidance: Any = None, epsilon: JointEpsilon | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Clean latents of n requests.
 
         Args:
             requests: Their prompts and noises.
             guidance: Makes a `mmbench.mmdisco.guidance.Guidance` of (text, unconditional text); None for the bases.
+            epsilon: What predicts, instead of `epsilon_for`.
         """
         from mmbench.mmdisco.guidance import JointPredictor
         from mmbench.mmdisco.samplers import sample_pair
@@ -126,7 +134,7 @@ class DiffusionPair(ABC):
         condition = tuple(text.to(self.device) for text in self.texts([r.prompt.text for r in rows]))
         empty = tuple(u.to(self.device).expand_as(c) for u, c in zip(self.unconditional, condition, strict=True))
         predictor = JointPredictor(
-            epsilon=self.epsilon,
+            epsilon=epsilon or self.epsilon_for(rows),
             alphas_cumprod=tuple(s.alphas_cumprod.to(self.device) for s in self.schedules),  # type: ignore[arg-type]
             condition=condition or None,
             unconditional=empty or None,
@@ -188,6 +196,7 @@ class PairSystem:
         dataset: What is generated for; picks the discriminator.
         guidance: The name with +mmdisco; None for the pair alone.
         batch_size: Samples to be made at once unless a user says otherwise.
+        untrained_guide: Let a discriminator with random weights guide where none was trained, to try the plumbing.
         version: Raised by hand when the code changes what it draws.
     """
 
@@ -201,6 +210,7 @@ class PairSystem:
         dataset: Dataset,
         guidance: SystemName | None = None,
         batch_size: int = 1,
+        untrained_guide: bool = False,
         version: int = 1,
     ) -> None:
         self.name = str(guidance) if guidance else base
@@ -208,11 +218,17 @@ class PairSystem:
         self.batch_size = batch_size
         self._base, self._load, self._sampling, self._version = base, load, sampling, version
         self._components, self._guidance, self._dataset = components, guidance, dataset
+        self._untrained_guide = untrained_guide
 
     @cached_property
-    def _discriminator_path(self) -> Path:
+    def _discriminator_path(self) -> Path | None:
         assert self._guidance is not None
-        return find_discriminator(self._guidance, self._dataset.name)
+        try:
+            return find_discriminator(self._guidance, self._dataset.name)
+        except MMBenchError:
+            if not self._untrained_guide:
+                raise
+            return None
 
     def spec(self) -> Spec:
         """Components and their digests, sampling, and the discriminator's digest where there is one."""
@@ -221,7 +237,8 @@ class PairSystem:
         spec = {"system": self._base, "version": self._version, "components": self._components, "sampling": sampling}
         if self._guidance is None:
             return spec
-        digest = hashlib.sha256(self._discriminator_path.read_bytes()).hexdigest()[:32]
+        path = self._discriminator_path
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:32] if path else "random"
         guided = {"design": self._guidance.design, "option": self._guidance.option, "weights": digest}
         return {**spec, "mmdisco": {**guided, "joint_scale": joint_scale}}
 
@@ -237,7 +254,21 @@ class PairSystem:
     def _discriminator(self) -> Any:
         from mmbench.mmdisco.discriminator import load_discriminator
 
-        return load_discriminator(self._discriminator_path, device=self._pair.device).requires_grad_(False)
+        path, device = self._discriminator_path, self._pair.device
+        if path is None:
+            return self._untrained().to(device)
+        return load_discriminator(path, device=device).requires_grad_(False)
+
+    def _untrained(self) -> Any:
+        import torch
+
+        from mmbench.mmdisco.discriminator import Discriminator
+
+        assert self._guidance is not None
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            model = Discriminator(self._pair.discriminator(self._guidance.design or ""))
+        return model.requires_grad_(False).eval()
 
     def _guide(self, text: tuple[Any, ...], unconditional: tuple[Any, ...]) -> Any:
         from mmbench.mmdisco.guidance import Guidance

@@ -1,0 +1,97 @@
+"""MM-Diffusion (arXiv 2212.09478): video and sound made together by one coupled diffusion model, without text.
+
+The released checkpoints for Landscape and AIST++ are used as they are; the dataset picks one. `sampler` is "mmdisco" as
+in Table 2 of arXiv 2405.17842, or "mm-diffusion", the original repository's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmbench import weights as published
+from mmbench.baselines.pair_system import DiffusionPair, PairSystem, Sampling
+from mmbench.errors import UsageError
+from mmbench.registry import SystemName, register
+from mmbench.types import ClipFormat, Dataset, Weights
+
+CHECKPOINTS = {"landscape_ind": "mmdiffusion_landscape", "aistpp": "mmdiffusion_aistpp"}  # by dataset
+RELEASED = ClipFormat(num_frames=16, height=64, width=64, fps=10.0, num_samples=25600, sample_rate=16000)
+OPTIONS = {
+    "size": ("full", "tiny"),
+    "weights": ("real", "random"),
+    "sampler": ("mmdisco", "mm-diffusion"),
+    "dtype": ("float32", "float16", "bfloat16"),
+}
+BATCH_SIZE = 8
+
+
+def check(dataset: Dataset, kind: Weights, **options: str) -> None:
+    """Refuse what cannot work before anything is loaded.
+
+    Raises:
+        UsageError: An unknown option, a dataset without a checkpoint, or a format the network cannot make.
+    """
+    for name, value in options.items():
+        if value not in OPTIONS[name]:
+            raise UsageError(f"mm_diffusion has no {name} {value!r}.", f"one of {', '.join(OPTIONS[name])}")
+    form = dataset.format
+    if kind == "real" and (dataset.name not in CHECKPOINTS or form != RELEASED):
+        found = f"There is no checkpoint of mm_diffusion for {dataset.name} ({form.width}x{form.height})."
+        raise UsageError(found, f"one of {', '.join(CHECKPOINTS)}", f"--dataset {next(iter(CHECKPOINTS))}")
+    if form.height % 8 or form.width % 8 or form.num_samples % 64 or form.num_frames < 8:
+        found = f"mm_diffusion cannot make clips of {dataset.name}: {form}."
+        raise UsageError(found, "height and width divisible by 8, samples by 64, and at least 8 frames")
+
+
+@register("system", "mm_diffusion", "MM-Diffusion: one coupled U-Net, 16 frames of 64x64 with sound", guidable=True)
+def mm_diffusion(
+    *,
+    dataset: Dataset,
+    device: str = "auto",
+    dtype: str = "float32",
+    size: str = "full",
+    weights: str = "real",
+    sampler: str = "mmdisco",
+    super_resolution: bool = False,
+    guidance: SystemName | None = None,
+    **_: Any,
+) -> PairSystem:
+    """The system.
+
+    Args:
+        dataset: Picks the checkpoint and the format.
+        device: auto, cpu, cuda.
+        dtype: Precision of the coupled U-Net; guidance and super-resolution stay in float32.
+        size: "full"; "tiny" is a narrow network with random weights.
+        weights: "real", or "random" to try the plumbing.
+        sampler: "mmdisco" or "mm-diffusion".
+        super_resolution: Enlarge the frames to 256x256, as published clips are; Table 2 does not.
+        guidance: The name with +mmdisco; None for the model alone.
+
+    Raises:
+        UsageError: An option or the dataset does not fit.
+        MMBenchError: The checkpoints are not here; says how to get them.
+    """
+    kind: Weights = "tiny" if size == "tiny" else "random" if weights == "random" else "real"
+    check(dataset, kind, size=size, weights=weights, sampler=sampler, dtype=dtype)
+    sampling = Sampling(sampler=sampler, num_inference_steps=20)
+    base = CHECKPOINTS.get(dataset.name, "")
+    names = {"unet": base} | ({"super_resolution": f"{base}_sr"} if super_resolution else {})
+    components = {part: published.digest(name) if kind == "real" else kind for part, name in names.items()}
+
+    def load() -> DiffusionPair:
+        from mmbench.baselines.mm_diffusion_pair import load_pair
+
+        return load_pair(kind, names, dataset.format, sampling, device, dtype)
+
+    return PairSystem(
+        "mm_diffusion",
+        load,
+        {**components, "dtype": dtype},
+        kind,
+        sampling,
+        dataset,
+        guidance,
+        batch_size=BATCH_SIZE,
+        untrained_guide=kind != "real",
+    )
