@@ -7,6 +7,7 @@ what they were trained on is in `data/bounce_features.md`.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -96,7 +97,7 @@ class Timeline(nn.Module):
         return x + self.mix(x)
 
 
-class Tower(nn.Module):
+class Tower(nn.Module, ABC):
     """From one clip's steps to its features, of unit variance on real clips, and to its embedding, of unit length."""
 
     def __init__(self) -> None:
@@ -109,9 +110,9 @@ class Tower(nn.Module):
         self.scene = nn.Linear(WIDTH, SCENE_DIM)
         self.events = nn.Conv1d(WIDTH, EVENT_DIM, 1)
 
+    @abstractmethod
     def steps(self, x: Tensor) -> Tensor:
         """Each step on its own: (n, 64, 16)."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map what `frames_of` or `log_mel` made of n clips to features (n, 32) and embeddings (n, 160)."""

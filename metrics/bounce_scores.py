@@ -7,8 +7,8 @@ Their values compare systems on bounce with each other and with nothing else. Ne
 from __future__ import annotations
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -42,15 +42,18 @@ class BounceExtractor(NetworkExtractor):
         """Digest of the weights, and how their input is made."""
         return {"weights": hashlib.sha256(WEIGHTS.read_bytes()).hexdigest(), "preprocessing": self.preprocessing}
 
-    @cached_property
-    def network(self) -> Any:
-        """The tower with its weights, on the device."""
+    def _load(self) -> Any:
         from mmbench.metrics.bounce_networks import load
 
-        return load(self.tower, WEIGHTS).to(self.device)
+        return load(self.tower, WEIGHTS)
 
+
+class BounceClips(BounceExtractor):
+    """A tower for one half of a clip."""
+
+    @abstractmethod
     def _read(self, clip: Clip) -> Any:
-        raise NotImplementedError
+        """What the tower reads of a clip."""
 
     def _features(self, network: Any, batch: Sequence[Clip]) -> list[Features]:
         with one_thread():
@@ -61,7 +64,7 @@ class BounceExtractor(NetworkExtractor):
         ]
 
 
-class BounceVideo(BounceExtractor):
+class BounceVideo(BounceClips):
     """(32,) `features` and (160,) `embedding` of a video, of its first two seconds."""
 
     name = "bounce_video"
@@ -75,7 +78,7 @@ class BounceVideo(BounceExtractor):
         return frames_of(clip.video, float(clip.fps))
 
 
-class BounceAudio(BounceExtractor):
+class BounceAudio(BounceClips):
     """(32,) `features` and (160,) `embedding` of a sound, of its first two seconds."""
 
     name = "bounce_audio"

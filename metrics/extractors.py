@@ -6,6 +6,7 @@ float32 with TF32 off, and do not depend on how clips are batched, up to roundin
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -19,7 +20,7 @@ from mmbench.metrics.feature_networks import exact_float32, fill_randomly, load_
 from mmbench.types import Clip, Features, Modality, Spec, Weights
 
 
-class NetworkExtractor:
+class NetworkExtractor(ABC):
     """A network with its weights and its place in memory.
 
     Args:
@@ -68,7 +69,7 @@ class NetworkExtractor:
     @cached_property
     def network(self) -> Any:
         """The network with its weights, on the device."""
-        return (self._real() if self.weights == "real" else self._random()).to(self.device)
+        return self._load().to(self.device)
 
     def prepare(self) -> None:
         """Look for the weights, so that missing ones are known before any clip is made or decoded.
@@ -90,14 +91,28 @@ class NetworkExtractor:
         with exact_float32():
             return self._features(network, batch)
 
+    @abstractmethod
     def _features(self, network: Any, batch: Sequence[Any]) -> list[Features]:
-        raise NotImplementedError
+        """Features of clips or texts, one after the other."""
 
+    @abstractmethod
+    def _load(self) -> Any:
+        """The network with its weights."""
+
+
+class PublishedExtractor(NetworkExtractor):
+    """A network whose weights somebody published, or the same network with random ones."""
+
+    def _load(self) -> Any:
+        return self._real() if self.weights == "real" else self._random()
+
+    @abstractmethod
     def _real(self) -> Any:
-        raise NotImplementedError
+        """The network with the published weights."""
 
+    @abstractmethod
     def _random(self) -> Any:
-        raise NotImplementedError
+        """The network with random weights."""
 
 
 def _sound(clip: Clip) -> np.ndarray:
@@ -106,7 +121,7 @@ def _sound(clip: Clip) -> np.ndarray:
     return clip.audio
 
 
-class I3DExtractor(NetworkExtractor):
+class I3DExtractor(PublishedExtractor):
     """(400,) `logits` of the first frames of a video, averaged over time: what StyleGAN-V computes FVD from.
 
     Args:
@@ -157,7 +172,7 @@ class I3DExtractor(NetworkExtractor):
         return network
 
 
-class VGGishExtractor(NetworkExtractor):
+class VGGishExtractor(PublishedExtractor):
     """(k, 128) `embedding` of a sound, one row per 0.96 s: k = 2 for clips of up to two seconds."""
 
     name = "vggish"
@@ -193,7 +208,7 @@ class VGGishExtractor(NetworkExtractor):
         return network
 
 
-class ImageBindTower(NetworkExtractor):
+class ImageBindTower(PublishedExtractor):
     """One tower of ImageBind: (1024,) `embedding`; random weights come in a small size, (20,)."""
 
     tower: ClassVar[str]

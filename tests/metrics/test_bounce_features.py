@@ -19,10 +19,11 @@ from mmbench import distortions
 from mmbench.datasets.bounce import PHRASES, bounce
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.metrics import bounce_scores
-from mmbench.metrics.bounce_networks import EMBEDDING_DIM, FEATURE_DIM, WORDS, frames_of, load, log_mel, words_of
+from mmbench.metrics.bounce_networks import EMBEDDING_DIM, FEATURE_DIM, WORDS, Tower, frames_of, load, log_mel, words_of
 from mmbench.metrics.bounce_scores import (
     WEIGHTS,
     BounceAudio,
+    BounceExtractor,
     BounceText,
     BounceVideo,
     FADBounce,
@@ -31,6 +32,7 @@ from mmbench.metrics.bounce_scores import (
     IBBounceTA,
     IBBounceTV,
 )
+from mmbench.metrics.extractors import NetworkExtractor, PublishedExtractor
 from mmbench.registry import discover
 from mmbench.statistics import mean_estimate, paired_difference
 from mmbench.types import Clip, Features, Item, Request, Score
@@ -269,3 +271,9 @@ def test_the_joint_score_falls_as_sound_and_picture_part(sign: int) -> None:
         assert b is not None
         assert mean_estimate(b - a).value < 0.01
     assert mean_estimate(values[-1] - values[0]).value < -0.3  # type: ignore[operator]
+
+
+def test_a_tower_without_its_part_cannot_be_made() -> None:
+    for unfinished in (Tower, NetworkExtractor, PublishedExtractor, BounceExtractor):
+        with pytest.raises(TypeError, match="abstract"):
+            unfinished()
