@@ -141,6 +141,7 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
         *pair.schedules,
         folder,
         unconditional=pair.unconditional,
+        joint=getattr(pair, "epsilon", None),
         trained_on=f"{settings.dataset} ({len(real)} real pairs), {settings.system} ({len(fake)} generated pairs)",
     )
     last = result.losses[-1] if result.losses else {}

@@ -97,6 +97,7 @@ def train(
     out_dir: Path,
     *,
     unconditional: tuple[Tensor, ...] = (),
+    joint: JointEpsilon | None = None,
     trained_on: str = "",
 ) -> TrainResult:
     """Train, or resume, and leave weights, card and checkpoints in `out_dir`. Reseeds the global generators.
@@ -112,6 +113,7 @@ def train(
         schedule_y: Noise schedule of the audio; as many timesteps.
         out_dir: Folder; the checkpoint in it, if any, is resumed.
         unconditional: (video_text, audio_text) of the empty prompt, without a batch axis; with text only.
+        joint: (x_t, y_t, t, condition) -> both predictions, of base models that cannot be called one by one.
         trained_on: Dataset and base models in words, for the card.
 
     Raises:
@@ -131,7 +133,8 @@ def train(
         "schedules": [asdict(schedule_x), asdict(schedule_y)],
         "trained_on": trained_on,
     }
-    training = _Training(config, accelerator, independent(epsilon_x, epsilon_y), (schedule_x, schedule_y))
+    epsilon = joint or independent(epsilon_x, epsilon_y)
+    training = _Training(config, accelerator, epsilon, (schedule_x, schedule_y))
     resumed_at = training.restore(out_dir, record)
     if main:
         out_dir.mkdir(parents=True, exist_ok=True)
