@@ -6,7 +6,7 @@ schedule of its own, texts as a vector. `scripts/train_tiny.py` trains them, `da
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL, UNet2DModel
+from diffusers import AutoencoderKL
+from diffusers.models.attention import BasicTransformerBlock
+from diffusers.models.embeddings import TimestepEmbedding, Timesteps
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from mmbench.mmdisco.losses import per_sample
 from mmbench.mmdisco.schedule import NoiseSchedule
 
 VIDEO_LATENT = (4, 16, 8, 8)  # channels, frames, height, width
@@ -27,6 +32,7 @@ FLOOR = 1e-3  # added to mel magnitudes, which reach some 90
 MEL_CENTER, MEL_SCALE = -1.2, 5.7  # take log(mel + FLOOR) to [-1, 1]
 WORDS = ("a", "ball", "balls", "bouncing", "glass", "large", "metal", "plastic", "rubber", "small", "two", "wooden")
 TEXT_CHANNELS = 32
+HEAD_CHANNELS = 32
 
 
 @cache
@@ -69,14 +75,15 @@ def griffin_lim(mel: Tensor, num_samples: int, seed: int) -> np.ndarray:
 
 
 class Codec(nn.Module):
-    """AutoencoderKL on pictures whose 2x2 blocks of pixels are channels; latents of mean 0 and variance 1."""
+    """AutoencoderKL on pictures whose blocks of pixels are channels; latents of mean 0 and variance 1."""
 
-    def __init__(self, channels: int, widths: Sequence[int], latent_channels: int = 4) -> None:
+    def __init__(self, channels: int, block: int, widths: Sequence[int], latent_channels: int = 4) -> None:
         super().__init__()
         n = len(widths)
-        self.autoencoder = AutoencoderKL(
-            in_channels=4 * channels,
-            out_channels=4 * channels,
+        self.block = block
+        self.autoencoder: Any = AutoencoderKL(
+            in_channels=block**2 * channels,
+            out_channels=block**2 * channels,
             down_block_types=("DownEncoderBlock2D",) * n,
             up_block_types=("UpDecoderBlock2D",) * n,
             block_out_channels=tuple(widths),
@@ -92,11 +99,11 @@ class Codec(nn.Module):
 
     def posterior(self, pictures: Tensor) -> Any:
         """The distribution of the raw latents of (n, c, h, w) in [-1, 1]."""
-        return self.autoencoder.encode(F.pixel_unshuffle(pictures, 2)).latent_dist
+        return self.autoencoder.encode(F.pixel_unshuffle(pictures, self.block)).latent_dist
 
     def reconstruct(self, raw: Tensor) -> Tensor:
         """Pictures of raw latents."""
-        return F.pixel_shuffle(self.autoencoder.decode(raw).sample, 2)
+        return F.pixel_shuffle(self.autoencoder.decode(raw).sample, self.block)
 
     def encode(self, pictures: Tensor) -> Tensor:
         """(n, c, h, w) in [-1, 1] to (n, 4, h', w'); the mode of the posterior."""
@@ -109,15 +116,148 @@ class Codec(nn.Module):
 
 def video_codec() -> Codec:
     """64x64 RGB frames to 4x8x8, each on its own."""
-    return Codec(3, (24, 32, 48))
+    return Codec(3, 2, (24, 32, 48))
 
 
 def audio_codec() -> Codec:
     """128x64 log-mel spectrograms to 4x32x16."""
-    return Codec(1, (24, 48))
+    return Codec(1, 4, (32,))
 
 
 def words_of(text: str) -> Tensor:
     """(12,) float32: how often each known word stands in a text."""
     split = text.lower().split()
     return torch.tensor([float(split.count(word)) for word in WORDS])
+
+
+def patches(x: Tensor, patch: Sequence[int]) -> Tensor:
+    """(n, c, *axes) to (n, tokens, c * prod(patch)), tokens in the order of the axes."""
+    n, c, *axes = x.shape
+    split = [size for a, p in zip(axes, patch, strict=True) for size in (a // p, p)]
+    k = len(patch)
+    order = [0, *range(2, 2 * k + 2, 2), 1, *range(3, 2 * k + 2, 2)]
+    return x.reshape(n, c, *split).permute(order).reshape(n, -1, c * int(np.prod(patch)))
+
+
+def unpatch(tokens: Tensor, shape: Sequence[int], patch: Sequence[int]) -> Tensor:
+    """The way back to (n, *shape)."""
+    c, *axes = shape
+    counts = [a // p for a, p in zip(axes, patch, strict=True)]
+    k = len(patch)
+    order = [0, k + 1, *[axis for i in range(k) for axis in (1 + i, k + 2 + i)]]
+    return tokens.reshape(-1, *counts, c, *patch).permute(order).reshape(-1, *shape)
+
+
+class Denoiser(nn.Module):
+    """A diffusion transformer on patches of noised latents, with a text encoder that knows twelve words.
+
+    It predicts v = sqrt(abar) eps - sqrt(1 - abar) x_0, which `epsilon` turns into the noise. With a `context` (shape
+    and patch of another modality's clean latents) it sees those beside its own patches.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        patch: Sequence[int],
+        schedule: NoiseSchedule,
+        width: int,
+        depth: int,
+        context: tuple[Sequence[int], Sequence[int]] | None = None,
+    ) -> None:
+        super().__init__()
+        self.shape, self.patch, self.schedule, self.context = shape, patch, schedule, context
+        num, dim = patches(torch.zeros(1, *shape), patch).shape[1:]
+        self.words = nn.Linear(len(WORDS), TEXT_CHANNELS, bias=False)
+        self.text = nn.Linear(TEXT_CHANNELS, width)
+        self.time = Timesteps(width, flip_sin_to_cos=True, downscale_freq_shift=0)
+        self.time_embed = TimestepEmbedding(width, width)
+        self.modulation = nn.Linear(width, 6 * width)
+        self.embed = nn.Linear(dim, width)
+        self.position = nn.Parameter(0.02 * torch.randn(num, width))
+        if context is not None:
+            context_num, context_dim = patches(torch.zeros(1, *context[0]), context[1]).shape[1:]
+            self.context_embed = nn.Linear(context_dim, width)
+            self.context_position = nn.Parameter(0.02 * torch.randn(context_num, width))
+        self.blocks = nn.ModuleList(
+            BasicTransformerBlock(
+                width,
+                num_attention_heads=width // HEAD_CHANNELS,
+                attention_head_dim=HEAD_CHANNELS,
+                activation_fn="gelu-approximate",
+                attention_bias=True,
+                norm_type="ada_norm_single",
+                norm_elementwise_affine=False,
+            )
+            for _ in range(depth)
+        )
+        self.out = nn.Linear(width, dim)
+
+    def forward(self, x_t: Tensor, t: Tensor, text: Tensor, context: Tensor | None = None) -> Tensor:
+        """v of (n, *shape) noised latents at timesteps t (n,) with texts (n, 32), and clean context latents if any."""
+        condition = F.silu(self.time_embed(self.time(t)) + self.text(text))
+        tokens = self.embed(patches(x_t, self.patch)) + self.position
+        num = tokens.shape[1]
+        if self.context is not None and context is not None:
+            seen = self.context_embed(patches(context, self.context[1])) + self.context_position
+            tokens = torch.cat([tokens, seen], 1)
+        modulation = self.modulation(condition)
+        for block in self.blocks:
+            tokens = block(tokens, timestep=modulation)
+        scale = 1 + modulation[:, None, : tokens.shape[2]]
+        return unpatch(self.out(F.layer_norm(tokens[:, :num], tokens.shape[2:]) * scale), self.shape, self.patch)
+
+    def epsilon(self, x_t: Tensor, t: Tensor, text: Tensor, context: Tensor | None = None) -> Tensor:
+        """The predicted noise."""
+        abar = per_sample(self.schedule.alphas_cumprod.to(x_t.device)[t.long()], x_t)
+        return abar.sqrt() * self(x_t, t, text, context) + (1 - abar).sqrt() * x_t
+
+
+def video_model() -> Denoiser:
+    """Noise of video latents; a token is 2 frames of 4x4."""
+    return Denoiser(VIDEO_LATENT, (2, 4, 4), SCHEDULES[0], width=192, depth=6)
+
+
+def audio_model() -> Denoiser:
+    """Noise of audio latents; a token is one time step."""
+    return Denoiser(AUDIO_LATENT, (1, 16), SCHEDULES[1], width=128, depth=6)
+
+
+def video_to_audio_model() -> Denoiser:
+    """Noise of audio latents, given the video; a token of it is one frame's quarter."""
+    return Denoiser(AUDIO_LATENT, (1, 16), SCHEDULES[1], width=128, depth=6, context=(VIDEO_LATENT, (2, 4, 4)))
+
+
+NETWORKS: Mapping[str, Callable[[], nn.Module]] = {
+    "video_codec": video_codec,
+    "audio_codec": audio_codec,
+    "video_model": video_model,
+    "audio_model": audio_model,
+    "video_to_audio_model": video_to_audio_model,
+}
+
+
+def pack(states: Mapping[str, Mapping[str, Tensor]], path: Path) -> None:
+    """Write networks to one file: matrices of denoisers as int8 with a scale per row, everything else as float16."""
+    stored: dict[str, Tensor] = {}
+    for network, state in states.items():
+        for name, value in state.items():
+            key = f"{network}.{name}"
+            if network.endswith("_model") and value.ndim == 2:
+                scale = (value.abs().amax(1, keepdim=True) / 127).clamp_min(1e-12)
+                stored[key] = (value / scale).round().to(torch.int8)
+                stored[f"{key}:scale"] = scale.float()
+            else:
+                stored[key] = value.half() if value.is_floating_point() else value
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({k: v.contiguous() for k, v in stored.items()}, path)
+
+
+def unpack(network: str, path: Path) -> nn.Module:
+    """One network of a file that `pack` wrote, in float32 and in evaluation mode."""
+    model, prefix = NETWORKS[network](), f"{network}."
+    with safe_open(path, framework="pt") as file:
+        stored = {k.removeprefix(prefix): file.get_tensor(k) for k in file.keys() if k.startswith(prefix)}  # noqa: SIM118
+    scales = {k.removesuffix(":scale"): stored.pop(k) for k in list(stored) if k.endswith(":scale")}
+    state = {k: v.float() * scales[k] if k in scales else v.float() for k, v in stored.items()}
+    model.load_state_dict(state, strict=True)
+    return model.requires_grad_(False).eval()
