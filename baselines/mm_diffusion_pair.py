@@ -38,6 +38,8 @@ RANDOM_SEED = 0
 class MMDiffusionPair(DiffusionPair):
     """The coupled U-Net with its sampler, and optionally the super-resolution of its frames.
 
+    Its generated pairs are joint ones: a discriminator that tells real from them corrects the joint score it guides.
+
     Args:
         unet: Predicts the noise in both modalities.
         form: What it generates: frames, size and samples.
