@@ -66,9 +66,11 @@ class Attention(nn.Module):
         self.bias_v = nn.Parameter(torch.zeros(1, 1, width)) if bias_kv else None
         self.out_proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, causal: bool) -> Tensor:
-        """Map (n, length, width) to the same shape."""
-        q, k, v = F.linear(x, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
+    def forward(self, x: Tensor, causal: bool, queries: int | None = None) -> Tensor:
+        """Map (n, length, width) to (n, queries, width): what the first tokens, by default all, see."""
+        width = x.shape[-1]
+        q = F.linear(x[:, :queries], self.in_proj_weight[:width], self.in_proj_bias[:width])
+        k, v = F.linear(x, self.in_proj_weight[width:], self.in_proj_bias[width:]).chunk(2, dim=-1)
         if self.bias_k is not None and self.bias_v is not None:
             k = torch.cat([k, self.bias_k.expand(len(x), 1, -1)], dim=1)
             v = torch.cat([v, self.bias_v.expand(len(x), 1, -1)], dim=1)
@@ -99,8 +101,8 @@ class Block(nn.Module):
         self.mlp = MLP(width)
         self.norm_2 = nn.LayerNorm(width, eps=1e-6)
 
-    def forward(self, x: Tensor, causal: bool) -> Tensor:
-        x = x + self.attn(self.norm_1(x), causal)
+    def forward(self, x: Tensor, causal: bool, queries: int | None = None) -> Tensor:
+        x = x[:, :queries] + self.attn(self.norm_1(x), causal, queries)
         return x + self.mlp(self.norm_2(x))
 
 
@@ -116,10 +118,11 @@ class Trunk(nn.Module):
         self.pre_transformer_layer = nn.Sequential(*norms)
         self.blocks = nn.ModuleList(Block(config.width, config.heads, bias_kv) for _ in range(config.depth))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, queries: int | None = None) -> Tensor:
+        """Map (n, length, width) to (n, queries, width); the last block computes no other token."""
         x = self.pre_transformer_layer(x)
-        for block in self.blocks:
-            x = block(x, self.causal)
+        for number, block in enumerate(self.blocks, start=1):
+            x = block(x, self.causal, queries if number == len(self.blocks) else None)
         return x
 
 
@@ -277,7 +280,7 @@ class ImageBind(nn.Module):
         return self.modality_postprocessors["text"](F.normalize(x, dim=-1))
 
     def _head(self, modality: str, x: Tensor) -> Tensor:
-        x = self.modality_trunks[modality](self.modality_preprocessors[modality](x))
+        x = self.modality_trunks[modality](self.modality_preprocessors[modality](x), queries=1)
         return self.modality_heads[modality](x)
 
 
