@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from mmbench import cli_metrics, cli_mmdisco, cli_runs, cli_stats, cli_weights
+from mmbench import cli_options as opt
 from mmbench.console import Format, setup, show_error, show_mapping, show_rows
 from mmbench.errors import IncompleteError, MMBenchError
 
@@ -37,26 +38,6 @@ class Kind(StrEnum):
     datasets = "datasets"
     metrics = "metrics"
     runs = "runs"
-
-
-System = Annotated[
-    list[str] | None, typer.Option("--system", "-s", help="System; repeat for several. The first is compared with.")
-]
-Dataset = Annotated[str, typer.Option("--dataset", "-d", help="Dataset, or folder:PATH for your own clips.")]
-Metric = Annotated[list[str] | None, typer.Option("--metric", "-m", help="Metric or metric.variant; repeat.")]
-NumSamples = Annotated[int, typer.Option("--num-samples", "-n", help="Samples per system.")]
-Seed = Annotated[int, typer.Option(help="Seed of the run.")]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of runs.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")]
-Dtype = Annotated[str, typer.Option(help="Precision of generation: float32, float16, bfloat16.")]
-BatchSize = Annotated[int, typer.Option(help="Samples made at once; never changes a sample.")]
-Workers = Annotated[int | None, typer.Option(help="Processes for features; default: all cores.")]
-Networks = Annotated[str, typer.Option("--weights", help="Of metrics' networks: real, or random for plumbing only.")]
-Offline = Annotated[bool, typer.Option("--offline", help="Never use the network.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")]
-Retry = Annotated[bool, typer.Option("--retry-failed", help="Try samples with a recorded failure again.")]
-Form = Annotated[Format, typer.Option("--format", "-f", help="How results are printed.")]
-Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more on stderr; repeat for details.")]
 
 
 def _settings(**given: Any) -> Any:
@@ -88,22 +69,23 @@ def _print_cells(columns: Any, format: Format, title: str) -> None:
 
 @app.command()
 def run(
-    system: System = None,
-    dataset: Dataset = "bounce",
-    num_samples: NumSamples = 64,
-    seed: Seed = 0,
-    out: Out = Path("runs"),
-    metric: Metric = None,
-    device: Device = "auto",
-    dtype: Dtype = "float32",
-    batch_size: BatchSize = 1,
-    weights: Networks = "real",
-    workers: Workers = None,
-    retry_failed: Retry = False,
-    offline: Offline = False,
-    dry_run: DryRun = False,
-    format: Form = Format.table,
-    verbose: Verbose = 0,
+    system: opt.System = None,
+    dataset: opt.Dataset = "bounce",
+    num_samples: opt.NumSamples = 64,
+    seed: opt.Seed = 0,
+    out: opt.Out = Path("runs"),
+    metric: opt.Metric = None,
+    device: opt.Device = "auto",
+    dtype: opt.Dtype = "float32",
+    batch_size: opt.BatchSize = None,
+    option: opt.Options = None,
+    weights: opt.Networks = "real",
+    workers: opt.Workers = None,
+    retry_failed: opt.Retry = False,
+    offline: opt.Offline = False,
+    dry_run: opt.DryRun = False,
+    format: opt.Form = Format.table,
+    verbose: opt.Verbose = 0,
 ) -> None:
     """Generate, evaluate and record systems, and compare each with the first.
 
@@ -129,6 +111,7 @@ def run(
         device=device,
         dtype=dtype,
         batch_size=batch_size,
+        options=option,
         weights=weights,
         workers=workers,
         retry_failed=retry_failed,
@@ -149,20 +132,22 @@ def run(
 
 @app.command()
 def generate(
-    system: System = None,
-    dataset: Dataset = "bounce",
-    num_samples: NumSamples = 64,
-    seed: Seed = 0,
-    out: Out = Path("runs"),
+    system: opt.System = None,
+    dataset: opt.Dataset = "bounce",
+    num_samples: opt.NumSamples = 64,
+    seed: opt.Seed = 0,
+    out: opt.Out = Path("runs"),
     shard: Annotated[str | None, typer.Option(help="RANK/COUNT; else from RANK/WORLD_SIZE or SLURM.")] = None,
-    device: Device = "auto",
-    dtype: Dtype = "float32",
-    batch_size: BatchSize = 1,
-    retry_failed: Retry = False,
-    offline: Offline = False,
-    dry_run: DryRun = False,
-    format: Form = Format.table,
-    verbose: Verbose = 0,
+    device: opt.Device = "auto",
+    dtype: opt.Dtype = "float32",
+    batch_size: opt.BatchSize = None,
+    option: opt.Options = None,
+    weights: opt.Networks = "real",
+    retry_failed: opt.Retry = False,
+    offline: opt.Offline = False,
+    dry_run: opt.DryRun = False,
+    format: opt.Form = Format.table,
+    verbose: opt.Verbose = 0,
 ) -> None:
     """Make samples and store them, without evaluating.
 
@@ -185,6 +170,8 @@ def generate(
         device=device,
         dtype=dtype,
         batch_size=batch_size,
+        options=option,
+        weights=weights,
         retry_failed=retry_failed,
         shard=workflow.shard_from(shard),
         quiet=format is not Format.table,
@@ -215,15 +202,15 @@ def evaluate(
     clip_stride: Annotated[int | None, typer.Option(help="Frames from one clip's start to the next's.")] = None,
     name: Annotated[str, typer.Option(help="What to call a submission in records.")] = "",
     reference: Annotated[Path | None, typer.Option(help="File of `mmbench stats`, instead of a dataset.")] = None,
-    metric: Metric = None,
-    seed: Seed = 0,
-    out: Out = Path("runs"),
-    device: Device = "auto",
-    weights: Networks = "real",
-    workers: Workers = None,
-    offline: Offline = False,
-    format: Form = Format.table,
-    verbose: Verbose = 0,
+    metric: opt.Metric = None,
+    seed: opt.Seed = 0,
+    out: opt.Out = Path("runs"),
+    device: opt.Device = "auto",
+    weights: opt.Networks = "real",
+    workers: opt.Workers = None,
+    offline: opt.Offline = False,
+    format: opt.Form = Format.table,
+    verbose: opt.Verbose = 0,
 ) -> None:
     """Score a run again, or anybody's clips.
 
@@ -264,8 +251,8 @@ def evaluate(
 @app.command(name="list")
 def list_(
     what: Annotated[Kind, typer.Argument(help="What to list.")],
-    out: Out = Path("runs"),
-    format: Form = Format.table,
+    out: opt.Out = Path("runs"),
+    format: opt.Form = Format.table,
 ) -> None:
     """List systems, datasets, metrics or runs.
 
@@ -292,9 +279,9 @@ def list_(
 @app.command()
 def show(
     name: Annotated[str, typer.Argument(help="A run's id or folder, or a system, dataset or metric.")],
-    out: Out = Path("runs"),
+    out: opt.Out = Path("runs"),
     verify: Annotated[bool, typer.Option("--verify", help="Decode every sample and check its digest.")] = False,
-    format: Form = Format.table,
+    format: opt.Form = Format.table,
 ) -> None:
     """Show all that is known of a run or a name.
 
@@ -321,13 +308,13 @@ def show(
 
 @app.command()
 def table(
-    out: Out = Path("runs"),
+    out: opt.Out = Path("runs"),
     dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="Only this dataset.")] = None,
-    system: System = None,
-    metric: Metric = None,
+    system: opt.System = None,
+    metric: opt.Metric = None,
     num_samples: Annotated[int | None, typer.Option("--num-samples", "-n", help="Only records of this n.")] = None,
     seed: Annotated[int | None, typer.Option(help="Only runs of this seed.")] = None,
-    format: Form = Format.table,
+    format: opt.Form = Format.table,
 ) -> None:
     """Systems by metrics, from records.
 
@@ -348,7 +335,7 @@ def table(
 def merge(
     parts: Annotated[list[Path], typer.Argument(help="Run folders, or --out folders holding parts of runs.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the whole runs go.")],
-    format: Form = Format.table,
+    format: opt.Form = Format.table,
 ) -> None:
     """Bring runs made in several places together.
 
@@ -362,7 +349,7 @@ def merge(
 
 
 @app.command()
-def doctor(out: Out = Path("runs"), format: Form = Format.table) -> None:
+def doctor(out: opt.Out = Path("runs"), format: opt.Form = Format.table) -> None:
     """Check this machine: Python, torch, devices, folders, plugins, weights, datasets.
 
     Examples:

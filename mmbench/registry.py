@@ -12,9 +12,10 @@ import ast
 import difflib
 import importlib
 import inspect
+import json
 import re
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -222,6 +223,43 @@ def make_system(text: str, **settings: Any) -> Any:
             "mmbench list systems",
         )
     return entry.factory(guidance=name, **settings)
+
+
+def read_options(texts: Sequence[str], systems: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Options of systems as users type them, "size=tiny" or "joint_scale=1,8": by system, those it takes.
+
+    Raises:
+        UsageError: Text without "=", or an option that none of the systems takes; says which there are.
+    """
+    taken = {name: _options_of(lookup("system", parse_system_name(name).base)) for name in systems}
+    options: dict[str, dict[str, Any]] = {name: {} for name in systems}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        takers = [name for name in systems if key in taken[name]]
+        if not equals or not takers:
+            known = sorted(set().union(*taken.values()))
+            found = f"--set {text}: " + (f"{', '.join(systems)} has no option {key!r}." if equals else "no value.")
+            raise UsageError(found, f"NAME=VALUE with NAME one of {', '.join(known) or 'none'}", "--set NAME=VALUE")
+        for name in takers:
+            options[name][key] = _option_value(value)
+    return options
+
+
+def _options_of(entry: Entry) -> set[str]:
+    """Names of what a user may set of a system."""
+    parameters = inspect.signature(entry.factory).parameters.values()
+    given = {"dataset", "device", "dtype", "weights", "guidance"}
+    return {p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in given}
+
+
+def _option_value(text: str) -> Any:
+    """A number, true, false, several of them with commas between, or the text itself."""
+    if "," in text:
+        return tuple(_option_value(part) for part in text.split(","))
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
 
 
 def make_dataset(name: str, **settings: Any) -> Any:

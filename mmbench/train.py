@@ -74,19 +74,23 @@ class Pool(Sequence[Any]):
         """Indices that no file holds yet."""
         return [i for i in range(self.num) if not self._path(i).exists()]
 
-    def fill(self, make: Callable[[int], Sequence[Any]], label: str, shard: Shard, quiet: bool) -> None:
-        """Make what is missing of this process's share, then wait for the other processes' shares."""
+    def fill(
+        self, make: Callable[[list[int]], Sequence[Any]], batch: int, label: str, shard: Shard, quiet: bool
+    ) -> None:
+        """Make what is missing of this process's share in batches, then wait for the other processes' shares."""
         from safetensors.torch import save_file
 
         self.folder.mkdir(parents=True, exist_ok=True)
         todo = [i for i in self.missing() if i in shard]
         with progress(label, len(todo), quiet) as bar:
-            for i in todo:
-                tensors = {n: x.contiguous() for n, x in zip(NAMES, make(i), strict=True) if x is not None}
-                beside = self._path(i).with_suffix(f".{os.getpid()}.part")
-                save_file(tensors, beside)
-                os.replace(beside, self._path(i))
-                bar.advance()
+            for first in range(0, len(todo), batch):
+                indices = todo[first : first + batch]
+                for i, example in zip(indices, make(indices), strict=True):
+                    tensors = {n: x.contiguous() for n, x in zip(NAMES, example, strict=True) if x is not None}
+                    beside = self._path(i).with_suffix(f".{os.getpid()}.part")
+                    save_file(tensors, beside)
+                    os.replace(beside, self._path(i))
+                    bar.advance()
         while self.missing():
             log.info("%s: waiting for other processes", label)
             time.sleep(1.0)
@@ -162,8 +166,9 @@ def _pools(settings: TrainSettings, dataset: Dataset, system: Any, pair: Guidabl
     key = {k: digest_of(json.loads(json.dumps({**common, "kind": k})))[:12] for k in ("real", "fake")}
     pools = settings.out / "pools"
     real = Pool(pools / f"{settings.system}-real-{key['real']}", len(items))
-    real.fill(lambda i: pair.encode(items[i]), "encode real pairs", shard, settings.quiet)
+    real.fill(lambda indices: [pair.encode(items[i]) for i in indices], 1, "encode real pairs", shard, settings.quiet)
     fake = Pool(pools / f"{settings.system}-fake-{key['fake']}", settings.num_fake)
     requests = make_requests(dataset, settings.num_fake, seed)
-    fake.fill(lambda i: pair.draw(requests[i]), "generate pairs", shard, settings.quiet)
+    batch = getattr(system, "batch_size", 1)
+    fake.fill(lambda indices: pair.draw([requests[i] for i in indices]), batch, "generate pairs", shard, settings.quiet)
     return real, fake

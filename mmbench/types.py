@@ -201,8 +201,8 @@ class GuidablePair(Protocol):
         """The example of a real item."""
         ...
 
-    def draw(self, request: Request) -> tuple[Any, ...]:
-        """An example whose halves the base models made independently, from the request's own streams."""
+    def draw(self, requests: Sequence[Request]) -> list[tuple[Any, ...]]:
+        """Examples whose halves the base models made independently, from the request's own streams."""
         ...
 
     def epsilon_video(self, x_t: Any, t: Any, text: Any) -> Any:

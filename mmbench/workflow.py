@@ -16,7 +16,7 @@ from mmbench.feature_cache import FeatureCache
 from mmbench.features import Sample
 from mmbench.generate import Shard, StopSignal, generate
 from mmbench.reference import ReferenceFile, export, read_reference
-from mmbench.registry import make_dataset, make_metric, make_system
+from mmbench.registry import make_dataset, make_metric, make_system, read_options
 from mmbench.results import Record, read_records, run_folders
 from mmbench.runspec import RunSpec, digest_of, invocation, make_requests, make_runspec
 from mmbench.store import SampleStore, create_run_folder, note_invocation, read_manifest
@@ -40,7 +40,8 @@ class Settings:
     device: str = "auto"
     dtype: str = "float32"
     weights: str = "real"
-    batch_size: int = 1
+    batch_size: int | None = None
+    options: Sequence[str] = ()
     workers: int | None = None
     shard: Shard | None = None
     retry_failed: bool = False
@@ -51,7 +52,7 @@ class Settings:
         """Refuse what cannot work before anything is written."""
         if self.num_samples < 1:
             raise UsageError(f"--num-samples is {self.num_samples}.", "a whole number from 1", "--num-samples 64")
-        if self.batch_size < 1:
+        if self.batch_size is not None and self.batch_size < 1:
             raise UsageError(f"--batch-size is {self.batch_size}.", "a whole number from 1", "--batch-size 8")
         if self.weights not in ("real", "random"):
             raise UsageError(f"--weights is {self.weights!r}.", "real, or random to try the plumbing", "--weights real")
@@ -86,8 +87,10 @@ def plan(settings: Settings) -> list[Plan]:
     settings.check()
     dataset = open_dataset(settings.dataset)
     plans = []
+    options = read_options(settings.options, settings.systems)
+    common = {"dataset": dataset, "device": settings.device, "dtype": settings.dtype, "weights": settings.weights}
     for name in dict.fromkeys(settings.systems):
-        system = make_system(name, dataset=dataset, device=settings.device, dtype=settings.dtype)
+        system = make_system(name, **common, **options[name])
         plans.append(Plan(system, dataset, make_runspec(system, dataset, settings.seed, name, settings.dataset)))
     return plans
 
@@ -175,7 +178,7 @@ def generate_runs(settings: Settings) -> list[SampleStore]:
                     p.system,
                     requests,
                     shard=settings.shard,
-                    batch_size=settings.batch_size,
+                    batch_size=settings.batch_size or getattr(p.system, "batch_size", 1),
                     retry_failed=settings.retry_failed,
                     progress=bar,
                     stop=stop,

@@ -56,9 +56,9 @@ class Course:
 COURSES = {
     "video_codec": Course(1400, 48, 2e-3, 100, 0.995),
     "audio_codec": Course(1400, 32, 2e-3, 100, 0.995),
-    "video_model": Course(6000, 64),
-    "audio_model": Course(8000, 64),
-    "video_to_audio_model": Course(4000, 64),
+    "video_model": Course(6000, 32),
+    "audio_model": Course(7000, 32),
+    "video_to_audio_model": Course(5000, 32),
 }
 
 

@@ -238,7 +238,7 @@ def test_wrong_options_are_refused(dataset: Any, options: dict[str, str], hint: 
 
 
 def test_a_discriminator_trains_on_the_coupled_prediction(pair: MMDiffusionPair, tmp_path: Path) -> None:
-    made = [pair.draw(request) for request in REQUESTS]
+    made = pair.draw(REQUESTS)
     calls: list[Sequence[int]] = []
 
     def joint(x_t: torch.Tensor, y_t: torch.Tensor, t: torch.Tensor, condition: Any) -> Any:

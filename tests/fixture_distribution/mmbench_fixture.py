@@ -76,7 +76,10 @@ class FixturePair:
         video = torch.from_numpy(item.clip.video.transpose(3, 0, 1, 2) / 127.5 - 1).float()
         return video, torch.from_numpy(item.clip.audio[None, :64].copy()), None, None
 
-    def draw(self, request: Request) -> tuple[Any, ...]:
+    def draw(self, requests: Sequence[Request]) -> list[tuple[Any, ...]]:
+        return [self._draw(request) for request in requests]
+
+    def _draw(self, request: Request) -> tuple[Any, ...]:
         import torch
 
         video = request.rng("video").standard_normal((3, FORMAT.num_frames, FORMAT.height, FORMAT.width))
