@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmbench import weights as published
 from mmbench.errors import MMBenchError
 from mmbench.registry import SystemName
 from mmbench.types import Clip, Dataset, Item, Request, Spec, Weights
@@ -96,6 +97,10 @@ class DiffusionPair(ABC):
     def discriminator(self, design: str, **sizes: int) -> DiscriminatorConfig:
         """Config of a discriminator for these latents."""
 
+    def released(self, path: Path) -> Any:
+        """The discriminator that MMDisCo's authors released for this pair, read from `path`."""
+        raise MMBenchError("No discriminator was released for these models.", "one trained here", "mmbench train")
+
     def epsilon(self, x_t: Tensor, y_t: Tensor, t: Tensor, condition: Any) -> tuple[Tensor, Tensor]:
         """Both predictions; `condition` is None or (video_text, audio_text). Coupled models override this."""
         video_text, audio_text = condition or (None, None)
@@ -110,11 +115,11 @@ class DiffusionPair(ABC):
         """(video_text, audio_text) of the empty prompt, or ()."""
         return tuple(text[0] for text in self.texts([""]))
 
-    def draw(self, request: Request) -> tuple[Any, ...]:
-        """An example whose halves the models made independently, as `mmbench train` wants it."""
-        video, audio = self.sample([request])
-        texts: list[Any] = [text[0] for text in self.texts([request.prompt.text])] or [None, None]
-        return video[0].cpu(), audio[0].cpu(), *texts
+    def draw(self, requests: Sequence[Request]) -> list[tuple[Any, ...]]:
+        """Examples whose halves the models made independently, as `mmbench train` wants them."""
+        video, audio = self.sample(requests)
+        texts = self.texts([r.prompt.text for r in requests]) or ([None] * len(requests),) * 2
+        return list(zip(video.cpu(), audio.cpu(), *texts, strict=True))
 
     def sample(
         self, requests: Sequence[Request], guidance: Any = None, epsilon: JointEpsilon | None = None
@@ -197,6 +202,8 @@ class PairSystem:
         guidance: The name with +mmdisco; None for the pair alone.
         batch_size: Samples to be made at once unless a user says otherwise.
         untrained_guide: Let a discriminator with random weights guide where none was trained, to try the plumbing.
+        released: Name in `mmbench.known_weights` of the discriminator that +mmdisco-release asks for.
+        released_logit: Guide by the logit of the released code, flat where the discriminator is sure.
         version: Raised by hand when the code changes what it draws.
     """
 
@@ -211,6 +218,8 @@ class PairSystem:
         guidance: SystemName | None = None,
         batch_size: int = 1,
         untrained_guide: bool = False,
+        released: str = "",
+        released_logit: bool = False,
         version: int = 1,
     ) -> None:
         self.name = str(guidance) if guidance else base
@@ -218,12 +227,14 @@ class PairSystem:
         self.batch_size = batch_size
         self._base, self._load, self._sampling, self._version = base, load, sampling, version
         self._components, self._guidance, self._dataset = components, guidance, dataset
-        self._untrained_guide = untrained_guide
+        self._untrained_guide, self._released, self._released_logit = untrained_guide, released, released_logit
 
     @cached_property
     def _discriminator_path(self) -> Path | None:
         assert self._guidance is not None
         try:
+            if self._guidance.option == "release" and self._released:
+                return published.verify(self._released).path
             return find_discriminator(self._guidance, self._dataset.name)
         except MMBenchError:
             if not self._untrained_guide:
@@ -240,6 +251,7 @@ class PairSystem:
         path = self._discriminator_path
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:32] if path else "random"
         guided = {"design": self._guidance.design, "option": self._guidance.option, "weights": digest}
+        guided |= {"logit": "released"} if self._released_logit else {}
         return {**spec, "mmdisco": {**guided, "joint_scale": joint_scale}}
 
     @cached_property
@@ -257,6 +269,8 @@ class PairSystem:
         path, device = self._discriminator_path, self._pair.device
         if path is None:
             return self._untrained().to(device)
+        if self._guidance is not None and self._guidance.option == "release":
+            return self._pair.released(path).requires_grad_(False)
         return load_discriminator(path, device=device).requires_grad_(False)
 
     def _untrained(self) -> Any:
@@ -271,7 +285,7 @@ class PairSystem:
         return model.requires_grad_(False).eval()
 
     def _guide(self, text: tuple[Any, ...], unconditional: tuple[Any, ...]) -> Any:
-        from mmbench.mmdisco.guidance import Guidance
+        from mmbench.mmdisco.guidance import Guidance, release_logit
 
         reads = self._discriminator.config.text
         return Guidance(
@@ -279,6 +293,7 @@ class PairSystem:
             self._sampling.joint_scale,
             text if reads else (),
             unconditional if reads else (),
+            release_logit if self._released_logit else None,
         )
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Clip]:
