@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmbench import weights as published
-from mmbench.errors import MMBenchError
+from mmbench.errors import MMBenchError, UsageError
 from mmbench.registry import SystemName
 from mmbench.types import Clip, Dataset, Item, Request, Spec, Weights
 
@@ -201,6 +201,7 @@ class PairSystem:
         dataset: What is generated for; picks the discriminator.
         guidance: The name with +mmdisco; None for the pair alone.
         batch_size: Samples to be made at once unless a user says otherwise.
+        discriminator: File of the discriminator, instead of the one that belongs to name and dataset.
         untrained_guide: Let a discriminator with random weights guide where none was trained, to try the plumbing.
         released: Name in `mmbench.known_weights` of the discriminator that +mmdisco-release asks for.
         released_logit: Guide by the logit of the released code, flat where the discriminator is sure.
@@ -217,6 +218,7 @@ class PairSystem:
         dataset: Dataset,
         guidance: SystemName | None = None,
         batch_size: int = 1,
+        discriminator: str = "",
         untrained_guide: bool = False,
         released: str = "",
         released_logit: bool = False,
@@ -227,11 +229,16 @@ class PairSystem:
         self.batch_size = batch_size
         self._base, self._load, self._sampling, self._version = base, load, sampling, version
         self._components, self._guidance, self._dataset = components, guidance, dataset
+        self._given = discriminator
         self._untrained_guide, self._released, self._released_logit = untrained_guide, released, released_logit
 
     @cached_property
     def _discriminator_path(self) -> Path | None:
         assert self._guidance is not None
+        if self._given:
+            if not Path(self._given).is_file():
+                raise UsageError(f"There is no file {self._given}.", "a discriminator", "mmbench train")
+            return Path(self._given)
         try:
             if self._guidance.option == "release" and self._released:
                 return published.verify(self._released).path

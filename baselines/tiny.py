@@ -10,7 +10,7 @@ from mmbench.baselines.pair_system import SHIPPED, DiffusionPair, PairSystem, Sa
 from mmbench.registry import SystemName, register
 from mmbench.types import Dataset, Spec
 
-SAMPLING = Sampling(num_inference_steps=25, free_scale=None, joint_scale=(1.0, 1.0))
+NUM_INFERENCE_STEPS, JOINT_SCALE = 25, (1.0, 1.0)
 BATCH_SIZE = 16
 
 
@@ -20,33 +20,55 @@ def components() -> Spec:
     return {"tiny": hashlib.sha256((SHIPPED / "tiny.safetensors").read_bytes()).hexdigest()[:32]}
 
 
-def local_device(device: str) -> str:
-    """Where to compute: "auto" is the GPU if there is one."""
-    if device != "auto":
-        return device
-    import torch
+class TinySystem(PairSystem):
+    """The pair, guided or not; `cascade` makes the sound after the video."""
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    base, cascade = "tiny", False
+
+    def __init__(
+        self,
+        *,
+        dataset: Dataset,
+        device: str = "auto",
+        sampler: str = "dpmsolver++2m",
+        num_inference_steps: int = NUM_INFERENCE_STEPS,
+        free_scale: tuple[float, float] | None = None,
+        joint_scale: tuple[float, float] = JOINT_SCALE,
+        discriminator: str = "",
+        guidance: SystemName | None = None,
+        **_: Any,
+    ) -> None:
+        """Take the shipped weights; they are loaded when first used.
+
+        Args:
+            dataset: What is generated for; picks the discriminator.
+            device: auto, cpu, cuda.
+            sampler: "dpmsolver++2m", "ddpm" or "ddim".
+            num_inference_steps: Steps of the sampler.
+            free_scale: Text guidance of (video, audio); a single conditional pass without.
+            joint_scale: Weights of the discriminator's gradient on (video, audio).
+            discriminator: File of a discriminator, instead of the one that belongs to name and dataset.
+            guidance: The name with +mmdisco; None for the pair alone.
+        """
+        sampling = Sampling(sampler, num_inference_steps, free_scale, joint_scale)
+
+        def load() -> DiffusionPair:
+            from mmbench.baselines.components import local_device
+            from mmbench.baselines.tiny_pair import TinyCascade, TinyPair
+
+            return (TinyCascade if self.cascade else TinyPair)(local_device(device), sampling)
+
+        shared = {"guidance": guidance, "batch_size": BATCH_SIZE, "discriminator": discriminator}
+        super().__init__(self.base, load, components(), "trained", sampling, dataset, **shared)
 
 
-def _system(base: str, cascade: bool, dataset: Dataset, device: str, guidance: SystemName | None = None) -> PairSystem:
-    def load() -> DiffusionPair:
-        from mmbench.baselines.tiny_pair import TinyCascade, TinyPair
-
-        return (TinyCascade if cascade else TinyPair)(local_device(device), SAMPLING)
-
-    return PairSystem(base, load, components(), "trained", SAMPLING, dataset, guidance, BATCH_SIZE)
-
-
-@register(
-    "system", "tiny", "Embedded pair of small diffusion models, video and audio, trained on bounce.", guidable=True
-)
-def tiny(*, dataset: Dataset, device: str = "auto", guidance: SystemName | None = None, **_: Any) -> PairSystem:
+@register("system", "tiny", "Embedded pair of small diffusion models, video and audio, made for bounce.", guidable=True)
+class Tiny(TinySystem):
     """Video and audio of the same prompt that know nothing of each other; with +mmdisco they do."""
-    return _system("tiny", False, dataset, device, guidance)
 
 
 @register("system", "tiny_cascade", "Embedded cascade: the video of tiny, then a small video-to-audio model.")
-def tiny_cascade(*, dataset: Dataset, device: str = "auto", **_: Any) -> PairSystem:
+class TinyCascadeSystem(TinySystem):
     """Text to video to audio, the rival of joint generation."""
-    return _system("tiny_cascade", True, dataset, device)
+
+    base, cascade = "tiny_cascade", True

@@ -56,9 +56,9 @@ class Course:
 COURSES = {
     "video_codec": Course(1400, 48, 2e-3, 100, 0.995),
     "audio_codec": Course(1400, 32, 2e-3, 100, 0.995),
-    "video_model": Course(6000, 32),
+    "video_model": Course(6500, 32),
     "audio_model": Course(7000, 32),
-    "video_to_audio_model": Course(5000, 32),
+    "video_to_audio_model": Course(3500, 32),
 }
 
 
@@ -235,6 +235,9 @@ def train_denoiser(name: str, items: Items, work: Path) -> None:
     """v-prediction at uniform timesteps; texts dropped now and then."""
     training = Training(name, work)
     model: Denoiser = training.model  # type: ignore[assignment]
+    if model.context and training.step == 0:  # what the audio model knows of sounds need not be learned again
+        model.load_state_dict(torch.load(work / "audio_model.pt", weights_only=True)["average"], strict=False)
+        training.average = {k: v.clone() for k, v in model.state_dict().items()}
     kind = "video" if name == "video_model" else "audio"
     latents, words = np.load(work / f"{kind}_latents.npy"), np.load(items.words)
     context = np.load(work / "video_latents.npy") if model.context else None
