@@ -62,7 +62,7 @@ def _print_cells(columns: Any, format: Format, title: str) -> None:
     from mmbench.compare import as_row, footnotes
 
     rows = [as_row(cell) for column in columns for cell in column]
-    columns_shown = ("system", "metric", "value", "shuffled", "n", "Δ to first [95 %]")
+    columns_shown = ("system", "metric", "value", "shuffled", "n", "Δ [95 %]")
     shown = [c for c in columns_shown if any(row[c] is not None for row in rows)]
     show_rows(rows, shown, format, title, footnotes(columns))
 

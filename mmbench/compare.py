@@ -1,9 +1,12 @@
-"""Systems side by side: values with standard errors, shuffled baselines, and paired differences to the first."""
+"""Systems side by side: values with standard errors, shuffled baselines, and paired differences.
+
+A guided system is compared with the pair it guides where that is among them, every other one with the first.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +18,13 @@ from mmbench.types import Score
 
 @dataclass(frozen=True)
 class Cell:
-    """One system's number with its difference to the first system."""
+    """One system's number with its difference to another system's, named in `against`."""
 
     record: Record
     score: Score
     difference: Difference | None = None
     p_adjusted: float | None = None
+    against: str = ""
 
 
 def comparable(records: Sequence[Record]) -> None:
@@ -49,14 +53,25 @@ def comparable(records: Sequence[Record]) -> None:
 
 
 def compare(cells: Sequence[tuple[Path, Record]]) -> list[Cell]:
-    """Cells of one metric, the first system being the one the others are compared with."""
-    comparable([record for _, record in cells])
+    """Cells of one metric: +mmdisco against its base where that is there, everything else against the first."""
+    records = [record for _, record in cells]
+    comparable(records)
     scores = [read_score(folder, record) for folder, record in cells]
-    out = [Cell(cells[0][1], scores[0])]
-    for cell, score in zip(cells[1:], scores[1:], strict=True):
-        pairs = cell[1].seed == cells[0][1].seed and score.num_scored > 1 and _pair(cells[0], cell, scores[0], score)
-        out.append(Cell(cell[1], score, paired_difference(scores[0], score) if pairs else None))
+    out = []
+    for i, record in enumerate(records):
+        k = _rival(records, i)
+        pairs = k != i and record.seed == records[k].seed and scores[i].num_scored > 1
+        pairs = pairs and _pair(cells[k], cells[i], scores[k], scores[i])
+        difference = paired_difference(scores[k], scores[i]) if pairs else None
+        out.append(Cell(record, scores[i], difference, against=records[k].system if difference else ""))
     return out
+
+
+def _rival(records: Sequence[Record], i: int) -> int:
+    """Whom record i is compared with: the base of a guided system with the same seed, else the first."""
+    base, guided, _ = records[i].system.partition("+")
+    bases = [k for k, r in enumerate(records) if guided and r.system == base and r.seed == records[i].seed]
+    return bases[0] if bases else 0
 
 
 def _pair(a: tuple[Path, Record], b: tuple[Path, Record], score_a: Score, score_b: Score) -> bool:
@@ -77,7 +92,7 @@ def adjust(columns: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
     cells = [c for column in columns for c in column if c.difference and c.difference.p_value is not None]
     adjusted = holm([c.difference.p_value or 0.0 for c in cells if c.difference])
     by_cell = {id(c): float(p) for c, p in zip(cells, adjusted, strict=True)}
-    return [[Cell(c.record, c.score, c.difference, by_cell.get(id(c))) for c in column] for column in columns]
+    return [[replace(c, p_adjusted=by_cell.get(id(c))) for c in column] for column in columns]
 
 
 def as_row(cell: Cell) -> dict[str, Any]:
@@ -89,7 +104,7 @@ def as_row(cell: Cell) -> dict[str, Any]:
         "value": with_error(r.value, r.stderr),
         "shuffled": with_error(r.baseline, r.baseline_stderr),
         "n": count_text(r),
-        "Δ to first [95 %]": difference_text(cell),
+        "Δ [95 %]": difference_text(cell),
         "record": asdict(r),
         "difference": None
         if d is None
@@ -101,6 +116,7 @@ def as_row(cell: Cell) -> dict[str, Any]:
             "p": finite(d.p_value),
             "p_holm": finite(cell.p_adjusted),
             "n": d.n,
+            "against": cell.against,
         },
     }
 
@@ -147,7 +163,7 @@ def with_error(value: float | None, error: float | None) -> str | None:
 
 
 def difference_text(cell: Cell) -> str | None:
-    """ "+0.120 ± 0.021 [+0.079, +0.161] *"; the star marks a Holm-corrected p below 0.05."""
+    """ "+0.120 ± 0.021 [+0.079, +0.161] * to tiny"; the star marks a Holm-corrected p below 0.05."""
     d = cell.difference
     if d is None:
         return None
@@ -155,7 +171,8 @@ def difference_text(cell: Cell) -> str | None:
     text = f"{d.value:+.{k}f}"
     if d.stderr is not None:
         text += f" ± {d.stderr:.{k}f} [{d.low:+.{k}f}, {d.high:+.{k}f}]"
-    return text + (" *" if cell.p_adjusted is not None and cell.p_adjusted < 0.05 else "")
+    star = " *" if cell.p_adjusted is not None and cell.p_adjusted < 0.05 else ""
+    return f"{text}{star} to {cell.against}"
 
 
 def count_text(r: Record) -> str:

@@ -66,7 +66,7 @@ def test_the_paired_difference_is_tighter_than_the_two_errors(tmp_path: Path) ->
     (column,) = adjust([[compare([first, second])[0], cell]])
     assert column[1].p_adjusted is not None
     assert column[1].p_adjusted < 0.05
-    assert str(as_row(column[1])["Δ to first [95 %]"]).endswith("*")
+    assert str(as_row(column[1])["Δ [95 %]"]).endswith("* to a")
     assert "Holm" in footnotes([column])[0]
 
 
@@ -95,6 +95,14 @@ def test_random_weights_stand_beside_random_weights_and_say_so(tmp_path: Path) -
     rows, columns = pivot([r for _, r in cells])
     assert [row["weights"] for row in rows] == ["random", "random"]
     assert "weights" in columns
+
+
+def test_a_guided_system_is_compared_with_its_base_wherever_that_stands(tmp_path: Path) -> None:
+    systems = ("truth", "pair+mmdisco", "pair", "lonely+mmdisco")
+    cells = compare([saved(tmp_path, np.arange(8.0) * (k + 1), system=s) for k, s in enumerate(systems)])
+    assert [cell.against for cell in cells] == ["", "pair", "truth", "truth"]
+    assert cells[1].difference is not None
+    assert cells[1].difference.value == pytest.approx(np.mean(np.arange(8.0) * -1))
 
 
 def test_other_seeds_are_not_paired(tmp_path: Path) -> None:
