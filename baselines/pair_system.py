@@ -169,24 +169,28 @@ def generator_of(request: Request, stream: str) -> torch.Generator:
 
 
 def find_discriminator(name: SystemName, dataset: str) -> Path:
-    """The weights of a guided system's discriminator: shipped ones, else what `mmbench train` left.
+    """The weights of a guided system's discriminator: what `mmbench train` left, of the lowest seed, else shipped ones.
 
     Raises:
         MMBenchError: There are none; says how to train them.
     """
-    clean = dataset.replace(":", "_").replace("/", "_")
-    shipped = SHIPPED / f"{name}-{clean}.safetensors"
+    stem = f"{name}-{dataset.replace(':', '_').replace('/', '_')}"
     folder = Path(os.environ.get(FOLDER_VARIABLE, DEFAULT_FOLDER))
-    trained = folder / f"{name}-{clean}-s0" / "discriminator.safetensors"
-    for path in (trained, shipped):
+    trained = [p for p in folder.glob(f"{stem}-s*/discriminator.safetensors") if seed_of(p).isdecimal()]
+    for path in (*sorted(trained, key=lambda p: int(seed_of(p))), SHIPPED / f"{stem}.safetensors"):
         if path.is_file():
             return path
     loss = f" --loss {name.option}" if name.option in ("all", "disc", "denoise") else ""
     raise MMBenchError(
         f"{name} needs a discriminator trained on {dataset}, and there is none.",
-        f"{trained}, or another folder in {FOLDER_VARIABLE}",
+        f"{folder / f'{stem}-s0' / 'discriminator.safetensors'}, or another folder in {FOLDER_VARIABLE}",
         f"mmbench train --system {name.base} --dataset {dataset} --discriminator {name.design}{loss} --out {folder}",
     )
+
+
+def seed_of(weights: Path) -> str:
+    """What follows the last "-s" in the name of a discriminator's folder."""
+    return weights.parent.name.rpartition("-s")[2]
 
 
 class PairSystem:

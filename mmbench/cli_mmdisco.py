@@ -92,16 +92,16 @@ def train(
 ) -> None:
     """Train a discriminator that joins a pair of diffusion models.
 
-    PAIR is a system that `mmbench list systems` marks (+mmdisco). Stopped at any moment, the same command continues,
-    bit for bit.
+    Any system that `mmbench list systems` marks (+mmdisco) can be joined. Stopped at any moment, the same command
+    continues, bit for bit.
 
     Examples:
 
-      mmbench train --system PAIR --dataset bounce --discriminator res_frieren --loss all
+      mmbench train --system tiny --dataset bounce --discriminator res_frieren --loss all
 
-      mmbench train --system PAIR --dataset folder:my_clips --num-fake 10000 --epochs 10 --precision bfloat16
+      mmbench train --system tiny --dataset folder:my_clips --num-fake 10000 --epochs 10 --precision bfloat16
 
-      torchrun --nproc-per-node 8 -m mmbench train --system PAIR --dataset bounce
+      torchrun --nproc-per-node 8 -m mmbench train --system tiny --dataset bounce
     """
     from mmbench.console import show_mapping
     from mmbench.train import TrainSettings, train_discriminator

@@ -14,12 +14,21 @@ from tests.commands import FIXTURE, mmbench, mmbench_here, only_store
 
 @pytest.fixture(scope="module")
 def default_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the embedded default job in it."""
+    """A folder with the controls of the embedded default job in it."""
     out = tmp_path_factory.mktemp("default")
-    result = mmbench("run", "--out", out, "--format", "json")
+    result = mmbench("run", "-s", "ground_truth", "-s", "independent", "--out", out, "--format", "json")
     assert result.returncode == 0, result.stderr
     (out / "stdout.json").write_text(result.stdout)
     return out
+
+
+def test_the_bare_command_compares_controls_models_and_their_joint(tmp_path: Path) -> None:
+    planned = mmbench("run", "--dry-run", "--out", tmp_path, "--format", "json")
+    assert planned.returncode == 0, planned.stderr
+    rows = json.loads(planned.stdout)
+    assert [r["system"] for r in rows] == ["ground_truth", "independent", "tiny", "tiny_cascade", "tiny+mmdisco"]
+    assert {r["to make"] for r in rows} == {64}
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_default_job_tells_ground_truth_from_independent(default_run: Path) -> None:
