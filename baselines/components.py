@@ -74,7 +74,12 @@ class Parts:
     def denoiser(self, module: nn.Module) -> Any:
         """A network that is called at every step: in the precision and memory layout that is fast."""
         placed = self.place(module)
-        return placed if self.dtype is None else placed.to(dtype=self.dtype)
+        return placed if self.dtype is None else nn.Module.to(placed, self.dtype)  # theirs warns, of no module
+
+
+def local_device(device: str) -> str:
+    """Where to compute: "auto" is the GPU if there is one."""
+    return device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def clip_tokens(tokenizer: Path | None) -> Callable[[str], list[int]]:

@@ -28,7 +28,7 @@ TEXT: Mapping[str, Any] = {
 TINY_WIDTH = 16  # of text states
 TINY: Mapping[str, Mapping[str, Any]] = {
     "unet": {
-        "block_out_channels": (8, 8),
+        "block_out_channels": (4, 8),
         "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
         "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
         "layers_per_block": 1,
@@ -36,7 +36,7 @@ TINY: Mapping[str, Mapping[str, Any]] = {
         "attention_head_dim": 2,
         "norm_num_groups": 4,
     },
-    "vae": {"block_out_channels": (4, 4, 8, 8), "layers_per_block": 1, "norm_num_groups": 4},
+    "vae": {"block_out_channels": (2, 4, 4, 4), "layers_per_block": 1, "norm_num_groups": 2},
     "text_encoder": {
         "hidden_size": TINY_WIDTH,
         "intermediate_size": 32,

@@ -22,7 +22,7 @@ from mmbench.mmdisco.schedule import NoiseSchedule, ScaledNoiseSchedule
 
 FPS = 8
 TINY_UNET = {
-    "block_out_channels": (8, 8),
+    "block_out_channels": (4, 8),
     "down_block_types": ("DownBlock3D", "CrossAttnDownBlock3D"),
     "up_block_types": ("CrossAttnUpBlock3D", "UpBlock3D"),
     "layers_per_block": 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ from mmbench.baselines.components import Parts
 from mmbench.errors import UsageError
 from tests.conformance.harness import Fixture
 
-MODELS = {
+MODELS: Mapping[str, Any] = {
     "audioldm": audioldm.AudioLDM,
-    "realistic_vision": animatediff.AnimateDiff,
+    "realistic_vision": lambda parts: animatediff.AnimateDiff(parts, replace(parts, name="animatediff")),
     "auffusion": auffusion_model.Auffusion,
     "videocrafter2": videocrafter2_model.VideoCrafter2,
 }
@@ -191,8 +192,7 @@ def test_animatediff_from_its_folders(tmp_path: Path, tiny: dict[str, Any], monk
     adapter.save_pretrained(tmp_path / "motion")
     monkeypatch.setenv("MMBENCH_WEIGHTS_REALISTIC_VISION", str(tmp_path / "rv"))
     monkeypatch.setenv("MMBENCH_WEIGHTS_ANIMATEDIFF", str(tmp_path / "motion"))
-    untouched = animatediff.AnimateDiff(parts)
-    same(untouched, animatediff.AnimateDiff(Parts("realistic_vision")), "realistic_vision")
+    same(MODELS["realistic_vision"](parts), MODELS["realistic_vision"](Parts("realistic_vision")), "realistic_vision")
 
 
 def test_auffusion_from_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
