@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from typing import Any
 
 from mmbench.baselines.pair_system import SHIPPED, DiffusionPair, PairSystem, Sampling
 from mmbench.registry import SystemName, register
-from mmbench.types import Dataset, Spec
+from mmbench.types import Dataset, Spec, digest_bytes
 
 NUM_INFERENCE_STEPS, JOINT_SCALE = 25, (1.0, 1.0)
 BATCH_SIZE = 16
 
 
 @cache
-def components() -> Spec:
-    """Digest of the shipped weights."""
-    return {"tiny": hashlib.sha256((SHIPPED / "tiny.safetensors").read_bytes()).hexdigest()[:32]}
+def components(*files: str) -> Spec:
+    """Digests of shipped weights."""
+    return {file: digest_bytes((SHIPPED / f"{file}.safetensors").read_bytes()) for file in files}
 
 
 class TinySystem(PairSystem):
@@ -59,7 +58,8 @@ class TinySystem(PairSystem):
             return (TinyCascade if self.cascade else TinyPair)(local_device(device), sampling)
 
         shared = {"guidance": guidance, "batch_size": BATCH_SIZE, "discriminator": discriminator}
-        super().__init__(self.base, load, components(), "trained", sampling, dataset, **shared)
+        files = ("tiny", "tiny_cascade") if self.cascade else ("tiny",)
+        super().__init__(self.base, load, components(*files), "trained", sampling, dataset, **shared)
 
 
 @register("system", "tiny", "Embedded pair of small diffusion models, video and audio, made for bounce.", guidable=True)

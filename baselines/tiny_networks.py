@@ -234,6 +234,10 @@ NETWORKS: Mapping[str, Callable[[], nn.Module]] = {
     "audio_model": audio_model,
     "video_to_audio_model": video_to_audio_model,
 }
+FILES = {
+    "tiny.safetensors": ("video_codec", "audio_codec", "video_model", "audio_model"),
+    "tiny_cascade.safetensors": ("video_to_audio_model",),
+}
 
 
 def pack(states: Mapping[str, Mapping[str, Tensor]], path: Path) -> None:

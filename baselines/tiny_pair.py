@@ -12,6 +12,7 @@ from torch import Tensor
 from mmbench.baselines.pair_system import SHIPPED, DiffusionPair, Sampling
 from mmbench.baselines.tiny_networks import (
     AUDIO_LATENT,
+    FILES,
     SCHEDULES,
     TEXT_CHANNELS,
     VIDEO_LATENT,
@@ -24,14 +25,14 @@ from mmbench.mmdisco.design import DiscriminatorConfig
 from mmbench.mmdisco.losses import JointEpsilon
 from mmbench.types import Clip, Item, Request
 
-WEIGHTS = SHIPPED / "tiny.safetensors"
 FPS, SAMPLE_RATE, NUM_SAMPLES = 8.0, 16000, 32000
 
 
 @cache
 def network(name: str, device: str) -> Any:
-    """A network of the shipped file, on a device."""
-    return unpack(name, WEIGHTS).to(device)
+    """A network of the shipped files, on a device."""
+    file = next(file for file, names in FILES.items() if name in names)
+    return unpack(name, SHIPPED / file).to(device)
 
 
 def pixels(frames: Tensor) -> Any:
