@@ -85,8 +85,8 @@ class TinyPair(DiffusionPair):
         return video.cpu(), audio.cpu(), *texts
 
     def discriminator(self, design: str, **sizes: int) -> DiscriminatorConfig:
-        """32 channels and 2 blocks per level unless `sizes` say otherwise; transformers of width 64."""
-        widths: dict[str, Any] = {"channels": 32, "num_blocks": 2, **sizes}
+        """32 channels and a block per level unless `sizes` say otherwise; transformers of width 64."""
+        widths: dict[str, Any] = {"channels": 32, "num_blocks": 1, **sizes}
         return DiscriminatorConfig(
             design,  # type: ignore[arg-type]
             video_channels=VIDEO_LATENT[0],

@@ -231,7 +231,7 @@ def read_options(texts: Sequence[str], systems: Sequence[str]) -> dict[str, dict
     Raises:
         UsageError: Text without "=", or an option that none of the systems takes; says which there are.
     """
-    taken = {name: _options_of(lookup("system", parse_system_name(name).base)) for name in systems}
+    taken = {name: options_of(lookup("system", parse_system_name(name).base)) for name in systems}
     options: dict[str, dict[str, Any]] = {name: {} for name in systems}
     for text in texts:
         key, equals, value = text.partition("=")
@@ -245,11 +245,11 @@ def read_options(texts: Sequence[str], systems: Sequence[str]) -> dict[str, dict
     return options
 
 
-def _options_of(entry: Entry) -> set[str]:
-    """Names of what a user may set of a system."""
+def options_of(entry: Entry) -> dict[str, Any]:
+    """What a user may set of a system with --set, and the defaults."""
     parameters = inspect.signature(entry.factory).parameters.values()
     given = {"dataset", "device", "dtype", "weights", "guidance"}
-    return {p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in given}
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in given}
 
 
 def _option_value(text: str) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.errors import UsageError
-from mmbench.registry import Kind, discover, parse_system_name
+from mmbench.registry import Kind, discover, options_of, parse_system_name
 from mmbench.results import read_records
 from mmbench.store import SampleStore, read_manifest
 from mmbench.workflow import find_run
@@ -48,7 +48,9 @@ def _registered(name: str) -> dict[str, Any]:
             about = inspect.getdoc(entry.factory) or inspect.getdoc(module) or entry.summary
             out |= {"name": base, "kind": kind, "summary": entry.summary, "from": entry.origin, "about": about}
             out |= {"variants": list(v)} if (v := getattr(entry.factory, "variants", None)) else {}
-            out |= {"accepts +mmdisco": entry.guidable} if kind == "system" else {}
+            if kind == "system":
+                options = [f"{k}={v!r}" for k, v in options_of(entry).items()]
+                out |= {"accepts +mmdisco": entry.guidable} | ({"--set": ", ".join(options)} if options else {})
         out |= (
             {"name": b.name, "kind": kind, "from": b.origin, "broken": b.error} if (b := _named(broken, base)) else {}
         )

@@ -18,7 +18,7 @@ from mmbench.registry import (
     parse_system_name,
     register,
 )
-from tests.commands import mmbench
+from tests.commands import mmbench, mmbench_here
 
 
 @pytest.mark.parametrize(
@@ -101,3 +101,9 @@ def test_a_broken_plugin_is_listed_with_its_error() -> None:
     assert use.returncode == 1
     assert "needs a package that is not here" in use.stderr
     assert "mmbench doctor" in use.stderr
+
+
+def test_show_lists_what_may_be_set_of_a_system(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = mmbench_here(capsys, "show", "tiny").stdout
+    assert "num_inference_steps=25" in shown
+    assert "guidance" not in shown.partition("--set")[2]
