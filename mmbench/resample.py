@@ -57,24 +57,37 @@ def resample_audio(clip: Clip, rate: int) -> Clip:
     return _with(clip, f"sample rate {clip.sample_rate} -> {rate} Hz, soxr HQ", audio=audio, sample_rate=rate)
 
 
-def resize(clip: Clip, height: int, width: int) -> Clip:
-    """Scale to cover (height, width) with the aspect kept, by area averaging, and crop the centre.
+def cover(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(H, W, 3) uint8 scaled to cover (height, width) with the aspect kept, by area averaging; its centre is cropped.
 
     Where a picture is enlarged, OpenCV's INTER_AREA interpolates linearly.
     """
-    h, w = clip.video.shape[1:3]
+    h, w = picture.shape[:2]
     if (h, w) == (height, width):
-        return clip
+        return picture
     import cv2
 
     scale = max(Fraction(height, h), Fraction(width, w))
     size = max(height, round(h * scale)), max(width, round(w * scale))
     top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    scaled = cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
+    return scaled[top : top + height, left : left + width]
+
+
+def resize_step(height: int, width: int, source: tuple[int, int]) -> str:
+    """What the notes of a clip say of `cover`; `source` is its height and width before [px]."""
+    return f"size {source[1]}x{source[0]} -> {width}x{height} px, area average, centre crop"
+
+
+def resize(clip: Clip, height: int, width: int) -> Clip:
+    """Bring a clip to a size by `cover`."""
+    h, w = clip.video.shape[1:3]
+    if (h, w) == (height, width):
+        return clip
     video = np.empty((len(clip.video), height, width, 3), np.uint8)
     for out, frame in zip(video, clip.video, strict=True):
-        scaled = cv2.resize(frame, (size[1], size[0]), interpolation=cv2.INTER_AREA)
-        out[:] = scaled[top : top + height, left : left + width]
-    return _with(clip, f"size {w}x{h} -> {width}x{height} px, area average, centre crop", video=video)
+        out[:] = cover(frame, height, width)
+    return _with(clip, resize_step(height, width, (h, w)), video=video)
 
 
 def conform(clip: Clip, form: ClipFormat) -> Clip:

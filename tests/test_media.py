@@ -21,7 +21,7 @@ from mmbench.media import (
     write_preview,
 )
 from mmbench.types import Clip
-from tests.media_files import clicks, flashes, onset, write_media
+from tests.media_files import clicks, flashes, onset, turn, write_media
 
 
 def noise(frames: int, height: int, width: int, samples: int, fps: Fraction | float = 10, rate: int = 16000) -> Clip:
@@ -307,11 +307,7 @@ def test_display_rotation_is_applied(tmp_path: Path) -> None:
     """A quarter turn clockwise, as phones write it: what was on the left is shown on top."""
     video = np.full((4, 48, 64, 3), 200, np.uint8)
     video[:, :, :32] = 20
-    path = write_media(tmp_path / "a.mp4", video)
-    upright = np.array([0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000], ">i4").tobytes()
-    turned = np.array([0, 0x10000, 0, -0x10000, 0, 0, 48 << 16, 0, 0x40000000], ">i4").tobytes()
-    head, _, tail = path.read_bytes().rpartition(upright)  # the track's matrix follows the movie's
-    path.write_bytes(head + turned + tail)
+    path = turn(write_media(tmp_path / "a.mp4", video), height=48)
     clip = decode(path)
     assert clip.video.shape == (4, 64, 48, 3)
     assert clip.video[:, :28].mean() < 40 < 180 < clip.video[:, 36:].mean()

@@ -12,7 +12,6 @@ Nothing here has a text: every prompt is empty.
 from __future__ import annotations
 
 import math
-import os
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -24,6 +23,7 @@ from typing import overload
 
 import numpy as np
 
+from mmbench.datasets.places import data_places
 from mmbench.errors import MediaError, MMBenchError
 from mmbench.registry import register
 from mmbench.types import Clip, ClipFormat, Item, Prompt, Request, Spec, digest_bytes
@@ -147,12 +147,8 @@ class MMDiffusionData:
     default_metrics = ("fvd", "fad", "ib_av", "av_align")
 
     def __init__(self, name: str, folder: str, path: str = "") -> None:
-        from mmbench.weights import home
-
         self.name = name
-        variable = f"MMBENCH_DATA_{name.upper()}"
-        given = path or os.environ.get(variable, "")
-        places = [Path(given)] if given else [home() / "data" / folder, Path("data") / folder]
+        variable, places = data_places(name, folder, path)
         root = next((place for place in places if (place / "train").is_dir()), None)
         if root is None:
             tried = " or ".join(str(place) for place in places)
