@@ -57,9 +57,18 @@ class TinySystem(PairSystem):
 
             return (TinyCascade if self.cascade else TinyPair)(local_device(device), sampling)
 
-        shared = {"guidance": guidance, "batch_size": BATCH_SIZE, "discriminator": discriminator}
         files = ("tiny", "tiny_cascade") if self.cascade else ("tiny",)
-        super().__init__(self.base, load, components(*files), "trained", sampling, dataset, **shared)
+        super().__init__(
+            self.base,
+            load,
+            components(*files),
+            "trained",
+            sampling,
+            dataset,
+            guidance,
+            batch_size=BATCH_SIZE,
+            discriminator=discriminator,
+        )
 
 
 @register("system", "tiny", "Embedded pair of small diffusion models, video and audio, made for bounce.", guidable=True)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mmbench import cli_options as opt
 from mmbench.console import Format, progress, setup, show_rows
 
 Form = Annotated[Format, typer.Option("--format", "-f", help="How results are printed.")]
@@ -83,6 +84,8 @@ def train(
     learning_rate: Annotated[float | None, typer.Option(help="Adam's.")] = None,
     precision: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything.")] = None,
+    option: opt.Options = None,
+    weights: opt.Networks = "real",
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write event files.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for weights and pools.")] = Path(
@@ -119,6 +122,8 @@ def train(
         num_fake,
         {k: v for k, v in sizes.items() if v is not None},
         {k: v for k, v in given.items() if v is not None},
+        option or (),
+        weights,
         device,
         out,
         format is not Format.table,

@@ -28,7 +28,7 @@ Networks = Annotated[
 ]
 Options = Annotated[
     list[str] | None,
-    typer.Option("--set", help="An option of the system as NAME=VALUE: size=tiny, joint_scale=1,8; repeat."),
+    typer.Option("--set", help="An option of the system as NAME=VALUE: size=tiny, joint_scale=8,1; repeat."),
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Never use the network.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")]

@@ -13,7 +13,16 @@ from typing import Any
 from mmbench.console import log, progress
 from mmbench.errors import UsageError
 from mmbench.generate import Shard
-from mmbench.registry import OPTIONS, SystemName, discover, lookup, make_dataset, make_system, parse_system_name
+from mmbench.registry import (
+    OPTIONS,
+    SystemName,
+    discover,
+    lookup,
+    make_dataset,
+    make_system,
+    parse_system_name,
+    read_options,
+)
 from mmbench.runspec import digest_of, invocation, make_requests, source_digest
 from mmbench.store import append_line
 from mmbench.types import Dataset, GuidablePair
@@ -34,6 +43,8 @@ class TrainSettings:
         num_fake: Generated pairs, made before training.
         sizes: channels and num_blocks of the discriminator, where given.
         options: Further fields of `mmbench.mmdisco.training.TrainConfig`.
+        system_options: Options of the system, "NAME=VALUE".
+        weights: Of the system: "real", or "random" to try the plumbing.
         out: Folder; pools of encoded pairs go to OUT/pools and are shared by designs and losses.
         command: What was typed.
     """
@@ -46,6 +57,8 @@ class TrainSettings:
     num_fake: int = 1000
     sizes: dict[str, int] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
+    system_options: Sequence[str] = ()
+    weights: str = "real"
     device: str = "auto"
     out: Path = Path("runs/discriminators")
     quiet: bool = False
@@ -96,8 +109,15 @@ class Pool(Sequence[Any]):
             time.sleep(1.0)
 
 
-def guidable_pair(name: str, dataset: Dataset, device: str) -> tuple[Any, GuidablePair]:
-    """The system called `name` and its pair of base models; refuses systems that cannot be guided."""
+def guidable_pair(name: str, dataset: Dataset, options: Sequence[str] = (), **common: Any) -> tuple[Any, GuidablePair]:
+    """The system called `name` and its pair of base models; refuses systems that cannot be guided.
+
+    Args:
+        name: The pair, without +mmdisco.
+        dataset: Real pairs.
+        options: Of the system, "NAME=VALUE".
+        **common: What every system is told: device, weights.
+    """
     parsed = parse_system_name(name)
     if parsed.design is not None:
         found = f"{name!r} names a guided system."
@@ -106,7 +126,7 @@ def guidable_pair(name: str, dataset: Dataset, device: str) -> tuple[Any, Guidab
         guidable = ", ".join(e.name for e in discover("system")[0].values() if e.guidable)
         found = f"{name!r} is not a pair of diffusion models: there is nothing to train a discriminator for."
         raise UsageError(found, f"one of {guidable or 'none registered yet'}", "mmbench list systems")
-    system = make_system(name, dataset=dataset, device=device)
+    system = make_system(name, dataset=dataset, **common, **read_options(options, [name])[name])
     return system, system.pair()
 
 
@@ -121,7 +141,9 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
     if settings.num_fake < 1 or (settings.num_real is not None and settings.num_real < 1):
         raise UsageError("The pools would be empty.", "at least one real and one generated pair", "--num-fake 1000")
     dataset = make_dataset(settings.dataset)
-    system, pair = guidable_pair(settings.system, dataset, settings.device)
+    system, pair = guidable_pair(
+        settings.system, dataset, settings.system_options, device=settings.device, weights=settings.weights
+    )
     from mmbench.mmdisco.training import TrainConfig, train
 
     config = TrainConfig(
