@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "baselines" / "data"
 RECORD = ROOT / "results" / "tiny" / "training.json"
 SEED = 88001  # of the items: the train split of no run that anybody scores
-NUM_ITEMS, CHUNK = 24000, 1000
+NUM_ITEMS, CHUNK = 16000, 1000
 MOVING = 0.12  # a pixel that differs this much from its clip's median, of 2, belongs to what happens
 MOVING_WEIGHT = 6.0
 KL_WEIGHT = 1e-4
@@ -172,7 +172,7 @@ def codec_batches(name: str, items: Items) -> Callable[[int], tuple[Tensor, Tens
             return torch.from_numpy(mel[pick]).float(), torch.ones(())
 
         return sounds
-    video = np.load(items.video, mmap_mode="r")[: NUM_ITEMS // 3].copy()
+    video = np.load(items.video, mmap_mode="r")[: NUM_ITEMS // 2].copy()
 
     def frames(step: int) -> tuple[Tensor, Tensor]:
         rng = draw(name, step)[0]
