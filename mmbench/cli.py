@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mmbench import cli_metrics, cli_mmdisco, cli_runs, cli_stats, cli_weights
+from mmbench import cli_data, cli_metrics, cli_mmdisco, cli_runs, cli_stats, cli_weights
 from mmbench import cli_options as opt
 from mmbench.console import Format, setup, show_error, show_mapping, show_rows
 from mmbench.errors import IncompleteError, MMBenchError
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_weights.app, name="weights")
 app.add_typer(cli_stats.app, name="stats")
+app.add_typer(cli_data.app, name="data")
 for command in (cli_metrics.plan, cli_metrics.verify, cli_mmdisco.toy, cli_mmdisco.train, *cli_runs.COMMANDS):
     app.command()(command)
 

@@ -141,16 +141,21 @@ class VGGSound:
 
     @cached_property
     def usable(self) -> dict[str, Entry]:
-        """Videos with a clip, by key; the others are named in the log."""
+        """Videos with a clip, by key; the others are counted in the log, with -v named."""
         from mmbench.console import log
 
         entries = read_index(self.root / PREPARED / INDEX, self.name, FORMAT)
         if entries is None:
-            log.info("Videos are examined each time; once and for all: mmbench data prepare vggsound")
+            log.info(
+                "All videos are read each time; once and for all: mmbench data prepare vggsound --root %s", self.root
+            )
             entries = examine_all(self.root, list(self.videos.values()), FORMAT)
-        for entry in entries:
-            if entry.reason:
-                log.warning("%s is not used: %s", self.root / entry.file, entry.reason)
+        bad = [entry for entry in entries if entry.reason]
+        for entry in bad:
+            log.info("%s is not used: %s", self.root / entry.file, entry.reason)
+        if bad:
+            listed = f"mmbench data check vggsound --root {self.root} lists them"
+            log.warning("%d of %d videos cannot be used; %s", len(bad), len(entries), listed)
         found = {video_key(e.file): e for e in entries if e.status == "ok"}
         found = {key: entry for key, entry in sorted(found.items()) if key in self.labels}
         if not found:

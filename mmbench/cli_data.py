@@ -1,0 +1,91 @@
+"""`mmbench data`: a user's own copy of a dataset: what is wrong with it, and clips made ready of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mmbench.console import Format, setup, show_rows
+from mmbench.errors import UsageError
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Your copy of a dataset's videos: check, prepare.")
+
+Name = Annotated[str, typer.Argument(metavar="DATASET", help="A dataset of videos that you have: vggsound.")]
+Root = Annotated[Path | None, typer.Option("--root", help="Where the copy is. Default: where the dataset looks.")]
+Form = Annotated[Format, typer.Option("--format", "-f", help="How results are printed.")]
+Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more on stderr.")]
+
+
+@app.command()
+def check(dataset: Name, root: Root = None, format: Form = Format.table, verbose: Verbose = 0) -> None:
+    """List the videos that cannot be used: missing, corrupt, too short, without sound. Writes nothing.
+
+    Reads every file, but decodes only first frames; `mmbench data prepare` finds damage further in, too. Missing videos
+    are counted; --format json names them, as rows like the others.
+
+    Examples:
+
+      mmbench data check vggsound --root /data/vggsound
+
+      mmbench data check vggsound --format json > problems.json
+    """
+    from mmbench.datasets.conformed import examine_all
+
+    setup(verbose)
+    copy = _copy(dataset, root)
+    entries = examine_all(copy.root, sorted(copy.videos.values()), copy.format, format is not Format.table)
+    _show(copy, entries, format)
+
+
+@app.command()
+def prepare(
+    dataset: Name,
+    root: Root = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: all cores.")] = None,
+    format: Form = Format.table,
+    verbose: Verbose = 0,
+) -> None:
+    """Cut, scale and resample every video once, so that runs need not; and list those that cannot be used.
+
+    Clips come to the folder `prepared` of the copy, lossless, equal to what runs would make of the videos. Interrupted,
+    the same command continues; later it makes only what is new or changed.
+
+    Examples:
+
+      mmbench data prepare vggsound --root /data/vggsound
+
+      mmbench run --system auffusion_vc2 --dataset vggsound:/data/vggsound
+    """
+    from mmbench.prepare import prepare as make_ready
+
+    setup(verbose)
+    copy = _copy(dataset, root)
+    quiet = format is not Format.table
+    entries = make_ready(copy.name, copy.root, copy.videos, copy.format, workers=workers, quiet=quiet)
+    _show(copy, entries, format)
+
+
+def _copy(name: str, root: Path | None) -> Any:
+    """The dataset, if it is one of videos that the user has."""
+    from mmbench.registry import make_dataset
+
+    dataset = make_dataset(f"{name}:{root}" if root else name)
+    if not hasattr(dataset, "videos"):
+        raise UsageError(f"There are no videos of {name} to check or prepare.", "vggsound", "mmbench list datasets")
+    return dataset
+
+
+def _show(copy: Any, entries: Sequence[Any], format: Format) -> None:
+    bad = [{"file": e.file, "status": e.status, "reason": e.reason} for e in entries if e.reason]
+    missing = [{"file": name, "status": "missing", "reason": "not in the copy"} for name in copy.missing]
+    counts = Counter(e.status for e in entries)
+    kinds = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()) if status != "ok")
+    notes = [f"{counts['ok']} of {len(entries)} videos can be used{f'; {kinds}' if kinds else ''}."]
+    if missing:
+        notes.append(f"{len(missing)} of {len(copy.labels)} videos are missing; --format json names them.")
+    rows = bad if format is Format.table else bad + missing
+    show_rows(rows, ["file", "status", "reason"], format, f"Videos in {copy.root} that cannot be used", notes)
