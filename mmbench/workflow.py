@@ -22,7 +22,7 @@ from mmbench.runspec import RunSpec, digest_of, invocation, make_requests, make_
 from mmbench.store import SampleStore, create_run_folder, note_invocation, read_manifest
 from mmbench.types import Dataset, Extractor, Metric, System
 
-DEFAULT_SYSTEMS = ("ground_truth", "independent")
+DEFAULT_SYSTEMS = ("ground_truth", "independent", "tiny", "tiny_cascade", "tiny+mmdisco")
 DEFAULT_METRICS = ("av_align",)
 
 
@@ -88,7 +88,12 @@ def plan(settings: Settings) -> list[Plan]:
     dataset = open_dataset(settings.dataset)
     plans = []
     options = read_options(settings.options, settings.systems)
-    common = {"dataset": dataset, "device": settings.device, "dtype": settings.dtype, "weights": settings.weights}
+    common: dict[str, Any] = {
+        "dataset": dataset,
+        "device": settings.device,
+        "dtype": settings.dtype,
+        "weights": settings.weights,
+    }
     for name in dict.fromkeys(settings.systems):
         system = make_system(name, **common, **options[name])
         plans.append(Plan(system, dataset, make_runspec(system, dataset, settings.seed, name, settings.dataset)))
@@ -178,7 +183,7 @@ def generate_runs(settings: Settings) -> list[SampleStore]:
                     p.system,
                     requests,
                     shard=settings.shard,
-                    batch_size=settings.batch_size or getattr(p.system, "batch_size", 1),
+                    batch_size=settings.batch_size or int(getattr(p.system, "batch_size", 1)),
                     retry_failed=settings.retry_failed,
                     progress=bar,
                     stop=stop,
