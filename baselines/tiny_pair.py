@@ -52,7 +52,7 @@ class TinyPair(DiffusionPair):
         self.video_codec, self.audio_codec = network("video_codec", device), network("audio_codec", device)
         self.video_model, self.audio_model = network("video_model", device), network("audio_model", device)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def texts(self, prompts: Sequence[str]) -> tuple[Tensor, ...]:
         words = torch.stack([words_of(prompt) for prompt in prompts]).to(self.device)
         return self.video_model.words(words).cpu(), self.audio_model.words(words).cpu()
@@ -65,7 +65,7 @@ class TinyPair(DiffusionPair):
         with torch.no_grad():
             return self.audio_model.epsilon(x_t, t, text)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def decode(self, video: Tensor, audio: Tensor, requests: Sequence[Request]) -> list[Clip]:
         clips = []
         for x, y, request in zip(video, audio, requests, strict=True):  # one by one: no batch changes a pixel
@@ -76,7 +76,7 @@ class TinyPair(DiffusionPair):
             clips.append(Clip.from_float(pixels(frames), FPS, sound, SAMPLE_RATE))
         return clips
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode(self, item: Item) -> tuple[Any, ...]:
         frames = torch.from_numpy(item.clip.video).permute(0, 3, 1, 2).float() / 127.5 - 1
         video = self.video_codec.encode(frames.to(self.device)).transpose(0, 1).contiguous()
