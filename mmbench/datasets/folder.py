@@ -14,8 +14,9 @@ from dataclasses import asdict
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
+from mmbench.datasets.lazy import LazyItems
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.registry import register
 from mmbench.types import ClipFormat, Item, Prompt, Request, Spec, digest_bytes
@@ -195,22 +196,12 @@ class Folder:
         return Reference(self, self._half(False, seed)[:num])
 
 
-class Reference(Sequence[Item]):
+class Reference(LazyItems):
     """Clips of the reference half, decoded when indexed."""
 
     def __init__(self, dataset: Folder, names: Sequence[str]) -> None:
-        self.dataset, self.names = dataset, names
+        self.dataset, self.chosen = dataset, names
 
-    def __len__(self) -> int:
-        return len(self.names)
-
-    @overload
-    def __getitem__(self, index: int) -> Item: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Item]: ...
-
-    def __getitem__(self, index: int | slice) -> Item | Sequence[Item]:
-        if isinstance(index, slice):
-            return Reference(self.dataset, self.names[index])
-        return self.dataset._item(self.names[index])
+    def make(self, choice: str) -> Item:
+        """Decode one clip by its name."""
+        return self.dataset._item(choice)

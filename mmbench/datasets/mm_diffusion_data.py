@@ -19,10 +19,10 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 
+from mmbench.datasets.lazy import LazyItems
 from mmbench.datasets.places import data_places
 from mmbench.errors import MediaError, MMBenchError
 from mmbench.registry import register
@@ -210,25 +210,15 @@ class MMDiffusionData:
         return Reference(self.train, chosen[:wanted])
 
 
-class Reference(Sequence[Item]):
+class Reference(LazyItems):
     """Clips of one part, decoded when indexed."""
 
     def __init__(self, part: Part, chosen: Sequence[tuple[str, int]]) -> None:
         self.part, self.chosen = part, chosen
 
-    def __len__(self) -> int:
-        return len(self.chosen)
-
-    @overload
-    def __getitem__(self, index: int) -> Item: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Item]: ...
-
-    def __getitem__(self, index: int | slice) -> Item | Sequence[Item]:
-        if isinstance(index, slice):
-            return Reference(self.part, self.chosen[index])
-        return self.part.item(*self.chosen[index])
+    def make(self, choice: tuple[str, int]) -> Item:
+        """Decode one clip by its video's name and first tick."""
+        return self.part.item(*choice)
 
 
 @register("dataset", "landscape_ind", "Landscape as MM-Diffusion has it: nature, 1.6 s, 64x64 at 10 fps, no texts.")

@@ -18,11 +18,11 @@ from dataclasses import asdict, replace
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 
 from mmbench.datasets.conformed import INDEX, PREPARED, Entry, conformed, examine_all, read_index
+from mmbench.datasets.lazy import LazyItems
 from mmbench.datasets.places import data_places
 from mmbench.errors import MMBenchError
 from mmbench.registry import register
@@ -231,25 +231,15 @@ class VGGSound:
         return Clips(self.root, [(key, self.labels[key], self.usable[key]) for key in keys])
 
 
-class Clips(Sequence[Item]):
+class Clips(LazyItems):
     """Items decoded when indexed, from prepared clips where there are such."""
 
     def __init__(self, root: Path, chosen: Sequence[tuple[str, str, Entry]]) -> None:
         self.root, self.chosen = root, chosen
 
-    def __len__(self) -> int:
-        return len(self.chosen)
-
-    @overload
-    def __getitem__(self, index: int) -> Item: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Item]: ...
-
-    def __getitem__(self, index: int | slice) -> Item | Sequence[Item]:
-        if isinstance(index, slice):
-            return Clips(self.root, self.chosen[index])
-        key, label, entry = self.chosen[index]
+    def make(self, choice: tuple[str, str, Entry]) -> Item:
+        """Read one clip by its key, label and entry."""
+        key, label, entry = choice
         return Item(key, Prompt(key, label, {"file": entry.file}), self._clip(entry))
 
     def _clip(self, entry: Entry) -> Clip:

@@ -76,7 +76,7 @@ def test_the_cascade_hears_what_it_sees() -> None:
     assert not torch.allclose(heard[0], heard[1], atol=1e-3)
 
 
-def test_text_decides(base: list[Clip]) -> None:
+def test_text_decides() -> None:
     prompt = replace(REQUESTS[0].prompt, text="a wooden ball bouncing")
     other = replace(prompt, text="a metal ball bouncing")
     wood, metal = (generate("tiny", [replace(REQUESTS[0], prompt=p)])[0] for p in (prompt, other))
