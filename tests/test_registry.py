@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -104,7 +105,14 @@ def test_a_broken_plugin_is_listed_with_its_error() -> None:
     assert "mmbench doctor" in use.stderr
 
 
-def test_show_lists_what_may_be_set_of_a_system(capsys: pytest.CaptureFixture[str]) -> None:
-    shown = mmbench_here(capsys, "show", "tiny").stdout
+def test_show_lists_what_may_be_set_of_a_system_whatever_its_runs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for run in ("tiny-bounce-s0-00000000", "tiny+mmdisco-bounce-s0-00000000"):
+        (tmp_path / run).mkdir()
+        (tmp_path / run / "manifest.json").write_text("{}")
+    shown = mmbench_here(capsys, "show", "tiny", "--out", tmp_path).stdout
     assert "num_inference_steps=25" in shown
     assert "guidance" not in shown.partition("--set")[2]
+    found = mmbench_here(capsys, "show", "tiny+mmdisco-b", "--out", tmp_path)
+    assert "manifest" in found.stderr  # a beginning that is no name still finds its run
