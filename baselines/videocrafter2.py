@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from diffusers.models.embeddings import get_timestep_embedding
 from torch import Tensor
 
+from mmbench.baselines.latent_unet import unet_name
 from mmbench.baselines.state_dicts import State, load_exactly, part, rename
 from mmbench.errors import MMBenchError, UsageError
 
@@ -51,14 +52,6 @@ FIXED: Mapping[str, Any] = {  # what UNet3DConditionModel always does, under the
     "use_causal_attention": False,
     "addition_attention": True,
     "fps_cond": True,
-}
-RESIDUAL = {
-    "in_layers.0": "norm1",
-    "in_layers.2": "conv1",
-    "emb_layers.1": "time_emb_proj",
-    "out_layers.0": "norm2",
-    "out_layers.3": "conv2",
-    "skip_connection": "conv_shortcut",
 }
 
 
@@ -118,51 +111,6 @@ def fps_bias(state: State, fps: float, channels: int) -> Tensor:
     return F.linear(F.silu(F.linear(sinusoids, first, first_bias)), second, second_bias)[0]
 
 
-def unet_name(name: str, layers: int) -> str | None:
-    """UNet3DConditionModel's name of an original tensor; None if there is none.
-
-    Args:
-        name: Original name.
-        layers: Residual blocks per level on the way down; the way up has one more.
-    """
-    if match := re.fullmatch(r"(?:input_blocks\.0\.0|time_embed\.([02])|init_attn\.0|out\.([02]))\.(.+)", name):
-        head = name.removesuffix(f".{match[3]}")
-        return f"{OUTER[head]}.{match[3]}"
-    if match := re.fullmatch(r"input_blocks\.(\d+)\.(\d)\.(.+)", name):
-        block, layer = divmod(int(match[1]) - 1, layers + 1)
-        if layer == layers:
-            return f"down_blocks.{block}.downsamplers.0.{match[3].replace('op.', 'conv.')}"
-        return _member(f"down_blocks.{block}", layer, int(match[2]), match[3])
-    if match := re.fullmatch(r"output_blocks\.(\d+)\.(\d)\.(.+)", name):
-        block, layer = divmod(int(match[1]), layers + 1)
-        if match[3].startswith("conv."):
-            return f"up_blocks.{block}.upsamplers.0.{match[3]}"
-        return _member(f"up_blocks.{block}", layer, int(match[2]), match[3])
-    if match := re.fullmatch(r"middle_block\.([0-3])\.(.+)", name):
-        return _member("mid_block", int(match[1]) // 3, int(match[1]) % 3, match[2])
-    return None
-
-
-OUTER = {
-    "input_blocks.0.0": "conv_in",
-    "time_embed.0": "time_embedding.linear_1",
-    "time_embed.2": "time_embedding.linear_2",
-    "init_attn.0": "transformer_in",
-    "out.0": "conv_norm_out",
-    "out.2": "conv_out",
-}
-
-
-def _member(block: str, layer: int, member: int, rest: str) -> str | None:
-    """A tensor of a residual block (member 0), of attention in space (1) or in time (2)."""
-    if member in (1, 2):
-        return f"{block}.{'attentions' if member == 1 else 'temp_attentions'}.{layer}.{rest}"
-    head, _, kind = rest.rpartition(".")
-    if head.startswith("temopral_conv."):  # the official spelling
-        return f"{block}.temp_convs.{layer}.{rest.removeprefix('temopral_conv.')}"
-    return f"{block}.resnets.{layer}.{RESIDUAL[head]}.{kind}" if head in RESIDUAL else None
-
-
 def load_unet(unet: Any, state: State, fps: float) -> None:
     """Load the original U-Net into a UNet3DConditionModel, for one frame rate [1/s]; names must match exactly."""
     bias = fps_bias(state, fps, unet.config.block_out_channels[0])
@@ -170,7 +118,9 @@ def load_unet(unet: Any, state: State, fps: float) -> None:
     if "time_embed.2.bias" in timed:
         timed["time_embed.2.bias"] = timed["time_embed.2.bias"] + bias
     layers = unet.config.layers_per_block
-    load_exactly(unet, rename(timed, lambda name: unet_name(name, layers), "the U-Net"), "VideoCrafter2's U-Net")
+    load_exactly(
+        unet, rename(timed, lambda name: unet_name(name, layers, members=3), "the U-Net"), "VideoCrafter2's U-Net"
+    )
 
 
 def text_config(constructor: Mapping[str, Any]) -> dict[str, Any]:
