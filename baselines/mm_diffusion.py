@@ -1,7 +1,8 @@
 """MM-Diffusion (arXiv 2212.09478): video and sound made together by one coupled diffusion model, without text.
 
-The released checkpoints for Landscape and AIST++ are used as they are; the dataset picks one. `sampler` is "mmdisco" as
-in Table 2 of arXiv 2405.17842, or "mm-diffusion", the original repository's.
+The released checkpoints for Landscape and AIST++ are used as they are; the dataset picks one, and with +mmdisco-release
+the discriminator that MMDisCo's authors released for it. `sampler` is "mmdisco" as in Table 2 of arXiv 2405.17842, or
+"mm-diffusion", the original repository's.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from mmbench.registry import SystemName, register
 from mmbench.types import ClipFormat, Dataset, Weights
 
 CHECKPOINTS = {"landscape_ind": "mmdiffusion_landscape", "aistpp": "mmdiffusion_aistpp"}  # by dataset
+DISCRIMINATORS = {name: f"mmdisco_{checkpoint}" for name, checkpoint in CHECKPOINTS.items()}  # MMDisCo's
 RELEASED = ClipFormat(num_frames=16, height=64, width=64, fps=10.0, num_samples=25600, sample_rate=16000)
 OPTIONS = {
     "size": ("full", "tiny"),
@@ -52,6 +54,9 @@ def mm_diffusion(
     size: str = "full",
     weights: str = "real",
     sampler: str = "mmdisco",
+    num_inference_steps: int = 20,
+    joint_scale: tuple[float, float] = (1.0, 1.0),
+    discriminator: str = "",
     super_resolution: bool = False,
     guidance: SystemName | None = None,
     **_: Any,
@@ -65,6 +70,9 @@ def mm_diffusion(
         size: "full"; "tiny" is a narrow network with random weights.
         weights: "real", or "random" to try the plumbing.
         sampler: "mmdisco" or "mm-diffusion".
+        num_inference_steps: Evaluations of the network.
+        joint_scale: Weights of the discriminator's gradient on (video, audio).
+        discriminator: File of a discriminator, instead of the one that belongs to name and dataset.
         super_resolution: Enlarge the frames to 256x256, as published clips are; Table 2 does not.
         guidance: The name with +mmdisco; None for the model alone.
 
@@ -74,7 +82,7 @@ def mm_diffusion(
     """
     kind: Weights = "tiny" if size == "tiny" else "random" if weights == "random" else "real"
     check(dataset, kind, size=size, weights=weights, sampler=sampler, dtype=dtype)
-    sampling = Sampling(sampler=sampler, num_inference_steps=20)
+    sampling = Sampling(sampler, num_inference_steps, joint_scale=joint_scale)
     base = CHECKPOINTS.get(dataset.name, "")
     names = {"unet": base} | ({"super_resolution": f"{base}_sr"} if super_resolution else {})
     components = {part: published.digest(name) if kind == "real" else kind for part, name in names.items()}
@@ -93,5 +101,7 @@ def mm_diffusion(
         dataset,
         guidance,
         batch_size=BATCH_SIZE,
+        discriminator=discriminator,
         untrained_guide=kind != "real",
+        released=DISCRIMINATORS[dataset.name] if kind == "real" else "",
     )

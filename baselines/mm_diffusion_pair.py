@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from mmbench.baselines.mm_diffusion_unet import CoupledUNet
 from mmbench.baselines.pair_system import DiffusionPair, Sampling, generator_of
 from mmbench.baselines.state_dicts import load_exactly
 from mmbench.mmdisco.design import DiscriminatorConfig, in_domain
+from mmbench.mmdisco.discriminator import Discriminator, load_discriminator
 from mmbench.mmdisco.dpm_solver import DPMSolver
 from mmbench.mmdisco.losses import JointEpsilon
 from mmbench.mmdisco.schedule import NoiseSchedule
@@ -129,6 +131,14 @@ class MMDiffusionPair(DiffusionPair):
         form = self.form
         shapes = {"video_size": (form.num_frames, form.height, form.width), "audio_size": (form.num_samples,)}
         return in_domain(design, video_frames_first=True, **{**self._discriminator_sizes, **shapes, **sizes})  # type: ignore[arg-type]
+
+    def released(self, path: Path) -> Discriminator:
+        """The discriminator that MMDisCo released, of 128 channels and 2 blocks.
+
+        Source of the sizes: SonyResearch/MMDisCo@3b9f84f:conf/model/mmdiffusion_landscape.yaml and
+        mmdiffusion_aist++.yaml.
+        """
+        return load_discriminator(path, in_domain("res_mlp", video_frames_first=True), self.device)
 
 
 def network(kind: Weights, name: str, build: Callable[[Any], nn.Module], full: Any, tiny: Any) -> Any:

@@ -42,6 +42,10 @@ class IncompleteError(MMBenchError):
     exit_code = 3
 
 
+class StoppedError(IncompleteError):
+    """A signal or a full disk ended the work: whatever was to follow would fare no better."""
+
+
 class IntegrityError(MMBenchError):
     """Stored data contradicts its own digest or record."""
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from mmbench.console import Progress, log
-from mmbench.errors import IncompleteError, MediaError, MMBenchError, NonFiniteError, UsageError
+from mmbench.errors import MediaError, MMBenchError, NonFiniteError, StoppedError, UsageError
 from mmbench.store import SampleStore
 from mmbench.types import Clip, Request, System
 
@@ -95,7 +95,7 @@ def generate(
         stop: Looked at between batches.
 
     Raises:
-        IncompleteError: Stopped by a signal or a full disk; what was made is stored.
+        StoppedError: By a signal or a full disk; what was made is stored.
         MMBenchError: The system cannot work at all (weights missing); nothing is recorded against the samples.
     """
     stop, progress = stop or StopSignal(), progress or Progress("generate", len(requests), quiet=True)
@@ -106,7 +106,7 @@ def generate(
     for start in range(0, len(todo), batch_size):
         if stop.name:
             left = len(store.status(len(requests)).missing)
-            raise IncompleteError(
+            raise StoppedError(
                 f"Stopped by {stop.name} with {left} of {len(requests)} samples left; all finished ones are stored.",
                 "",
                 "the same command again continues",
@@ -162,7 +162,7 @@ def _commit(store: SampleStore, request: Request, clip: Clip, seconds: float) ->
             store.fail(request, "disk", reason)
         except OSError:
             log.warning("sample %d: not even its failure could be recorded", request.index)
-        raise IncompleteError(
+        raise StoppedError(
             f"Sample {request.index} could not be stored in {store.folder}: {reason}. All earlier ones are safe.",
             "free space there",
             "free some, then the same command with --retry-failed",

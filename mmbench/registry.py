@@ -253,13 +253,12 @@ def options_of(entry: Entry) -> dict[str, Any]:
 
 
 def _option_value(text: str) -> Any:
-    """A number, true, false, several of them with commas between, or the text itself."""
-    if "," in text:
-        return tuple(_option_value(part) for part in text.split(","))
+    """A number, true, false, several of them with commas between, or the text itself: a path may hold commas."""
     try:
-        return json.loads(text)
+        values = tuple(json.loads(part) for part in text.split(","))
     except json.JSONDecodeError:
         return text
+    return values if len(values) > 1 else values[0]
 
 
 def make_dataset(name: str, **settings: Any) -> Any:

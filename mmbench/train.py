@@ -47,6 +47,8 @@ class TrainSettings:
         weights: Of the system: "real", or "random" to try the plumbing.
         out: Folder; pools of encoded pairs go to OUT/pools and are shared by designs and losses.
         command: What was typed.
+        folder: Where below `out` the training goes; "" for a name made of system, dataset, sizes and seed, under which
+            +mmdisco finds it.
     """
 
     system: str
@@ -63,6 +65,12 @@ class TrainSettings:
     out: Path = Path("runs/discriminators")
     quiet: bool = False
     command: Sequence[str] = ()
+    folder: str = ""
+
+    @property
+    def name(self) -> SystemName:
+        """The guided system that this training is for."""
+        return SystemName(self.system, self.discriminator, "" if self.loss == "all" else self.loss)
 
 
 class Pool(Sequence[Any]):
@@ -152,9 +160,9 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
         **settings.options,
     )
     real, fake = _pools(settings, dataset, system, pair, config.seed)
-    name = SystemName(settings.system, settings.discriminator, "" if settings.loss == "all" else settings.loss)
     shape = "".join(f"-{k}{v}" for k, v in sorted(settings.sizes.items()))
-    folder = settings.out / f"{name}-{settings.dataset.replace(':', '_').replace('/', '_')}{shape}-s{config.seed}"
+    usual = f"{settings.name}-{settings.dataset.replace(':', '_').replace('/', '_')}{shape}-s{config.seed}"
+    folder = settings.out / (settings.folder or usual)
     folder.mkdir(parents=True, exist_ok=True)
     asked = {k: str(v) if isinstance(v, Path) else v for k, v in vars(settings).items() if k != "command"}
     append_line(folder / "invocations.jsonl", invocation(list(settings.command), asked))
@@ -172,7 +180,7 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
     )
     last = result.losses[-1] if result.losses else {}
     return {
-        "discriminator": str(name),
+        "discriminator": str(settings.name),
         "weights": str(result.weights),
         "steps": result.steps,
         "resumed at": result.resumed_at,

@@ -169,7 +169,7 @@ def generate_runs(settings: Settings) -> list[SampleStore]:
     """Generate what is missing of every run.
 
     Raises:
-        IncompleteError: A signal or a full disk ended it.
+        StoppedError: A signal or a full disk ended it.
     """
     stores = []
     with StopSignal().listening() as stop:

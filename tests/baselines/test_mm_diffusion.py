@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from mmbench.baselines.mm_diffusion_blocks import CrossAttention, repeat
 from mmbench.baselines.mm_diffusion_pair import MMDiffusionPair, load_pair, network
 from mmbench.baselines.mm_diffusion_unet import TINY, CoupledUNet, CoupledUNetConfig
 from mmbench.baselines.pair_system import Sampling
-from mmbench.errors import MMBenchError, UsageError
+from mmbench.errors import IntegrityError, MMBenchError, UsageError
 from mmbench.generate import generate
 from mmbench.mmdisco.discriminator import Discriminator
 from mmbench.mmdisco.guidance import Guidance
@@ -217,6 +218,49 @@ def test_checkpoints_are_loaded_strictly(tmp_path: Path, monkeypatch: pytest.Mon
     torch.save(state, file)
     with pytest.raises(MMBenchError, match=r"middle_blocks\.1\.v_qkv\.weight"):
         network("real", "mmdiffusion_landscape", CoupledUNet, TINY, None)
+
+
+@pytest.mark.parametrize("dataset", ["landscape", "aistpp"])
+def test_the_released_discriminator_is_taken_for_what_it_is(
+    dataset: str, fixtures_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file with the official names and sizes, and random numbers, as +mmdisco-release of either dataset."""
+    registered = {"landscape": "landscape_ind", "aistpp": "aistpp"}[dataset]
+    monkeypatch.setenv("MMBENCH_HOME", str(tmp_path))
+    base, file = tmp_path / "base.pt", tmp_path / "released.pt"
+    base.write_bytes(b"the base model is not opened here")
+    monkeypatch.setenv(f"MMBENCH_WEIGHTS_MMDIFFUSION_{dataset.upper()}", str(base))
+    form = ClipFormat(16, 64, 64, 10.0, 25600, 16000)
+
+    def released() -> Any:
+        return make_system("mm_diffusion+mmdisco-release", dataset=Unconditional(form, registered), device="cpu")
+
+    with pytest.raises(MMBenchError, match=f"mmbench weights fetch mmdisco_mmdiffusion_{dataset}"):
+        released().spec()
+    monkeypatch.setenv(f"MMBENCH_WEIGHTS_MMDISCO_MMDIFFUSION_{dataset.upper()}", str(file))
+    manifest = fixtures_folder / "manifests" / "mmdisco_disc_ind_c128_l2_released.json"
+    g = torch.Generator().manual_seed(0)
+    shapes = json.loads(manifest.read_text())["shapes"]
+    torch.save({name: torch.randn(shape, generator=g) * 0.02 for name, shape in shapes.items()}, file)
+    system = released()
+    assert system.spec()["mmdisco"]["weights"] == hashlib.sha256(file.read_bytes()).hexdigest()[:32]
+    small = load_pair("tiny", {"unet": ""}, SMALL, QUICK, "cpu", "float32")
+    monkeypatch.setattr(system, "_load", lambda: small)
+    discriminator = system._discriminator
+    assert sum(p.numel() for p in discriminator.parameters()) == 12_682_241
+    assert discriminator.config.video_frames_first
+    guided = next(iter(system.generate(REQUESTS[:1])))
+    (alone,) = small.decode(*small.sample(REQUESTS[:1]), REQUESTS[:1])
+    assert not np.array_equal(guided.audio, alone.audio)  # by little: the numbers are random and small
+
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    with pytest.raises(IntegrityError, match=r"released\.pt has sha256"):
+        released().spec()
+    file.with_name("released.pt.sha256").unlink()
+    del shapes["last_linear.bias"]
+    torch.save({name: torch.zeros(shape) for name, shape in shapes.items()}, file)
+    with pytest.raises(MMBenchError, match=r"last_linear\.bias"):
+        small.released(file)
 
 
 @pytest.mark.parametrize(
