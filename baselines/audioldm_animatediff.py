@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmbench.baselines.latent_system import LatentSystem
-from mmbench.baselines.pair_system import DiffusionPair
 from mmbench.registry import register
+
+if TYPE_CHECKING:
+    from mmbench.baselines.latent_pair import Layout
 
 
 @register("system", "audioldm_animatediff", "AudioLDM and AnimateDiff: 16 frames of 256x256 with sound", guidable=True)
@@ -15,17 +17,25 @@ class AudioLDMAnimateDiff(LatentSystem):
     """Text guidance 7.5 on video and 2.5 on audio, joint scale 1 on both."""
 
     base = "audioldm_animatediff"
-    models = ("audioldm", "realistic_vision", "animatediff")
+    video_models, audio_models = ("realistic_vision", "animatediff"), ("audioldm",)
     guided_by_text = (7.5, 2.5)
     guided_by_joint = (1.0, 1.0)
     released_discriminator = "mmdisco_audioldm_animatediff"
 
-    def load(self, parts: Mapping[str, Any], as_released: bool, settings: Mapping[str, Any]) -> DiffusionPair:
-        """The pair; the release differs in its sampling alone."""
+    def load_video(self, parts: Mapping[str, Any], as_released: bool) -> Any:
+        """AnimateDiff; the release differs in its sampling alone."""
         from mmbench.baselines.animatediff import AnimateDiff
-        from mmbench.baselines.audioldm import AudioLDM
-        from mmbench.baselines.latent_pair import LatentPair, Layout
 
-        video, audio = AnimateDiff(parts["realistic_vision"], parts["animatediff"]), AudioLDM(parts["audioldm"])
-        layout = Layout(audio_channels=8, audio_size=(50, 16), audio_mel_first=False, released="res_mlp")
-        return LatentPair(video, audio, layout, **settings)
+        return AnimateDiff(parts["realistic_vision"], parts["animatediff"])
+
+    def load_audio(self, parts: Mapping[str, Any], as_released: bool) -> Any:
+        """AudioLDM."""
+        from mmbench.baselines.audioldm import AudioLDM
+
+        return AudioLDM(parts["audioldm"])
+
+    def layout(self) -> Layout:
+        """Sound latents of 8 channels, time first."""
+        from mmbench.baselines.latent_pair import Layout
+
+        return Layout(audio_channels=8, audio_size=(50, 16), audio_mel_first=False, released="res_mlp")

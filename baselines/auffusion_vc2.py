@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmbench.baselines.latent_system import LatentSystem
-from mmbench.baselines.pair_system import DiffusionPair
 from mmbench.registry import register
+
+if TYPE_CHECKING:
+    from mmbench.baselines.latent_pair import Layout
 
 
 @register("system", "auffusion_vc2", "Auffusion and VideoCrafter2: 16 frames of 256x256 with sound", guidable=True)
@@ -15,19 +17,26 @@ class AuffusionVideoCrafter2(LatentSystem):
     """Text guidance 8 on both, joint scale 8 on video and 1 on audio."""
 
     base = "auffusion_vc2"
-    models = ("auffusion", "videocrafter2", "clip_bpe")
+    video_models, audio_models = ("videocrafter2", "clip_bpe"), ("auffusion",)
     guided_by_text = (8.0, 8.0)
     guided_by_joint = (8.0, 1.0)
     released_discriminator = "mmdisco_auffusion_vc2"
 
-    def load(self, parts: Mapping[str, Any], as_released: bool, settings: Mapping[str, Any]) -> DiffusionPair:
-        """The pair; the release samples VideoCrafter2 on another schedule and noises Auffusion's silence afresh."""
-        from mmbench.baselines.auffusion_model import Auffusion
-        from mmbench.baselines.latent_pair import LatentPair, Layout
+    def load_video(self, parts: Mapping[str, Any], as_released: bool) -> Any:
+        """VideoCrafter2; the release samples it on another schedule."""
         from mmbench.baselines.videocrafter2_model import VideoCrafter2
         from mmbench.baselines.videocrafter2_sampling import NATIVE, RELEASED_MMDISCO
 
-        video = VideoCrafter2(parts["videocrafter2"], RELEASED_MMDISCO if as_released else NATIVE)
-        audio = Auffusion(parts["auffusion"], fresh_noise=as_released)
-        layout = Layout(audio_channels=4, audio_size=(25, 32), audio_mel_first=True, released="res_naive")
-        return LatentPair(video, audio, layout, **settings)
+        return VideoCrafter2(parts["videocrafter2"], RELEASED_MMDISCO if as_released else NATIVE)
+
+    def load_audio(self, parts: Mapping[str, Any], as_released: bool) -> Any:
+        """Auffusion; the release noises its silence afresh."""
+        from mmbench.baselines.auffusion_model import Auffusion
+
+        return Auffusion(parts["auffusion"], fresh_noise=as_released)
+
+    def layout(self) -> Layout:
+        """Sound latents of 4 channels, mel first."""
+        from mmbench.baselines.latent_pair import Layout
+
+        return Layout(audio_channels=4, audio_size=(25, 32), audio_mel_first=True, released="res_naive")

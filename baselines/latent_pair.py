@@ -18,7 +18,7 @@ from mmbench.baselines.videocrafter2_sampling import ScaledDDIM
 from mmbench.errors import UsageError
 from mmbench.mmdisco.design import Design, DiscriminatorConfig, out_of_domain
 from mmbench.mmdisco.discriminator import Discriminator, load_discriminator
-from mmbench.mmdisco.losses import JointEpsilon, per_sample
+from mmbench.mmdisco.losses import per_sample
 from mmbench.mmdisco.samplers import SchedulerSampler, make_scheduler
 from mmbench.mmdisco.schedule import NoiseSchedule, ScaledNoiseSchedule
 from mmbench.types import Clip, Item, Request
@@ -56,7 +56,7 @@ class LatentPair(DiffusionPair):
         sampling: How the pair is sampled.
         device: Where the models are.
         dtype: Precision the denoisers are autocast to; None for none.
-        together: Samples that go through the denoisers together, whatever the batch.
+        tile: Samples that go through the denoisers together, whatever the batch.
         small: Discriminators are small by default, too.
     """
 
@@ -68,12 +68,12 @@ class LatentPair(DiffusionPair):
         sampling: Sampling,
         device: str = "cpu",
         dtype: torch.dtype | None = None,
-        together: int = 1,
+        tile: int = 1,
         small: bool = False,
     ) -> None:
         self.video, self.audio, self.layout, self.sampling = video, audio, layout, sampling
         self.schedules, self.shapes = (video.schedule, audio.schedule), (video.shape, audio.shape)
-        self.device, self.dtype, self._together, self._small = device, dtype, together, small
+        self.device, self.dtype, self.tile, self._small = device, dtype, tile, small
         self._texts = lru_cache(TEXTS_KEPT)(lambda prompt: (video.text(prompt), audio.text(prompt)))
         self.unconditional = video.unconditional(), audio.unconditional()
 
@@ -88,16 +88,6 @@ class LatentPair(DiffusionPair):
     def epsilon_audio(self, x_t: Tensor, t: Tensor, text: Tensor | None) -> Tensor:
         """Predicted noise of (n, 8, 50, 16) or (n, 4, 32, 25) latents."""
         return self.audio.epsilon(x_t, t, text)
-
-    def sample(
-        self, requests: Sequence[Request], guidance: Any = None, epsilon: JointEpsilon | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Clean latents of n requests, always as many together: the arithmetic of a sample does not know its batch."""
-        rows = [*requests, *[requests[-1]] * (-len(requests) % self._together)]
-        tiles = [rows[i : i + self._together] for i in range(0, len(rows), self._together)]
-        sample = super().sample
-        videos, audios = zip(*(sample(tile, guidance, epsilon) for tile in tiles), strict=True)
-        return torch.cat(videos)[: len(requests)], torch.cat(audios)[: len(requests)]
 
     def sampler(self) -> SchedulerSampler:
         """diffusers' schedulers; "ddim" steps VideoCrafter2 with its own."""
@@ -153,6 +143,43 @@ class LatentPair(DiffusionPair):
         schedule = self.video.schedule
         scaled = isinstance(schedule, ScaledNoiseSchedule)
         return OnScaledVideo(discriminator, schedule.magnitude.to(self.device)) if scaled else discriminator
+
+
+class Absent:
+    """Stands in for the model of a modality that is not wanted: it predicts no noise and decodes to `nothing`."""
+
+    schedule = NoiseSchedule("scaled_linear", 0.00085, 0.012)
+    shape = (1,)
+    text_channels = 1
+
+    def __init__(self, nothing: np.ndarray) -> None:
+        self.nothing = nothing
+
+    def text(self, prompt: str) -> Tensor:
+        """(1,) of no meaning."""
+        return torch.zeros(1)
+
+    def unconditional(self) -> Tensor:
+        """(1,) of no meaning."""
+        return torch.zeros(1)
+
+    def epsilon(self, x_t: Tensor, t: Tensor, text: Tensor) -> Tensor:
+        """Zeros."""
+        return torch.zeros_like(x_t)
+
+    def decode(self, latents: Tensor) -> np.ndarray:
+        """`nothing`, once per latent."""
+        return np.repeat(self.nothing[None], len(latents), 0)
+
+
+def no_video() -> Absent:
+    """For clips without a frame."""
+    return Absent(np.zeros((0, SIDE, SIDE, 3), np.float32))
+
+
+def no_audio() -> Absent:
+    """For clips without a sample."""
+    return Absent(np.zeros(0, np.float32))
 
 
 class OnScaledVideo(torch.nn.Module):

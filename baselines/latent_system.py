@@ -8,17 +8,18 @@ joint scale 8 on every video, a flattened logit, and silence noised afresh at ev
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mmbench import weights as published
 from mmbench.baselines.pair_system import DiffusionPair, PairSystem, Sampling
 from mmbench.errors import UsageError
 from mmbench.registry import SystemName
-from mmbench.types import Dataset, Weights
+from mmbench.types import Dataset, Spec, Weights
 
 if TYPE_CHECKING:
     from mmbench.baselines.components import Parts
+    from mmbench.baselines.latent_pair import Layout
 
 PAPER, RELEASE = "paper", "mmdisco-release"
 OPTIONS = {
@@ -29,7 +30,7 @@ OPTIONS = {
     "sampler": ("dpmsolver++2m", "ddpm", "ddim"),
 }
 RELEASED_JOINT_SCALE = (8.0, 1.0)
-TOGETHER = 8  # samples on a GPU; a CPU gains nothing by more than one
+TILE = 8
 
 
 class LatentSystem(PairSystem):
@@ -37,14 +38,16 @@ class LatentSystem(PairSystem):
 
     Attributes:
         base: Registered name.
-        models: Their names, and those of what they are read with, in `mmbench.known_weights`.
+        video_models: Names in `mmbench.known_weights` of what the video is made with.
+        audio_models: The same for the sound.
         guided_by_text: Text guidance of video and audio.
         guided_by_joint: The paper's weights of the discriminator's gradient on video and audio.
         released_discriminator: Name of the one that MMDisCo's authors released.
     """
 
     base: ClassVar[str]
-    models: ClassVar[tuple[str, ...]]
+    video_models: ClassVar[tuple[str, ...]]
+    audio_models: ClassVar[tuple[str, ...]]
     guided_by_text: ClassVar[tuple[float, float]]
     guided_by_joint: ClassVar[tuple[float, float]]
     released_discriminator: ClassVar[str]
@@ -62,7 +65,10 @@ class LatentSystem(PairSystem):
         num_inference_steps: int = 50,
         free_scale: tuple[float, float] | None = None,
         joint_scale: tuple[float, float] | None = None,
+        discriminator: str = "",
+        tile: int = TILE,
         guidance: SystemName | None = None,
+        halves: Sequence[str] = ("video", "audio"),
     ) -> None:
         """Check the options and look for the weights; the models are loaded when first used.
 
@@ -77,7 +83,11 @@ class LatentSystem(PairSystem):
             num_inference_steps: Steps of the sampler.
             free_scale: Text guidance of (video, audio), instead of the paper's.
             joint_scale: Weights of the discriminator's gradient on (video, audio), instead of the preset's.
+            discriminator: File of a discriminator, instead of the one that belongs to name and dataset.
+            tile: Samples that go through the denoisers together on a GPU, whatever the batch; fewer take less memory.
+                Part of the run's identity, for roundings depend on it. On a CPU, which gains nothing, it is 1.
             guidance: The name with +mmdisco; None for the pair alone.
+            halves: "video", "audio" or both; a half that is not named is not loaded, and absent from the clips.
 
         Raises:
             UsageError: An option has an unknown value.
@@ -91,6 +101,8 @@ class LatentSystem(PairSystem):
                 raise UsageError(f"{self.base} has no {option} {value!r}.", f"one of {', '.join(OPTIONS[option])}")
         if num_inference_steps < 1:
             raise UsageError(f"{self.base} cannot sample in {num_inference_steps} steps.", "a whole number from 1")
+        if tile < 1:
+            raise UsageError(f"{self.base} cannot sample {tile} at a time.", "a whole number from 1", "--set tile=1")
         kind: Weights = "tiny" if size == "tiny" else "random" if weights == "random" else "real"
         sampling = Sampling(
             sampler,
@@ -98,40 +110,67 @@ class LatentSystem(PairSystem):
             free_scale or self.guided_by_text,
             joint_scale or (RELEASED_JOINT_SCALE if as_released else self.guided_by_joint),
         )
-        components = {name: published.digest(name) if kind == "real" else kind for name in self.models}
+        models = (*self.video_models * ("video" in halves), *self.audio_models * ("audio" in halves))
+        components = {name: published.digest(name) if kind == "real" else kind for name in models}
 
         def load() -> DiffusionPair:
             import torch
 
             from mmbench.baselines.components import Parts, local_device
+            from mmbench.baselines.latent_pair import LatentPair, no_audio, no_video
 
             place = local_device(device)
             precision = None if dtype == "float32" else getattr(torch, dtype)
-            together = 1 if place == "cpu" else TOGETHER
-            shared = {"sampling": sampling, "device": place, "dtype": precision, "together": together}
-            parts = {name: Parts(name, kind, place, precision) for name in self.models}
-            return self.load(parts, as_released, {**shared, "small": kind == "tiny"})
+            parts = {name: Parts(name, kind, place, precision) for name in models}
+            video = self.load_video(parts, as_released) if "video" in halves else no_video()
+            audio = self.load_audio(parts, as_released) if "audio" in halves else no_audio()
+            rows = 1 if place == "cpu" else tile
+            return LatentPair(video, audio, self.layout(), sampling, place, precision, rows, small=kind == "tiny")
 
         super().__init__(
             self.base,
             load,
-            {**components, "dtype": dtype, "preset": preset},
+            {**components, "dtype": dtype, "preset": preset, "tile": tile},
             kind,
             sampling,
             dataset,
             guidance,
-            batch_size=TOGETHER,
+            batch_size=tile,
+            discriminator=discriminator,
             untrained_guide=kind != "real",
             released=self.released_discriminator if kind == "real" else "",
             released_logit=as_released,
         )
 
+    def video_spec(self) -> Spec:
+        """What decides the videos: nothing of the sound, unless a discriminator sees both."""
+        return self._half_spec(0, self.audio_models)
+
+    def audio_spec(self) -> Spec:
+        """What decides the sounds: nothing of the video, unless a discriminator sees both."""
+        return self._half_spec(1, self.video_models)
+
+    def _half_spec(self, modality: int, others: Sequence[str]) -> Spec:
+        spec = self.spec()
+        if self._guidance is not None:
+            return spec
+        components = {name: digest for name, digest in spec["components"].items() if name not in others}
+        sampling = {**spec["sampling"], "free_scale": spec["sampling"]["free_scale"][modality]}
+        return {**spec, "components": components, "sampling": sampling}
+
     @abstractmethod
-    def load(self, parts: Mapping[str, Parts], as_released: bool, settings: Mapping[str, Any]) -> DiffusionPair:
-        """The `LatentPair`.
+    def load_video(self, parts: Mapping[str, Parts], as_released: bool) -> Any:
+        """The text-to-video model.
 
         Args:
-            parts: Where each of `models` comes from.
+            parts: Where each of `video_models` comes from.
             as_released: Whether to sample as MMDisCo's release does.
-            settings: Further arguments of `LatentPair`.
         """
+
+    @abstractmethod
+    def load_audio(self, parts: Mapping[str, Parts], as_released: bool) -> Any:
+        """The text-to-sound model, of `audio_models`."""
+
+    @abstractmethod
+    def layout(self) -> Layout:
+        """What a discriminator must know of the pair."""

@@ -248,7 +248,7 @@ def read_options(texts: Sequence[str], systems: Sequence[str]) -> dict[str, dict
 def options_of(entry: Entry) -> dict[str, Any]:
     """What a user may set of a system with --set, and the defaults."""
     parameters = inspect.signature(entry.factory).parameters.values()
-    given = {"dataset", "device", "dtype", "weights", "guidance"}
+    given = {"dataset", "device", "dtype", "weights", "guidance", "halves"}
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in given}
 
 
