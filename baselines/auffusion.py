@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmbench.baselines.mel import FLOOR, log_mel
-from mmbench.baselines.state_dicts import State, load_exactly, rename
+from mmbench.baselines.state_dicts import State, fuse_weight_norm, load_exactly, rename
 from mmbench.errors import UsageError
 from mmbench.mmdisco.losses import add_noise
 
@@ -129,13 +129,8 @@ def load_vocoder(vocoder: Any, state: State) -> None:
     Directions and lengths of weights become weights; mean and scale of its input, which it does not use, stay.
     """
     unchanged = {name: value for name, value in vocoder.state_dict().items() if name in ("mean", "scale")}
-    fused: dict[str, Tensor] = {}
-    for name, value in state.items():
-        if name.endswith(".weight_v") and (length := state.get(f"{name[:-1]}g")) is not None:
-            fused[name[:-2]] = value * (length / torch.linalg.vector_norm(value, dim=(1, 2), keepdim=True))
-        elif not (name.endswith(".weight_g") and f"{name[:-1]}v" in state):
-            fused[name] = value
-    load_exactly(vocoder, {**unchanged, **rename(fused, vocoder_name, "the vocoder")}, "Auffusion's vocoder")
+    renamed = rename(fuse_weight_norm(state), vocoder_name, "the vocoder")
+    load_exactly(vocoder, {**unchanged, **renamed}, "Auffusion's vocoder")
 
 
 def vocoder_name(name: str) -> str | None:

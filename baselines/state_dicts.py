@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import torch
 from torch import Tensor, nn
 
 from mmbench.errors import MMBenchError
@@ -33,6 +34,17 @@ def rename(state: State, new_name: Callable[[str], str | None], source: str) -> 
         first = unknown[0] if unknown else "two under one name"
         raise MMBenchError(f"{source} holds {len(unknown) or 2} tensors without a place of their own, first {first}.")
     return renamed  # type: ignore[return-value]  # None would be unknown
+
+
+def fuse_weight_norm(state: State) -> dict[str, Tensor]:
+    """Weights of 1-d convolutions in place of their directions `weight_v` and lengths `weight_g`; the rest as it is."""
+    fused: dict[str, Tensor] = {}
+    for name, value in state.items():
+        if name.endswith(".weight_v") and (length := state.get(f"{name[:-1]}g")) is not None:
+            fused[name[:-2]] = value * (length / torch.linalg.vector_norm(value, dim=(1, 2), keepdim=True))
+        elif not (name.endswith(".weight_g") and f"{name[:-1]}v" in state):
+            fused[name] = value
+    return fused
 
 
 def load_exactly(module: nn.Module, state: State, source: str) -> None:
