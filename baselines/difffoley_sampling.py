@@ -31,6 +31,7 @@ def solver(num_inference_steps: int, alphas_cumprod: Tensor | None = None) -> DP
         order=2,
         method="multistep",
         spacing="time_uniform",
+        nodes="respaced",
         integer_times=False,
     )
 

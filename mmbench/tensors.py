@@ -6,13 +6,19 @@ import pickle
 import shutil
 import tarfile
 import tempfile
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import IO, Any
 
-from mmbench.errors import MMBenchError
+from mmbench.errors import IntegrityError, MMBenchError
+
+LIGHTNING = (  # classes that checkpoints of Lightning name, read as plain dictionaries: nothing of them is needed
+    "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
+    "pytorch_lightning.utilities.parsing.AttributeDict",
+)
 
 
 def read_tensors(path: Path, member: str = "", map_location: str = "cpu") -> dict[str, Any]:
@@ -27,6 +33,7 @@ def read_tensors(path: Path, member: str = "", map_location: str = "cpu") -> dic
         What was saved: a state dict, or a dict with one inside (Lightning: "state_dict").
 
     Raises:
+        IntegrityError: The file is cut off or otherwise damaged.
         MMBenchError: The file holds more than tensors and plain containers, or there is no such member.
     """
     import torch
@@ -38,20 +45,32 @@ def read_tensors(path: Path, member: str = "", map_location: str = "cpu") -> dic
     if not file.is_file():
         raise MMBenchError(f"{file} is not a file.", "one of the files of the folder, by its path in it")
     if file.suffix == ".safetensors":
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        return load_file(file, device=map_location)
+        try:
+            return load_file(file, device=map_location)
+        except SafetensorError as error:
+            raise _damaged(str(file), error) from error
     return _load(torch, file, str(file), map_location)
 
 
 def _load(torch: Any, source: Path | IO[bytes], label: str, map_location: str) -> dict[str, Any]:
     try:
-        state: dict[str, Any] = torch.load(source, map_location=map_location, weights_only=True)
+        with torch.serialization.safe_globals([(OrderedDict, name) for name in LIGHTNING]):
+            state: dict[str, Any] = torch.load(source, map_location=map_location, weights_only=True)
+    except (RuntimeError, EOFError) as error:  # no end of an archive, or of a pickle
+        raise _damaged(label, error) from error
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[0]
         remedy = "save its tensors as safetensors, and set MMBENCH_WEIGHTS_<NAME> to that file"
         raise MMBenchError(f"{label} holds more than tensors: {reason}", "tensors only", remedy) from error
     return state
+
+
+def _damaged(label: str, error: Exception) -> IntegrityError:
+    reason = (str(error) or "it ends too early").splitlines()[0].split(". ")[0]
+    return IntegrityError(f"{label} is damaged: {reason}.", "a whole checkpoint")
 
 
 @contextmanager

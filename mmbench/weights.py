@@ -191,11 +191,18 @@ def load_state_dict(name: str, member: str = "", map_location: str = "cpu") -> d
         What the file holds, as saved: a state dict, or a dict with one inside (Lightning: "state_dict").
 
     Raises:
+        IntegrityError: It is damaged.
         MMBenchError: It holds more than tensors and plain containers, or no or several members match.
     """
     from mmbench.tensors import read_tensors
 
-    return read_tensors(verify(name).path, member, map_location)
+    path = verify(name).path
+    try:
+        return read_tensors(path, member, map_location)
+    except IntegrityError as error:
+        record = "" if entry(name).sha256 else f" and {digests.record_path(path)}"
+        remedy = f"delete it{record}, then {_remedy(entry(name))}"
+        raise IntegrityError(error.found, error.expected, remedy) from error
 
 
 def _variable(weight: Weight) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmbench.baselines import difffoley_sampling
 from mmbench.mmdisco.discriminator import load_discriminator
 from mmbench.mmdisco.dpm_solver import DPMSolver, State
 from mmbench.mmdisco.guidance import Guidance, JointPredictor, release_logit
@@ -84,53 +86,47 @@ def diff_foley(x: Tensor, t: Tensor, condition: Tensor | None) -> Tensor:
     return (1 - torch.exp(-(s + 1) / 200)) * x + 0.4 * torch.exp(-s / 250) * torch.tanh(inner)
 
 
-def classifier_log_probability(x: Tensor, t: Tensor, video_feat: Tensor) -> Tensor:
-    """log p (n,) of the formula classifier of Diff-Foley's double guidance."""
-    logit = 0.3 * rest_mean(torch.sin(1.5 * x)) - 0.5 + 1.5 * rest_mean(video_feat) + 0.1 * torch.cos(t / 200)
-    return torch.nn.functional.logsigmoid(logit)
+def classifier_gradient(video_feat: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    """grad log p of the formula classifier of Diff-Foley's double guidance."""
+
+    def gradient(x: Tensor, t: Tensor) -> Tensor:
+        leaf = x.detach().requires_grad_()
+        logit = 0.3 * rest_mean(torch.sin(1.5 * leaf)) - 0.5 + 1.5 * rest_mean(video_feat) + 0.1 * torch.cos(t / 200)
+        (found,) = torch.autograd.grad(torch.nn.functional.logsigmoid(logit).sum(), leaf)
+        return found
+
+    return gradient
 
 
 @runner("difffoley_dpm_solver")
 def difffoley_dpm_solver(fixture: Fixture) -> None:
-    abar = schedule_of(fixture.config["schedule"]).alphas_cumprod.float()
+    abar = schedule_of(fixture.config["schedule"]).alphas_cumprod
     for case in fixture.config["cases"]:
         seen: list[float] = []
-        solver = DPMSolver(
-            (abar,),
-            num_inference_steps=case["steps"],
+        solver = replace(
+            difffoley_sampling.solver(case["steps"], abar),
             order=case["order"],
             method=case["method"],
             spacing=case["skip_type"],
             predict_sample=case["predict_x0"],
             thresholding=case["thresholding"],
             lower_order_final=case["lower_order_final"],
-            nodes="respaced",
-            integer_times=False,
         )
+        guided: Any = lambda state, t, step: (diff_foley(state[0], t, None),)  # noqa: E731
+        if case["guidance"] != "none":
+            guided = difffoley_sampling.DoubleGuidance(
+                diff_foley,
+                fixture.input("cond"),
+                fixture.input("uncond"),
+                solver.log_snr[0],
+                case["cfg_scale"],
+                classifier_gradient(fixture.input("video_feat")) if case["guidance"] == "double" else None,
+                case.get("classifier_scale", 0.0),
+            )
 
-        def predict(
-            state: State,
-            t: Tensor,
-            step: int,
-            seen: list[float] = seen,
-            case: dict[str, Any] = case,
-            solver: DPMSolver = solver,
-        ) -> State:
-            (x,) = state
+        def predict(state: State, t: Tensor, step: int, seen: list[float] = seen, guided: Any = guided) -> State:
             seen.append(float(t[0]))
-            if case["guidance"] == "none":
-                return (diff_foley(x, t, None),)
-            unconditional = diff_foley(x, t, fixture.input("uncond"))
-            conditional = diff_foley(x, t, fixture.input("cond"))
-            epsilon = unconditional + case["cfg_scale"] * (conditional - unconditional)
-            if case["guidance"] == "double":
-                leaf = x.detach().requires_grad_()
-                log_p = classifier_log_probability(leaf, t, fixture.input("video_feat"))
-                (gradient,) = torch.autograd.grad(log_p.sum(), leaf)
-                s = t[:1].double() / 1000 + 1 / len(abar)
-                sigma = (1 - (2 * solver.log_snr[0].log_alpha(s)).exp()).sqrt().item()
-                epsilon = epsilon - case["classifier_scale"] * sigma * gradient
-            return (epsilon,)
+            return guided(state, t, step)
 
         (sample,) = solver.sample(predict, (fixture.input("x_T"),))
         fixture.check(f"{case['name']}.model_timesteps", np.array(seen, np.float32))

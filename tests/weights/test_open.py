@@ -6,15 +6,18 @@ import hashlib
 import io
 import os
 import pickle
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from mmbench import weights
 from mmbench.errors import IntegrityError, MMBenchError
+from mmbench.tensors import LIGHTNING
 from tests.weights.support import BODY, Known, folder, put
 
 
@@ -105,3 +108,41 @@ def test_torchscript_opens_with_a_published_digest_only(known: Known, tmp_path: 
     weights.verify("net")  # even with a digest recorded on first use
     with pytest.raises(MMBenchError, match="nobody published its digest"):
         weights.open_torchscript("net")
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.0])
+@pytest.mark.parametrize("container", ["zip", "legacy", "safetensors"])
+def test_a_file_that_is_cut_off_says_what_to_delete(known: Known, container: str, kept: float) -> None:
+    import safetensors.torch
+    import torch
+
+    state, buffer = {"weight": torch.zeros(99)}, io.BytesIO()
+    torch.save(state, buffer, _use_new_zipfile_serialization=container != "legacy")
+    data = safetensors.torch.save(state) if container == "safetensors" else buffer.getvalue()
+    known(file=f"net.{container}", sha256=None, bytes=None)
+    put(folder() / f"net.{container}", data[: int(kept * len(data))])
+    with pytest.raises(IntegrityError, match=f"net.{container} is damaged") as caught:
+        weights.load_state_dict("net")
+    assert caught.value.next == f"delete it and {folder()}/net.{container}.sha256, then mmbench weights fetch net"
+
+
+def test_what_lightning_names_in_a_checkpoint_does_nothing(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    named = {}
+    for path in LIGHTNING:
+        module, _, name = path.rpartition(".")
+        named[name] = type(name, (dict,), {"__module__": module})
+        parents = ["pytorch_lightning", module.rpartition(".")[0], module]
+        for parent in parents:
+            monkeypatch.setitem(sys.modules, parent, ModuleType(parent))
+        setattr(sys.modules[module], name, named[name])
+    callback, settings = named["ModelCheckpoint"], named["AttributeDict"](learning_rate=0.5)
+    buffer = io.BytesIO()
+    saved = {"state_dict": {"weight": torch.ones(2)}, "callbacks": {callback: {"best": 1.0}}}
+    torch.save(saved | {"hyper_parameters": settings}, buffer)
+    known(sha256=None, bytes=None)
+    put(folder() / "net.bin", buffer.getvalue())
+    read = weights.load_state_dict("net")
+    assert read["state_dict"]["weight"].tolist() == [1, 1]
+    assert read["hyper_parameters"] == {"learning_rate": 0.5}
