@@ -95,15 +95,6 @@ class MMDiffusionPair(DiffusionPair):
 
     epsilon_audio = epsilon_video
 
-    def sample(
-        self, requests: Sequence[Request], guidance: Any = None, epsilon: JointEpsilon | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Clean video and audio of n requests, `tile` at a time, so that no sample's arithmetic knows its batch."""
-        tiles = [requests[i : i + self.tile] for i in range(0, len(requests), self.tile)]
-        sample = super().sample
-        videos, audios = zip(*(sample(tile, guidance, epsilon) for tile in tiles), strict=True)
-        return torch.cat(videos), torch.cat(audios)
-
     def sampler(self) -> DPMSolver:
         """The solver of the preset."""
         alphas_cumprod = tuple(schedule.alphas_cumprod.float() for schedule in self.schedules)

@@ -124,22 +124,32 @@ class DiffusionPair(ABC):
     def sample(
         self, requests: Sequence[Request], guidance: Any = None, epsilon: JointEpsilon | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Clean latents of n requests.
+        """Clean latents of n requests, a tile at a time.
 
         Args:
             requests: Their prompts and noises.
             guidance: Makes a `mmbench.mmdisco.guidance.Guidance` of (text, unconditional text); None for the bases.
             epsilon: What predicts, instead of `epsilon_for`.
         """
+        import torch
+
+        tile = self.tile or len(requests)
+        rows = [*requests, *[requests[-1]] * (-len(requests) % tile)]
+        tiles = [self.sample_tile(rows[i : i + tile], guidance, epsilon) for i in range(0, len(rows), tile)]
+        videos, audios = zip(*tiles, strict=True)
+        return torch.cat(videos)[: len(requests)], torch.cat(audios)[: len(requests)]
+
+    def sample_tile(
+        self, requests: Sequence[Request], guidance: Any = None, epsilon: JointEpsilon | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """`sample` for requests that go through the models together."""
         from mmbench.mmdisco.guidance import JointPredictor
         from mmbench.mmdisco.samplers import sample_pair
 
-        n = len(requests)
-        rows = [*requests, *[requests[-1]] * (-n % self.tile if self.tile else 0)]
-        condition = tuple(text.to(self.device) for text in self.texts([r.prompt.text for r in rows]))
+        condition = tuple(text.to(self.device) for text in self.texts([r.prompt.text for r in requests]))
         empty = tuple(u.to(self.device).expand_as(c) for u, c in zip(self.unconditional, condition, strict=True))
         predictor = JointPredictor(
-            epsilon=epsilon or self.epsilon_for(rows),
+            epsilon=epsilon or self.epsilon_for(requests),
             alphas_cumprod=tuple(s.alphas_cumprod.to(self.device) for s in self.schedules),  # type: ignore[arg-type]
             condition=condition or None,
             unconditional=empty or None,
@@ -147,9 +157,9 @@ class DiffusionPair(ABC):
             guidance=None if guidance is None else guidance(condition, empty),
             dtype=self.dtype,
         )
-        generators = tuple([generator_of(r, stream) for r in rows] for stream in STREAMS)
+        generators = tuple([generator_of(r, stream) for r in requests] for stream in STREAMS)
         video, audio = sample_pair(predictor, self.shapes, generators, self.sampler(), self.device)
-        return video[:n], audio[:n]
+        return video, audio
 
     def sampler(self) -> Any:
         """Steps both modalities; systems with a solver of their own override this."""
@@ -168,23 +178,39 @@ def generator_of(request: Request, stream: str) -> torch.Generator:
     return torch.Generator().manual_seed(int(request.rng(stream).integers(2**63 - 1)))
 
 
-def find_discriminator(name: SystemName, dataset: str) -> Path:
+def discriminator_stem(name: SystemName, dataset: Dataset, weights: Weights) -> str:
+    """What a discriminator's folder is called, up to its sizes and seed.
+
+    Those of untrained models are called so, and those of a folder of clips after its content: none guides what it was
+    not trained for.
+    """
+    untrained = f"-{weights}" if weights in ("random", "tiny") else ""
+    return f"{name}-{getattr(dataset, 'label', dataset.name)}{untrained}"
+
+
+def find_discriminator(name: SystemName, dataset: Dataset, weights: Weights) -> Path:
     """The weights of a guided system's discriminator: what `mmbench train` left, of the lowest seed, else shipped ones.
+
+    Args:
+        name: The system.
+        dataset: What it was trained on.
+        weights: How far those of the base models are real.
 
     Raises:
         MMBenchError: There are none; says how to train them.
     """
-    stem = f"{name}-{dataset.replace(':', '_').replace('/', '_')}"
+    stem = discriminator_stem(name, dataset, weights)
     folder = Path(os.environ.get(FOLDER_VARIABLE, DEFAULT_FOLDER))
     trained = [p for p in folder.glob(f"{stem}-s*/discriminator.safetensors") if seed_of(p).isdecimal()]
     for path in (*sorted(trained, key=lambda p: int(seed_of(p))), SHIPPED / f"{stem}.safetensors"):
         if path.is_file():
             return path
     loss = f" --loss {name.option}" if name.option in ("all", "disc", "denoise") else ""
+    remedy = f"mmbench train --system {name.base} --dataset {dataset.name} --discriminator {name.design}{loss}"
     raise MMBenchError(
-        f"{name} needs a discriminator trained on {dataset}, and there is none.",
+        f"{name} needs a discriminator trained on {dataset.name}, and there is none.",
         f"{folder / f'{stem}-s0' / 'discriminator.safetensors'}, or another folder in {FOLDER_VARIABLE}",
-        f"mmbench train --system {name.base} --dataset {dataset} --discriminator {name.design}{loss} --out {folder}",
+        f"{remedy} --out {folder}",
     )
 
 
@@ -246,7 +272,7 @@ class PairSystem:
         try:
             if self._guidance.option == "release" and self._released:
                 return published.verify(self._released).path
-            return find_discriminator(self._guidance, self._dataset.name)
+            return find_discriminator(self._guidance, self._dataset, self.weights)
         except MMBenchError:
             if not self._untrained_guide:
                 raise

@@ -118,7 +118,7 @@ class TinyCascade(TinyPair):
         super().__init__(device, sampling)
         self.audio_model = network("video_to_audio_model", device)
 
-    def sample(
+    def sample_tile(
         self, requests: Sequence[Request], guidance: Any = None, epsilon: JointEpsilon | None = None
     ) -> tuple[Tensor, Tensor]:
         """Video as `TinyPair` makes it from the same noise, then audio that has seen it."""
@@ -126,14 +126,12 @@ class TinyCascade(TinyPair):
         def video_only(x_t: Tensor, y_t: Tensor, t: Tensor, condition: Any) -> tuple[Tensor, Tensor]:
             return self.epsilon_video(x_t, t, condition[0]), torch.zeros_like(y_t)
 
-        video, _ = super().sample(requests, epsilon=video_only)
+        video, _ = super().sample_tile(requests, epsilon=video_only)
 
         @torch.no_grad()
         def audio_only(x_t: Tensor, y_t: Tensor, t: Tensor, condition: Any) -> tuple[Tensor, Tensor]:
-            rows = len(requests) + (-len(requests) % self.tile)
-            seen = torch.cat([video, video[-1:].expand(rows - len(video), *video.shape[1:])])
-            seen = seen.repeat(len(y_t) // rows, 1, 1, 1, 1)  # once more for the pass without text
+            seen = video.repeat(len(y_t) // len(video), 1, 1, 1, 1)  # once more for the pass without text
             return torch.zeros_like(x_t), self.audio_model.epsilon(y_t, t, condition[1], seen)
 
-        _, audio = super().sample(requests, epsilon=audio_only)
+        _, audio = super().sample_tile(requests, epsilon=audio_only)
         return video, audio

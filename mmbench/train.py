@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmbench.console import log, progress
+from mmbench.baselines.pair_system import discriminator_stem
 from mmbench.errors import UsageError
 from mmbench.generate import Shard
+from mmbench.pools import CHUNK, Example, Pool
 from mmbench.registry import (
     OPTIONS,
     SystemName,
@@ -26,8 +27,6 @@ from mmbench.registry import (
 from mmbench.runspec import digest_of, invocation, make_requests, source_digest
 from mmbench.store import append_line
 from mmbench.types import Dataset, GuidablePair
-
-NAMES = ("video", "audio", "video_text", "audio_text")
 
 
 @dataclass(frozen=True)
@@ -71,50 +70,6 @@ class TrainSettings:
     def name(self) -> SystemName:
         """The guided system that this training is for."""
         return SystemName(self.system, self.discriminator, "" if self.loss == "all" else self.loss)
-
-
-class Pool(Sequence[Any]):
-    """Encoded pairs on disk, one safetensors file each: read when indexed, made once."""
-
-    def __init__(self, folder: Path, num: int) -> None:
-        self.folder, self.num = folder, num
-
-    def __len__(self) -> int:
-        return self.num
-
-    def __getitem__(self, index: Any) -> Any:
-        from safetensors.torch import load_file
-
-        tensors = load_file(self._path(index))
-        return tuple(tensors.get(name) for name in NAMES)
-
-    def _path(self, index: int) -> Path:
-        return self.folder / f"{index:06d}.safetensors"
-
-    def missing(self) -> list[int]:
-        """Indices that no file holds yet."""
-        return [i for i in range(self.num) if not self._path(i).exists()]
-
-    def fill(
-        self, make: Callable[[list[int]], Sequence[Any]], batch: int, label: str, shard: Shard, quiet: bool
-    ) -> None:
-        """Make what is missing of this process's share in batches, then wait for the other processes' shares."""
-        from safetensors.torch import save_file
-
-        self.folder.mkdir(parents=True, exist_ok=True)
-        todo = [i for i in self.missing() if i in shard]
-        with progress(label, len(todo), quiet) as bar:
-            for first in range(0, len(todo), batch):
-                indices = todo[first : first + batch]
-                for i, example in zip(indices, make(indices), strict=True):
-                    tensors = {n: x.contiguous() for n, x in zip(NAMES, example, strict=True) if x is not None}
-                    beside = self._path(i).with_suffix(f".{os.getpid()}.part")
-                    save_file(tensors, beside)
-                    os.replace(beside, self._path(i))
-                    bar.advance()
-        while self.missing():
-            log.info("%s: waiting for other processes", label)
-            time.sleep(1.0)
 
 
 def guidable_pair(name: str, dataset: Dataset, options: Sequence[str] = (), **common: Any) -> tuple[Any, GuidablePair]:
@@ -161,7 +116,7 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
     )
     real, fake = _pools(settings, dataset, system, pair, config.seed)
     shape = "".join(f"-{k}{v}" for k, v in sorted(settings.sizes.items()))
-    usual = f"{settings.name}-{settings.dataset.replace(':', '_').replace('/', '_')}{shape}-s{config.seed}"
+    usual = f"{discriminator_stem(settings.name, dataset, system.weights)}{shape}-s{config.seed}"
     folder = settings.out / (settings.folder or usual)
     folder.mkdir(parents=True, exist_ok=True)
     asked = {k: str(v) if isinstance(v, Path) else v for k, v in vars(settings).items() if k != "command"}
@@ -176,7 +131,7 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
         folder,
         unconditional=pair.unconditional,
         joint=getattr(pair, "epsilon", None),
-        trained_on=f"{settings.dataset} ({len(real)} real pairs), {settings.system} ({len(fake)} generated pairs)",
+        trained_on=f"{dataset.name} ({len(real)} real pairs), {settings.system} ({len(fake)} generated pairs)",
     )
     last = result.losses[-1] if result.losses else {}
     return {
@@ -195,8 +150,13 @@ def _pools(settings: TrainSettings, dataset: Dataset, system: Any, pair: Guidabl
     common = {"system": {**system.spec(), "code": source_digest(system)}, "dataset": dict(dataset.spec()), "seed": seed}
     key = {k: digest_of(json.loads(json.dumps({**common, "kind": k})))[:12] for k in ("real", "fake")}
     pools = settings.out / "pools"
+
+    def encode(indices: list[int]) -> list[Example]:
+        with ThreadPoolExecutor() as threads:  # clips are decoded ahead of the one that is encoded
+            return [pair.encode(item) for item in threads.map(items.__getitem__, indices)]
+
     real = Pool(pools / f"{settings.system}-real-{key['real']}", len(items))
-    real.fill(lambda indices: [pair.encode(items[i]) for i in indices], 1, "encode real pairs", shard, settings.quiet)
+    real.fill(encode, CHUNK, "encode real pairs", shard, settings.quiet)
     fake = Pool(pools / f"{settings.system}-fake-{key['fake']}", settings.num_fake)
     requests = make_requests(dataset, settings.num_fake, seed)
     batch = getattr(system, "batch_size", 1)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from safetensors import safe_open
+from safetensors.numpy import load_file
 
 from tests.commands import mmbench, mmbench_here
 
@@ -22,8 +23,11 @@ def test_training_leaves_weights_and_pools_and_resumes(tmp_path: Path) -> None:
     assert done["discriminator"] == "fixture_pair+mmdisco"
     with safe_open(done["weights"], framework="pt") as file:
         assert json.loads(file.metadata()["config"])["design"] == "res_mlp"
-    pools = {p.name.rsplit("-", 1)[0]: len(list(p.glob("*.safetensors"))) for p in (tmp_path / "pools").iterdir()}
-    assert pools == {"fixture_pair-real": 6, "fixture_pair-fake": 5}
+    chunks = {p.parent.name.rsplit("-", 1)[0]: load_file(p) for p in tmp_path.glob("pools/*/*.safetensors")}
+    assert {name: len(chunk["video"]) for name, chunk in chunks.items()} == {
+        "fixture_pair-real": 6,
+        "fixture_pair-fake": 5,
+    }
     again = json.loads(mmbench("train", *PAIR, *SMALL, "--steps", "5", "--out", tmp_path).stdout)
     assert (again["steps"], again["resumed at"]) == (5, 3)
 

@@ -146,6 +146,11 @@ class Folder:
         lines = (f"{n}\0{s.digest}\0{self._texts[n]}" for n, s in sorted(self._sources.items()))
         return digest_bytes(*(line.encode() for line in lines))
 
+    @property
+    def label(self) -> str:
+        """What a discriminator trained on these clips is filed under."""
+        return f"{self.name}_{self._digest[:8]}"
+
     def spec(self) -> Spec:
         """Version, format, and a digest of the names, contents and prompts of all usable clips; no path."""
         count = {"num_clips": len(self._sources), "num_held_out": len(self._held_out)}
