@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import pickle
 import shutil
 import tarfile
 import tempfile
+import zlib
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import IO, Any
@@ -26,7 +26,8 @@ def read_tensors(path: Path, member: str = "", map_location: str = "cpu") -> dic
 
     Args:
         path: A file, or a folder or .tar archive that holds it.
-        member: Which file of the folder, or pattern that one file of the archive matches.
+        member: Which file of the folder, or a pattern of files in the archive, of which the last by name is read; a
+            single file is read whatever it is called.
         map_location: Device the tensors come to.
 
     Returns:
@@ -38,10 +39,11 @@ def read_tensors(path: Path, member: str = "", map_location: str = "cpu") -> dic
     """
     import torch
 
-    if tarfile.is_tarfile(path) if path.is_file() else False:
-        with _extracted(path, member) as stream:
-            return _load(torch, stream, f"{member} of {path}", map_location)
-    file = path / member if member else path
+    if path.is_file() and _is_archive(path):
+        with tempfile.TemporaryFile() as scratch:  # seekable: seeking in a compressed stream starts over
+            name = _extract(path, member, scratch)
+            return _load(torch, scratch, f"{name} of {path}", map_location)
+    file = path / member if member and path.is_dir() else path
     if not file.is_file():
         raise MMBenchError(f"{file} is not a file.", "one of the files of the folder, by its path in it")
     if file.suffix == ".safetensors":
@@ -73,14 +75,27 @@ def _damaged(label: str, error: Exception) -> IntegrityError:
     return IntegrityError(f"{label} is damaged: {reason}.", "a whole checkpoint")
 
 
-@contextmanager
-def _extracted(archive: Path, pattern: str) -> Iterator[IO[bytes]]:
-    """The one member that matches, as a seekable temporary file: seeking in a compressed stream starts over."""
-    with tarfile.open(archive) as tar, tempfile.TemporaryFile() as scratch:
-        matches = [m for m in tar.getmembers() if m.isfile() and fnmatch(m.name, pattern)]
-        if len(matches) != 1:
-            names = ", ".join(m.name for m in matches) or "none"
-            raise MMBenchError(f"{archive} has {len(matches)} files like {pattern!r}: {names}.", "exactly one")
-        shutil.copyfileobj(tar.extractfile(matches[0]), scratch)  # type: ignore[arg-type]  # a regular file
-        scratch.seek(0)
-        yield scratch
+def _is_archive(path: Path) -> bool:
+    try:
+        return ".tar" in path.suffixes or tarfile.is_tarfile(path)
+    except EOFError:  # a compressed file of a few bytes
+        return False
+
+
+def _extract(archive: Path, pattern: str, scratch: IO[bytes]) -> str:
+    """Copy the last of the files that match to `scratch`, in one pass, and return its name."""
+    found = ""
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                if member.isfile() and fnmatch(member.name, pattern) and member.name > found:
+                    found = member.name
+                    scratch.seek(0)
+                    scratch.truncate()
+                    shutil.copyfileobj(tar.extractfile(member), scratch)  # type: ignore[arg-type]  # a regular file
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise _damaged(str(archive), error) from error
+    if not found:
+        raise MMBenchError(f"{archive} has no file like {pattern!r}.", "the archive as it was published")
+    scratch.seek(0)
+    return found

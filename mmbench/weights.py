@@ -184,7 +184,8 @@ def load_state_dict(name: str, member: str = "", map_location: str = "cpu") -> d
 
     Args:
         name: Name in the table.
-        member: For a folder or a .tar.gz: which file in it; a pattern such as `*/checkpoints/*.ckpt` may match one.
+        member: For a folder or a .tar.gz: which file in it; of several that match a pattern such as
+            `*/checkpoints/*.ckpt` the last by name.
         map_location: Device the tensors come to.
 
     Returns:
@@ -192,7 +193,7 @@ def load_state_dict(name: str, member: str = "", map_location: str = "cpu") -> d
 
     Raises:
         IntegrityError: It is damaged.
-        MMBenchError: It holds more than tensors and plain containers, or no or several members match.
+        MMBenchError: It holds more than tensors and plain containers, or no member matches.
     """
     from mmbench.tensors import read_tensors
 

@@ -146,3 +146,39 @@ def test_what_lightning_names_in_a_checkpoint_does_nothing(known: Known, monkeyp
     read = weights.load_state_dict("net")
     assert read["state_dict"]["weight"].tolist() == [1, 1]
     assert read["hyper_parameters"] == {"learning_rate": 0.5}
+
+
+def test_of_several_checkpoints_in_an_archive_the_last_by_name_is_read(known: Known) -> None:
+    import torch
+
+    files = {}
+    for epoch in (3, 12, 7):
+        torch.save({"epoch": torch.tensor(epoch)}, buffer := io.BytesIO())
+        files[f"run/checkpoints/epoch_{epoch:03}.ckpt"] = buffer.getvalue()
+    known(file="net.tar.gz", sha256=None, bytes=None)
+    put(folder() / "net.tar.gz", archive({**files, "run/configs/z.yaml": b"!!python/object:os.system {}"}))
+    assert weights.load_state_dict("net", "*/checkpoints/*.ckpt")["epoch"] == 12
+
+
+@pytest.mark.parametrize("kept", [0.9, 0.5, 0.002, 0.0])
+def test_an_archive_that_is_cut_off_says_what_to_delete(known: Known, kept: float) -> None:
+    import torch
+
+    torch.save({"weight": torch.rand(9999)}, buffer := io.BytesIO())
+    data = archive({"run/a.ckpt": buffer.getvalue()})
+    known(file="net.tar.gz", sha256=None, bytes=None)
+    put(folder() / "net.tar.gz", data[: int(kept * len(data))])
+    with pytest.raises(IntegrityError, match=r"net\.tar\.gz is damaged: \w") as caught:
+        weights.load_state_dict("net", "*/*.ckpt")
+    assert caught.value.next == f"delete it and {folder()}/net.tar.gz.sha256, then mmbench weights fetch net"
+
+
+def test_a_checkpoint_taken_out_of_its_archive_can_be_pointed_at(
+    known: Known, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    torch.save({"weight": torch.ones(2)}, tmp_path / "last.ckpt")
+    known(file="net.tar.gz", sha256=None, bytes=None)
+    monkeypatch.setenv("MMBENCH_WEIGHTS_NET", str(tmp_path / "last.ckpt"))
+    assert weights.load_state_dict("net", "*/checkpoints/*.ckpt")["weight"].tolist() == [1, 1]
