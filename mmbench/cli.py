@@ -325,11 +325,11 @@ def table(
 
       mmbench table --dataset bounce --num-samples 64 --metric av_align
     """
-    from mmbench.tables import gather, pivot
+    from mmbench.tables import gather, notes, pivot
 
     filters = {"dataset": dataset, "systems": system or (), "metrics": metric or ()}
     rows, columns = pivot(gather(out, **filters, num_samples=num_samples, seed=seed))  # type: ignore[arg-type]
-    show_rows(rows, columns, format)
+    show_rows(rows, columns, format, notes=notes(rows))
 
 
 @app.command()

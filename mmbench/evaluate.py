@@ -163,4 +163,5 @@ def _record(
         reference=reference,
         time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         details=dict(score.details),
+        video_of=run.video_of,
     )

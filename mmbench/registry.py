@@ -77,6 +77,7 @@ class SystemName:
 
 DESIGNS = tuple(f"{extractor}_{fusion}" for extractor in ("res", "vit") for fusion in ("mlp", "naive", "frieren"))
 OPTIONS = ("all", "disc", "denoise", "release")
+GIVEN = {"dataset", "device", "dtype", "weights", "guidance", "halves"}  # what factories get, though not by --set
 _registered: dict[Kind, dict[str, Entry]] = {"system": {}, "dataset": {}, "metric": {}}
 
 
@@ -246,10 +247,16 @@ def read_options(texts: Sequence[str], systems: Sequence[str]) -> dict[str, dict
 
 
 def options_of(entry: Entry) -> dict[str, Any]:
-    """What a user may set of a system with --set, and the defaults."""
-    parameters = inspect.signature(entry.factory).parameters.values()
-    given = {"dataset", "device", "dtype", "weights", "guidance", "halves"}
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in given}
+    """What a user may set of a system with --set, and the defaults; systems made of others say so themselves."""
+    tell = getattr(entry.factory, "options", None)
+    options = tell() if tell else keywords_of(entry.factory)
+    return {name: default for name, default in options.items() if name not in GIVEN}
+
+
+def keywords_of(factory: Callable[..., Any]) -> dict[str, Any]:
+    """Keyword arguments of a factory, and the defaults."""
+    parameters = inspect.signature(factory).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
 def _option_value(text: str) -> Any:

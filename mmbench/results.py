@@ -46,6 +46,7 @@ class Record:
         reference: What the metric compared with, for metrics that need one.
         time: When it was computed (UTC).
         details: Further numbers of the metric.
+        video_of: The system whose videos the run shows, where that is another one.
     """
 
     run_id: str
@@ -74,6 +75,7 @@ class Record:
     reference: Mapping[str, Any] | None
     time: str
     details: Mapping[str, Any] = field(default_factory=dict)
+    video_of: str = ""
 
     @property
     def key(self) -> str:

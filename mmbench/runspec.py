@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -55,6 +55,8 @@ class RunSpec:
         seed: The run's seed.
         weights: How real the system's weights are; never compared across kinds in quality tables.
         spec: The canonical spec that the digest is over.
+        video: Digest of what decides the videos: runs that agree on it show the same ones.
+        video_of: The system whose videos these are, where that is another one (a cascade's are its video model's).
     """
 
     system: str
@@ -62,6 +64,8 @@ class RunSpec:
     seed: int
     weights: Weights
     spec: Spec
+    video: str = ""
+    video_of: str = ""
 
     @property
     def digest(self) -> str:
@@ -80,6 +84,8 @@ class RunSpec:
             "dataset": self.dataset,
             "seed": self.seed,
             "weights": self.weights,
+            "video": self.video,
+            "video_of": self.video_of,
             "spec": dict(self.spec),
         }
 
@@ -88,6 +94,7 @@ class RunSpec:
         """Read a manifest; one that contradicts its own digest raises IntegrityError."""
         try:
             run = cls(data["system"], data["dataset"], data["seed"], data["weights"], data["spec"])
+            run = replace(run, video=data.get("video", ""), video_of=data.get("video_of", ""))
             stated = data["digest"]
         except (KeyError, TypeError) as error:
             raise IntegrityError(
@@ -104,15 +111,27 @@ class RunSpec:
 
 def make_runspec(system: System, dataset: Dataset, seed: int, system_name: str, dataset_name: str) -> RunSpec:
     """The run of `system` on `dataset` with `seed`."""
-    spec = {
+    spec: dict[str, Any] = {
         "format": FORMAT_VERSION,
         "mmbench": __version__,
         "system": {"name": system_name, "weights": system.weights, "code": source_digest(system), **system.spec()},
         "dataset": {"name": dataset.name, "code": source_digest(dataset), **dataset.spec()},
         "seed": seed,
     }
+    half = video_half(system)
+    decides = getattr(half, "video_spec", half.spec)()
+    about = {"name": half.name, "weights": half.weights, "code": source_digest(half), **decides}
+    video, video_of = digest_of({**spec, "system": about}), ""
+    if half is not system:
+        video_of, spec["video"] = half.name, video
     spec = json.loads(canonical_json(spec))  # tuples become lists here, so that a reread manifest has the same digest
-    return RunSpec(system_name, dataset_name, seed, system.weights, spec)
+    return RunSpec(system_name, dataset_name, seed, system.weights, spec, video, video_of)
+
+
+def video_half(system: System) -> System:
+    """Whose videos a system shows: its own, unless it says otherwise (`OnVideos`)."""
+    half = getattr(system, "video_half", None)
+    return system if half is None else video_half(half)
 
 
 def make_requests(dataset: Dataset, num: int, seed: int) -> list[Request]:

@@ -41,6 +41,21 @@ def gather(
     return list(latest.values())
 
 
+NOTE = "(): the videos are another system's, and so is this number."
+
+
+def value_text(record: Record, column: Sequence[Record]) -> str | None:
+    """ "0.312 ± 0.021"; in parentheses where it is the number of the system in `column` whose videos the run shows."""
+    text = with_error(record.value, record.stderr)
+    shared = any(r.system == record.video_of and r.value == record.value for r in column)
+    return f"({text})" if text and shared else text
+
+
+def notes(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """What a reader of the table must know."""
+    return [NOTE] if any(str(cell).startswith("(") for row in rows for cell in row.values()) else []
+
+
 def pivot(records: Sequence[Record]) -> tuple[list[dict[str, Any]], list[str]]:
     """One row per system, one column per metric; refuses to mix n, signatures, datasets or kinds of weights.
 
@@ -60,7 +75,7 @@ def pivot(records: Sequence[Record]) -> tuple[list[dict[str, Any]], list[str]]:
             if arrows[metric] in row:
                 found = f"{r.system} has several runs with {metric} (seeds or spec differ)."
                 raise MMBenchError(found, "one run per system", "mmbench table --seed K, or another --out")
-            row[arrows[metric]] = with_error(r.value, r.stderr)
+            row[arrows[metric]] = value_text(r, column)
             if r.weights in ("random", "tiny"):
                 row["weights"] = r.weights
             if r.extractor_weights in ("random", "tiny"):

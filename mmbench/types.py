@@ -8,7 +8,7 @@ nothing that implements these protocols, touches a file: `store`, `features` and
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -175,6 +175,24 @@ class System(Protocol):
     def generate(self, requests: Sequence[Request]) -> Iterator[Clip]:
         """Yield one clip per request, in order; the result does not depend on how requests are batched."""
         ...
+
+
+Videos = Callable[[Request], Clip | None]  # a finished clip that shows the video of a request; None where there is none
+
+
+class OnVideos(System, Protocol):
+    """A system that shows the videos of another one, as a cascade does, and makes them only where nobody has.
+
+    Runs of equal `video_spec()` (a system's own word, or else all of its `spec()`), dataset and seed show the same
+    videos. Before it generates, the harness lets `videos` look them up in the runs that are there.
+
+    Attributes:
+        video_half: Whose videos these are; it makes them where `videos` has none.
+        videos: Looks a request's video up.
+    """
+
+    video_half: System
+    videos: Videos
 
 
 class GuidablePair(Protocol):

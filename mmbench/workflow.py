@@ -19,6 +19,7 @@ from mmbench.reference import ReferenceFile, export, read_reference
 from mmbench.registry import make_dataset, make_metric, make_system, read_options
 from mmbench.results import Record, read_records, run_folders
 from mmbench.runspec import RunSpec, digest_of, invocation, make_requests, make_runspec
+from mmbench.shared_videos import videos_for
 from mmbench.store import SampleStore, create_run_folder, note_invocation, read_manifest
 from mmbench.types import Dataset, Extractor, Metric, System
 
@@ -166,17 +167,19 @@ def prepare(extractor: Extractor) -> None:
 
 
 def generate_runs(settings: Settings) -> list[SampleStore]:
-    """Generate what is missing of every run.
+    """Generate what is missing of every run; those that show another system's videos come after it.
 
     Raises:
         StoppedError: A signal or a full disk ended it.
     """
-    stores = []
+    plans, stores = plan(settings), {}
     with StopSignal().listening() as stop:
-        for p in plan(settings):
+        for p in sorted(plans, key=lambda p: p.run.video_of != ""):
             requests = make_requests(p.dataset, settings.num_samples, settings.seed)
             store = SampleStore.create(settings.out, p.run)
             note_invocation(store.folder, invocation(list(settings.command), settings.resolved()))
+            if p.run.video_of:
+                p.system.videos = videos_for(p.run, settings.out)  # type: ignore[attr-defined]
             with progress(f"generate {p.run.system}", len(requests), settings.quiet) as bar:
                 generate(
                     store,
@@ -188,8 +191,8 @@ def generate_runs(settings: Settings) -> list[SampleStore]:
                     progress=bar,
                     stop=stop,
                 )
-            stores.append(store)
-    return stores
+            stores[p.run.system] = store
+    return [stores[p.run.system] for p in plans]
 
 
 def run(settings: Settings) -> list[list[Cell]]:
