@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import pickle
 import shutil
@@ -61,7 +62,9 @@ def _load(torch: Any, source: Path | IO[bytes], label: str, map_location: str) -
     try:
         with torch.serialization.safe_globals([(OrderedDict, name) for name in LIGHTNING]):
             state: dict[str, Any] = torch.load(source, map_location=map_location, weights_only=True)
-    except (RuntimeError, EOFError) as error:  # no end of an archive, or of a pickle
+    except (RuntimeError, EOFError, OSError) as error:  # no end of an archive, or of a pickle
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # that is a seek to before the start
+            raise
         raise _damaged(label, error) from error
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[0]
