@@ -19,7 +19,11 @@ NUM_HEADS, HEAD_CHANNELS = 8, 64  # whatever the width of the tokens
 
 
 class MeanFusion(nn.Module):
-    """Mean over time of either modality, side by side. It has no parameters: the "MLP" is the last linear layer."""
+    """Mean over time of either modality, side by side. It has no parameters: the "MLP" is the last linear layer.
+
+    So h = f(video) + g(audio): its gradient moves each modality towards the data, given the text, and knows nothing of
+    the other one. Only the transformers see which halves belong together.
+    """
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()

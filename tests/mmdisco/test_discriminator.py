@@ -113,6 +113,18 @@ def test_official_names_and_shapes(fixtures_folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("design", "form"), EVERY_DESIGN)
+def test_mean_fusion_alone_cannot_see_which_halves_belong_together(design: str, form: str) -> None:
+    """With "mlp", h is a function of the video plus one of the audio, so that swapping partners never shows."""
+    model = build(small(design, form)).eval()
+    videos, audios, t, *texts = inputs(small(design, form))
+    both = torch.cat([videos, videos]), torch.cat([audios, audios.flip(0)])
+    h = model(*both, t[:1].expand(4), *(text[:1].expand(4, *text.shape[1:]) for text in texts)).detach()
+    matters = h[0] + h[1] - h[2] - h[3]
+    assert (matters.abs() < 1e-9) == design.endswith("mlp")
+    assert (h[0] - h[2]).abs() > 1e-6
+
+
+@pytest.mark.parametrize(("design", "form"), EVERY_DESIGN)
 def test_second_gradients_equal_the_plain_implementation(design: str, form: str) -> None:
     config = small(design, form, fusion_class_token=form == "latent")
     model = build(config)
