@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mmbench import cli_data, cli_metrics, cli_mmdisco, cli_runs, cli_stats, cli_weights
+from mmbench import cli_data, cli_metrics, cli_mmdisco, cli_runs, cli_stats, cli_sweep, cli_weights
 from mmbench import cli_options as opt
 from mmbench.console import Format, setup, show_error, show_mapping, show_rows
 from mmbench.errors import IncompleteError, MMBenchError
@@ -28,7 +28,8 @@ app = typer.Typer(
 app.add_typer(cli_weights.app, name="weights")
 app.add_typer(cli_stats.app, name="stats")
 app.add_typer(cli_data.app, name="data")
-for command in (cli_metrics.plan, cli_metrics.verify, cli_mmdisco.toy, cli_mmdisco.train, *cli_runs.COMMANDS):
+METHOD = (cli_mmdisco.toy, cli_mmdisco.train, cli_sweep.sweep)
+for command in (cli_metrics.plan, cli_metrics.verify, *METHOD, *cli_runs.COMMANDS):
     app.command()(command)
 
 
@@ -315,6 +316,7 @@ def table(
     metric: opt.Metric = None,
     num_samples: Annotated[int | None, typer.Option("--num-samples", "-n", help="Only records of this n.")] = None,
     seed: Annotated[int | None, typer.Option(help="Only runs of this seed.")] = None,
+    paper: opt.Paper = "",
     format: opt.Form = Format.table,
 ) -> None:
     """Systems by metrics, from records.
@@ -324,12 +326,19 @@ def table(
       mmbench table
 
       mmbench table --dataset bounce --num-samples 64 --metric av_align
+
+      mmbench table --paper 2
     """
+    filters = {"dataset": dataset, "systems": system or (), "metrics": metric or ()}
+    if paper:
+        from mmbench.paper_tables import lay_out
+
+        layout = lay_out(paper, out, **filters, num_samples=num_samples, seed=seed)
+        return show_rows(layout.rows, layout.columns, format, layout.title, layout.notes)
     from mmbench.tables import gather, notes, pivot
 
-    filters = {"dataset": dataset, "systems": system or (), "metrics": metric or ()}
     rows, columns = pivot(gather(out, **filters, num_samples=num_samples, seed=seed))  # type: ignore[arg-type]
-    show_rows(rows, columns, format, notes=notes(rows))
+    return show_rows(rows, columns, format, notes=notes(rows))
 
 
 @app.command()
