@@ -151,6 +151,7 @@ class AlignmentClassifier(nn.Module):
                 out_channels=widths[level + 1],
                 add_downsample=level + 1 < len(down_block_types),
                 downsample_padding=1,
+                attention_head_dim=attention_head_dim,  # not used; without it there is a warning
                 **shared,
             )
             for level, kind in enumerate(down_block_types)
