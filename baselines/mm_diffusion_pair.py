@@ -53,6 +53,7 @@ class MMDiffusionPair(DiffusionPair):
     """
 
     schedules = (NoiseSchedule("linear", 1e-4, 0.02), NoiseSchedule("linear", 1e-4, 0.02))
+    coupled = True
 
     def __init__(
         self,

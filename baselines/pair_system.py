@@ -63,6 +63,7 @@ class DiffusionPair(ABC):
         tile: Samples that go through the models together; batches are filled up to it with copies, so that the
             arithmetic of a sample is the same whatever batch it came in. 0 leaves batches as they are.
         sampling: The pair's defaults.
+        coupled: Whether the models see both modalities, so that their halves belong together.
         dtype: Precision the base models are autocast to; None for none.
     """
 
@@ -71,6 +72,7 @@ class DiffusionPair(ABC):
     device: str = "cpu"
     tile: int = 0
     sampling: Sampling
+    coupled: bool = False
     dtype: torch.dtype | None = None
 
     @abstractmethod

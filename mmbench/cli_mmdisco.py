@@ -78,6 +78,9 @@ def train(
     blocks: Annotated[int | None, typer.Option(help="L, residual blocks per level.")] = None,
     num_real: Annotated[int | None, typer.Option(help="Real pairs; all by default.")] = None,
     num_fake: Annotated[int, typer.Option(help="Pairs the base models make beforehand.")] = 1000,
+    re_pair: Annotated[
+        bool, typer.Option("--re-pair", help="Let generated halves of the same text meet anew throughout.")
+    ] = False,
     epochs: Annotated[float | None, typer.Option(help="Passes over the real pairs; 100 by default.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps instead of epochs.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Real pairs per step and process.")] = None,
@@ -128,5 +131,6 @@ def train(
         out,
         format is not Format.table,
         ("mmbench", *sys.argv[1:]),
+        re_pair=re_pair,
     )
     show_mapping(train_discriminator(settings), format)

@@ -48,6 +48,7 @@ class TrainSettings:
         command: What was typed.
         folder: Where below `out` the training goes; "" for a name made of system, dataset, sizes and seed, under which
             +mmdisco finds it.
+        re_pair: Let generated halves of equal texts meet anew throughout (`mmbench.mmdisco.pairs.RePaired`).
     """
 
     system: str
@@ -65,6 +66,7 @@ class TrainSettings:
     quiet: bool = False
     command: Sequence[str] = ()
     folder: str = ""
+    re_pair: bool = False
 
     @property
     def name(self) -> SystemName:
@@ -107,6 +109,7 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
     system, pair = guidable_pair(
         settings.system, dataset, settings.system_options, device=settings.device, weights=settings.weights
     )
+    from mmbench.mmdisco.pairs import RePaired
     from mmbench.mmdisco.training import TrainConfig, train
 
     config = TrainConfig(
@@ -114,7 +117,11 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
         loss=settings.loss,  # type: ignore[arg-type]
         **settings.options,
     )
-    real, fake = _pools(settings, dataset, system, pair, config.seed)
+    if settings.re_pair and getattr(pair, "coupled", hasattr(pair, "epsilon")):
+        found = f"--re-pair: {settings.system} makes both halves of a pair together."
+        raise UsageError(found, "models that make each half on its own", "the same command without --re-pair")
+    real, pool = _pools(settings, dataset, system, pair, config.seed)
+    fake = RePaired(pool, config.seed) if settings.re_pair else pool
     shape = "".join(f"-{k}{v}" for k, v in sorted(settings.sizes.items()))
     usual = f"{discriminator_stem(settings.name, dataset, system.weights)}{shape}-s{config.seed}"
     folder = settings.out / (settings.folder or usual)
@@ -131,7 +138,8 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
         folder,
         unconditional=pair.unconditional,
         joint=getattr(pair, "epsilon", None),
-        trained_on=f"{dataset.name} ({len(real)} real pairs), {settings.system} ({len(fake)} generated pairs)",
+        trained_on=f"{dataset.name} ({len(real)} real pairs), {settings.system} ({len(pool)} generated pairs"
+        f"{', re-paired' * settings.re_pair})",
     )
     last = result.losses[-1] if result.losses else {}
     return {

@@ -30,6 +30,8 @@ def test_training_leaves_weights_and_pools_and_resumes(tmp_path: Path) -> None:
     }
     again = json.loads(mmbench("train", *PAIR, *SMALL, "--steps", "5", "--out", tmp_path).stdout)
     assert (again["steps"], again["resumed at"]) == (5, 3)
+    re_paired = mmbench("train", *PAIR, *SMALL, "--re-pair", "--steps", "5", "--out", tmp_path)
+    assert "num_fake" in re_paired.stderr, "another training: it must not go on from this checkpoint"
 
 
 @pytest.mark.parametrize(
@@ -49,6 +51,13 @@ def test_what_cannot_be_trained_is_refused(
     assert result.returncode == 2
     assert hint in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_halves_that_were_made_together_are_not_re_paired(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    coupled = ["--system", "mm_diffusion", "--dataset", "bounce", "--weights", "random", "--set", "size=tiny"]
+    result = mmbench_here(capsys, "train", *coupled, "--re-pair", "--out", tmp_path / "out")
+    assert result.returncode == 2
+    assert "without --re-pair" in result.stderr
 
 
 def test_an_unknown_design_names_the_known_ones(tmp_path: Path) -> None:

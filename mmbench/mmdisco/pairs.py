@@ -71,6 +71,39 @@ def order(seed: int, kind: str, epoch: int, num: int) -> list[int]:
     return torch.randperm(num, generator=generator(seed, kind, "epoch", epoch)).tolist()
 
 
+class RePaired:
+    """Generated pairs whose halves meet anew: the models made each half on its own, so any two of one text are a pair.
+
+    Index k is the video of pair k mod n and the audio of a pair with equal texts, another one for every k, so an epoch
+    over `times` n pairs sees each half `times` times, rarely with the same partner. Not for models that predict both
+    modalities at once: their halves belong together.
+
+    Args:
+        pairs: n generated pairs.
+        seed: Of who meets whom.
+        times: Pairs of every half.
+    """
+
+    def __init__(self, pairs: PairSource, seed: int, times: int = 64) -> None:
+        self.pairs, self.seed, self.times = pairs, seed, times
+        alike = dict[bytes, list[int]]()
+        texts = [[text for text in pairs[i][2:] if text is not None] for i in range(len(pairs))]
+        keys = [b"".join(text.numpy().tobytes() for text in row) for row in texts]
+        for i, key in enumerate(keys):
+            alike.setdefault(key, []).append(i)
+        self.partners = [alike[key] for key in keys]
+
+    def __len__(self) -> int:
+        return len(self.pairs) * self.times
+
+    def __getitem__(self, index: int) -> Example:
+        place = index % len(self.pairs)
+        partners = self.partners[place]
+        other = partners[entropy(self.seed, "partner", index) % len(partners)]
+        video, _, *texts = self.pairs[place]
+        return video, self.pairs[other][1], texts[0], texts[1]
+
+
 @dataclass(frozen=True, eq=False)
 class Batches(Dataset[tuple[Batch, Batch]]):
     """By step, one process's share of the real and of the generated batch.

@@ -22,7 +22,7 @@ from mmbench.errors import IntegrityError, NonFiniteError, UsageError
 from mmbench.mmdisco.checkpoint import CHECKPOINT, PREVIOUS, load_checkpoint, save_checkpoint, write_atomically
 from mmbench.mmdisco.design import out_of_domain
 from mmbench.mmdisco.discriminator import load_discriminator
-from mmbench.mmdisco.pairs import Batches, Example
+from mmbench.mmdisco.pairs import Batches, Example, RePaired
 from mmbench.mmdisco.schedule import NoiseSchedule
 from mmbench.mmdisco.training import TrainConfig, TrainResult, train
 
@@ -101,6 +101,16 @@ def test_two_processes_draw_what_one_does() -> None:
                 for k, together in enumerate(getattr(whole[kind], name)):
                     assert torch.equal(together, torch.cat([getattr(half[kind], name)[k] for half in halves]))
             assert torch.equal(whole[kind].t, torch.cat([half[kind].t for half in halves]))
+
+
+def test_re_paired_halves_share_a_text_and_meet_others_each_time() -> None:
+    pairs = [(torch.tensor(i), torch.tensor(i), *[torch.tensor([float(i % 2)])] * 2) for i in range(6)]
+    source = RePaired(pairs, seed=0, times=50)
+    assert len(source) == 300
+    met = [(int(video), int(audio)) for video, audio, *_ in (source[k] for k in range(300))]
+    assert set(met) == {(i, j) for i in range(6) for j in range(6) if i % 2 == j % 2}
+    assert all(float(source[k][2]) == source[k][0] % 2 for k in range(300))
+    assert met == [(int(v), int(a)) for v, a, *_ in (RePaired(pairs, 0, 50)[k] for k in range(300))]
 
 
 def test_every_epoch_visits_every_pair_once_in_another_order() -> None:
