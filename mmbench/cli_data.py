@@ -14,7 +14,9 @@ from mmbench.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Your copy of a dataset's videos: check, prepare.")
 
-Name = Annotated[str, typer.Argument(metavar="DATASET", help="A dataset of videos that you have: vggsound.")]
+Name = Annotated[
+    str, typer.Argument(metavar="DATASET", help="A dataset of videos that you have: vggsound, landscape_ind, aistpp.")
+]
 Root = Annotated[Path | None, typer.Option("--root", help="Where the copy is. Default: where the dataset looks.")]
 Form = Annotated[Format, typer.Option("--format", "-f", help="How results are printed.")]
 Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more on stderr.")]
@@ -32,12 +34,15 @@ def check(dataset: Name, root: Root = None, format: Form = Format.table, verbose
       mmbench data check vggsound --root /data/vggsound
 
       mmbench data check vggsound --format json > problems.json
+
+      mmbench data check landscape_ind --root /data/landscape
     """
     from mmbench.datasets.conformed import examine_all
 
     setup(verbose)
     copy = _copy(dataset, root)
-    entries = examine_all(copy.root, sorted(copy.videos.values()), copy.format, format is not Format.table)
+    files, quiet = sorted(copy.videos.values()), format is not Format.table
+    entries = examine_all(copy.root, files, copy.format, quiet, copy.why_none)
     _show(copy, entries, format)
 
 
@@ -64,6 +69,9 @@ def prepare(
 
     setup(verbose)
     copy = _copy(dataset, root)
+    if not copy.preparable:
+        found = f"Clips of {dataset} begin anywhere in its videos, so there are none to make ready in advance."
+        raise UsageError(found, "a dataset of one clip per video, as vggsound", f"mmbench data check {dataset}")
     quiet = format is not Format.table
     entries = make_ready(copy.name, copy.root, copy.videos, copy.format, workers=workers, quiet=quiet)
     _show(copy, entries, format)
@@ -75,7 +83,8 @@ def _copy(name: str, root: Path | None) -> Any:
 
     dataset = make_dataset(f"{name}:{root}" if root else name)
     if not hasattr(dataset, "videos"):
-        raise UsageError(f"There are no videos of {name} to check or prepare.", "vggsound", "mmbench list datasets")
+        found = f"There are no videos of {name} to check or prepare."
+        raise UsageError(found, "vggsound, landscape_ind or aistpp", "mmbench list datasets")
     return dataset
 
 

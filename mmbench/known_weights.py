@@ -24,6 +24,7 @@ class Weight:
         non_commercial: The licence forbids commercial use, so a user accepts it once before the download.
         page: Where people read about it, and its licence.
         patterns: For a folder: which files of the repository belong to it; empty for a single file.
+        also: Other paths below the weights folder that it may lie at.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Weight:
     non_commercial: bool = False
     page: str = ""
     patterns: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
 
 BY_NC_SA = "CC BY-NC-SA 4.0"
@@ -113,12 +115,17 @@ DISCRIMINATORS = tuple(
 )
 
 MM_DIFFUSION_MODELS = tuple(
-    Weight(name, f"mmdiffusion/{file}", (), f"MM-Diffusion {role}", MIT_CODE, page=MM_DIFFUSION)
-    for name, file, role in (
-        ("mmdiffusion_aistpp", "AIST++.pt", "64x64, AIST++"),
-        ("mmdiffusion_aistpp_sr", "AIST++_SR.pt", "64 to 256 super-resolution, AIST++"),
-        ("mmdiffusion_landscape", "landscape.pt", "64x64, Landscape"),
-        ("mmdiffusion_landscape_sr", "landscape_SR.pt", "64 to 256 super-resolution, Landscape"),
+    Weight(name, f"mmdiffusion/{file}", (), f"MM-Diffusion {role}", MIT_CODE, page=MM_DIFFUSION, also=also)
+    for name, file, role, also in (
+        ("mmdiffusion_aistpp", "AIST++.pt", "64x64, AIST++", ()),
+        ("mmdiffusion_aistpp_sr", "AIST++_SR.pt", "64 to 256 super-resolution, AIST++", ()),
+        ("mmdiffusion_landscape", "landscape.pt", "64x64, Landscape", ("mmdiffusion/Landscape.pt",)),
+        (
+            "mmdiffusion_landscape_sr",
+            "landscape_SR.pt",
+            "64 to 256 super-resolution, Landscape",
+            ("mmdiffusion/Landscape_SR.pt",),
+        ),
     )
 )
 

@@ -237,8 +237,8 @@ def _candidates(weight: Weight) -> Iterator[Path]:
     if path := _override(weight):
         yield path
         return
-    yield home() / "weights" / weight.file
-    yield Path("checkpoints") / weight.file
+    for folder in (home() / "weights", Path("checkpoints")):
+        yield from (folder / file for file in (weight.file, *weight.also))
     if weight.bytes is not None:  # by its name alone only where the size tells it from a namesake
         namesakes = sorted(Path("checkpoints").rglob(Path(weight.file).name))
         yield from (path for path in namesakes if path.is_file() and path.stat().st_size == weight.bytes)
@@ -248,7 +248,7 @@ def _wanted(weight: Weight) -> str:
     size = f"{weight.bytes:,} bytes" if weight.bytes is not None else "size not published"
     if path := _override(weight):
         return f"{path} ({size}), as {_variable(weight)} says"
-    return f"{weight.file} ({size}) in {home() / 'weights'} or ./checkpoints"
+    return f"{' or '.join((weight.file, *weight.also))} ({size}) in {home() / 'weights'} or ./checkpoints"
 
 
 def _remedy(weight: Weight) -> str:

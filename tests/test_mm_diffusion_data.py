@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +15,7 @@ from mmbench.datasets.mm_diffusion_data import FORMAT, MMDiffusionData, cut, fit
 from mmbench.errors import MediaError, MMBenchError
 from mmbench.registry import make_dataset
 from mmbench.types import Clip, Request
+from tests.commands import mmbench_here
 from tests.media_files import clicks, flashes, onset, write_media
 
 FPS = 25
@@ -186,3 +188,28 @@ def test_what_is_missing_is_said(root: Path, tmp_path: Path) -> None:
         dataset.reference(1, 0)
     with pytest.raises(MMBenchError, match="no held-out clips"):
         dataset.real(Request(dataset.prompts(1, 0)[0], 0, 0), "real")
+
+
+def test_a_copy_is_checked_by_the_rule_that_runs_use(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cut_off = root / "test" / "cut_off.mkv"
+    cut_off.write_bytes((root / "test" / "video0.mkv").read_bytes()[:200])
+    result = mmbench_here(capsys, "data", "check", "landscape_ind", "--root", root, "--format", "json")
+    cut_off.unlink()
+    assert result.returncode == 0, result.stderr
+    bad = {row["file"]: (row["status"], row["reason"]) for row in json.loads(result.stdout)}
+    assert bad.pop("test/cut_off.mkv")[0] == "corrupt"
+    assert bad == {
+        "train/too_short.mkv": ("too short", "1.200 s of video, not 1.600 s"),
+        "train/silent.mkv": ("no sound", "it has no sound"),
+    }
+    dataset = MMDiffusionData("landscape_ind", "landscape", str(root))
+    used = {f"{part.folder.name}/{name}" for part in (dataset.train, dataset.test) for name in part.starts}
+    assert used == set(dataset.videos.values()) - set(bad)
+
+
+def test_clips_that_begin_anywhere_are_not_made_ready(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(root.rglob("*"))
+    result = mmbench_here(capsys, "data", "prepare", "aistpp", "--root", root)
+    assert result.returncode == 2
+    assert "begin anywhere in its videos" in result.stderr
+    assert sorted(root.rglob("*")) == before

@@ -7,7 +7,7 @@ format}, then one `Entry` per video, those that cannot be used included.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -22,6 +22,7 @@ from mmbench.types import Clip, ClipFormat
 
 VERSION = 1  # of `conformed`: raised when its pixels or samples change
 PREPARED, INDEX = "prepared", "index.jsonl"
+Why = Callable[[dict[str, Any], ClipFormat], str | None]
 Status = Literal["ok", "corrupt", "too short", "no sound", "no video"]
 
 
@@ -70,8 +71,13 @@ def conformed(path: Path, form: ClipFormat) -> Clip:
     return replace(clip, audio=clip.audio_int16().astype(np.float32) / np.float32(32768), notes=notes)
 
 
-def examine(root: Path, file: str, form: ClipFormat) -> Entry:
-    """Whether a video holds a clip of the format, as far as its packets and its first frame tell."""
+def why_none(report: dict[str, Any], form: ClipFormat) -> str | None:
+    """Why a probed video holds no clip of a format, however that is made of it; None if it does."""
+    return why_unfit(report, form, exact=False)
+
+
+def examine(root: Path, file: str, form: ClipFormat, why: Why = why_none) -> Entry:
+    """Whether a video holds a clip of the format, as far as its packets and its first frame tell; `why` it does not."""
     from mmbench.sources import file_digest, probe_file
 
     path = root / file
@@ -87,7 +93,7 @@ def examine(root: Path, file: str, form: ClipFormat) -> Entry:
         return replace(entry, status="corrupt", reason=what_is_wrong(error, path))
     if report["video"] is None:
         return replace(entry, status="no video", reason="it has no video")
-    reason = why_unfit(report, form, exact=False)
+    reason = why(report, form)
     if reason:
         status: Status = "too short" if report["audio"] else "no sound"
         return replace(entry, status=status, reason=reason)
@@ -99,13 +105,15 @@ def what_is_wrong(error: MediaError, path: Path) -> str:
     return error.found.removeprefix(f"{path} ").rstrip(".")
 
 
-def examine_all(root: Path, files: Sequence[str], form: ClipFormat, quiet: bool = False) -> list[Entry]:
+def examine_all(
+    root: Path, files: Sequence[str], form: ClipFormat, quiet: bool = False, why: Why = why_none
+) -> list[Entry]:
     """`examine` many videos, with progress; reading and hashing run in threads."""
     from mmbench.console import progress
 
     with progress("examine", len(files), quiet) as shown, ThreadPoolExecutor() as pool:
         entries = []
-        for entry in pool.map(lambda file: examine(root, file, form), files):
+        for entry in pool.map(lambda file: examine(root, file, form, why), files):
             entries.append(entry)
             shown.advance()
     return entries

@@ -19,6 +19,7 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +43,18 @@ def frame_index(start: int, fps: Fraction) -> list[int]:
 def num_starts(num_frames: int, fps: Fraction) -> int:
     """Ticks at which a whole clip may begin in a video of `num_frames` frames."""
     return max(0, int(num_frames * Fraction(FORMAT.fps) / fps) - FORMAT.num_frames + 1)
+
+
+def why_none(report: dict[str, Any], form: ClipFormat = FORMAT) -> str | None:
+    """Why a probed video, which has pictures, holds no clip; None if it does. Sound may end early."""
+    video = report["video"]
+    if not report["audio"]:
+        return "it has no sound"
+    if not num_starts(video["frames"], Fraction(video["fps"])):
+        return (
+            f"{float(video['frames'] / Fraction(video['fps'])):.3f} s of video, not {form.num_frames / form.fps:.3f} s"
+        )
+    return None
 
 
 def fit(picture: np.ndarray) -> np.ndarray:
@@ -110,15 +123,13 @@ class Part:
         for name in self.hashes:
             try:
                 report = probe_file(self.folder / name)
-                video = report["video"] if report["audio"] else None
-                count = num_starts(video["frames"], Fraction(video["fps"])) if video else 0
-                why = "" if count else "it has less than 1.6 s of video with sound"
+                why = why_none(report) if report["video"] else "it has no video"
             except MediaError as error:
-                count, why = 0, error.found
-            if count:
-                counts[name] = count
-            else:
+                why = error.found
+            if why:
                 log.warning("%s is not used: %s", self.folder / name, why)
+            else:
+                counts[name] = num_starts(report["video"]["frames"], Fraction(report["video"]["fps"]))
         if not counts:
             found = f"{self.folder} holds {len(self.hashes)} videos, none with a clip of 1.6 s and sound."
             raise MMBenchError(found, "the authors' videos", f"ls {self.folder}; they are at {PAGE}")
@@ -139,11 +150,16 @@ class MMDiffusionData:
         folder: The authors' name of the folder.
         path: Where it is. Without it MMBENCH_DATA_<NAME>, $MMBENCH_HOME/data/<folder> and ./data/<folder> are tried.
 
+    Attributes:
+        root: The folder.
+
     Raises:
         MMBenchError: It is nowhere, or has no videos in `train`.
     """
 
     format = FORMAT
+    missing, preparable = (), False  # nobody published a list of the videos; clips begin anywhere in them
+    why_none = staticmethod(why_none)
     default_metrics = ("fvd", "fad", "ib_av", "av_align")
 
     def __init__(self, name: str, folder: str, path: str = "") -> None:
@@ -157,9 +173,15 @@ class MMDiffusionData:
                 f"{folder} as its authors distribute it, with the folders train and test",
                 f"download {folder} from {PAGE}, then --dataset {name}:PATH or export {variable}=PATH",
             )
-        self.train, self.test = Part(root / "train"), Part(root / "test")
+        self.root, self.train, self.test = root, Part(root / "train"), Part(root / "test")
         if not self.train.hashes:
             raise MMBenchError(f"{self.train.folder} holds no videos.", f"those of {folder}", f"ls {self.train.folder}")
+
+    @property
+    def videos(self) -> dict[str, str]:
+        """Path below the root of every video, by itself."""
+        names = [f"{part.folder.name}/{name}" for part in (self.train, self.test) for name in part.hashes]
+        return dict(zip(names, names, strict=True))
 
     @cached_property
     def _digest(self) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmbench.datasets.conformed import INDEX, PREPARED, Entry, conformed, examine_all, read_index
+from mmbench.datasets.conformed import INDEX, PREPARED, Entry, conformed, examine_all, read_index, why_none
 from mmbench.datasets.lazy import LazyItems
 from mmbench.datasets.places import data_places
 from mmbench.errors import MMBenchError
@@ -98,6 +98,7 @@ class VGGSound:
     Attributes:
         root: The folder.
         labels: Label by key of the videos that may be used, here or not.
+        preparable: A video has one clip, its first 2 s, so clips can be made ready.
 
     Raises:
         MMBenchError: It is nowhere.
@@ -105,6 +106,7 @@ class VGGSound:
 
     name = "vggsound"
     format = FORMAT
+    preparable, why_none = True, staticmethod(why_none)
     default_metrics = ("fvd", "fad", "ib_tv", "ib_ta", "ib_av", "av_align")
 
     def __init__(self, path: str = "") -> None:

@@ -28,6 +28,7 @@ from mmbench.registry import lookup, make_system
 from mmbench.runspec import make_runspec
 from mmbench.store import SampleStore, read_manifest
 from mmbench.types import Clip, ClipFormat, Item, Prompt, Request
+from mmbench.weights import locate
 
 SMALL = ClipFormat(num_frames=8, height=16, width=16, fps=10.0, num_samples=1024, sample_rate=16000)
 REQUESTS = [Request(Prompt(f"{i:05d}", ""), i, 3) for i in range(2)]
@@ -204,6 +205,18 @@ def test_super_resolution_enlarges_four_times_with_one_noise_per_clip() -> None:
     assert (first.video[:1] != second.video).any()
 
 
+def test_checkpoints_are_found_under_either_spelling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMBENCH_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MMBenchError, match=r"landscape\.pt or mmdiffusion/Landscape\.pt"):
+        locate("mmdiffusion_landscape")
+    for folder in (tmp_path / "checkpoints", tmp_path / "weights"):
+        for name in ("Landscape.pt", "landscape.pt"):
+            (folder / "mmdiffusion").mkdir(parents=True, exist_ok=True)
+            (folder / "mmdiffusion" / name).write_bytes(b"")
+            assert locate("mmdiffusion_landscape") == folder / "mmdiffusion" / name
+
+
 def test_checkpoints_are_loaded_strictly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "landscape.pt"
     monkeypatch.setenv("MMBENCH_HOME", str(tmp_path))
@@ -228,7 +241,7 @@ def test_the_released_discriminator_is_taken_for_what_it_is(
     registered = {"landscape": "landscape_ind", "aistpp": "aistpp"}[dataset]
     monkeypatch.setenv("MMBENCH_HOME", str(tmp_path))
     base, file = tmp_path / "base.pt", tmp_path / "released.pt"
-    base.write_bytes(b"the base model is not opened here")
+    torch.save({"the base model": torch.zeros(1)}, base)  # which is not read here
     monkeypatch.setenv(f"MMBENCH_WEIGHTS_MMDIFFUSION_{dataset.upper()}", str(base))
     form = ClipFormat(16, 64, 64, 10.0, 25600, 16000)
 
@@ -253,7 +266,9 @@ def test_the_released_discriminator_is_taken_for_what_it_is(
     (alone,) = small.decode(*small.sample(REQUESTS[:1]), REQUESTS[:1])
     assert not np.array_equal(guided.audio, alone.audio)  # by little: the numbers are random and small
 
-    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    tampered = bytearray(file.read_bytes())
+    tampered[len(tampered) // 2] ^= 1
+    file.write_bytes(tampered)
     with pytest.raises(IntegrityError, match=r"released\.pt has sha256"):
         released().spec()
     file.with_name("released.pt.sha256").unlink()
