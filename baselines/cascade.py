@@ -161,7 +161,7 @@ class RegisteredCascade(Cascade):
         """What a user may set, and the defaults; `size` is of both halves."""
         heard = {key: value for key, value in keywords_of(resolve_name(cls.audio)).items() if key not in GIVEN}
         size = {"size": heard.pop("size")} if "size" in heard else {}
-        return half_options(cls.video) | size | {f"{SOUND}{key}": value for key, value in heard.items()}
+        return size | half_options(cls.video) | {f"{SOUND}{key}": value for key, value in heard.items()}
 
 
 class RegisteredHalves(IndependentHalves):

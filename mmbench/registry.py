@@ -62,13 +62,17 @@ class SystemName:
         base: Name of a registered system.
         design: Discriminator design, "res_mlp" unless given; None without +mmdisco.
         option: What else follows: a loss ("disc", "denoise"), "release", or "".
+        argument: What follows a colon, for systems that take it: the file of `external:FILE.toml`.
     """
 
     base: str
     design: str | None = None
     option: str = ""
+    argument: str = ""
 
     def __str__(self) -> str:
+        if self.argument:
+            return f"{self.base}:{self.argument}"
         if self.design is None:
             return self.base
         suffix = "" if self.design == "res_mlp" and not self.option else f"-{self.design}"
@@ -191,7 +195,10 @@ def lookup(kind: Kind, name: str) -> Entry:
 
 
 def parse_system_name(text: str) -> SystemName:
-    """Read `base`, `base+mmdisco`, `base+mmdisco-DESIGN`, `base+mmdisco-OPTION` or `base+mmdisco-DESIGN-OPTION`."""
+    """Read `base`, `base:argument`, or `base+mmdisco` with -DESIGN, -OPTION or -DESIGN-OPTION after it."""
+    base, colon, argument = text.partition(":")
+    if colon:
+        return SystemName(base, argument=argument)
     base, plus, rest = text.partition("+")
     if not plus:
         return SystemName(base)
@@ -214,8 +221,10 @@ def make_system(text: str, **settings: Any) -> Any:
     """Build the system called `text`; `settings` (device, dtype, dataset ...) reach its factory."""
     name = parse_system_name(text)
     entry = lookup("system", name.base)
+    if name.argument and not takes_argument(entry.factory):
+        raise UsageError(f"The system {name.base} takes no {name.argument!r}.", name.base, "mmbench list systems")
     if name.design is None:
-        return entry.factory(**settings)
+        return entry.factory(*[name.argument] * bool(name.argument), **settings)
     if not entry.guidable:
         guidable = [e.name for e in discover("system")[0].values() if e.guidable]
         raise UsageError(
@@ -251,6 +260,11 @@ def options_of(entry: Entry) -> dict[str, Any]:
     tell = getattr(entry.factory, "options", None)
     options = tell() if tell else keywords_of(entry.factory)
     return {name: default for name, default in options.items() if name not in GIVEN}
+
+
+def takes_argument(factory: Callable[..., Any]) -> bool:
+    """Whether a factory takes what follows the colon of a name."""
+    return any(p.kind is p.POSITIONAL_OR_KEYWORD for p in inspect.signature(factory).parameters.values())
 
 
 def keywords_of(factory: Callable[..., Any]) -> dict[str, Any]:

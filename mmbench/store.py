@@ -5,6 +5,7 @@ RUN/invocations.jsonl        who worked on it, with what
 RUN/samples/000012.mkv       FFV1 + FLAC, exact
 RUN/samples/000012.json      its record; the sample exists once this file does
 RUN/samples/000012.failed.json   why there is none
+RUN/work/                    what a system keeps in files of its own: logs of external programs that failed
 RUN/leases/000012            who is making it (host, pid, start time)
 """
 

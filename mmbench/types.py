@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -193,6 +194,16 @@ class OnVideos(System, Protocol):
 
     video_half: System
     videos: Videos
+
+
+class KeepsFiles(System, Protocol):
+    """A system that cannot do without files, as another program's clips; the harness says where they may be.
+
+    Attributes:
+        work_folder: A folder of the run's own, made by the system if it is needed; None for a temporary one.
+    """
+
+    work_folder: Path | None
 
 
 class GuidablePair(Protocol):

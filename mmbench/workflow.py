@@ -97,7 +97,8 @@ def plan(settings: Settings) -> list[Plan]:
     }
     for name in dict.fromkeys(settings.systems):
         system = make_system(name, **common, **options[name])
-        plans.append(Plan(system, dataset, make_runspec(system, dataset, settings.seed, name, settings.dataset)))
+        called = system.name if ":" in name else name  # external:FILE.toml by the name that the file gives it
+        plans.append(Plan(system, dataset, make_runspec(system, dataset, settings.seed, called, settings.dataset)))
     return plans
 
 
@@ -180,6 +181,8 @@ def generate_runs(settings: Settings) -> list[SampleStore]:
             note_invocation(store.folder, invocation(list(settings.command), settings.resolved()))
             if p.run.video_of:
                 p.system.videos = videos_for(p.run, settings.out)  # type: ignore[attr-defined]
+            if hasattr(p.system, "work_folder"):
+                p.system.work_folder = store.folder / "work"
             with progress(f"generate {p.run.system}", len(requests), settings.quiet) as bar:
                 generate(
                     store,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +23,9 @@ from mmbench.store import SampleStore
 from mmbench.tables import notes, pivot
 from mmbench.types import Clip, Request, Weights
 from tests.builders import record
+from tests.commands import environment, mmbench_here
+from tests.conftest import REPOSITORY
+from tests.test_resume import wait_for
 
 BOUNCE = make_dataset("bounce")
 REQUESTS = make_requests(BOUNCE, 3, seed=0)
@@ -69,13 +75,13 @@ def run_of(system: Any, seed: int = 0) -> RunSpec:
     return make_runspec(system, BOUNCE, seed, system.name, "bounce")
 
 
-def stored(out: Path, system: Any, num: int = 3, requests: Sequence[Request] = REQUESTS) -> SampleStore:
+def stored(out: Path, system: Any, num: int = 3, batch: int = 4) -> SampleStore:
     """The run of a system under `out`, as the command line makes it."""
     run = run_of(system)
     store = SampleStore.create(out, run)
     if run.video_of:
         system.videos = videos_for(run, out)
-    generate(store, system, requests[:num], batch_size=4, retry_failed=True)
+    generate(store, system, REQUESTS[:num], batch_size=batch, retry_failed=True)
     return store
 
 
@@ -267,3 +273,38 @@ def test_a_number_of_the_video_alone_stands_in_parentheses() -> None:
     }
     assert notes(rows)
     assert not notes(rows[:2])
+
+
+def test_killed_in_between_it_goes_on_with_what_is_there(tmp_path: Path, alone: list[str]) -> None:
+    code = f"from pathlib import Path; from {__name__} import *; stored(Path({str(tmp_path)!r}), cascade(), batch=1)"
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment(PYTHONPATH="."), cwd=REPOSITORY)
+    wait_for(lambda: list(tmp_path.glob("*/samples/000000.json")) or process.poll() is not None, seconds=240)
+    process.kill()
+    process.wait()
+    stored(tmp_path, tiny(), num=2)
+    store = stored(tmp_path, cascade())
+    assert digests(store) == alone
+    assert "video_of" not in store.record(0).notes
+
+
+def test_cascades_beside_their_pair_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    systems = [word for name in ("vc2_specvqgan", "vc2_difffoley", "auffusion_vc2") for word in ("-s", name)]
+    small = ["size=tiny", "num_inference_steps=2", "sound_num_inference_steps=2"]
+    options = [word for option in small for word in ("--set", option)]
+    done = mmbench_here(
+        capsys,
+        *("run", *systems, *options, "-n", "2", "--device", "cpu", "--out", tmp_path, "--format", "json"),
+        *("-m", "fvd_bounce", "-m", "ib_bounce_tv", "-m", "ib_bounce_av"),
+    )
+    assert done.returncode == 0, done.stderr
+    records = [row["record"] for row in json.loads(done.stdout)]
+    assert {r["weights"] for r in records} == {"tiny"}
+    assert [r["video_of"] for r in records[:3]] == ["auffusion_vc2", "auffusion_vc2", ""]
+    for metric, same in (("fvd_bounce", True), ("ib_bounce_tv", True), ("ib_bounce_av", False)):
+        values = [r["value"] for r in records if r["metric"].startswith(f"{metric}.")]
+        assert len(set(values)) == (1 if same else 3), metric
+    table = mmbench_here(capsys, "table", "--out", tmp_path)
+    assert table.stdout.count("(") == 2 * 2 + 1  # two numbers of two cascades, and the note
+    sample = next(tmp_path.glob("vc2_difffoley-*/samples/000001.json"))
+    (base,) = tmp_path.glob("auffusion_vc2-*")
+    assert json.loads(sample.read_text())["notes"]["video_of"] == base.name
