@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import tarfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -252,10 +253,10 @@ def test_missing_files_say_how_to_get_them(files: dict[str, bytes]) -> None:
 def test_a_file_that_is_cut_off_is_named_with_its_remedy(files: dict[str, bytes], damaged: str) -> None:
     paths = {name: put(name, data[: len(data) // (1 + (name == damaged))]) for name, data in files.items()}
     cut = paths[damaged]
-    system = SpecVQGAN(dataset=BOUNCE, device="cpu")
-    with pytest.raises(IntegrityError, match=f"{cut} is damaged") as caught:
-        system.sound(REQUESTS[:1], CLIPS[:1])
-    assert caught.value.next == f"delete it and {cut}.sha256, then mmbench weights fetch {damaged}"
+    with pytest.raises(IntegrityError, match=rf"{re.escape(str(cut))} is (damaged|cut off)") as caught:
+        SpecVQGAN(dataset=BOUNCE, device="cpu").sound(REQUESTS[:1], CLIPS[:1])
+    assert caught.value.expected
+    assert f"mmbench weights fetch {damaged}" in caught.value.next
 
 
 @pytest.mark.parametrize("wrong", ["resnet50", "specvqgan_melgan"])
