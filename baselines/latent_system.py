@@ -112,6 +112,11 @@ class LatentSystem(PairSystem):
         )
         models = (*self.video_models * ("video" in halves), *self.audio_models * ("audio" in halves))
         components = {name: published.digest(name) if kind == "real" else kind for name in models}
+        if kind == "real":
+            from mmbench.baselines import inspection
+
+            for name, digest in components.items():
+                inspection.require(name, digest)
 
         def load() -> DiffusionPair:
             import torch

@@ -23,7 +23,7 @@ class DigestCache:
     def known(self, path: Path) -> Hashes | None:
         """Digests of a file, or of all files of a folder, if none has to be hashed for it."""
         cached, hashes = read_json(self.ledger), {}
-        for name, file in _files(path).items():
+        for name, file in files(path).items():
             *stamp, digest = cached.get(str(file), [""])
             if stamp != _stamp(file):
                 return None
@@ -35,14 +35,14 @@ class DigestCache:
         known = self.known(path)
         if known is not None:
             return known
-        stamps = {name: (str(file), _stamp(file)) for name, file in _files(path).items()}
+        stamps = {name: (str(file), _stamp(file)) for name, file in files(path).items()}
         hashes = hash_files(path)  # after the stamps: a change meanwhile makes them stale
         self._keep({file: [*stamp, hashes[name]] for name, (file, stamp) in stamps.items()})
         return hashes
 
     def remember(self, path: Path, hashes: Hashes) -> None:
         """Take digests for granted that were computed under another name."""
-        self._keep({str(file): [*_stamp(file), hashes[name]] for name, file in _files(path).items()})
+        self._keep({str(file): [*_stamp(file), hashes[name]] for name, file in files(path).items()})
 
     def _keep(self, entries: Mapping[str, Any]) -> None:
         try:
@@ -54,7 +54,7 @@ class DigestCache:
 def hash_files(path: Path) -> Hashes:
     """sha256 of a file, or of every file of a folder."""
     hashes = {}
-    for name, file in _files(path).items():
+    for name, file in files(path).items():
         with file.open("rb") as stream:
             hashes[name] = hashlib.file_digest(stream, "sha256").hexdigest()
     return hashes
@@ -62,7 +62,7 @@ def hash_files(path: Path) -> Hashes:
 
 def total_bytes(path: Path) -> int:
     """Size of a file, or of all files of a folder."""
-    return sum(file.stat().st_size for file in _files(path).values())
+    return sum(file.stat().st_size for file in files(path).values())
 
 
 def listing(hashes: Hashes) -> str:
@@ -120,7 +120,8 @@ def _write(path: Path, text: str) -> None:
     os.replace(beside, path)
 
 
-def _files(path: Path) -> dict[str, Path]:
+def files(path: Path) -> dict[str, Path]:
+    """Files by their path below a folder; a file by its name."""
     if path.is_file():
         return {path.name: path}
     return {p.relative_to(path).as_posix(): p for p in sorted(path.rglob("*")) if p.is_file()}

@@ -96,14 +96,18 @@ def _folder(what: str, path: Path) -> dict[str, Any]:
 
 
 def _weights() -> list[dict[str, Any]]:
-    from mmbench.weights import status
+    from mmbench.baselines.inspection import examine as examine_tensors
+    from mmbench.weights import examine, status
 
     rows = []
     for w in status():
-        present = w["status"] == "present"
-        found = f"{w['path']}" if present else f"{w['status']}; for {w['purpose']}"
-        next = "" if present else f"mmbench weights fetch {w['name']}"
-        rows.append(_row(f"weights {w['name']}", "ok" if present else "missing", found, next))
+        name, wrong = f"weights {w['name']}", examine(w["name"])
+        if w["path"] is None:
+            rows.append(_row(name, "missing", f"missing; for {w['purpose']}", f"mmbench weights fetch {w['name']}"))
+        elif wrong := wrong or examine_tensors(w["name"]):
+            rows.append(_row(name, "broken", f"{wrong.found} Expected: {wrong.expected}.", wrong.next))
+        else:
+            rows.append(_row(name, "ok", w["path"]))
     return rows
 
 

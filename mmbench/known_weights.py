@@ -24,6 +24,7 @@ class Weight:
         non_commercial: The licence forbids commercial use, so a user accepts it once before the download.
         page: Where people read about it, and its licence.
         patterns: For a folder: which files of the repository belong to it; empty for a single file.
+        members: For a folder: files without which it is of no use; "a|b" is either of two.
         also: Other paths below the weights folder that it may lie at.
     """
 
@@ -37,7 +38,24 @@ class Weight:
     non_commercial: bool = False
     page: str = ""
     patterns: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+
+
+def _networks(diffusers: str, transformers: str = "") -> tuple[str, ...]:
+    """Files of networks in folders of these names, as the two libraries save them; "." is the folder itself."""
+    names = {"diffusion_pytorch_model.safetensors|diffusion_pytorch_model.bin": diffusers.split()}
+    names["model.safetensors|pytorch_model.bin"] = transformers.split()
+    files = [(folder, file) for weights, folders in names.items() for folder in folders for file in ("", weights)]
+    return tuple(
+        "|".join(f"{folder}/{name}".removeprefix("./") for name in (file or "config.json").split("|"))
+        for folder, file in files
+    )
+
+
+def _tokenizer(folder: str) -> tuple[str, ...]:
+    """Files of a tokenizer, of the old form or of the new one."""
+    return tuple(f"{folder}/{file}|{folder}/tokenizer.json" for file in ("vocab.json", "merges.txt"))
 
 
 BY_NC_SA = "CC BY-NC-SA 4.0"
@@ -139,6 +157,7 @@ BASE_MODELS = (
         non_commercial=True,
         page=f"{HUB}/cvssp/audioldm-m-full",
         patterns=("unet/*", "vae/*", "text_encoder/*", "tokenizer/*", "vocoder/*", "scheduler/*", "model_index.json"),
+        members=(*_networks("unet vae", "text_encoder vocoder"), *_tokenizer("tokenizer")),
     ),
     Weight(
         "animatediff",
@@ -148,6 +167,7 @@ BASE_MODELS = (
         "none stated",
         page=f"{HUB}/guoyww/animatediff-motion-adapter-v1-5-2",
         patterns=("config.json", "diffusion_pytorch_model.safetensors"),
+        members=_networks("."),
     ),
     Weight(
         "realistic_vision",
@@ -157,6 +177,7 @@ BASE_MODELS = (
         "CreativeML OpenRAIL-M",
         page=f"{HUB}/SG161222/Realistic_Vision_V5.1_noVAE",
         patterns=("unet/*", "vae/*", "text_encoder/*", "tokenizer/*", "scheduler/*", "model_index.json"),
+        members=(*_networks("unet vae", "text_encoder"), *_tokenizer("tokenizer")),
     ),
     Weight(
         "auffusion",
@@ -169,6 +190,11 @@ BASE_MODELS = (
         patterns=(
             *("unet/*", "vae/*", "scheduler/*", "text_encoder_0/*", "condition_adapter_0/*", "vocoder/*"),
             "condition_config.json",
+        ),
+        members=(
+            *_networks("unet vae", "text_encoder_0"),
+            *_tokenizer("text_encoder_0"),
+            *("condition_adapter_0/condition_adapter.pt", "vocoder/vocoder.pt"),
         ),
     ),
     Weight(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mmbench import digests, licences
+from mmbench import digests, headers, licences
 from mmbench.console import log
 from mmbench.download import download, download_from_hub
 from mmbench.errors import IntegrityError, MMBenchError, UsageError
@@ -73,12 +73,39 @@ def verify(name: str) -> Verdict:
     """Check the digest of `name`, hashing it only if it changed since the last time.
 
     Raises:
-        IntegrityError: Size or digest differ from what was published, or recorded on first use.
+        IntegrityError: Size or digest differ from what was published, or recorded on first use; a file of it is
+            missing or cut off.
         MMBenchError: It is nowhere.
     """
     path = locate(name)
     _check_size(entry(name), path)
+    _check_whole(entry(name), path)
     return _hold(entry(name), path, _cache().hashes(path))
+
+
+def examine(name: str) -> MMBenchError | None:
+    """What `verify` would raise; nothing is recorded, and hashed is only what changed since it was hashed last."""
+    weight = entry(name)
+    try:
+        path = locate(name)
+        _check_size(weight, path)
+        _check_whole(weight, path)
+        if _expected(weight, path) is not None:
+            _hold(weight, path, _cache().hashes(path))
+    except MMBenchError as error:
+        return error
+    return None
+
+
+def whereabouts(name: str, member: str = "") -> str:
+    """What to type for the right file, and its address; `member` is a file of a folder."""
+    weight = entry(name)
+    source = weight.sources[0] if weight.sources else ""
+    if source.startswith("hf://"):
+        repository, _, rest = source.removeprefix("hf://").partition("@")
+        revision, _, file = rest.partition("/")
+        source = f"https://huggingface.co/{repository}/resolve/{revision}/{file or member}"
+    return f"{_remedy(weight)}{f'; it is {source}' if source and weight.sha256 is None else ''}"
 
 
 def digest(name: str) -> str:
@@ -270,6 +297,22 @@ def _check_size(weight: Weight, path: Path) -> None:
     if weight.bytes is not None and size != weight.bytes:
         expected = f"{weight.bytes:,} bytes"
         raise IntegrityError(f"{weight.name}: {path} has {size:,} bytes.", expected, _remedy(weight))
+
+
+def _check_whole(weight: Weight, path: Path) -> None:
+    """Files that must be there are, and none is cut off, as far as their ends and headers tell."""
+    expected = digests.recorded(path) or {}
+    for member in weight.members:
+        names = member.split("|")
+        if not any((path / name).is_file() for name in names):
+            known = "".join(f", sha256 {expected[name]}" for name in names if name in expected)
+            found = f"{weight.name}: {path / names[0]} is missing."
+            raise IntegrityError(found, " or ".join(names) + known, whereabouts(weight.name, names[0]))
+    for name, file in digests.files(path).items():
+        if wrong := headers.damage(file):
+            known = f", sha256 {expected[name]}" if name in expected else ""
+            found = f"{weight.name}: {file} {wrong}."
+            raise IntegrityError(found, f"a whole file{known}", whereabouts(weight.name, name))
 
 
 def _hold(weight: Weight, path: Path, hashes: digests.Hashes) -> Verdict:

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, MotionAdapter, UNet2DConditionModel, UNetMotionModel
-from transformers import ClapTextModelWithProjection, CLIPTextModel, CLIPTokenizer, RobertaTokenizer, SpeechT5HifiGan
+from transformers import ClapTextModelWithProjection, CLIPTextModel, SpeechT5HifiGan
 
 from mmbench import weights as published
-from mmbench.baselines import animatediff, audioldm, auffusion, auffusion_model, videocrafter2, videocrafter2_model
+from mmbench.baselines import animatediff, audioldm, auffusion_model, videocrafter2_model
 from mmbench.baselines import stable_diffusion as sd
 from mmbench.baselines.components import Parts
 from mmbench.errors import UsageError
+from tests.baselines import published_copies as copies
 from tests.conformance.harness import Fixture
 
 MODELS: Mapping[str, Any] = {
@@ -152,13 +153,6 @@ def test_unknown_weights_are_refused() -> None:
         Parts("audioldm", "trained")
 
 
-def save_clip_tokenizer(folder: Path) -> None:
-    """A tokenizer of single letters in the published layout."""
-    letters = [*"abcdefghijklmnopqrstuvwxyz", *(f"{c}</w>" for c in "abcdefghijklmnopqrstuvwxyz")]
-    words = {word: i for i, word in enumerate([*letters, "<|startoftext|>", "<|endoftext|>"])}
-    CLIPTokenizer(vocab=words, merges=[]).save_pretrained(folder)
-
-
 def same(first: Any, second: Any, name: str) -> None:
     """Both models predict and decode the same."""
     x = torch.randn(1, *first.shape, generator=torch.Generator().manual_seed(0))
@@ -170,49 +164,23 @@ def same(first: Any, second: Any, name: str) -> None:
     assert second.text("a bell").shape == first.text("a bell").shape, name
 
 
-def test_audioldm_from_its_folder(tmp_path: Path, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    model = tiny["audioldm"]
-    for part in ("unet", "vae", "text_encoder", "vocoder"):
-        getattr(model, part).save_pretrained(tmp_path / part)
-    words = {
-        word: i for i, word in enumerate(["<s>", "<pad>", "</s>", "<unk>", "<mask>", *"abcdefghijklmnopqrstuvwxyz"])
-    }
-    RobertaTokenizer(vocab=words, merges=[]).save_pretrained(tmp_path / "tokenizer")
+def test_audioldm_from_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = copies.save_audioldm(tmp_path)
     monkeypatch.setenv("MMBENCH_WEIGHTS_AUDIOLDM", str(tmp_path))
     same(model, audioldm.AudioLDM(Parts("audioldm")), "audioldm")
 
 
 def test_animatediff_from_its_folders(tmp_path: Path, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    parts = Parts("realistic_vision", "tiny")
-    parts.build(UNet2DConditionModel, sd.UNET, sd.TINY["unet"], "unet").save_pretrained(tmp_path / "rv" / "unet")
-    for part in ("vae", "text_encoder"):
-        getattr(tiny["realistic_vision"], part).save_pretrained(tmp_path / "rv" / part)
-    save_clip_tokenizer(tmp_path / "rv" / "tokenizer")
-    adapter = Parts("animatediff", "tiny").build(MotionAdapter, animatediff.ADAPTER, animatediff.TINY_ADAPTER)
-    adapter.save_pretrained(tmp_path / "motion")
+    copies.save_realistic_vision(tmp_path / "rv")
+    copies.save_animatediff(tmp_path / "motion")
     monkeypatch.setenv("MMBENCH_WEIGHTS_REALISTIC_VISION", str(tmp_path / "rv"))
     monkeypatch.setenv("MMBENCH_WEIGHTS_ANIMATEDIFF", str(tmp_path / "motion"))
-    same(MODELS["realistic_vision"](parts), MODELS["realistic_vision"](Parts("realistic_vision")), "realistic_vision")
+    name = "realistic_vision"
+    same(MODELS[name](Parts(name, "tiny")), MODELS[name](Parts(name)), name)
 
 
 def test_auffusion_from_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auffusion, "VOCODER", {**auffusion.VOCODER, "upsample_initial_channel": 64})
-    model = auffusion_model.Auffusion(Parts("auffusion", "tiny"))
-    for part, folder in (("unet", "unet"), ("vae", "vae"), ("text_encoder", "text_encoder_0")):
-        getattr(model, part).save_pretrained(tmp_path / folder)
-    save_clip_tokenizer(tmp_path / "text_encoder_0")
-    for folder in ("condition_adapter_0", "vocoder"):
-        (tmp_path / folder).mkdir()
-    torch.save(model.adapter.state_dict(), tmp_path / "condition_adapter_0" / "condition_adapter.pt")
-    state: dict[str, torch.Tensor] = {}
-    for name, value in model.vocoder.state_dict().items():
-        old = name.replace("upsampler.", "ups.")
-        if name.endswith(".weight"):
-            state[f"{old}_v"] = 3 * value
-            state[f"{old}_g"] = torch.linalg.vector_norm(value, dim=(1, 2), keepdim=True)
-        elif name.endswith(".bias"):
-            state[old] = value
-    torch.save({"generator": state}, tmp_path / "vocoder" / "vocoder.pt")
+    model = copies.save_auffusion(tmp_path, monkeypatch)
     monkeypatch.setenv("MMBENCH_WEIGHTS_AUFFUSION", str(tmp_path))
     same(model, auffusion_model.Auffusion(Parts("auffusion")), "auffusion")
 
@@ -220,20 +188,9 @@ def test_auffusion_from_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_videocrafter2_from_its_checkpoint(
     tmp_path: Path, fixtures_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unet, vae, text = (
-        Fixture(fixtures_folder / name)
-        for name in ("vc2_unet_small", "vc2_autoencoder_small", "vc2_text_openclip_penultimate")
-    )
-    state = {
-        f"{prefix}{name}": value
-        for prefix, fixture in zip(videocrafter2.PARTS, (unet, vae, text), strict=True)
-        for name, value in fixture.weights().items()
-    }
-    torch.save({"state_dict": state | {"betas": torch.zeros(1000)}}, tmp_path / "model.ckpt")
+    unet, text = (Fixture(fixtures_folder / name) for name in ("vc2_unet_small", "vc2_text_openclip_penultimate"))
+    copies.save_videocrafter2(tmp_path / "model.ckpt", fixtures_folder, monkeypatch)
     monkeypatch.setenv("MMBENCH_WEIGHTS_VIDEOCRAFTER2", str(tmp_path / "model.ckpt"))
-    monkeypatch.setattr(videocrafter2, "UNET", unet.config["constructor"])
-    monkeypatch.setattr(videocrafter2, "AUTOENCODER", vae.config["constructor"]["ddconfig"])
-    monkeypatch.setattr(videocrafter2, "TEXT", text.config["constructor"])
     merges = published.Verdict("clip_bpe", tmp_path, "", "published")  # its published digest cannot be imitated
     verify = published.verify
     monkeypatch.setattr(published, "verify", lambda name: merges if name == "clip_bpe" else verify(name))
