@@ -20,7 +20,7 @@ class AudioLDMAnimateDiff(LatentSystem):
     video_models, audio_models = ("realistic_vision", "animatediff"), ("audioldm",)
     guided_by_text = (7.5, 2.5)
     guided_by_joint = (1.0, 1.0)
-    released_discriminator = "mmdisco_audioldm_animatediff"
+    released_discriminator, released_design = "mmdisco_audioldm_animatediff", "res_mlp"
 
     def load_video(self, parts: Mapping[str, Any], as_released: bool) -> Any:
         """AnimateDiff; the release differs in its sampling alone."""
@@ -38,4 +38,4 @@ class AudioLDMAnimateDiff(LatentSystem):
         """Sound latents of 8 channels, time first."""
         from mmbench.baselines.latent_pair import Layout
 
-        return Layout(audio_channels=8, audio_size=(50, 16), audio_mel_first=False, released="res_mlp")
+        return Layout(audio_channels=8, audio_size=(50, 16), audio_mel_first=False, released=self.released_design)

@@ -20,7 +20,7 @@ class AuffusionVideoCrafter2(LatentSystem):
     video_models, audio_models = ("videocrafter2", "clip_bpe"), ("auffusion",)
     guided_by_text = (8.0, 8.0)
     guided_by_joint = (8.0, 1.0)
-    released_discriminator = "mmdisco_auffusion_vc2"
+    released_discriminator, released_design = "mmdisco_auffusion_vc2", "res_naive"
 
     def load_video(self, parts: Mapping[str, Any], as_released: bool) -> Any:
         """VideoCrafter2; the release samples it on another schedule."""
@@ -39,4 +39,4 @@ class AuffusionVideoCrafter2(LatentSystem):
         """Sound latents of 4 channels, mel first."""
         from mmbench.baselines.latent_pair import Layout
 
-        return Layout(audio_channels=4, audio_size=(25, 32), audio_mel_first=True, released="res_naive")
+        return Layout(audio_channels=4, audio_size=(25, 32), audio_mel_first=True, released=self.released_design)

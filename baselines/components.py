@@ -6,6 +6,7 @@ same classes with few channels. Random weights depend on the part's name alone, 
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -78,8 +79,11 @@ class Parts:
 
 
 def local_device(device: str) -> str:
-    """Where to compute: "auto" is the GPU if there is one."""
-    return device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    """Where to compute: "auto" is the GPU if there is one; of several, each process of a launcher gets its own."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    rank = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID")
+    return f"cuda:{int(rank) % torch.cuda.device_count()}" if device == "cuda" and rank else device
 
 
 def clip_tokens(tokenizer: Path | None) -> Callable[[str], list[int]]:

@@ -20,6 +20,7 @@ from mmbench.types import Dataset, Spec, Weights
 if TYPE_CHECKING:
     from mmbench.baselines.components import Parts
     from mmbench.baselines.latent_pair import Layout
+    from mmbench.mmdisco.design import Design
 
 PAPER, RELEASE = "paper", "mmdisco-release"
 OPTIONS = {
@@ -43,6 +44,7 @@ class LatentSystem(PairSystem):
         guided_by_text: Text guidance of video and audio.
         guided_by_joint: The paper's weights of the discriminator's gradient on video and audio.
         released_discriminator: Name of the one that MMDisCo's authors released.
+        released_design: Its design.
     """
 
     base: ClassVar[str]
@@ -51,6 +53,7 @@ class LatentSystem(PairSystem):
     guided_by_text: ClassVar[tuple[float, float]]
     guided_by_joint: ClassVar[tuple[float, float]]
     released_discriminator: ClassVar[str]
+    released_design: ClassVar[Design]
 
     def __init__(
         self,
@@ -144,6 +147,7 @@ class LatentSystem(PairSystem):
             discriminator=discriminator,
             untrained_guide=kind != "real",
             released=self.released_discriminator if kind == "real" else "",
+            released_design=self.released_design,
             released_logit=as_released,
         )
 

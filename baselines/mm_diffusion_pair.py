@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mmbench import weights as published
 from mmbench.baselines import mm_diffusion_super_resolution as enlarging
 from mmbench.baselines import mm_diffusion_unet as coupled
+from mmbench.baselines.components import local_device
 from mmbench.baselines.mm_diffusion_super_resolution import SuperResolutionUNet, super_resolve
 from mmbench.baselines.mm_diffusion_unet import CoupledUNet
 from mmbench.baselines.pair_system import DiffusionPair, Sampling, generator_of
@@ -166,8 +167,7 @@ def load_pair(
         device: auto, cpu, cuda.
         dtype: Name of the precision of the coupled U-Net.
     """
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = local_device(device)
     enlarge = None
     if "super_resolution" in names:
         sizes = enlarging.SuperResolutionConfig(), enlarging.TINY

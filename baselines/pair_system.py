@@ -7,6 +7,7 @@ so base and guided runs of a pair start from the same noise, whatever batch a sa
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -236,6 +237,7 @@ class PairSystem:
         discriminator: File of the discriminator, instead of the one that belongs to name and dataset.
         untrained_guide: Let a discriminator with random weights guide where none was trained, to try the plumbing.
         released: Name in `mmbench.known_weights` of the discriminator that +mmdisco-release asks for.
+        released_design: Its design.
         released_logit: Guide by the logit of the released code, flat where the discriminator is sure.
         version: Raised by hand when the code changes what it draws.
     """
@@ -253,6 +255,7 @@ class PairSystem:
         discriminator: str = "",
         untrained_guide: bool = False,
         released: str = "",
+        released_design: str = "res_mlp",
         released_logit: bool = False,
         version: int = 1,
     ) -> None:
@@ -263,6 +266,10 @@ class PairSystem:
         self._components, self._guidance, self._dataset = components, guidance, dataset
         self._given = discriminator
         self._untrained_guide, self._released, self._released_logit = untrained_guide, released, released_logit
+        self._released_design = released_design
+        if guidance and guidance.option == "release" and guidance.design not in ("res_mlp", released_design):
+            found = f"{guidance}: the released discriminator is a {released_design}."
+            raise UsageError(found, f"{base}+mmdisco-release", "leave the design out")
 
     @cached_property
     def _discriminator_path(self) -> Path | None:
@@ -289,9 +296,22 @@ class PairSystem:
             return spec
         path = self._discriminator_path
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:32] if path else "random"
-        guided = {"design": self._guidance.design, "option": self._guidance.option, "weights": digest}
+        guided = {"design": self._design, "option": self._guidance.option, "weights": digest}
         guided |= {"logit": "released"} if self._released_logit else {}
         return {**spec, "mmdisco": {**guided, "joint_scale": joint_scale}}
+
+    @cached_property
+    def _design(self) -> str:
+        """Of the discriminator that guides: what its file says, for a file may be given; else what the name says."""
+        assert self._guidance is not None
+        path = self._discriminator_path
+        if path is not None and path.suffix == ".safetensors":
+            from safetensors import safe_open
+
+            with safe_open(path, framework="np") as file:
+                if config := (file.metadata() or {}).get("config"):
+                    return str(json.loads(config)["design"])
+        return self._released_design if self._guidance.option == "release" else str(self._guidance.design)
 
     @cached_property
     def _pair(self) -> DiffusionPair:
@@ -317,10 +337,9 @@ class PairSystem:
 
         from mmbench.mmdisco.discriminator import Discriminator
 
-        assert self._guidance is not None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            model = Discriminator(self._pair.discriminator(self._guidance.design or ""))
+            model = Discriminator(self._pair.discriminator(self._design))
         return model.requires_grad_(False).eval()
 
     def _guide(self, text: tuple[Any, ...], unconditional: tuple[Any, ...]) -> Any:

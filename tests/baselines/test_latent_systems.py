@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 
 from mmbench.baselines import latent_pair
+from mmbench.baselines.components import local_device
 from mmbench.baselines.latent_pair import LatentPair, OnScaledVideo, resize
 from mmbench.baselines.pair_system import DiffusionPair, PairSystem, Sampling
 from mmbench.baselines.videocrafter2_sampling import NATIVE, RELEASED_MMDISCO, ScaledDDIM
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.mmdisco import samplers
+from mmbench.mmdisco.checkpoint import save_weights
 from mmbench.mmdisco.discriminator import Discriminator
 from mmbench.mmdisco.losses import logit_and_gradient
 from mmbench.registry import DESIGNS, make_dataset, make_system, parse_system_name
@@ -154,7 +156,33 @@ def test_presets(name: str, free: tuple[float, float], joint: tuple[float, float
     assert release["sampling"] == {"sampler": "ddpm", "num_inference_steps": 50, "free_scale": free}
     assert release["mmdisco"]["joint_scale"] == (8.0, 1.0)
     assert release["mmdisco"]["logit"] == "released"
+    assert paper["mmdisco"]["design"] == "res_mlp"
     assert told(free_scale=(3.0, 2.0))["sampling"]["free_scale"] == (3.0, 2.0)
+
+
+def test_the_spec_tells_the_design_of_the_discriminator_that_guides(base: Any, tmp_path: Path) -> None:
+    released = "res_naive" if base.name == "auffusion_vc2" else "res_mlp"
+    assert tiny(f"{base.name}+mmdisco-release").spec()["mmdisco"]["design"] == released
+    assert tiny(f"{base.name}+mmdisco-release")._untrained().config.design == released
+    assert tiny(f"{base.name}+mmdisco-{released}-release").spec()["mmdisco"]["design"] == released
+    with pytest.raises(UsageError, match=f"released discriminator is a {released}"):
+        tiny(f"{base.name}+mmdisco-vit_mlp-release")
+    config = base.pair().discriminator("vit_naive")
+    file = save_weights(tmp_path, Discriminator(config).state_dict(), config)
+    given = tiny(f"{base.name}+mmdisco", discriminator=str(file)).spec()["mmdisco"]
+    assert given["design"] == "vit_naive"
+
+
+def test_every_process_of_a_launcher_has_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for variable in ("LOCAL_RANK", "SLURM_LOCALID"):
+        monkeypatch.delenv(variable, raising=False)
+    assert [local_device(d) for d in ("auto", "cuda", "cuda:1", "cpu")] == ["cuda", "cuda", "cuda:1", "cpu"]
+    monkeypatch.setenv("SLURM_LOCALID", "3")
+    assert [local_device(d) for d in ("auto", "cuda", "cuda:0", "cpu")] == ["cuda:1", "cuda:1", "cuda:0", "cpu"]
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    assert local_device("auto") == "cuda:0"
 
 
 def test_the_release_runs_another_schedule_and_fresh_noise() -> None:
