@@ -24,7 +24,7 @@ OPTIONS = {
     "sampler": ("mmdisco", "mm-diffusion"),
     "dtype": ("float32", "float16", "bfloat16"),
 }
-BATCH_SIZE = 8
+BATCH_SIZE, ORDER = 8, 3  # of the solver: no fewer evaluations than that
 
 
 def check(dataset: Dataset, kind: Weights, **options: str) -> None:
@@ -70,7 +70,7 @@ def mm_diffusion(
         size: "full"; "tiny" is a narrow network with random weights.
         weights: "real", or "random" to try the plumbing.
         sampler: "mmdisco" or "mm-diffusion".
-        num_inference_steps: Evaluations of the network.
+        num_inference_steps: Evaluations of the network, 3 at least.
         joint_scale: Weights of the discriminator's gradient on (video, audio).
         discriminator: File of a discriminator, instead of the one that belongs to name and dataset.
         super_resolution: Enlarge the frames to 256x256, as published clips are; Table 2 does not.
@@ -82,6 +82,8 @@ def mm_diffusion(
     """
     kind: Weights = "tiny" if size == "tiny" else "random" if weights == "random" else "real"
     check(dataset, kind, size=size, weights=weights, sampler=sampler, dtype=dtype)
+    if num_inference_steps < ORDER:
+        raise UsageError(f"mm_diffusion cannot sample in {num_inference_steps} steps.", f"a whole number from {ORDER}")
     sampling = Sampling(sampler, num_inference_steps, joint_scale=joint_scale)
     base = CHECKPOINTS.get(dataset.name, "")
     names = {"unet": base} | ({"super_resolution": f"{base}_sr"} if super_resolution else {})

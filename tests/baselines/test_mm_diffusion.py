@@ -284,12 +284,13 @@ def test_the_released_discriminator_is_taken_for_what_it_is(
         (Unconditional(), {"sampler": "ddpm"}, "mmdisco, mm-diffusion"),
         (Unconditional(), {"size": "huge"}, "full, tiny"),
         (Unconditional(), {"dtype": "float8"}, "bfloat16"),
+        (Unconditional(), {"num_inference_steps": 2}, "from 3"),
         (Unconditional(name="bounce"), {"size": "full", "weights": "real"}, "--dataset landscape_ind"),
         (Unconditional(replace(SMALL, height=12)), {}, "divisible by 8"),
     ],
-    ids=["sampler", "size", "dtype", "dataset", "format"],
+    ids=["sampler", "size", "dtype", "steps", "dataset", "format"],
 )
-def test_wrong_options_are_refused(dataset: Any, options: dict[str, str], hint: str) -> None:
+def test_wrong_options_are_refused(dataset: Any, options: dict[str, Any], hint: str) -> None:
     with pytest.raises(UsageError) as error:
         make_system("mm_diffusion", dataset=dataset, **{"size": "tiny", "weights": "random"} | options)
     assert hint in str(error.value)
