@@ -274,12 +274,13 @@ def keywords_of(factory: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _option_value(text: str) -> Any:
-    """A number, true, false, several of them with commas between, or the text itself: a path may hold commas."""
-    try:
-        values = tuple(json.loads(part) for part in text.split(","))
-    except json.JSONDecodeError:
-        return text
-    return values if len(values) > 1 else values[0]
+    """JSON as 5, true or {"a": 1}, several of it with commas between, or the text itself: a path may hold commas."""
+    for read in (json.loads, lambda text: tuple(json.loads(part) for part in text.split(","))):
+        try:
+            return read(text)
+        except json.JSONDecodeError:
+            continue
+    return text
 
 
 def make_dataset(name: str, **settings: Any) -> Any:

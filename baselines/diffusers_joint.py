@@ -1,0 +1,196 @@
+"""Pipelines of diffusers that make video and sound together: LTX-2, Kandinsky 6, Cosmos 3.
+
+Any pipeline does whose call takes a prompt and a generator and returns an object with `frames` or `video` and `audio`
+or `sound`, one prompt at a time. What the three of diffusers 0.42.1 return with output_type="np":
+
+    LTX2Pipeline                (1, t, h, w, 3)   stereo (1, 2, n), rate vocoder.config.output_sampling_rate
+    Kandinsky6TI2VAPipeline     (1, t, h, w, 3)   mono (1, n), rate audio_sample_rate
+    Cosmos3OmniPipeline         (t, h, w, 3)      (channels, n), rate sound_tokenizer.config.sampling_rate
+
+Clips are brought to the dataset's format as other people's are. See huggingface/diffusers:src/diffusers/pipelines.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmbench import digests
+from mmbench import weights as published
+from mmbench.errors import MediaError, MMBenchError, UsageError
+from mmbench.registry import register
+from mmbench.types import Clip, Dataset, Request, Spec, Weights
+
+VERSION = 1  # raised when the code changes what it draws
+FPS = 24.0  # what all three are trained on
+GRID = 8  # LTX-2 makes 8 k + 1 frames, the others 4 k + 1
+DTYPES = ("float32", "float16", "bfloat16")
+SAMPLE_RATES = (  # where pipelines tell the rate of their sound
+    "vocoder.config.output_sampling_rate",
+    "audio_sample_rate",
+    "sound_tokenizer.config.sampling_rate",
+)
+
+
+@register("system", "diffusers_joint", "Video and sound by a pipeline of diffusers: --set model=REPO or =FOLDER")
+class DiffusersJoint:
+    """One pipeline, whatever its model. `--weights random` says that the model's weights are untrained.
+
+    Args:
+        dataset: What is generated for.
+        device: auto, cpu, cuda.
+        dtype: Precision of the model.
+        weights: "real", or "random" for a folder of untrained weights: records then say so.
+        model: A repository of the Hugging Face hub, or a folder.
+        revision: The repository's commit, 40 hex digits: a branch would name other weights tomorrow.
+        fps: Frame rate that is asked for [1/s].
+        num_frames: Frames that are asked for; as many as the dataset's duration takes if 0.
+        height: Of the frames [px]; the pipeline's own if 0. The centre is scaled to the dataset's size.
+        width: The same.
+        num_inference_steps: The pipeline's own if 0.
+        kwargs: JSON object of what else its call takes: kwargs={"guidance_scale": 4.0}.
+        offload: Keep on the GPU only the part that is at work.
+
+    Raises:
+        UsageError: No model, no commit, or an option that cannot be right.
+    """
+
+    name = "diffusers_joint"
+    batch_size = 1
+
+    def __init__(
+        self,
+        *,
+        dataset: Dataset,
+        device: str = "auto",
+        dtype: str = "float32",
+        weights: str = "real",
+        model: str = "",
+        revision: str = "",
+        fps: float = FPS,
+        num_frames: int = 0,
+        height: int = 0,
+        width: int = 0,
+        num_inference_steps: int = 0,
+        kwargs: Mapping[str, Any] | None = None,
+        offload: bool = False,
+    ) -> None:
+        form = dataset.format
+        if not model:
+            wanted = "--set model=REPO, or the folder of one"
+            raise UsageError("diffusers_joint needs a model.", wanted, "mmbench show diffusers_joint")
+        if dtype not in DTYPES:
+            raise UsageError(f"diffusers_joint has no dtype {dtype!r}.", f"one of {', '.join(DTYPES)}")
+        if not (fps > 0 and (kwargs is None or isinstance(kwargs, Mapping))):
+            raise UsageError(f"fps={fps} and kwargs={kwargs!r}.", "a rate above 0 and a JSON object")
+        folder = Path(model).expanduser()
+        if not folder.is_dir() and not re.fullmatch(r"[0-9a-f]{40}", str(revision)):
+            found = f"{model} is no folder, so it is a repository, and its revision is {revision!r}."
+            raise UsageError(found, "a commit of 40 hex digits, as its page shows", "--set revision=COMMIT")
+        if folder.is_dir() and not (folder / "model_index.json").is_file():
+            raise UsageError(f"{model} holds no model_index.json.", "a pipeline as save_pretrained writes it")
+        self.weights: Weights = "random" if weights == "random" else "real"
+        self._form, self._device, self._dtype, self._offload = form, device, dtype, offload
+        self._model, self._revision, self._folder = model, str(revision), folder if folder.is_dir() else None
+        least = math.ceil(Fraction(form.num_frames) / Fraction(form.fps) * Fraction(fps))
+        frames = num_frames or math.ceil((least - 1) / GRID) * GRID + 1
+        asked = {"num_frames": frames, "height": height, "width": width, "num_inference_steps": num_inference_steps}
+        self._fps, self._asked = fps, {name: value for name, value in asked.items() if value} | dict(kwargs or {})
+
+    @cached_property
+    def _content(self) -> str:
+        """Commit of the repository, or digest of the folder's files."""
+        if self._folder is None:
+            return self._revision
+        cache = digests.DigestCache(published.home() / "digests.json")
+        return digests.digest_of(cache.hashes(self._folder.absolute()))
+
+    def spec(self) -> Spec:
+        """The model's content and what its call is asked; of a folder no place."""
+        model = {"model": "" if self._folder else self._model, "content": self._content, "dtype": self._dtype}
+        return {"system": self.name, "version": VERSION, **model, "fps": self._fps, "call": self._asked}
+
+    @cached_property
+    def _pipeline(self) -> Any:
+        """The pipeline on its device; only safetensors are read, so nothing is unpickled."""
+        import torch
+        from diffusers import DiffusionPipeline
+
+        from mmbench.baselines.components import local_device
+
+        source = self._folder or self._model
+        how = {} if self._folder else {"revision": self._revision}
+        try:
+            pipeline = DiffusionPipeline.from_pretrained(
+                source, dtype=getattr(torch, self._dtype), use_safetensors=True, **how
+            )
+        except (OSError, ValueError, AttributeError) as error:  # the last: of no class it knows
+            found = f"{self._model} cannot be loaded: {str(error).splitlines()[0]}"
+            raise MMBenchError(found, "a pipeline of diffusers with safetensors, here or to be had", "") from error
+        pipeline.set_progress_bar_config(disable=True)
+        place = local_device(self._device)
+        if self._offload and place != "cpu":
+            pipeline.enable_model_cpu_offload(device=place)
+            return pipeline
+        return pipeline.to(place)
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Clip]:
+        """Yield one clip per request, each made alone; its noise comes from the request's own generator on the CPU."""
+        from mmbench.baselines.pair_system import generator_of
+        from mmbench.resample import conform
+
+        pipeline = self._pipeline
+        takes = inspect.signature(pipeline.__call__).parameters
+        rate_name = "frame_rate" if "frame_rate" in takes else "fps"
+        asked = {rate_name: self._fps, "enable_sound": True, "output_type": "np", **self._asked}
+        given = {name: value for name, value in asked.items() if name in takes or name in self._asked}
+        for request in requests:
+            output = pipeline(prompt=request.prompt.text, generator=generator_of(request, "joint noise"), **given)
+            video, audio = frames_of(output), sound_of(output)
+            yield conform(Clip.from_float(video, self._fps, audio, sample_rate_of(pipeline)), self._form)
+
+
+def _array(value: Any) -> np.ndarray:
+    """A numpy array of an array, or of a tensor of any precision on any device."""
+    return value if isinstance(value, np.ndarray) else value.detach().float().cpu().numpy()
+
+
+def _only(output: Any, names: Sequence[str]) -> Any:
+    found = next((getattr(output, name) for name in names if getattr(output, name, None) is not None), None)
+    if found is None:
+        raise MediaError(f"The pipeline returned no {names[0]}.", f"an output with {' or '.join(names)}")
+    return found
+
+
+def frames_of(output: Any) -> np.ndarray:
+    """(t, h, w, 3) floats in [0, 1] of what a pipeline returned for one prompt."""
+    video = _array(_only(output, ("frames", "video")))
+    video = video[0] if video.ndim == 5 else video
+    if video.ndim != 4 or video.shape[-1] != 3:
+        raise MediaError(f"The pipeline returned frames of shape {video.shape}.", "(t, h, w, 3) for one prompt")
+    return video
+
+
+def sound_of(output: Any) -> np.ndarray:
+    """(n,) floats, the mean of all channels, of what a pipeline returned for one prompt."""
+    audio = _array(_only(output, ("audio", "sound")))
+    return audio.reshape(-1, audio.shape[-1]).mean(0, dtype=np.float64)
+
+
+def sample_rate_of(pipeline: Any) -> int:
+    """Samples per second of a pipeline's sound; raises MMBenchError if it does not say."""
+    for path in SAMPLE_RATES:
+        value: Any = pipeline
+        for name in path.split("."):
+            value = getattr(value, name, None)
+        if value is not None:
+            return int(value)
+    raise MMBenchError("The pipeline does not say its sound's sample rate.", f"one of {', '.join(SAMPLE_RATES)}")
