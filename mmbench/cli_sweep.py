@@ -70,7 +70,7 @@ def sweep(
     if offline:
         os.environ["MMBENCH_OFFLINE"] = os.environ["HF_HUB_OFFLINE"] = "1"
     grid = GRIDS[table.value]
-    published = dataset in (None, grid.dataset)
+    published = (dataset or grid.dataset).partition(":")[0] == grid.dataset
     settings = Settings(
         systems=(),
         dataset=dataset or grid.dataset,

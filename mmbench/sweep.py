@@ -27,7 +27,7 @@ from mmbench.evaluate import signature
 from mmbench.generate import Shard
 from mmbench.grids import GRIDS, Grid, Row
 from mmbench.reference import full_name
-from mmbench.registry import SystemName, lookup, options_of, read_options
+from mmbench.registry import SystemName, discover, lookup, options_of, read_options
 from mmbench.results import read_records
 from mmbench.runspec import digest_of, invocation
 from mmbench.store import SampleStore, append_line, write_whole
@@ -223,6 +223,9 @@ class Sweep:
             raise UsageError(f"{self.training} cannot train.", "numbers above 0", "--steps 1400 --batch-size 16")
         if Shard.from_environment(os.environ).count > 1:
             raise UsageError("A sweep is one process.", "several with rows of their own", "--row LABEL; no launcher")
+        if self.run.dataset == self.grid.dataset and self.run.dataset not in discover("dataset")[0]:
+            found = f"{self.table} was measured on {self.run.dataset} at 256x256 with captions, no dataset of ours."
+            raise UsageError(found, "its clips in a folder, with a table file,prompt", "--dataset folder:PATH")
         entry = lookup("system", self.system)
         if not entry.guidable or "discriminator" not in options_of(entry):
             found = f"{self.system} cannot be guided by a discriminator that it is given."

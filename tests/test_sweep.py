@@ -16,7 +16,7 @@ from mmbench.baselines.pair_system import SHIPPED
 from mmbench.errors import StoppedError
 from mmbench.grids import GRIDS
 from mmbench.paper_tables import published, published_values
-from mmbench.registry import lookup, make_system, options_of, parse_system_name
+from mmbench.registry import discover, lookup, make_system, options_of, parse_system_name
 from mmbench.sweep_file import outcomes, read_lines
 from mmbench.train import train_discriminator
 from tests.commands import mmbench_here
@@ -203,6 +203,15 @@ def test_what_would_fail_everywhere_is_refused_at_once(
     assert code == 2
     assert hint in errors
     assert not list(tmp_path.iterdir())
+
+
+def test_a_dataset_that_we_do_not_have_is_said_to_be_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    missing = {name for name, grid in GRIDS.items() if grid.dataset not in discover("dataset")[0]}
+    assert missing <= {"table7"}
+    for name in missing:
+        result = mmbench_here(capsys, "sweep", name, "--dry-run")
+        assert result.returncode == 2
+        assert "--dataset folder:PATH" in result.stderr
 
 
 def test_a_sweep_is_one_process(run: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
