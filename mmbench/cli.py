@@ -125,6 +125,8 @@ def run(
     if dry_run:
         return _plan_only(settings, format)
     columns = workflow.run(settings)
+    if not columns:  # the first process of the launcher prints
+        return None
     _print_cells(columns, format, f"{dataset}, n = {num_samples}, seed {seed}; records in {out}")
     failed = sum(cell.record.n_failed for cell in columns[0])
     if failed:

@@ -12,7 +12,7 @@ from typing import Any
 from mmbench.errors import UsageError
 from mmbench.registry import Kind, discover, options_of, parse_system_name
 from mmbench.results import read_records
-from mmbench.store import SampleStore, read_manifest
+from mmbench.store import RESOURCES, SampleStore, read_manifest
 from mmbench.workflow import find_run
 
 
@@ -78,6 +78,7 @@ def _run(folder: Path, verify: bool) -> dict[str, Any]:
                 store.verify(index)
             out["verified"] = len(status.present)
     out["records"] = [asdict(r) for r in read_records(folder)]
-    lines = folder / "invocations.jsonl"
-    out["invocations"] = [json.loads(x) for x in lines.read_text().splitlines()] if lines.exists() else []
+    for name, file in (("resources", RESOURCES), ("invocations", "invocations.jsonl")):
+        lines = folder / file
+        out[name] = [json.loads(x) for x in lines.read_text().splitlines()] if lines.exists() else []
     return out

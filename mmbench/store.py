@@ -2,6 +2,7 @@
 
 RUN/manifest.json            the run's spec (never rewritten)
 RUN/invocations.jsonl        who worked on it, with what
+RUN/resources.jsonl          what that took: samples made, seconds, peak memory
 RUN/samples/000012.mkv       FFV1 + FLAC, exact
 RUN/samples/000012.json      its record; the sample exists once this file does
 RUN/samples/000012.failed.json   why there is none
@@ -27,6 +28,8 @@ from mmbench.errors import IncompleteError, IntegrityError, MMBenchError
 from mmbench.leases import Lease, LeaseTable
 from mmbench.runspec import RunSpec
 from mmbench.types import Clip, Request
+
+RESOURCES = "resources.jsonl"
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,7 @@ class SampleStore:
     def __init__(self, folder: Path, run: RunSpec) -> None:
         self.folder, self.run = folder, run
         self.samples, self.leases = folder / "samples", LeaseTable(folder / "leases")
+        self.made = 0  # samples stored through this object
 
     @classmethod
     def create(cls, out: Path, run: RunSpec) -> SampleStore:
@@ -233,6 +237,7 @@ class SampleStore:
         write_whole(self._path(request.index, ".mkv"), encoded.getvalue())
         write_whole(self._path(request.index, ".json"), json.dumps(asdict(record), ensure_ascii=False).encode())
         self._path(request.index, ".failed.json").unlink(missing_ok=True)
+        self.made += 1
         return record
 
     def fail(self, request: Request, kind: str, reason: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,9 @@ from mmbench.registry import make_dataset, make_metric, make_system, read_option
 from mmbench.results import Record, read_records, run_folders
 from mmbench.runspec import RunSpec, digest_of, invocation, make_requests, make_runspec
 from mmbench.shared_videos import videos_for
-from mmbench.store import SampleStore, create_run_folder, note_invocation, read_manifest
+from mmbench.store import RESOURCES, SampleStore, append_line, create_run_folder, note_invocation, read_manifest
 from mmbench.types import Dataset, Extractor, Metric, System
+from mmbench.usage import Usage
 
 DEFAULT_SYSTEMS = ("ground_truth", "independent", "tiny", "tiny_cascade", "tiny+mmdisco")
 DEFAULT_METRICS = ("av_align",)
@@ -183,7 +186,7 @@ def generate_runs(settings: Settings) -> list[SampleStore]:
                 p.system.videos = videos_for(p.run, settings.out)  # type: ignore[attr-defined]
             if hasattr(p.system, "work_folder"):
                 p.system.work_folder = store.folder / "work"
-            with progress(f"generate {p.run.system}", len(requests), settings.quiet) as bar:
+            with progress(f"generate {p.run.system}", len(requests), settings.quiet) as bar, _noting_usage(store):
                 generate(
                     store,
                     p.system,
@@ -198,17 +201,35 @@ def generate_runs(settings: Settings) -> list[SampleStore]:
     return [stores[p.run.system] for p in plans]
 
 
+@contextmanager
+def _noting_usage(store: SampleStore) -> Iterator[None]:
+    """Add to the run's resources.jsonl what making samples took, if any were made."""
+    usage = Usage()
+    try:
+        yield
+    finally:
+        if store.made:
+            append_line(store.folder / RESOURCES, {"samples": store.made, **usage.report()})
+
+
 def run(settings: Settings) -> list[list[Cell]]:
     """Generate, evaluate and record every system; returns one list of cells per metric.
 
+    Of the processes of a launcher the first waits for the others and does what follows generation; theirs is [].
+
     Raises:
-        IncompleteError: Samples are still missing (another shard makes them, or the run was stopped).
+        IncompleteError: Samples are still missing: another process makes them.
     """
     for metric in make_metrics(settings, make_dataset(settings.dataset)):  # what is wrong ends here, not in hours
         for extractor in metric.extractors():
             prepare(extractor)
     stores = generate_runs(settings)
+    shard = settings.shard or Shard()
+    if shard.rank:
+        return []
     for store in stores:
+        while shard.count > 1 and store.status(settings.num_samples).missing:
+            time.sleep(1.0)  # if one of them dies, its launcher ends us, too
         missing = len(store.status(settings.num_samples).missing)
         if missing:
             raise IncompleteError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import signal
 import subprocess
@@ -69,6 +70,20 @@ def test_shards_in_separate_folders_merge(tmp_path: Path, undisturbed: dict[int,
     assert sorted(digests(b)) == list(range(1, N, 2))
     assert mmbench("merge", a, b, "--out", whole).returncode == 0
     assert digests(whole) == undisturbed
+
+
+def test_the_first_process_of_a_launcher_scores_what_all_of_them_made(
+    tmp_path: Path, undisturbed: dict[int, str]
+) -> None:
+    command = ("run", *FIXTURE, "-n", str(N), "--out", tmp_path, "--format", "json")
+    both = [start(*command, RANK=str(rank), WORLD_SIZE="2", FIXTURE_SECONDS=f"0.{rank}") for rank in (0, 1)]
+    (first, _), (second, _) = (process.communicate(timeout=300) for process in both)
+    assert [process.returncode for process in both] == [0, 0]
+    assert (json.loads(first)[0]["n"], second) == (str(N), "")
+    assert digests(tmp_path) == undisturbed
+    used = [json.loads(line) for line in (only_store(tmp_path).folder / "resources.jsonl").read_text().splitlines()]
+    assert [line["samples"] for line in used] == [6, 6]
+    assert all(10e6 < line["peak_memory_bytes"] < 4e9 and line["seconds"] > 0 for line in used)
 
 
 def test_merge_refuses_samples_that_differ(tmp_path: Path) -> None:
