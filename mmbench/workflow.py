@@ -26,7 +26,14 @@ from mmbench.store import RESOURCES, SampleStore, append_line, create_run_folder
 from mmbench.types import Dataset, Extractor, Metric, System
 from mmbench.usage import Usage
 
-DEFAULT_SYSTEMS = ("ground_truth", "independent", "tiny", "tiny_cascade", "tiny+mmdisco")
+DEFAULT_SYSTEMS = (
+    "ground_truth",
+    "independent",
+    "tiny",
+    "tiny_cascade",
+    "tiny+mmdisco",
+    "tiny+mmdisco-res_frieren",
+)
 DEFAULT_METRICS = ("av_align",)
 
 

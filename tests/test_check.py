@@ -103,15 +103,17 @@ def test_rounding_of_another_machine_passes(
     assert "ground_truth: 16 of 16 samples are other ones, although its spec is the same." in result.stdout
 
 
-@pytest.mark.skipif("tiny+mmdisco" not in DEFAULT_SYSTEMS, reason="no guided system among the defaults")
-def test_guidance_of_scale_zero_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("guided", ["tiny+mmdisco", "tiny+mmdisco-res_frieren"])
+def test_guidance_of_scale_zero_fails(
+    guided: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def unguided(name: str, **settings: Any) -> Any:
         system, base = make_system(name, **settings), make_system(parse_system_name(name).base, **settings)
         system.generate = base.generate  # at scale 0 a guided pair draws what its base models draw
         return system
 
     monkeypatch.setattr(workflow, "make_system", unguided)
-    result = mmbench_here(capsys, "check", "--expected", COMMITTED, "--system", "tiny+mmdisco")
+    result = mmbench_here(capsys, "check", "--expected", COMMITTED, "--system", guided)
     assert result.returncode == 1, result.stdout
 
 
