@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mmbench.console import Format, setup, show_rows
+from mmbench.console import Format, setup, show_mapping, show_rows
 from mmbench.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Your copy of a dataset's videos: check, prepare.")
 
 Name = Annotated[
-    str, typer.Argument(metavar="DATASET", help="A dataset of videos that you have: vggsound, landscape_ind, aistpp.")
+    str,
+    typer.Argument(
+        metavar="DATASET", help="A dataset of videos that you have: vggsound, landscape, landscape_ind, aistpp."
+    ),
 ]
 Root = Annotated[Path | None, typer.Option("--root", help="Where the copy is. Default: where the dataset looks.")]
 Form = Annotated[Format, typer.Option("--format", "-f", help="How results are printed.")]
@@ -75,6 +79,41 @@ def prepare(
     quiet = format is not Format.table
     entries = make_ready(copy.name, copy.root, copy.videos, copy.format, workers=workers, quiet=quiet)
     _show(copy, entries, format)
+
+
+@app.command()
+def caption(
+    dataset: Name,
+    root: Root = None,
+    model: Annotated[str, typer.Option(help="InstructBLIP: a name on the Hugging Face hub, or a folder.")] = "",
+    revision: Annotated[str, typer.Option(help="Commit, tag or branch of the model.")] = "main",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="Precision: float32, float16, bfloat16.")] = "float32",
+    format: Form = Format.table,
+    verbose: Verbose = 0,
+) -> None:
+    """Write captions of a dataset whose prompts they are, with InstructBLIP, from the first frame of every clip.
+
+    They come to captions.csv in the copy, columns file,caption. Interrupted, the same command continues.
+
+    Examples:
+
+      mmbench data caption landscape --root /data/landscape --dtype bfloat16
+
+      mmbench data caption landscape --model Salesforce/instructblip-flan-t5-xl --revision COMMIT
+    """
+    from mmbench.captions import INSTRUCTION, MODEL, instructblip, write_captions
+    from mmbench.datasets.own_videos import OwnVideos
+
+    setup(verbose)
+    copy, model = _copy(dataset, root), model or MODEL
+    if not isinstance(copy, OwnVideos) or dataset.partition(":")[0] == "vggsound":
+        found = f"The prompts of {dataset} are no captions."
+        raise UsageError(found, "a dataset that needs them: landscape", "mmbench data caption landscape")
+    made_by = {"model": model, "revision": revision, "dtype": dtype, "instruction": INSTRUCTION}
+    load = partial(instructblip, model, revision, device, dtype)
+    count, new = write_captions(copy, load, made_by, quiet=format is not Format.table)
+    show_mapping({"captions": count, "new": new, "file": str(copy.root / "captions.csv")}, format)
 
 
 def _copy(name: str, root: Path | None) -> Any:

@@ -41,7 +41,7 @@ def make(root: Path, name: str = "vggsound") -> list[Entry]:
 
 def test_the_commands_keep_the_good_and_explain_the_rest(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     raw = VGGSound(str(root))
-    before = {key: raw._items([key])[0] for key in GOOD}
+    before = {key: raw.items([key])[0] for key in GOOD}
     checked = mmbench_here(capsys, "data", "check", "vggsound", "--root", root, "--format", "json")
     assert checked.returncode == 0
     assert not (root / PREPARED).exists()
@@ -58,7 +58,7 @@ def test_the_commands_keep_the_good_and_explain_the_rest(root: Path, capsys: pyt
     assert all(entry.clip for entry in ready.usable.values())
     assert ready.spec() == raw.spec()
     for key, item in before.items():
-        (again,) = ready._items([key])
+        (again,) = ready.items([key])
         assert np.array_equal(again.clip.video, item.clip.video)
         assert np.array_equal(again.clip.audio, item.clip.audio)
         assert again.clip.notes == item.clip.notes

@@ -63,7 +63,7 @@ def test_good_videos_are_kept_and_the_rest_explained(
 
 @pytest.mark.parametrize("key", GOOD)
 def test_clips_have_the_format_and_their_sound_in_time(data: VGGSound, key: str) -> None:
-    (item,) = data._items([key])
+    (item,) = data.items([key])
     assert item.clip.video.shape == (16, 256, 256, 3)
     assert (float(item.clip.fps), item.clip.sample_rate, item.clip.audio.shape) == (8.0, 16000, (32000,))
     assert item.prompt.text == labels_of_test()[key]
@@ -75,7 +75,7 @@ def test_clips_have_the_format_and_their_sound_in_time(data: VGGSound, key: str)
 
 
 def test_pictures_are_cropped_at_the_centre_with_the_aspect_kept(data: VGGSound) -> None:
-    steps = {key: data._items([key])[0].clip.notes["steps"] for key in (HELD[1], FREE[0])}
+    steps = {key: data.items([key])[0].clip.notes["steps"] for key in (HELD[1], FREE[0])}
     assert "size 96x48 -> 256x256 px, area average, centre crop" in steps[HELD[1]]
     assert "size 48x64 -> 256x256 px, area average, centre crop" in steps[FREE[0]]  # shown upright
 
