@@ -32,12 +32,14 @@ class Parts:
         weights: "real", "random" or "tiny".
         device: Where they run.
         dtype: Precision of the weights of denoisers; None leaves float32.
+        compiled: Denoisers are compiled by torch when first called.
     """
 
     name: str
     weights: Weights = "real"
     device: str = "cpu"
     dtype: torch.dtype | None = None
+    compiled: bool = False
 
     def __post_init__(self) -> None:
         if self.weights not in ("real", "random", "tiny"):
@@ -75,7 +77,9 @@ class Parts:
     def denoiser(self, module: nn.Module) -> Any:
         """A network that is called at every step: in the precision and memory layout that is fast."""
         placed = self.place(module)
-        return placed if self.dtype is None else nn.Module.to(placed, self.dtype)  # theirs warns, of no module
+        if self.dtype is not None:
+            placed = nn.Module.to(placed, self.dtype)  # theirs warns, of no module
+        return torch.compile(placed) if self.compiled else placed
 
 
 def local_device(device: str) -> str:

@@ -70,6 +70,7 @@ class LatentSystem(PairSystem):
         joint_scale: tuple[float, float] | None = None,
         discriminator: str = "",
         tile: int = TILE,
+        compile: bool = False,
         guidance: SystemName | None = None,
         halves: Sequence[str] = ("video", "audio"),
     ) -> None:
@@ -89,6 +90,7 @@ class LatentSystem(PairSystem):
             discriminator: File of a discriminator, instead of the one that belongs to name and dataset.
             tile: Samples that go through the denoisers together on a GPU, whatever the batch; fewer take less memory.
                 Part of the run's identity, for roundings depend on it. On a CPU, which gains nothing, it is 1.
+            compile: Compile the denoisers (torch.compile). Part of the run's identity: fused kernels round differently.
             guidance: The name with +mmdisco; None for the pair alone.
             halves: "video", "audio" or both; a half that is not named is not loaded, and absent from the clips.
 
@@ -129,7 +131,7 @@ class LatentSystem(PairSystem):
 
             place = local_device(device)
             precision = None if dtype == "float32" else getattr(torch, dtype)
-            parts = {name: Parts(name, kind, place, precision) for name in models}
+            parts = {name: Parts(name, kind, place, precision, compile) for name in models}
             video = self.load_video(parts, as_released) if "video" in halves else no_video()
             audio = self.load_audio(parts, as_released) if "audio" in halves else no_audio()
             rows = 1 if place == "cpu" else tile
@@ -138,7 +140,7 @@ class LatentSystem(PairSystem):
         super().__init__(
             self.base,
             load,
-            {**components, "dtype": dtype, "preset": preset, "tile": tile},
+            {**components, "dtype": dtype, "preset": preset, "tile": tile} | ({"compile": True} if compile else {}),
             kind,
             sampling,
             dataset,

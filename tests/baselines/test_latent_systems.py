@@ -173,6 +173,16 @@ def test_the_spec_tells_the_design_of_the_discriminator_that_guides(base: Any, t
     assert given["design"] == "vit_naive"
 
 
+def test_compiling_is_asked_for_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+    monkeypatch.setattr(torch, "compile", lambda module: compiled.append(type(module).__name__) or module)
+    system = tiny("auffusion_vc2", compile=True)
+    assert system.spec()["components"]["compile"] is True
+    assert "compile" not in tiny("auffusion_vc2").spec()["components"]
+    system.pair()
+    assert sorted(compiled) == ["UNet2DConditionModel", "UNet3DConditionModel"]
+
+
 def test_every_process_of_a_launcher_has_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)

@@ -113,7 +113,8 @@ def test_every_design_generates_is_scored_and_stands_in_the_table(
 def test_a_guided_run_killed_anywhere_goes_on_to_the_same_samples(
     copy: Path, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["generate", "--system", "auffusion_vc2+mmdisco", *TINY, "--set", "num_inference_steps=2", "-n", "4"]
+    arguments = ["generate", "--system", "auffusion_vc2+mmdisco", *TINY, "--set", "num_inference_steps=2"]
+    arguments += ["-n", "4", "--batch-size", "1"]
     command(capsys, *arguments, "--out", here / "whole")
     process = start(*arguments, "--out", here / "part", MMBENCH_DATA_VGGSOUND=str(copy))
     end = time.monotonic() + 600
