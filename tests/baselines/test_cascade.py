@@ -247,7 +247,7 @@ def test_options_are_those_of_both_halves() -> None:
     assert found["sound_loudness"] == 0.5
     assert not {"joint_scale", "discriminator", "halves", "loudness", "weights"} & set(found)
     halves = options_of(Entry("system", "x", "", type(make_system("audioldm_vc2", **SMALL)), ""))
-    assert set(halves) == {"size", "preset", "sampler", "num_inference_steps", "free_scale", "tile"}
+    assert set(halves) == {"size", "preset", "sampler", "num_inference_steps", "free_scale", "tile", "compile"}
     assert read_options(["size=tiny"], ["audioldm_vc2"]) == {"audioldm_vc2": {"size": "tiny"}}
     assert issubclass(RegisteredHalves, IndependentHalves)
 
