@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench import workflow
+from mmbench.baselines.cascade import GUIDANCE
 from mmbench.baselines.pair_system import DEFAULT_FOLDER, FOLDER_VARIABLE, discriminator_stem
 from mmbench.console import log
 from mmbench.errors import MMBenchError, StoppedError, UsageError
@@ -157,11 +158,12 @@ class Sweep:
     def training_of(self, cell: Cell) -> TrainSettings:
         """What trains a cell's discriminator.
 
-        Its folder is named by all of it but the steps, so that it can grow; a course of training has one of its own,
-        for its points are weights on the way.
+        Its folder is named by all of it but the steps, so that it can grow, and not by how it will guide; a course of
+        training has one of its own, for its points are weights on the way.
         """
         row, seed = cell.row, cell.train_seed
         assert seed is not None
+        of_bases = [text for text in self.run.options if text.partition("=")[0] not in GUIDANCE]
         options = {k: v for k, v in self.training.items() if k not in ("steps", "epochs")} | {"seed": seed}
         settings = TrainSettings(
             self.system,
@@ -172,7 +174,7 @@ class Sweep:
             self.num_fake,
             dict(row.sizes),
             options,
-            self.run.options,
+            of_bases,
             self.run.weights,
             self.run.device,
             Path(os.environ.get(FOLDER_VARIABLE, DEFAULT_FOLDER)),
@@ -184,7 +186,7 @@ class Sweep:
             self.num_fake,
             settings.sizes,
             options,
-            list(self.run.options),
+            of_bases,
             self.run.weights,
         ]
         if any(other.part < 1 for other in self.grid.rows):

@@ -75,6 +75,9 @@ def test_a_grid_is_planned_made_and_laid_out_beside_the_paper(
 
     _, plan, _ = run(*two, "--dry-run")
     assert {row["status"] for row in plan} == {"done"}
+    _, other_scale, _ = run(*two, "--set", "joint_scale=2,1", "--dry-run")
+    assert [row["training"] for row in other_scale[1:]] == ["2 steps, done"] * 2, "the training is the same"
+    assert {row["status"] for row in other_scale[1:]} == {"to do"}
     lines = len(read_lines(file_of(tmp_path)))
     monkeypatch.setattr(workflow, "run", None)  # which nothing calls any more
     monkeypatch.setattr(sweeping, "train_discriminator", None)
