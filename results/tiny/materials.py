@@ -1,4 +1,4 @@
-"""Is the material of the prompt seen and heard? Nearest class mean of 600 real clips, in features of the bounce networks.
+"""Is the prompt's material seen and heard? Nearest class mean of 600 real clips, in features of the bounce networks.
 
 python results/tiny/materials.py RUN ...
 """
