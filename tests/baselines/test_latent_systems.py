@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mmbench.baselines import latent_pair
-from mmbench.baselines.components import local_device
+from mmbench.baselines.components import channels_last, local_device
 from mmbench.baselines.latent_pair import LatentPair, OnScaledVideo, resize
 from mmbench.baselines.pair_system import DiffusionPair, PairSystem, Sampling
 from mmbench.baselines.videocrafter2_sampling import NATIVE, RELEASED_MMDISCO, ScaledDDIM
@@ -181,6 +181,23 @@ def test_compiling_is_asked_for_and_said(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "compile" not in tiny("auffusion_vc2").spec()["components"]
     system.pair()
     assert sorted(compiled) == ["UNet2DConditionModel", "UNet3DConditionModel"]
+
+
+def test_channels_last_changes_the_layout_and_not_what_is_predicted(base: Any) -> None:
+    pair = base.pair()
+    model = pair.video.unet
+    kernels = [p for p in model.parameters() if p.ndim == 4 and min(p.shape[1:3]) > 1]
+    before, x_t = [p.data for p in kernels], torch.randn(1, *pair.shapes[0], generator=torch.Generator().manual_seed(0))
+    arguments = (x_t, torch.tensor([500]), pair.texts(["a dog barks"])[0])
+    expected = pair.epsilon_video(*arguments)
+    channels_last(model)
+    try:
+        assert kernels
+        assert all(p.is_contiguous(memory_format=torch.channels_last) for p in kernels)
+        torch.testing.assert_close(pair.epsilon_video(*arguments), expected, rtol=1e-4, atol=1e-4)
+    finally:  # the pair is shared by the tests of this file, which compare bits
+        for parameter, data in zip(kernels, before, strict=True):
+            parameter.data = data
 
 
 def test_every_process_of_a_launcher_has_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
