@@ -212,7 +212,8 @@ class GuidablePair(Protocol):
     A system registered with `guidable=True` has a method `pair()` that returns this. An example is (video, audio,
     video_text, audio_text): clean latents and text embeddings as torch tensors on the CPU, without a batch axis; the
     texts are None for models without text. Models that predict both modalities at once also have
-    `epsilon(x_t, y_t, t, condition)`, which is then called instead of the other two.
+    `epsilon(x_t, y_t, t, condition)`, which is then called instead of the other two. Where
+    the halves are independent all the same, an attribute `coupled` says so by being False.
 
     Attributes:
         schedules: `mmbench.mmdisco.schedule.NoiseSchedule` of video and audio.
