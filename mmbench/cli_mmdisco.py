@@ -87,6 +87,9 @@ def train(
     learning_rate: Annotated[float | None, typer.Option(help="Adam's.")] = None,
     precision: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything.")] = None,
+    pool_seed: Annotated[
+        int | None, typer.Option(help="Pairs as another seed has them, to train anew on those that are there.")
+    ] = None,
     option: opt.Options = None,
     weights: opt.Networks = "real",
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write event files.")] = False,
@@ -132,5 +135,6 @@ def train(
         format is not Format.table,
         ("mmbench", *sys.argv[1:]),
         re_pair=re_pair,
+        pool_seed=pool_seed,
     )
     show_mapping(train_discriminator(settings), format)

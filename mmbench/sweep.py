@@ -80,7 +80,7 @@ class Sweep:
         training: Fields of TrainConfig; with "steps", whole trainings have so many instead of epochs.
         num_real: Real pairs; all the dataset has if None.
         num_fake: Generated pairs.
-        train_seeds: Trainings of every discriminator, with seeds from 0.
+        train_seeds: Trainings of every discriminator, with seeds from 0, on the same pairs.
         rows: Labels of the rows that are wanted; all if empty.
     """
 
@@ -159,7 +159,8 @@ class Sweep:
         """What trains a cell's discriminator.
 
         Its folder is named by all of it but the steps, so that it can grow, and not by how it will guide; a course of
-        training has one of its own, for its points are weights on the way.
+        training has one of its own, for its points are weights on the way. All see the pairs of seed 0: what differs
+        between training seeds is the discriminator's first weights, and the order and noise of the pairs.
         """
         row, seed = cell.row, cell.train_seed
         assert seed is not None
@@ -194,7 +195,7 @@ class Sweep:
         stem = discriminator_stem(settings.name, self.dataset, "none")  # what is random is told by the digest
         shape = "".join(f"-{k}{v}" for k, v in sorted(row.sizes.items()))
         folder = f"sweep/{stem}{shape}-s{seed}-{digest_of([stem, *about])[:8]}"
-        return replace(settings, options={**options, "steps": self.steps(row)}, folder=folder)
+        return replace(settings, options={**options, "steps": self.steps(row)}, folder=folder, pool_seed=0)
 
     def weights(self, cell: Cell) -> Path:
         """Where the weights of a cell lie once it is trained."""

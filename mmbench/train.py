@@ -48,6 +48,7 @@ class TrainSettings:
         command: What was typed.
         folder: Where below `out` the training goes; "" for a name made of system, dataset, sizes and seed, under which
             +mmdisco finds it.
+        pool_seed: Of which pairs the pools hold; None for the training's. Trainings of one pool seed share pools.
         re_pair: Let generated halves of equal texts meet anew throughout (`mmbench.mmdisco.pairs.RePaired`).
     """
 
@@ -67,6 +68,7 @@ class TrainSettings:
     command: Sequence[str] = ()
     folder: str = ""
     re_pair: bool = False
+    pool_seed: int | None = None
 
     @property
     def name(self) -> SystemName:
@@ -120,7 +122,8 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
     if settings.re_pair and getattr(pair, "coupled", hasattr(pair, "epsilon")):
         found = f"--re-pair: {settings.system} makes both halves of a pair together."
         raise UsageError(found, "models that make each half on its own", "the same command without --re-pair")
-    real, pool = _pools(settings, dataset, system, pair, config.seed)
+    pool_seed = config.seed if settings.pool_seed is None else settings.pool_seed
+    real, pool = _pools(settings, dataset, system, pair, pool_seed)
     fake = RePaired(pool, config.seed) if settings.re_pair else pool
     shape = "".join(f"-{k}{v}" for k, v in sorted(settings.sizes.items()))
     usual = f"{discriminator_stem(settings.name, dataset, system.weights)}{shape}-s{config.seed}"
@@ -139,7 +142,7 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
         unconditional=pair.unconditional,
         joint=getattr(pair, "epsilon", None),
         trained_on=f"{dataset.name} ({len(real)} real pairs), {settings.system} ({len(pool)} generated pairs"
-        f"{', re-paired' * settings.re_pair})",
+        f"{', re-paired' * settings.re_pair}){f', pools of seed {pool_seed}' if pool_seed != config.seed else ''}",
     )
     last = result.losses[-1] if result.losses else {}
     return {
