@@ -13,6 +13,7 @@ import typer
 
 from mmbench import cli_data, cli_metrics, cli_mmdisco, cli_runs, cli_stats, cli_sweep, cli_weights
 from mmbench import cli_options as opt
+from mmbench.cli_system_options import SystemOptions
 from mmbench.console import Format, setup, show_error, show_mapping, show_rows
 from mmbench.errors import IncompleteError, MMBenchError
 
@@ -30,7 +31,7 @@ app.add_typer(cli_stats.app, name="stats")
 app.add_typer(cli_data.app, name="data")
 METHOD = (cli_mmdisco.toy, cli_mmdisco.train, cli_sweep.sweep)
 for command in (cli_metrics.plan, cli_metrics.verify, *METHOD, *cli_runs.COMMANDS):
-    app.command()(command)
+    app.command(cls=SystemOptions)(command)
 
 
 class Kind(StrEnum):
@@ -69,7 +70,7 @@ def _print_cells(columns: Any, format: Format, title: str) -> None:
     show_rows(rows, shown, format, title, footnotes(columns))
 
 
-@app.command()
+@app.command(cls=SystemOptions)
 def run(
     system: opt.System = None,
     dataset: opt.Dataset = "bounce",
@@ -134,7 +135,7 @@ def run(
     return None
 
 
-@app.command()
+@app.command(cls=SystemOptions)
 def generate(
     system: opt.System = None,
     dataset: opt.Dataset = "bounce",

@@ -28,7 +28,7 @@ Networks = Annotated[
 ]
 Options = Annotated[
     list[str] | None,
-    typer.Option("--set", help="An option of the system as NAME=VALUE: size=tiny, joint_scale=8,1; repeat."),
+    typer.Option("--set", help="An option of the system as NAME=VALUE: size=tiny; --size tiny says the same. Repeat."),
 ]
 Paper = Annotated[str, typer.Option(help="As this table of the paper (2 to 4, 7 to 10, 13), its numbers beside.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Never use the network.")]
