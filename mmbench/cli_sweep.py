@@ -53,7 +53,7 @@ def sweep(
 
     Stopped at any moment, the same command continues; a row that fails is noted and the others follow (exit code 3).
     Table 7: losses, 8: channels, 9: depth, 10: designs; Figure 5: scores in the course of training. To share the work,
-    start one sweep per --row in the same folders.
+    start the same command several times: each takes cells that no other is at.
 
     Examples:
 

@@ -19,7 +19,8 @@ def spelled_out(texts: Sequence[str], own: Collection[str]) -> list[str]:
         own: Options of the command itself, "--seed"; they come first where names collide.
     """
     defaults: dict[str, Any] | None = None
-    out, rest = [], list(texts)
+    out: list[str] = []
+    rest = list(texts)
     while rest:
         text = rest.pop(0)
         if text == "--":

@@ -46,6 +46,10 @@ class StoppedError(IncompleteError):
     """A signal or a full disk ended the work: whatever was to follow would fare no better."""
 
 
+class BusyError(MMBenchError):
+    """Another live process is at this very work."""
+
+
 class IntegrityError(MMBenchError):
     """Stored data contradicts its own digest or record."""
 

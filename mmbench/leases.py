@@ -64,8 +64,19 @@ class LeaseTable:
             fcntl.flock(f, fcntl.LOCK_EX)  # the kernel drops it with the process
             yield
 
+    @contextmanager
+    def hold(self, name: str) -> Iterator[Lease | None]:
+        """The lease called `name` for as long as the block takes, or None while a live process holds it."""
+        lease = self.acquire(name)
+        try:
+            yield lease
+        finally:
+            if lease is not None:
+                lease.release()
+
     def acquire(self, name: str) -> Lease | None:
         """The lease called `name`, or None while a live process holds it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / name
         mine = {"host": socket.gethostname(), "pid": os.getpid(), "start": process_start(os.getpid())}
         with self._locked():

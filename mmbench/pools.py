@@ -2,9 +2,10 @@
 
 POOL/000003.safetensors      `CHUNK` pairs from 3 CHUNK on: video and audio stacked, and which texts are theirs
 POOL/texts/0a1b….safetensors     the texts of pairs, once each, named by their content
+POOL/leases/000004               who is making that chunk
 
-A chunk is whole or absent, so a pool that was stopped goes on with those that are missing. Every process makes chunks
-of its own; a longer pool keeps the full chunks of a shorter one.
+A chunk is whole or absent, so a pool that was stopped goes on with those that are missing. Processes that fill one pool
+share its chunks; a longer pool keeps the full chunks of a shorter one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.console import log, progress
-from mmbench.generate import Shard
+from mmbench.leases import LeaseTable
 from mmbench.types import digest_bytes
 
 CHUNK = 32  # pairs per file: a kill loses as many at most, and a hundred thousand pairs are a few thousand files
@@ -61,35 +62,45 @@ class Pool:
 
     def missing(self) -> list[int]:
         """Chunks that are not there, or shorter than wanted."""
-        return [c for c in range(-(-self.num // CHUNK)) if _length(self._path(c)) < self._wanted(c)]
+        return [c for c in range(-(-self.num // CHUNK)) if not self._has(c)]
 
-    def fill(
-        self, make: Callable[[list[int]], Sequence[Example]], batch: int, label: str, shard: Shard, quiet: bool
-    ) -> None:
-        """Make what is missing of this process's chunks, then wait for the other processes.
+    def _has(self, chunk: int) -> bool:
+        return _length(self._path(chunk)) >= self._wanted(chunk)
+
+    def fill(self, make: Callable[[list[int]], Sequence[Example]], batch: int, label: str, quiet: bool) -> None:
+        """Make what is missing and no other process is making, then wait for those.
 
         Args:
             make: Examples of these indices.
             batch: How many it is asked for at once.
             label: What the progress is called.
-            shard: The chunks that are ours.
             quiet: No progress.
         """
         (self.folder / "texts").mkdir(parents=True, exist_ok=True)
-        mine = [chunk for chunk in self.missing() if chunk in shard]
-        with progress(label, sum(map(self._wanted, mine)), quiet) as bar:
-            for chunk in mine:
-                first = chunk * CHUNK
-                examples: list[Example] = []
-                for start in range(first, first + self._wanted(chunk), batch):
-                    indices = list(range(start, min(start + batch, first + self._wanted(chunk))))
-                    examples += make(indices)
-                    for _ in indices:
-                        bar.advance()
-                self._write(chunk, examples)
-        while self.missing():
-            log.info("%s: waiting for other processes", label)
-            time.sleep(1.0)
+        leases = LeaseTable(self.folder / "leases")
+        while chunks := self.missing():
+            made = 0
+            with progress(label, sum(map(self._wanted, chunks)), quiet) as bar:
+                for chunk in chunks:
+                    with leases.hold(f"{chunk:06d}") as lease:
+                        if lease is not None and not self._has(chunk):
+                            self._write(chunk, self._make(chunk, make, batch, bar.advance))
+                            made += 1
+            if not made and self.missing():
+                log.info("%s: waiting for other processes", label)
+                time.sleep(1.0)
+
+    def _make(
+        self, chunk: int, make: Callable[[list[int]], Sequence[Example]], batch: int, advance: Callable[[], object]
+    ) -> list[Example]:
+        first = chunk * CHUNK
+        examples: list[Example] = []
+        for start in range(first, first + self._wanted(chunk), batch):
+            indices = list(range(start, min(start + batch, first + self._wanted(chunk))))
+            examples += make(indices)
+            for _ in indices:
+                advance()
+        return examples
 
     def _write(self, chunk: int, examples: Sequence[Example]) -> None:
         import torch

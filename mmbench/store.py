@@ -211,12 +211,8 @@ class SampleStore:
     @contextmanager
     def claim(self, index: int) -> Iterator[Lease | None]:
         """Hold sample `index` while making it; None if it is there already or somebody else makes it."""
-        lease = self.leases.acquire(f"{index:06d}")
-        try:
+        with self.leases.hold(f"{index:06d}") as lease:
             yield None if lease is None or self.has(index) else lease
-        finally:
-            if lease is not None:
-                lease.release()
 
     def commit(self, request: Request, clip: Clip, seconds: float) -> SampleRecord:
         """Store a clip: media first, then the record that makes it exist."""

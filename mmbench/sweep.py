@@ -23,10 +23,11 @@ from mmbench import workflow
 from mmbench.baselines.cascade import GUIDANCE
 from mmbench.baselines.pair_system import DEFAULT_FOLDER, FOLDER_VARIABLE, discriminator_stem
 from mmbench.console import log
-from mmbench.errors import MMBenchError, StoppedError, UsageError
+from mmbench.errors import BusyError, MMBenchError, StoppedError, UsageError
 from mmbench.evaluate import signature
 from mmbench.generate import Shard
 from mmbench.grids import GRIDS, Grid, Row
+from mmbench.leases import LeaseTable
 from mmbench.reference import full_name
 from mmbench.registry import SystemName, discover, lookup, options_of, read_options
 from mmbench.results import read_records
@@ -35,6 +36,8 @@ from mmbench.store import SampleStore, append_line, write_whole
 from mmbench.sweep_file import outcomes
 from mmbench.train import TrainSettings, train_discriminator
 from mmbench.types import Dataset, Metric
+
+PAUSE = 5.0  # [s] between looks at what other processes are doing
 
 
 @dataclass(frozen=True)
@@ -202,6 +205,12 @@ class Sweep:
         settings = self.training_of(cell)
         return settings.out / settings.folder / f"steps-{self.steps(cell.row):06d}.safetensors"
 
+    def lease(self, cell: Cell) -> str:
+        """What a process holds while it is at a cell: its training, which other grids and points may share."""
+        if cell.row.design:
+            return Path(self.training_of(cell).folder).name
+        return f"{cell.row.control or self.system}-{digest_of(self.identity)[:8]}".replace("/", "_")
+
     def run_of(self, cell: Cell) -> workflow.Settings:
         """What generates and scores a cell."""
         row = cell.row
@@ -225,7 +234,7 @@ class Sweep:
         if any(self.training.get(k, 1) <= 0 for k in ("steps", "epochs", "batch_size", "learning_rate")):
             raise UsageError(f"{self.training} cannot train.", "numbers above 0", "--steps 1400 --batch-size 16")
         if Shard.from_environment(os.environ).count > 1:
-            raise UsageError("A sweep is one process.", "several with rows of their own", "--row LABEL; no launcher")
+            raise UsageError("A sweep is one process.", "the same command, started several times", "no launcher")
         if self.run.dataset == self.grid.dataset and self.run.dataset not in discover("dataset")[0]:
             found = f"{self.table} was measured on {self.run.dataset} at 256x256 with captions, no dataset of ours."
             raise UsageError(found, "its clips in a folder, with a table file,prompt", "--dataset folder:PATH")
@@ -286,6 +295,8 @@ def preview(sweep: Sweep) -> list[dict[str, Any]]:
 def carry_out(sweep: Sweep) -> list[str]:
     """Do what is left of every cell; a cell that fails is noted, and the next one follows.
 
+    Several processes at one sweep, or at sweeps that share trainings, take different cells and wait for each other.
+
     Returns:
         What remains undone, and why: one line per cell.
 
@@ -296,24 +307,42 @@ def carry_out(sweep: Sweep) -> list[str]:
     sweep.run.out.mkdir(parents=True, exist_ok=True)
     asked = {**sweep.identity, "metrics": [full_name(m) for m in sweep.metrics], "train_seeds": sweep.train_seeds}
     append_line(sweep.file, {"sweep": sweep.id, **asked, **invocation(list(sweep.run.command), sweep.run.resolved())})
-    left = []
-    for number, cell in enumerate(sweep.cells, start=1):
-        log.info("%s: cell %d of %d, %s", sweep.table, number, len(sweep.cells), cell.name)
-        try:
-            state = _complete(sweep, cell)
-        except StoppedError:
-            raise
-        except Exception as error:  # of one cell: the others may do better
-            reason = error.found.rstrip(".") if isinstance(error, MMBenchError) else f"{type(error).__name__}: {error}"
-            log.warning("%s failed: %s", cell.name, error)
-            log.debug("", exc_info=error)
-            _note(sweep, cell, {"status": "failed", "run": "", "reason": reason})
-            left.append(f"{cell.name}: {reason}")
-            continue
-        reason = f"{state.failed} samples failed" if state.failed else ""
-        _note(sweep, cell, {"status": "ok", "run": state.run, "reason": reason})
-        left += [f"{cell.name}: {reason}"] if reason else []
-    return left
+    left: dict[str, str] = {}
+    leases, waiting = LeaseTable(sweep.run.out / "leases"), sweep.cells
+    while waiting:
+        busy = []
+        for cell in waiting:
+            try:
+                with leases.hold(sweep.lease(cell)) as lease:
+                    if lease is None:
+                        raise BusyError("Another sweep is at it.")
+                    number = sweep.cells.index(cell) + 1
+                    log.info("%s: cell %d of %d, %s", sweep.table, number, len(sweep.cells), cell.name)
+                    left[cell.name] = _settle(sweep, cell)
+            except BusyError:
+                busy.append(cell)
+        if len(busy) == len(waiting):
+            log.info("%s: waiting for other processes", sweep.table)
+            time.sleep(PAUSE)
+        waiting = busy
+    return [f"{cell.name}: {left[cell.name]}" for cell in sweep.cells if left[cell.name]]
+
+
+def _settle(sweep: Sweep, cell: Cell) -> str:
+    """Do what is left of a cell and write down what became of it; why something remains, "" if nothing does."""
+    try:
+        state = _complete(sweep, cell)
+    except (StoppedError, BusyError):
+        raise
+    except Exception as error:  # of one cell: the others may do better
+        reason = error.found.rstrip(".") if isinstance(error, MMBenchError) else f"{type(error).__name__}: {error}"
+        log.warning("%s failed: %s", cell.name, error)
+        log.debug("", exc_info=error)
+        _note(sweep, cell, {"status": "failed", "run": "", "reason": reason})
+        return reason
+    reason = f"{state.failed} samples failed" if state.failed else ""
+    _note(sweep, cell, {"status": "ok", "run": state.run, "reason": reason})
+    return reason
 
 
 def _complete(sweep: Sweep, cell: Cell) -> State:

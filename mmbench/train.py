@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mmbench.baselines.pair_system import discriminator_stem
-from mmbench.errors import UsageError
+from mmbench.errors import BusyError, UsageError
 from mmbench.generate import Shard
+from mmbench.leases import LeaseTable
 from mmbench.pools import CHUNK, Example, Pool
 from mmbench.registry import (
     OPTIONS,
@@ -111,8 +113,7 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
     system, pair = guidable_pair(
         settings.system, dataset, settings.system_options, device=settings.device, weights=settings.weights
     )
-    from mmbench.mmdisco.pairs import RePaired
-    from mmbench.mmdisco.training import TrainConfig, train
+    from mmbench.mmdisco.training import TrainConfig
 
     config = TrainConfig(
         discriminator=pair.discriminator(settings.discriminator, **settings.sizes),
@@ -122,13 +123,37 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
     if settings.re_pair and getattr(pair, "coupled", hasattr(pair, "epsilon")):
         found = f"--re-pair: {settings.system} makes both halves of a pair together."
         raise UsageError(found, "models that make each half on its own", "the same command without --re-pair")
-    pool_seed = config.seed if settings.pool_seed is None else settings.pool_seed
-    real, pool = _pools(settings, dataset, system, pair, pool_seed)
-    fake = RePaired(pool, config.seed) if settings.re_pair else pool
     shape = "".join(f"-{k}{v}" for k, v in sorted(settings.sizes.items()))
     usual = f"{discriminator_stem(settings.name, dataset, system.weights)}{shape}-s{config.seed}"
     folder = settings.out / (settings.folder or usual)
-    folder.mkdir(parents=True, exist_ok=True)
+    with _only_here(folder):
+        return _train(settings, config, dataset, system, pair, folder)
+
+
+@contextmanager
+def _only_here(folder: Path) -> Iterator[None]:
+    """Hold a training, so that no second process writes its checkpoints; those of one launcher are one."""
+    if Shard.from_environment(os.environ).rank:
+        yield
+        return
+    leases = LeaseTable(folder / "leases")
+    with leases.hold("training") as lease:
+        if lease is None:
+            owner = leases.owner("training") or {}
+            found = f"{folder} is being trained by process {owner.get('pid')} on {owner.get('host')}."
+            raise BusyError(found, "one process, or one launcher, per training", "wait for it, or another --seed")
+        yield
+
+
+def _train(
+    settings: TrainSettings, config: Any, dataset: Dataset, system: Any, pair: GuidablePair, folder: Path
+) -> dict[str, Any]:
+    from mmbench.mmdisco.pairs import RePaired
+    from mmbench.mmdisco.training import train
+
+    pool_seed = config.seed if settings.pool_seed is None else settings.pool_seed
+    real, pool = _pools(settings, dataset, system, pair, pool_seed)
+    fake = RePaired(pool, config.seed) if settings.re_pair else pool
     asked = {k: str(v) if isinstance(v, Path) else v for k, v in vars(settings).items() if k != "command"}
     append_line(folder / "invocations.jsonl", invocation(list(settings.command), asked))
     result = train(
@@ -141,6 +166,7 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
         folder,
         unconditional=pair.unconditional,
         joint=getattr(pair, "epsilon", None),
+        pairs=[real.folder.name, pool.folder.name],
         trained_on=f"{dataset.name} ({len(real)} real pairs), {settings.system} ({len(pool)} generated pairs"
         f"{', re-paired' * settings.re_pair}){f', pools of seed {pool_seed}' if pool_seed != config.seed else ''}",
     )
@@ -156,7 +182,6 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
 
 def _pools(settings: TrainSettings, dataset: Dataset, system: Any, pair: GuidablePair, seed: int) -> tuple[Pool, Pool]:
     """Real and generated pairs, encoded; shared by all trainings of the same system, dataset and seed."""
-    shard = Shard.from_environment(os.environ)
     items = dataset.reference(settings.num_real, seed)
     common = {"system": {**system.spec(), "code": source_digest(system)}, "dataset": dict(dataset.spec()), "seed": seed}
     key = {k: digest_of(json.loads(json.dumps({**common, "kind": k})))[:12] for k in ("real", "fake")}
@@ -167,9 +192,9 @@ def _pools(settings: TrainSettings, dataset: Dataset, system: Any, pair: Guidabl
             return [pair.encode(item) for item in threads.map(items.__getitem__, indices)]
 
     real = Pool(pools / f"{settings.system}-real-{key['real']}", len(items))
-    real.fill(encode, CHUNK, "encode real pairs", shard, settings.quiet)
+    real.fill(encode, CHUNK, "encode real pairs", settings.quiet)
     fake = Pool(pools / f"{settings.system}-fake-{key['fake']}", settings.num_fake)
     requests = make_requests(dataset, settings.num_fake, seed)
     batch = getattr(system, "batch_size", 1)
-    fake.fill(lambda indices: pair.draw([requests[i] for i in indices]), batch, "generate pairs", shard, settings.quiet)
+    fake.fill(lambda indices: pair.draw([requests[i] for i in indices]), batch, "generate pairs", settings.quiet)
     return real, fake

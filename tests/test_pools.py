@@ -1,7 +1,9 @@
-"""Pools of encoded pairs: chunks that are whole or absent, texts kept once, shares of several processes."""
+"""Pools of encoded pairs: chunks that are whole or absent, texts kept once, several processes."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +14,7 @@ import torch
 from torch import Tensor
 
 from mmbench import pools
-from mmbench.generate import Shard
 from mmbench.pools import Pool
-
-ALL = Shard()
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +35,7 @@ def same(pair: Sequence[Tensor | None], index: int, text: bool = True) -> bool:
 def test_pairs_come_back_and_texts_are_kept_once(tmp_path: Path) -> None:
     pool = Pool(tmp_path, 10)
     asked: list[list[int]] = []
-    pool.fill(lambda indices: asked.append(indices) or [example(i) for i in indices], 3, "make", ALL, quiet=True)
+    pool.fill(lambda indices: asked.append(indices) or [example(i) for i in indices], 3, "make", quiet=True)
     assert asked == [[0, 1, 2], [3], [4, 5, 6], [7], [8, 9]]
     assert all(same(pool[i], i) for i in range(10))
     assert len(list((tmp_path / "texts").iterdir())) == 2
@@ -47,7 +46,7 @@ def test_pairs_come_back_and_texts_are_kept_once(tmp_path: Path) -> None:
 
 def test_pairs_without_texts_have_none(tmp_path: Path) -> None:
     pool = Pool(tmp_path, 2)
-    pool.fill(lambda indices: [example(i, text=False) for i in indices], 2, "make", ALL, quiet=True)
+    pool.fill(lambda indices: [example(i, text=False) for i in indices], 2, "make", quiet=True)
     assert same(pool[1], 1, text=False)
 
 
@@ -62,33 +61,44 @@ def test_what_was_stopped_goes_on_with_the_missing_chunks(tmp_path: Path) -> Non
 
     limit = 6
     with pytest.raises(KeyboardInterrupt):
-        Pool(tmp_path, 10).fill(make, 1, "make", ALL, quiet=True)
+        Pool(tmp_path, 10).fill(make, 1, "make", quiet=True)
     (tmp_path / "000001.99.part").write_bytes(b"what a kill leaves")
     assert Pool(tmp_path, 10).missing() == [1, 2]
     limit = 99
-    Pool(tmp_path, 10).fill(make, 1, "make", ALL, quiet=True)
+    Pool(tmp_path, 10).fill(make, 1, "make", quiet=True)
     assert made == [0, 1, 2, 3, 4, 5, *range(4, 10)]
     longer = Pool(tmp_path, 11)
     assert longer.missing() == [2]
-    longer.fill(make, 1, "make", ALL, quiet=True)
+    longer.fill(make, 1, "make", quiet=True)
     assert made[12:] == [8, 9, 10]
     assert all(same(longer[i], i) for i in range(11))
 
 
-def test_processes_make_chunks_of_their_own_and_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_share_chunks_and_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: threading.Event().wait(0.005))
-    made: dict[int, list[int]] = {0: [], 1: []}
+    both = threading.Barrier(2)
+    made: list[list[int]] = [[], []]
 
-    def fill(rank: int) -> None:
+    def fill(worker: int) -> None:
         def make(indices: list[int]) -> list[tuple[Any, ...]]:
-            made[rank].extend(indices)
+            if not made[worker]:
+                both.wait(10)  # both are at a chunk, which must be two
+            made[worker] += indices
             return [example(i) for i in indices]
 
-        Pool(tmp_path, 10).fill(make, 4, "make", Shard(rank, 2), quiet=True)
+        Pool(tmp_path, 10).fill(make, 4, "make", quiet=True)
         assert not Pool(tmp_path, 10).missing()
 
     other = threading.Thread(target=fill, args=(1,))
     other.start()
     fill(0)
     other.join()
-    assert made == {0: [0, 1, 2, 3, 8, 9], 1: [4, 5, 6, 7]}
+    assert sorted(made[0] + made[1]) == list(range(10))
+    assert not list((tmp_path / "leases").glob("0*"))
+
+
+def test_a_chunk_whose_maker_died_is_made_by_another(tmp_path: Path) -> None:
+    code = "import sys, pathlib, mmbench.leases as m; m.LeaseTable(pathlib.Path(sys.argv[1])).acquire('000000')"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "leases")], check=True)
+    Pool(tmp_path, 2).fill(lambda indices: [example(i) for i in indices], 2, "make", quiet=True)
+    assert same(Pool(tmp_path, 2)[1], 1)

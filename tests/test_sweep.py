@@ -13,13 +13,13 @@ import pytest
 from mmbench import sweep as sweeping
 from mmbench import workflow
 from mmbench.baselines.pair_system import SHIPPED
-from mmbench.errors import StoppedError
+from mmbench.errors import BusyError, StoppedError
 from mmbench.grids import GRIDS
 from mmbench.paper_tables import published, published_values
 from mmbench.registry import discover, lookup, make_system, options_of, parse_system_name
 from mmbench.sweep_file import outcomes, read_lines
 from mmbench.train import train_discriminator
-from tests.commands import mmbench_here
+from tests.commands import mmbench_here, start
 
 MINIATURE = ["--system", "tiny", "--dataset", "bounce", "-n", "4", "--metric", "ib_bounce_av", "--workers", "1"]
 QUICK = ["--steps", "2", "--num-real", "4", "--num-fake", "2", "--train-batch-size", "2"]
@@ -217,9 +217,43 @@ def test_a_dataset_that_we_do_not_have_is_said_to_be_missing(capsys: pytest.Capt
         assert "--dataset folder:PATH" in result.stderr
 
 
-def test_a_sweep_is_one_process(run: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_processes_at_one_sweep_take_different_cells(run: Sweep, tmp_path: Path) -> None:
+    common = ["--device", "cpu", "--out", tmp_path / "out", "--row", "loss denoise", "--train-seeds", "2"]
+    command = ["sweep", "table7", *MINIATURE, *QUICK, *ROWS, *common]
+    folders = {"MMBENCH_DISCRIMINATORS": str(tmp_path / "discriminators")}
+    first, second = start(*command, **folders), start(*command, **folders)
+    printed = [process.communicate(timeout=300) for process in (first, second)]
+    assert (first.returncode, second.returncode) == (0, 0), printed
+    tables = [out[out.index("ground truth") :] for out, _ in printed]
+    assert tables[0] == tables[1]
+    for training in (tmp_path / "discriminators" / "sweep").iterdir():
+        assert len(read_lines(training / "invocations.jsonl")) == 1, "each was trained once"
+    for records in (tmp_path / "out").glob("*/records.jsonl"):
+        assert len(read_lines(records)) == 1, "each was scored once"
+
+
+def test_a_sweep_waits_for_a_training_that_is_under_way(
+    run: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+
+    def busy_once(settings: Any) -> dict[str, Any]:
+        looks.append(settings.folder)
+        if len(looks) == 1:
+            raise BusyError("It is being trained.")
+        return train_discriminator(settings)
+
+    monkeypatch.setattr(sweeping, "train_discriminator", busy_once)
+    monkeypatch.setattr(sweeping, "PAUSE", 0.0)
+    code, _, errors = run(rows=["--row", "loss disc"])
+    assert code == 0, errors
+    assert len(looks) == 2
+    assert [outcome["status"] for outcome in outcomes(file_of(tmp_path)).values()] == ["ok"]
+
+
+def test_no_launcher_starts_a_sweep(run: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
     code, _, errors = run()
     assert code == 2
-    assert "--row LABEL" in errors
+    assert "started several times" in errors

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
+from mmbench.leases import LeaseTable
 from tests.commands import mmbench, mmbench_here
 
 PAIR = ["--system", "fixture_pair", "--dataset", "fixture_dataset"]
@@ -30,8 +32,27 @@ def test_training_leaves_weights_and_pools_and_resumes(tmp_path: Path) -> None:
     }
     again = json.loads(mmbench("train", *PAIR, *SMALL, "--steps", "5", "--out", tmp_path).stdout)
     assert (again["steps"], again["resumed at"]) == (5, 3)
-    re_paired = mmbench("train", *PAIR, *SMALL, "--re-pair", "--steps", "5", "--out", tmp_path)
-    assert "num_fake" in re_paired.stderr, "another training: it must not go on from this checkpoint"
+    pools = {p.name for p in (tmp_path / "pools").iterdir()}
+    for other, changed in ((["--re-pair"], "num_fake"), (["--pool-seed", "7"], "pairs")):
+        refused = mmbench("train", *PAIR, *SMALL, *other, "--steps", "5", "--out", tmp_path)
+        assert f"{changed} is" in refused.stderr, "another training: it must not go on from this checkpoint"
+    assert len({p.name for p in (tmp_path / "pools").iterdir()} - pools) == 2
+    for seed in ("7", "8"):
+        anew = mmbench("train", *PAIR, *SMALL, "--seed", seed, "--pool-seed", "0", "--steps", "2", "--out", tmp_path)
+        assert anew.returncode == 0, anew.stderr
+    assert len({p.name for p in (tmp_path / "pools").iterdir()} - pools) == 2, "made once, trained on by all"
+
+
+def test_a_training_has_one_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["train", *PAIR, *SMALL, "--steps", "3", "--out", tmp_path]
+    assert mmbench(*command).returncode == 0
+    (folder,) = tmp_path.glob("*/checkpoint.pt")
+    before = folder.read_bytes()
+    with LeaseTable(folder.parent / "leases").hold("training"):
+        refused = mmbench(*command[:-3], "9", *command[-2:])
+    assert refused.returncode == 1
+    assert f"is being trained by process {os.getpid()}" in refused.stderr
+    assert folder.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -99,6 +100,7 @@ def train(
     unconditional: tuple[Tensor, ...] = (),
     joint: JointEpsilon | None = None,
     trained_on: str = "",
+    pairs: Sequence[str] = (),
 ) -> TrainResult:
     """Train, or resume, and leave weights, card and checkpoints in `out_dir`. Reseeds the global generators.
 
@@ -115,6 +117,7 @@ def train(
         unconditional: (video_text, audio_text) of the empty prompt, without a batch axis; with text only.
         joint: (x_t, y_t, t, condition) -> both predictions, of base models that cannot be called one by one.
         trained_on: Dataset and base models in words, for the card.
+        pairs: What tells these pairs from others, such as digests; a checkpoint of others is refused.
 
     Raises:
         UsageError: If data, config and checkpoint do not belong together.
@@ -130,6 +133,7 @@ def train(
         "global_batch_size": global_batch_size,
         "num_real": len(real),
         "num_fake": len(fake),
+        "pairs": list(pairs),
         "schedules": [asdict(schedule_x), asdict(schedule_y)],
         "trained_on": trained_on,
     }
