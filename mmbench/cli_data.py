@@ -1,4 +1,4 @@
-"""`mmbench data`: a user's own copy of a dataset: what is wrong with it, and clips made ready of it."""
+"""`mmbench data`: a user's own copy of a dataset: what is wrong with it, and its videos made ready once."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def check(dataset: Name, root: Root = None, format: Form = Format.table, verbose
     setup(verbose)
     copy = _copy(dataset, root)
     files, quiet = sorted(copy.videos.values()), format is not Format.table
-    entries = examine_all(copy.root, files, copy.format, quiet, copy.why_none)
+    entries = examine_all(copy.root, files, copy.format, quiet, copy.preparation.why)
     _show(copy, entries, format)
 
 
@@ -58,26 +58,26 @@ def prepare(
     format: Form = Format.table,
     verbose: Verbose = 0,
 ) -> None:
-    """Cut, scale and resample every video once, so that runs need not; and list those that cannot be used.
+    """Decode and scale every video once, so that runs need not; and list those that cannot be used.
 
-    Clips come to the folder `prepared` of the copy, lossless, equal to what runs would make of the videos. Interrupted,
-    the same command continues; later it makes only what is new or changed.
+    What is made comes to the folder `prepared` of the copy, lossless, equal to what runs would make of the videos: the
+    one clip of each, or, where clips begin anywhere (landscape_ind, aistpp), ten small pictures a second and the sound,
+    some 3 MB per 10 s. Interrupted, the same command continues; later it makes only what is new or changed.
 
     Examples:
 
       mmbench data prepare vggsound --root /data/vggsound
 
       mmbench run --system auffusion_vc2 --dataset vggsound:/data/vggsound
+
+      mmbench data prepare landscape_ind --root /data/landscape --workers 8
     """
     from mmbench.prepare import prepare as make_ready
 
     setup(verbose)
     copy = _copy(dataset, root)
-    if not copy.preparable:
-        found = f"Clips of {dataset} begin anywhere in its videos, so there are none to make ready in advance."
-        raise UsageError(found, "a dataset of one clip per video, as vggsound", f"mmbench data check {dataset}")
     quiet = format is not Format.table
-    entries = make_ready(copy.name, copy.root, copy.videos, copy.format, workers=workers, quiet=quiet)
+    entries = make_ready(copy.root, copy.videos, copy.preparation, workers=workers, quiet=quiet)
     _show(copy, entries, format)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 
@@ -65,6 +66,14 @@ def shown_frames(times: Sequence[Fraction], fps: Fraction, duration: Fraction) -
     return np.array([bisect_right(times, times[0] + j / fps + ROUNDING) - 1 for j in range(count)], np.int64)
 
 
+class Samples(Protocol):
+    """(n,) float32, perhaps in a file, of which only slices are read."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> np.ndarray: ...
+
+
 @dataclass
 class AudioTimeline:
     """Decoded samples with the time of each: contiguous segments, a new one wherever the time stamps jump.
@@ -75,7 +84,7 @@ class AudioTimeline:
 
     rate: int
     time_base: Fraction
-    segments: list[tuple[Fraction, np.ndarray]] = field(default_factory=list)
+    segments: list[tuple[Fraction, Samples]] = field(default_factory=list)
     num_samples: int = 0
 
     @classmethod

@@ -42,11 +42,12 @@ def write_media(
     video_codec: str = "libx264",
     audio_codec: str = "aac",
     stamps: Sequence[float] | None = None,
+    sound_start: float = 0.0,
     options: dict[str, str] | None = None,
 ) -> Path:
     """Encode (T, H, W, 3) uint8 and (S,) or (C, S) float32 with any codec and container.
 
-    `stamps` are presentation times [s] of the frames; without them j / fps.
+    `stamps` are presentation times [s] of the frames; without them j / fps. The sound begins at `sound_start` [s].
     """
     with av.open(str(path), "w", options=options or {}) as container:
         if video is not None:
@@ -60,7 +61,7 @@ def write_media(
         container.start_encoding()
         if audio is not None:
             sound = av.AudioFrame.from_ndarray(channels, format="fltp", layout=a.layout.name)
-            sound.sample_rate, sound.pts, sound.time_base = rate, 0, Fraction(1, rate)
+            sound.sample_rate, sound.pts, sound.time_base = rate, round(sound_start * rate), Fraction(1, rate)
             container.mux(a.encode(sound))
             container.mux(a.encode())
         for j, pixels in enumerate(video if video is not None else ()):

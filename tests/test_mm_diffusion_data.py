@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmbench.datasets.mm_diffusion_data import FORMAT, MMDiffusionData, cut, fit, frame_index, num_starts
+from mmbench.datasets.mm_diffusion_clips import FORMAT, cut, fit, frame_index, num_starts
+from mmbench.datasets.mm_diffusion_data import MMDiffusionData
 from mmbench.errors import MediaError, MMBenchError
 from mmbench.registry import make_dataset
 from mmbench.types import Clip, Request
@@ -205,11 +206,3 @@ def test_a_copy_is_checked_by_the_rule_that_runs_use(root: Path, capsys: pytest.
     dataset = MMDiffusionData("landscape_ind", "landscape", str(root))
     used = {f"{part.folder.name}/{name}" for part in (dataset.train, dataset.test) for name in part.starts}
     assert used == set(dataset.videos.values()) - set(bad)
-
-
-def test_clips_that_begin_anywhere_are_not_made_ready(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = sorted(root.rglob("*"))
-    result = mmbench_here(capsys, "data", "prepare", "aistpp", "--root", root)
-    assert result.returncode == 2
-    assert "begin anywhere in its videos" in result.stderr
-    assert sorted(root.rglob("*")) == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from mmbench import prepare as preparing
-from mmbench.datasets.conformed import INDEX, PREPARED, Entry, examine_all, read_index
+from mmbench.datasets.conformed import INDEX, PREPARED, Entry, examine_all
 from mmbench.datasets.vggsound import FORMAT, VGGSound
 from mmbench.errors import IntegrityError
 from mmbench.prepare import prepare
@@ -36,7 +37,8 @@ def few(root: Path, tmp_path: Path) -> Path:
 
 
 def make(root: Path, name: str = "vggsound") -> list[Entry]:
-    return prepare(name, root, VGGSound(str(root)).videos, FORMAT, workers=1, quiet=True)
+    copy = VGGSound(str(root))
+    return prepare(root, copy.videos, replace(copy.preparation, dataset=name), workers=1, quiet=True)
 
 
 def test_the_commands_keep_the_good_and_explain_the_rest(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,7 +104,7 @@ def test_an_interrupted_preparation_goes_on(few: Path, monkeypatch: pytest.Monke
     entries = make(few)
     assert sorted(done) == [f"{key}.mp4" for key in sorted(FEW)]  # none twice
     assert [e.status for e in entries].count("ok") == 2
-    assert read_index(index, "vggsound", FORMAT) == entries
+    assert VGGSound(str(few)).preparation.entries(few) == entries
     assert not part.exists()
     assert make(few) == entries
     assert len(done) == 3

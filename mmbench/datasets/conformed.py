@@ -1,7 +1,7 @@
 """Videos of any length as clips of one format: what is wrong with one, and an index of those made ready in advance.
 
-The clips lie in the folder `prepared` of the copy, and beside them `index.jsonl`: a first line {dataset, version,
-format}, then one `Entry` per video, those that cannot be used included.
+What is made of them lies in the folder `prepared` of the copy, and beside it `index.jsonl`: a first line {dataset,
+version, format}, then one `Entry` per video, those that cannot be used included.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +21,6 @@ from mmbench.datasets.folder import why_unfit
 from mmbench.errors import IntegrityError, MediaError
 from mmbench.types import Clip, ClipFormat
 
-VERSION = 1  # of `conformed`: raised when its pixels or samples change
 PREPARED, INDEX = "prepared", "index.jsonl"
 Why = Callable[[dict[str, Any], ClipFormat], str | None]
 Status = Literal["ok", "corrupt", "too short", "no sound", "no video"]
@@ -37,8 +37,8 @@ class Entry:
         sha256: Of the file; "" if it cannot be read.
         status: Whether it can be used.
         reason: Why not.
-        clip: The prepared clip, below the folder `prepared`; "" if there is none.
-        notes: Of the prepared clip.
+        clip: What was made of it, below the dataset's folder of prepared ones; "" if nothing was.
+        notes: What its reader has to know of that.
     """
 
     file: str
@@ -49,6 +49,14 @@ class Entry:
     reason: str = ""
     clip: str = ""
     notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def is_of(self, path: Path) -> bool:
+        """Whether the file that lies there now is, by size and time, the one that was examined."""
+        try:
+            stat = path.stat()
+        except OSError:
+            return False
+        return (self.size, self.changed) == (stat.st_size, stat.st_mtime_ns)
 
 
 def conformed(path: Path, form: ClipFormat) -> Clip:
@@ -69,6 +77,15 @@ def conformed(path: Path, form: ClipFormat) -> Clip:
     if source != (form.height, form.width):
         notes["steps"] = [resize_step(form.height, form.width, source), *notes["steps"]]
     return replace(clip, audio=clip.audio_int16().astype(np.float32) / np.float32(32768), notes=notes)
+
+
+def lossless(path: Path, form: ClipFormat) -> tuple[bytes, Mapping[str, Any]]:
+    """The clip of `conformed` as a file, and its notes."""
+    from mmbench.media import write_lossless
+
+    made, data = conformed(path, form), BytesIO()
+    write_lossless(made, data)
+    return data.getvalue(), made.notes
 
 
 def why_none(report: dict[str, Any], form: ClipFormat) -> str | None:
@@ -119,12 +136,40 @@ def examine_all(
     return entries
 
 
-def heading(dataset: str, form: ClipFormat) -> dict[str, Any]:
-    """First line of an index."""
-    return {"dataset": dataset, "version": VERSION, "format": asdict(form)}
+@dataclass(frozen=True)
+class Preparation:
+    """How the videos of a dataset are made ready once, and where; `mmbench data` needs to know no more of them.
+
+    Attributes:
+        dataset: Its name.
+        format: Of its clips.
+        make: From a usable video, the file to keep of it, and notes on that for its reader, JSON-able. It raises
+            MediaError if the video is damaged further in, and goes to other processes.
+        version: Of what `make` makes; raised by hand when that changes.
+        why: Why a probed video, which has pictures, cannot be used; None if it can.
+        folder: For what is made, below the root of the copy.
+        clip: Path below `folder` of what is made of a video, by the video's key.
+    """
+
+    dataset: str
+    format: ClipFormat
+    make: Callable[[Path], tuple[bytes, Mapping[str, Any]]]
+    version: int
+    why: Why = why_none
+    folder: str = PREPARED
+    clip: str = "clips/{key}.mkv"
+
+    @property
+    def heading(self) -> dict[str, Any]:
+        """First line of the index."""
+        return {"dataset": self.dataset, "version": self.version, "format": asdict(self.format)}
+
+    def entries(self, root: Path) -> list[Entry] | None:
+        """What the index of a copy says; see `read_index`."""
+        return read_index(root / self.folder / INDEX, self.heading)
 
 
-def read_index(path: Path, dataset: str, form: ClipFormat) -> list[Entry] | None:
+def read_index(path: Path, heading: dict[str, Any]) -> list[Entry] | None:
     """Entries of an index; None if there is none. Of a process that was killed, the last line may be cut off.
 
     Raises:
@@ -139,7 +184,7 @@ def read_index(path: Path, dataset: str, form: ClipFormat) -> list[Entry] | None
         entries = [Entry(**row) for row in rows[1:]]
     except (ValueError, TypeError) as error:
         raise IntegrityError(f"{path} is damaged: {error}.", "an index of mmbench data prepare", f"rm {path}") from None
-    if rows and rows[0] != heading(dataset, form):
-        expected = json.dumps(heading(dataset, form))
-        raise IntegrityError(f"{path} is of another dataset, version or format.", expected, f"rm -r {path.parent}")
+    if rows and rows[0] != heading:
+        found = f"{path} is of another dataset, version or format."
+        raise IntegrityError(found, json.dumps(heading), f"rm -r {path.parent}")
     return entries

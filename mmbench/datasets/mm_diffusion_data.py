@@ -1,17 +1,14 @@
-"""Landscape and AIST++ as MM-Diffusion's authors have them: 16 frames of 64x64 at 10 fps with their 1.6 s of sound.
+"""Landscape and AIST++ as MM-Diffusion's authors have them, in clips of 1.6 s (`mm_diffusion_clips.py`).
 
 A folder holds `train` and `test`, each with videos of several seconds at any depth. Statistics are made of `train`, as
-the authors' are; clips held out for the controls come from `test`. Clips are cut and scaled as in researchmm/
-MM-Diffusion@7250222:mm_diffusion/multimodal_datasets.py: a clip may begin at every tick of 10 fps, frame j is the one
-on screen at that tick, pictures are fitted into 64x64 (bicubic, not smoothed, the rest black), and of the sound the
-first channel is taken. There the last frame's share of a faster source's sound is silent; here it is heard.
+the authors' are; clips held out for the controls come from `test`. Where `mmbench data prepare` has made a video ready
+its clips are read from that, else from the video: also if the video has changed since.
 
 Nothing here has a text: every prompt is empty.
 """
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,99 +16,73 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from mmbench.datasets.conformed import PREPARED, Entry, Preparation
 from mmbench.datasets.lazy import LazyItems
+from mmbench.datasets.mm_diffusion_clips import FORMAT, cut, cut_ready, make_ready, num_starts, why_none
 from mmbench.datasets.places import data_places
 from mmbench.errors import MediaError, MMBenchError
 from mmbench.registry import register
-from mmbench.types import Clip, ClipFormat, Item, Prompt, Request, Spec, digest_bytes
+from mmbench.types import Clip, Item, Prompt, Request, Spec, digest_bytes
 
-FORMAT = ClipFormat(num_frames=16, height=64, width=64, fps=10.0, num_samples=25600, sample_rate=16000)
 PAGE = "https://drive.google.com/drive/folders/14A1zaQI5EfShlv3QirgCGeNFzZBzQ3lq"
 VERSION = 1
 
 
-def frame_index(start: int, fps: Fraction) -> list[int]:
-    """Source frames on screen at ticks start, start + 1, ... of the format's 10 fps."""
-    rate = Fraction(FORMAT.fps)
-    return [int((start + j) * fps / rate) for j in range(FORMAT.num_frames)]
-
-
-def num_starts(num_frames: int, fps: Fraction) -> int:
-    """Ticks at which a whole clip may begin in a video of `num_frames` frames."""
-    return max(0, int(num_frames * Fraction(FORMAT.fps) / fps) - FORMAT.num_frames + 1)
-
-
-def why_none(report: dict[str, Any], form: ClipFormat = FORMAT) -> str | None:
-    """Why a probed video, which has pictures, holds no clip; None if it does. Sound may end early."""
-    video = report["video"]
-    if not report["audio"]:
-        return "it has no sound"
-    if not num_starts(video["frames"], Fraction(video["fps"])):
-        return (
-            f"{float(video['frames'] / Fraction(video['fps'])):.3f} s of video, not {form.num_frames / form.fps:.3f} s"
-        )
-    return None
-
-
-def fit(picture: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 scaled to lie within the format's size, bicubic as torch's, centred on black."""
-    import cv2
-
-    (h, w), height, width = picture.shape[:2], FORMAT.height, FORMAT.width
-    ratio = min(Fraction(height, h), Fraction(width, w))
-    size = max(1, int(h * ratio)), max(1, int(w * ratio))
-    scaled = picture if size == (h, w) else cv2.resize(picture, size[::-1], interpolation=cv2.INTER_CUBIC)
-    out = np.zeros((height, width, 3), np.uint8)
-    top, left = (height - size[0]) // 2, (width - size[1]) // 2
-    out[top : top + size[0], left : left + size[1]] = scaled
-    return out
-
-
-def cut(path: Path, start: int) -> Clip:
-    """The clip of a video that begins at tick `start`.
-
-    Raises:
-        MediaError: The video cannot be decoded, has no sound, or ends before the clip does.
-    """
-    from mmbench.decode import record
-    from mmbench.resample import resample_audio
-
-    recording = record(path, channel="first", scale=fit)
-    index = frame_index(start, recording.fps)
-    if recording.sound is None or index[-1] >= len(recording.video):
-        raise MediaError(f"{path} has no clip at tick {start}.", "16 frames at 10 fps, with sound")
-    span = math.ceil(FORMAT.num_frames * recording.fps / Fraction(FORMAT.fps))  # frames that last 1.6 s at least
-    sound = resample_audio(recording.clip(index[0], span), FORMAT.sample_rate)
-    audio = np.zeros(FORMAT.num_samples, np.float32)
-    heard = sound.audio[: FORMAT.num_samples]
-    audio[: len(heard)] = heard
-    steps = [*sound.notes["steps"], f"ticks {start} .. {start + FORMAT.num_frames - 1} of 10 fps, fitted into 64x64"]
-    if len(heard) < len(audio):
-        steps.append(f"samples {len(heard)} -> {len(audio)}, silence at the end")
-    return Clip(recording.video[index], FORMAT.fps, audio, FORMAT.sample_rate, {**sound.notes, "steps": steps})
-
-
 class Part:
-    """The videos of `train` or `test`, and where clips begin in them; probed when first asked."""
+    """The videos of `train` or `test`, and where clips begin in them; examined when first asked."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, root: Path, half: str, preparation: Preparation) -> None:
+        self.root, self.folder, self.preparation = root, root / half, preparation
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Paths of the videos below the folder."""
+        from mmbench.digests import files
+        from mmbench.sources import VIDEO_SUFFIXES
+
+        found = files(self.folder) if self.folder.is_dir() else ()
+        return [name for name in found if Path(name).suffix.lower() in VIDEO_SUFFIXES]
+
+    @cached_property
+    def known(self) -> dict[str, Entry]:
+        """What the index says of these videos."""
+        entries = {entry.file: entry for entry in self.preparation.entries(self.root) or ()}
+        files = {name: f"{self.folder.name}/{name}" for name in self.names}
+        return {name: entries[file] for name, file in files.items() if file in entries}
 
     @cached_property
     def hashes(self) -> dict[str, str]:
         """sha256 by path below the folder; hashed once, then known by size and time of change."""
         from mmbench.digests import DigestCache
-        from mmbench.sources import VIDEO_SUFFIXES
         from mmbench.weights import home
 
-        if not self.folder.is_dir():
-            return {}
+        if all(name in self.known and self.known[name].is_of(self.folder / name) for name in self.names):
+            return {name: self.known[name].sha256 for name in self.names}
         found = DigestCache(home() / "digests.json").hashes(self.folder)
-        return {name: sha256 for name, sha256 in found.items() if Path(name).suffix.lower() in VIDEO_SUFFIXES}
+        return {name: found[name] for name in self.names}
+
+    @cached_property
+    def current(self) -> dict[str, Entry]:
+        """What the index says of videos whose contents are the same now, if what was made of them is still there."""
+        from mmbench.console import log
+
+        found = {name: entry for name, entry in self.known.items() if entry.sha256 == self.hashes[name]}
+        found = {name: entry for name, entry in found.items() if not entry.clip or self._made(entry).is_file()}
+        if lacking := len(self.names) - len(found):
+            say = log.warning if self.known else log.info
+            text = "%d of %d videos in %s are decoded for each clip; once and for all: %s"
+            say(text, lacking, len(self.names), self.folder, self._prepare)
+        return found
+
+    def _made(self, entry: Entry) -> Path:
+        return self.root / self.preparation.folder / entry.clip
+
+    @property
+    def _prepare(self) -> str:
+        return f"mmbench data prepare {self.preparation.dataset} --root {self.root}"
 
     @cached_property
     def starts(self) -> dict[str, int]:
@@ -120,18 +91,25 @@ class Part:
         from mmbench.sources import probe_file
 
         counts = {}
-        for name in self.hashes:
+        for name in self.names:
+            entry = self.current.get(name)
             try:
-                report = probe_file(self.folder / name)
-                why = why_none(report) if report["video"] else "it has no video"
+                # Damage within does not show here, so that the clips to choose from are the same before and after.
+                if entry is None or entry.status == "corrupt":
+                    report = probe_file(self.folder / name)
+                    why = why_none(report) if report["video"] else "it has no video"
+                else:
+                    why = entry.reason
             except MediaError as error:
                 why = error.found
             if why:
                 log.warning("%s is not used: %s", self.folder / name, why)
+            elif entry is not None and entry.clip:
+                counts[name] = entry.notes["starts"]
             else:
                 counts[name] = num_starts(report["video"]["frames"], Fraction(report["video"]["fps"]))
         if not counts:
-            found = f"{self.folder} holds {len(self.hashes)} videos, none with a clip of 1.6 s and sound."
+            found = f"{self.folder} holds {len(self.names)} videos, none with a clip of 1.6 s and sound."
             raise MMBenchError(found, "the authors' videos", f"ls {self.folder}; they are at {PAGE}")
         return counts
 
@@ -139,7 +117,14 @@ class Part:
         """The clip of one video that begins at one tick."""
         where = {"file": f"{self.folder.name}/{name}", "tick": start}
         id = f"{Path(name).with_suffix('').as_posix()}-{start:04d}"
-        return Item(id, Prompt(id, "", where), cut(self.folder / name, start))
+        return Item(id, Prompt(id, "", where), self._clip(name, start))
+
+    def _clip(self, name: str, start: int) -> Clip:
+        path, entry = self.folder / name, self.current.get(name)
+        if entry is None or not entry.clip:
+            return cut(path, start)
+        made = self._made(entry)
+        return cut_ready(path, start, entry, made, f"rm {made}; {self._prepare}")
 
 
 class MMDiffusionData:
@@ -158,8 +143,7 @@ class MMDiffusionData:
     """
 
     format = FORMAT
-    missing, preparable = (), False  # nobody published a list of the videos; clips begin anywhere in them
-    why_none = staticmethod(why_none)
+    missing = ()  # nobody published a list of the videos
     default_metrics = ("fvd", "fad", "ib_av", "av_align")
 
     def __init__(self, name: str, folder: str, path: str = "") -> None:
@@ -173,14 +157,21 @@ class MMDiffusionData:
                 f"{folder} as its authors distribute it, with the folders train and test",
                 f"download {folder} from {PAGE}, then --dataset {name}:PATH or export {variable}=PATH",
             )
-        self.root, self.train, self.test = root, Part(root / "train"), Part(root / "test")
-        if not self.train.hashes:
+        self.root = root
+        self.train, self.test = (Part(root, half, self.preparation) for half in ("train", "test"))
+        if not self.train.names:
             raise MMBenchError(f"{self.train.folder} holds no videos.", f"those of {folder}", f"ls {self.train.folder}")
+
+    @property
+    def preparation(self) -> Preparation:
+        """Whole videos are made ready, in a folder of the dataset's own: `landscape` may have the same root."""
+        where = {"folder": f"{PREPARED}/{self.name}", "clip": "{key}.safetensors"}
+        return Preparation(self.name, FORMAT, make_ready, version=1, why=why_none, **where)
 
     @property
     def videos(self) -> dict[str, str]:
         """Path below the root of every video, by itself."""
-        names = [f"{part.folder.name}/{name}" for part in (self.train, self.test) for name in part.hashes]
+        names = [f"{part.folder.name}/{name}" for part in (self.train, self.test) for name in part.names]
         return dict(zip(names, names, strict=True))
 
     @cached_property
@@ -203,7 +194,7 @@ class MMDiffusionData:
         Raises:
             MMBenchError: There is no folder `test`, or no usable video in it.
         """
-        if not self.test.hashes:
+        if not self.test.names:
             found = f"{self.test.folder} holds no videos, so there are no held-out clips."
             raise MMBenchError(
                 found, "the test half, for ground_truth and independent", f"ls {self.test.folder.parent}"

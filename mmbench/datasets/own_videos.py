@@ -11,13 +11,13 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from mmbench.datasets.conformed import INDEX, PREPARED, Entry, conformed, examine_all, read_index, why_none
+from mmbench.datasets.conformed import PREPARED, Entry, Preparation, conformed, examine_all, lossless
 from mmbench.datasets.lazy import LazyItems
 from mmbench.datasets.places import data_places
 from mmbench.errors import MMBenchError, UsageError
@@ -65,7 +65,6 @@ class OwnVideos(ABC):
         needed: Which videos the dataset cannot do without, for errors.
         version: Raised by hand when what is drawn changes.
         stream: Of the prompts' generator.
-        preparable: A video has one clip, its first 2 s, so clips can be made ready.
 
     Raises:
         MMBenchError: It is nowhere.
@@ -80,7 +79,6 @@ class OwnVideos(ABC):
     stream: ClassVar[int]
     reference_split = "train"
     format = FORMAT
-    preparable, why_none = True, staticmethod(why_none)
     default_metrics = ("fvd", "fad", "ib_tv", "ib_ta", "ib_av", "av_align")
 
     def __init__(self, path: str = "") -> None:
@@ -119,6 +117,11 @@ class OwnVideos(ABC):
         except MMBenchError as error:
             return False, error.found, error.next
 
+    @property
+    def preparation(self) -> Preparation:
+        """A video has one clip, its first 2 s, which is made ready."""
+        return Preparation(self.name, FORMAT, partial(lossless, form=FORMAT), version=1)
+
     @cached_property
     def all_videos(self) -> dict[str, str]:
         """Path below the root by key, at any depth; the first by path where keys repeat."""
@@ -146,7 +149,7 @@ class OwnVideos(ABC):
         """Videos with a clip, by key; the others are counted in the log, with -v named."""
         from mmbench.console import log
 
-        entries = read_index(self.root / PREPARED / INDEX, self.name, FORMAT)
+        entries = self.preparation.entries(self.root)
         if entries is None:
             prepare = f"mmbench data prepare {self.name} --root {self.root}"
             log.info("All videos are read each time; once and for all: %s", prepare)

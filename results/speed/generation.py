@@ -18,7 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from mmbench.datasets.mm_diffusion_data import FORMAT as IN_DOMAIN
+from mmbench.datasets.mm_diffusion_clips import FORMAT as IN_DOMAIN
 from mmbench.datasets.own_videos import FORMAT as OUT_OF_DOMAIN
 from mmbench.registry import make_system
 from mmbench.runspec import machine
