@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmbench.datasets.conformed import PREPARED, Entry, Preparation
+from mmbench.datasets.conformed import PREPARED, Entry, Preparation, what_is_wrong
 from mmbench.datasets.lazy import LazyItems
 from mmbench.datasets.mm_diffusion_clips import FORMAT, cut, cut_ready, make_ready, num_starts, why_none
 from mmbench.datasets.places import data_places
@@ -101,7 +101,7 @@ class Part:
                 else:
                     why = entry.reason
             except MediaError as error:
-                why = error.found
+                why = what_is_wrong(error, self.folder / name)
             if why:
                 log.warning("%s is not used: %s", self.folder / name, why)
             elif entry is not None and entry.clip:
