@@ -58,6 +58,7 @@ def mm_diffusion(
     joint_scale: tuple[float, float] = (1.0, 1.0),
     discriminator: str = "",
     super_resolution: bool = False,
+    compile: bool = False,
     guidance: SystemName | None = None,
     **_: Any,
 ) -> PairSystem:
@@ -74,6 +75,7 @@ def mm_diffusion(
         joint_scale: Weights of the discriminator's gradient on (video, audio).
         discriminator: File of a discriminator, instead of the one that belongs to name and dataset.
         super_resolution: Enlarge the frames to 256x256, as published clips are; Table 2 does not.
+        compile: Compile the coupled U-Net (torch.compile). Part of the run's identity: fused kernels round differently.
         guidance: The name with +mmdisco; None for the model alone.
 
     Raises:
@@ -92,12 +94,12 @@ def mm_diffusion(
     def load() -> DiffusionPair:
         from mmbench.baselines.mm_diffusion_pair import load_pair
 
-        return load_pair(kind, names, dataset.format, sampling, device, dtype)
+        return load_pair(kind, names, dataset.format, sampling, device, dtype, compile)
 
     return PairSystem(
         "mm_diffusion",
         load,
-        {**components, "dtype": dtype},
+        {**components, "dtype": dtype} | ({"compile": True} if compile else {}),
         kind,
         sampling,
         dataset,

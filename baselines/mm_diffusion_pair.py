@@ -51,6 +51,7 @@ class MMDiffusionPair(DiffusionPair):
         dtype: Precision the U-Net is autocast to; None for none.
         enlarge: Makes frames four times larger; None leaves them alone.
         discriminator_sizes: Defaults of `discriminator`.
+        compiled: The U-Net is compiled by torch when first called; it is one graph.
     """
 
     schedules = (NoiseSchedule("linear", 1e-4, 0.02), NoiseSchedule("linear", 1e-4, 0.02))
@@ -65,11 +66,13 @@ class MMDiffusionPair(DiffusionPair):
         dtype: torch.dtype | None = None,
         enlarge: SuperResolutionUNet | None = None,
         discriminator_sizes: dict[str, int] | None = None,
+        compiled: bool = False,
     ) -> None:
         self.form, self.sampling, self.device, self.dtype = form, sampling, device, dtype
         self.shapes = (form.num_frames, unet.config.video_channels, form.height, form.width), (1, form.num_samples)
         self.tile = 1 if device == "cpu" else 8  # a CPU gains nothing by batches
         self.unet = unet.to(device).eval().requires_grad_(False)
+        self._predict = torch.compile(self.unet) if compiled else self.unet
         self.enlarge = None if enlarge is None else enlarge.to(device).eval().requires_grad_(False)
         self._discriminator_sizes = discriminator_sizes or {}
 
@@ -82,14 +85,14 @@ class MMDiffusionPair(DiffusionPair):
         rngs = [request.rng(SHIFTS) for request in requests]
 
         def epsilon(x_t: Tensor, y_t: Tensor, t: Tensor, condition: Any) -> tuple[Tensor, Tensor]:
-            return self.unet(x_t, y_t, t, self.unet.draw_shifts(rngs, self.form.num_frames))
+            return self._predict(x_t, y_t, t, self.unet.draw_shifts(rngs, self.form.num_frames))
 
         return epsilon
 
     def epsilon(self, x_t: Tensor, y_t: Tensor, t: Tensor, condition: Any) -> tuple[Tensor, Tensor]:
         """Both predictions while a discriminator is trained; windows move by torch's global generator."""
         rng = np.random.default_rng(int(torch.randint(2**62, ())))
-        return self.unet(x_t, y_t, t, self.unet.draw_shifts([rng] * len(x_t), self.form.num_frames))
+        return self._predict(x_t, y_t, t, self.unet.draw_shifts([rng] * len(x_t), self.form.num_frames))
 
     def epsilon_video(self, x_t: Tensor, t: Tensor, text: Tensor | None) -> Tensor:
         """There is none: the prediction in the video depends on the sound, see `epsilon`."""
@@ -155,7 +158,13 @@ def network(kind: Weights, name: str, build: Callable[[Any], nn.Module], full: A
 
 
 def load_pair(
-    kind: Weights, names: Mapping[str, str], form: ClipFormat, sampling: Sampling, device: str, dtype: str
+    kind: Weights,
+    names: Mapping[str, str],
+    form: ClipFormat,
+    sampling: Sampling,
+    device: str,
+    dtype: str,
+    compiled: bool = False,
 ) -> MMDiffusionPair:
     """The pair that `mmbench.baselines.mm_diffusion` describes.
 
@@ -166,6 +175,7 @@ def load_pair(
         sampling: The preset.
         device: auto, cpu, cuda.
         dtype: Name of the precision of the coupled U-Net.
+        compiled: Whether torch compiles it.
     """
     device = local_device(device)
     enlarge = None
@@ -180,4 +190,5 @@ def load_pair(
         None if dtype == "float32" else getattr(torch, dtype),
         enlarge,
         SMALL_DISCRIMINATOR if kind == "tiny" else {},
+        compiled,
     )

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,19 @@ def test_shifts_are_uniform_and_a_row_knows_its_generator_alone(pair: MMDiffusio
         assert len(counts) == 11 - window
         assert counts.min() > 0.4 * 400 / len(counts)
     assert not pair.unet.draw_shifts([np.random.default_rng(0)], 8)[:, 2:5].any()  # a window of all frames stays
+
+
+def test_the_network_is_one_graph_to_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = partial(torch.compile, backend="eager", fullgraph=True)  # a break in the graph is an error
+    monkeypatch.setattr(torch, "compile", whole)
+    eager, compiled = system(), system(compile=True)
+    assert compiled.spec()["components"] == {**eager.spec()["components"], "compile": True}
+    for request in REQUESTS[:2]:
+        expected, found = (made.pair().epsilon_for([request]) for made in (eager, compiled))
+        g = torch.Generator().manual_seed(0)
+        arguments = torch.randn(1, 8, 3, 16, 16, generator=g), torch.randn(1, 1, 1024, generator=g), torch.tensor([700])
+        for a, b in zip(expected(*arguments, None), found(*arguments, None), strict=True):
+            assert torch.equal(a, b)
 
 
 def test_averaging_undoes_repeating() -> None:
