@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -79,6 +80,30 @@ def test_prepared_clips_outlive_the_videos(few: Path) -> None:
         video.unlink()
     assert VGGSound(str(few)).spec() == spec
     assert {item.id for item in VGGSound(str(few)).reference(None, 0)} == ids == {FREE[0]}
+
+
+def test_videos_that_came_or_changed_since_are_not_read_from_what_was_prepared(
+    few: Path, root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make(few)
+    same, changed, new = (f"{key}.mp4" for key in (FREE[0], HELD[0], FREE[1]))
+    os.utime(few / same)  # another time, the same contents
+    shutil.copy(root / "video" / f"{HELD[1]}.mp4", few / changed)
+    shutil.copy(root / new, few)
+    copy, other = VGGSound(str(few)), VGGSound(str(root))
+    assert {key: bool(entry.clip) for key, entry in copy.usable.items()} == {
+        FREE[0]: True,
+        HELD[0]: False,
+        FREE[1]: False,
+    }
+    assert "3 of 4 videos are read each time; once and for all: mmbench data prepare vggsound" in caplog.text
+    pairs = [
+        (copy.items([HELD[0]])[0], other.items([HELD[1]])[0]),
+        (copy.items([FREE[1]])[0], other.items([FREE[1]])[0]),
+    ]
+    assert all(np.array_equal(a.clip.video, b.clip.video) for a, b in pairs)
+    make(few)
+    assert all(entry.clip for entry in VGGSound(str(few)).usable.values())
 
 
 def test_an_interrupted_preparation_goes_on(few: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,11 +149,7 @@ class OwnVideos(ABC):
         """Videos with a clip, by key; the others are counted in the log, with -v named."""
         from mmbench.console import log
 
-        entries = self.preparation.entries(self.root)
-        if entries is None:
-            prepare = f"mmbench data prepare {self.name} --root {self.root}"
-            log.info("All videos are read each time; once and for all: %s", prepare)
-            entries = examine_all(self.root, list(self.videos.values()), FORMAT)
+        entries = self._entries()
         bad = [entry for entry in entries if entry.reason]
         for entry in bad:
             log.info("%s is not used: %s", self.root / entry.file, entry.reason)
@@ -168,6 +164,22 @@ class OwnVideos(ABC):
                 self._check,
             )
         return found
+
+    def _entries(self) -> list[Entry]:
+        """What the index says of videos that are as they were, or are here no more; others are examined."""
+        from mmbench.console import log
+
+        known = {entry.file: entry for entry in self.preparation.entries(self.root) or ()}
+        gone = {file for file in known if not (self.root / file).exists()}  # prepared clips outlive their videos
+        kept = {file: e for file, e in known.items() if file in gone or e.is_of(self.root / file)}
+        others = [file for file in self.videos.values() if file not in kept]
+        if others:
+            say, prepare = log.warning if known else log.info, f"mmbench data prepare {self.name} --root {self.root}"
+            say("%d of %d videos are read each time; once and for all: %s", len(others), len(self.videos), prepare)
+        for entry in examine_all(self.root, others, FORMAT) if others else ():
+            before = known.get(entry.file)
+            kept[entry.file] = before if before and before.sha256 == entry.sha256 else entry
+        return [kept[file] for file in sorted(kept)]
 
     @cached_property
     def ready(self) -> dict[str, Entry]:
