@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mmbench import cli_data, cli_metrics, cli_mmdisco, cli_runs, cli_stats, cli_sweep, cli_weights
+from mmbench import cli_data, cli_metrics, cli_mmdisco, cli_records, cli_runs, cli_stats, cli_sweep, cli_weights
 from mmbench import cli_options as opt
 from mmbench.cli_system_options import SystemOptions
-from mmbench.console import Format, setup, show_error, show_mapping, show_rows
+from mmbench.console import Format, setup, show_error, show_rows
 from mmbench.errors import IncompleteError, MMBenchError
 
 app = typer.Typer(
@@ -26,21 +25,6 @@ app = typer.Typer(
     help="Benchmark joint audio-video generation: generate, evaluate, record, compare.\n\n"
     "Start with: mmbench run. Exit codes: 1 error, 2 usage, 3 incomplete, 4 damaged data.",
 )
-app.add_typer(cli_weights.app, name="weights")
-app.add_typer(cli_stats.app, name="stats")
-app.add_typer(cli_data.app, name="data")
-METHOD = (cli_mmdisco.toy, cli_mmdisco.train, cli_sweep.sweep)
-for command in (cli_metrics.plan, cli_metrics.verify, *METHOD, *cli_runs.COMMANDS):
-    app.command(cls=SystemOptions)(command)
-
-
-class Kind(StrEnum):
-    """What `list` lists."""
-
-    systems = "systems"
-    datasets = "datasets"
-    metrics = "metrics"
-    runs = "runs"
 
 
 def _settings(**given: Any) -> Any:
@@ -70,7 +54,6 @@ def _print_cells(columns: Any, format: Format, title: str) -> None:
     show_rows(rows, shown, format, title, footnotes(columns))
 
 
-@app.command(cls=SystemOptions)
 def run(
     system: opt.System = None,
     dataset: opt.Dataset = "bounce",
@@ -135,7 +118,6 @@ def run(
     return None
 
 
-@app.command(cls=SystemOptions)
 def generate(
     system: opt.System = None,
     dataset: opt.Dataset = "bounce",
@@ -198,7 +180,6 @@ def generate(
     return None
 
 
-@app.command()
 def evaluate(
     path: Annotated[str, typer.Argument(help="A run (id or folder), a folder of clips, or a video file.")],
     dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="What clips are compared with.")] = None,
@@ -253,128 +234,24 @@ def evaluate(
     _print_cells(workflow.table_of([(folder, r) for r in records]), format, title)
 
 
-@app.command(name="list")
-def list_(
-    what: Annotated[Kind, typer.Argument(help="What to list.")],
-    out: opt.Out = Path("runs"),
-    format: opt.Form = Format.table,
-) -> None:
-    """List systems, datasets, metrics or runs.
-
-    Examples:
-
-      mmbench list systems
-
-      mmbench list runs --out runs --format json
-    """
-    if what is Kind.runs:
-        from mmbench.workflow import list_runs
-
-        columns = ["run", "system", "dataset", "seed", "weights", "present", "failed", "records", "status"]
-        return show_rows(list_runs(out), columns, format, f"Runs in {out}")
-    from mmbench.registry import catalogue
-
-    rows = catalogue(what.value[:-1])  # type: ignore[arg-type]
-    show_rows(rows, ["name", "summary", "from"], format)
-    if any(row["broken"] for row in rows):
-        raise MMBenchError("Some plugins are broken; their errors are listed.", "", "mmbench doctor")
-    return None
-
-
-@app.command()
-def show(
-    name: Annotated[str, typer.Argument(help="A run's id or folder, or a system, dataset or metric.")],
-    out: opt.Out = Path("runs"),
-    verify: Annotated[bool, typer.Option("--verify", help="Decode every sample and check its digest.")] = False,
-    format: opt.Form = Format.table,
-) -> None:
-    """Show all that is known of a run or a name.
-
-    Examples:
-
-      mmbench show bounce
-
-      mmbench show ground_truth-bounce-s0 --format json
-    """
-    from mmbench.compare import record_row
-    from mmbench.show import show as look_up
-
-    found = look_up(name, out, verify)
-    if format is not Format.table or not found.get("records"):
-        return show_mapping(found, format)
-    show_mapping({k: v for k, v in found.items() if k not in ("records", "invocations")}, format)
-    rows = [record_row(r) for r in found["records"]]
-    show_rows(rows, list(rows[0]), format, "Records")
-    for number, made in enumerate(found["invocations"], start=1):
-        print(f"\nInvocation {number}")
-        show_mapping(made, format)
-    return None
-
-
-@app.command()
-def table(
-    out: opt.Out = Path("runs"),
-    dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="Only this dataset.")] = None,
-    system: opt.System = None,
-    metric: opt.Metric = None,
-    num_samples: Annotated[int | None, typer.Option("--num-samples", "-n", help="Only records of this n.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Only runs of this seed.")] = None,
-    paper: opt.Paper = "",
-    format: opt.Form = Format.table,
-) -> None:
-    """Systems by metrics, from records.
-
-    Examples:
-
-      mmbench table
-
-      mmbench table --dataset bounce --num-samples 64 --metric av_align
-
-      mmbench table --paper 2
-    """
-    filters = {"dataset": dataset, "systems": system or (), "metrics": metric or ()}
-    if paper:
-        from mmbench.paper_tables import lay_out
-
-        layout = lay_out(paper, out, **filters, num_samples=num_samples, seed=seed)
-        return show_rows(layout.rows, layout.columns, format, layout.title, layout.notes)
-    from mmbench.tables import gather, notes, pivot
-
-    rows, columns = pivot(gather(out, **filters, num_samples=num_samples, seed=seed))  # type: ignore[arg-type]
-    return show_rows(rows, columns, format, notes=notes(rows))
-
-
-@app.command()
-def merge(
-    parts: Annotated[list[Path], typer.Argument(help="Run folders, or --out folders holding parts of runs.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where the whole runs go.")],
-    format: opt.Form = Format.table,
-) -> None:
-    """Bring runs made in several places together.
-
-    Examples:
-
-      mmbench merge part0 part1 --out runs
-    """
-    from mmbench.workflow import merge as bring_together
-
-    show_rows(bring_together(parts, out), ["run", "from", "added", "present", "failed"], format)
-
-
-@app.command()
-def doctor(out: opt.Out = Path("runs"), format: opt.Form = Format.table) -> None:
-    """Check this machine: Python, torch, devices, folders, plugins, weights, datasets.
-
-    Examples:
-
-      mmbench doctor
-    """
-    from mmbench.doctor import examine
-
-    rows = examine(out)
-    show_rows(rows, ["check", "status", "found", "next"], format)
-    if any(row["status"] == "broken" for row in rows):
-        raise MMBenchError("Something is broken; see above.", "every check ok or missing", "the commands in `next`")
+COMMANDS: dict[str, Callable[..., None]] = {  # in the order of --help
+    "run": run,
+    "generate": generate,
+    "evaluate": evaluate,
+    **cli_records.COMMANDS,
+    "preview": cli_runs.preview,
+    "check": cli_runs.check,
+    "verify": cli_metrics.verify,
+    "plan": cli_metrics.plan,
+    "train": cli_mmdisco.train,
+    "sweep": cli_sweep.sweep,
+    "toy": cli_mmdisco.toy,
+}
+for name, command in COMMANDS.items():
+    app.command(name, cls=SystemOptions)(command)
+app.add_typer(cli_data.app, name="data")
+app.add_typer(cli_stats.app, name="stats")
+app.add_typer(cli_weights.app, name="weights")
 
 
 def guarded(command: Callable[[], Any]) -> int:

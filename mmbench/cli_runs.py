@@ -101,6 +101,3 @@ def check(
             f"what {file} says",
             "mend it, or if the change is meant: mmbench check --update, and commit the file",
         )
-
-
-COMMANDS = (preview, check)
