@@ -162,15 +162,21 @@ def with_error(value: float | None, error: float | None) -> str | None:
     return f"{value:.{k}f}" + ("" if error is None else f" ± {error:.{k}f}")
 
 
+def signed(value: float, error: float | None) -> str:
+    """ "+0.120 ± 0.021"."""
+    k = digits_of(error)
+    return f"{value:+.{k}f}" + ("" if error is None else f" ± {error:.{k}f}")
+
+
 def difference_text(cell: Cell) -> str | None:
     """ "+0.120 ± 0.021 [+0.079, +0.161] * to tiny"; the star marks a Holm-corrected p below 0.05."""
     d = cell.difference
     if d is None:
         return None
     k = digits_of(d.stderr)
-    text = f"{d.value:+.{k}f}"
+    text = signed(d.value, d.stderr)
     if d.stderr is not None:
-        text += f" ± {d.stderr:.{k}f} [{d.low:+.{k}f}, {d.high:+.{k}f}]"
+        text += f" [{d.low:+.{k}f}, {d.high:+.{k}f}]"
     star = " *" if cell.p_adjusted is not None and cell.p_adjusted < 0.05 else ""
     return f"{text}{star} to {cell.against}"
 

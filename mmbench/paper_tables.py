@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from mmbench.compare import comparable, count_text, with_error
+from mmbench.compare import comparable, compare, count_text, signed, with_error
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.grids import GRIDS
+from mmbench.grids import GRIDS, PAIR
 from mmbench.results import Record, finite, read_records
-from mmbench.statistics import mean_estimate
+from mmbench.statistics import Difference, mean_estimate
 from mmbench.sweep_file import outcomes, read_lines
 from mmbench.tables import gather, notes, value_text
 
@@ -115,32 +115,51 @@ def _fits(
 
 
 def of_sweep(file: Path) -> Layout:
-    """The table of a sweep: means over trainings, with the standard error of the mean where there are several."""
+    """The table of a sweep: means over trainings, with the standard error of the mean where there are several.
+
+    Where the scores lie beside the records, with the differences to the pair alone.
+    """
     asked = _asked(file)
     grid, found = GRIDS[asked["table"]], outcomes(file)
-    rows, all_records = [], list[Record]()
+    rows, all_records, alone = [], list[Record](), list[Path]()
     for row in grid.rows:
         cells = [line for (label, _), line in found.items() if label == row.label]
         runs = [line["run"] for line in cells if line["status"] == "ok"]
-        records = [_records_of(file.parent / run, asked["n"]) for run in runs]
+        folders = [file.parent / run for run in runs]
+        records = [_records_of(folder, asked["n"]) for folder in folders]
         all_records += [r for by_metric in records for r in by_metric.values()]
+        alone = folders if row.label == PAIR else alone
         shown: dict[str, Any] = {"row": row.label, "trainings": len(runs) if row.design else None, "numbers": {}}
         failed = [line["reason"] for line in cells if line["status"] == "failed"]
         shown["status"] = f"failed: {failed[-1]}" if failed else "" if runs else "to do"
         for metric in asked["metrics"]:
-            _fill(shown, metric, [r[metric] for r in records if metric in r])
+            having = [(folder, r[metric]) for folder, r in zip(folders, records, strict=True) if metric in r]
+            differences = _differences(alone, having, metric) if row.design else []
+            _fill(shown, metric, [record for _, record in having], differences)
         rows.append(shown | _paper(grid.published, row.published, asked["metrics"]))
     _check(all_records)
     number = f"Table {grid.published}" if grid.published else asked["table"]
     remarks = [
         "±: over samples, or where there are several trainings over these, which share samples' prompts and noise."
     ]
+    if any("difference" in number for row in rows for number in row["numbers"].values()):
+        remarks.append(f"Δ: to {PAIR}, by sample; ± over samples, and over trainings where there are several.")
     if (asked["system"], asked["dataset"].partition(":")[0]) != (grid.system, grid.dataset) and grid.published:
         remarks.append(f"paper: {grid.system} on {grid.dataset}; compare how rows differ, not numbers.")
     title = (
         f"{number}: {grid.title}; here {asked['system']} on {asked['dataset']}, n = {asked['n']}, seed {asked['seed']}"
     )
     return Layout(rows, _columns(rows), title, remarks)
+
+
+def _differences(alone: Sequence[Path], guided: Sequence[tuple[Path, Record]], metric: str) -> list[Difference]:
+    """Paired differences of runs to the pair's; none where records were kept without their scores."""
+    found = []
+    for folder in alone:
+        base = _records_of(folder, guided[0][1].n_expected).get(metric) if guided else None
+        cells = [(f, r) for f, r in guided if (f / "scores").is_dir() and (folder / "scores").is_dir()]
+        found += [compare([(folder, base), cell])[1].difference for cell in cells if base]
+    return [d for d in found if d is not None and d.stderr is not None]
 
 
 def _records_of(folder: Path, n: int) -> dict[str, Record]:
@@ -183,7 +202,7 @@ def _of_systems(number: str, records: Sequence[Record]) -> Layout:
     return Layout(rows, _columns(rows), f"Table {number}: {table['title']}", [*missing, *notes(rows)])
 
 
-def _fill(row: dict[str, Any], metric: str, records: Sequence[Record]) -> None:
+def _fill(row: dict[str, Any], metric: str, records: Sequence[Record], differences: Sequence[Difference] = ()) -> None:
     """Put a metric of one or several trainings into a row, with what a reader must know beside it."""
     if not records:
         return
@@ -195,6 +214,12 @@ def _fill(row: dict[str, Any], metric: str, records: Sequence[Record]) -> None:
     row[_heading(first)] = with_error(value, stderr)
     row["n"] = "; ".join(dict.fromkeys(count_text(r) for r in records))
     row["numbers"][metric] = {"value": value, "stderr": stderr, "trainings": [r.value for r in records]}
+    if differences:
+        values = np.array([d.value for d in differences])
+        between = values.var(ddof=1) / len(values) if len(values) > 1 else 0.0
+        error = float(np.sqrt(np.mean([(d.stderr or 0.0) ** 2 for d in differences]) + between))
+        row["numbers"][metric]["difference"] = {"value": float(values.mean()), "stderr": error}
+        row[_heading(first)] += f"\nΔ {signed(float(values.mean()), error)}"
     for column, kind in (("weights", first.weights), ("networks", first.extractor_weights)):
         if kind in ("random", "tiny"):
             row[column] = kind

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mmbench import sweep as sweeping
@@ -17,8 +19,11 @@ from mmbench.errors import BusyError, StoppedError
 from mmbench.grids import GRIDS
 from mmbench.paper_tables import published, published_values
 from mmbench.registry import discover, lookup, make_system, options_of, parse_system_name
+from mmbench.results import read_records, read_score
+from mmbench.statistics import paired_difference
 from mmbench.sweep_file import outcomes, read_lines
 from mmbench.train import train_discriminator
+from mmbench.types import Score
 from tests.commands import mmbench_here, start
 
 MINIATURE = ["--system", "tiny", "--dataset", "bounce", "-n", "4", "--metric", "ib_bounce_av", "--workers", "1"]
@@ -40,6 +45,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return result.returncode, json.loads(result.stdout or "[]"), result.stderr
 
     return sweep
+
+
+def score_of(run: Path) -> Score:
+    """The one score of a run."""
+    (record,) = read_records(run)
+    return read_score(run, record)
 
 
 def file_of(folder: Path) -> Path:
@@ -72,6 +83,14 @@ def test_a_grid_is_planned_made_and_laid_out_beside_the_paper(
     assert numbers["value"] == pytest.approx((first + second) / 2)
     assert numbers["stderr"] == pytest.approx(abs(first - second) / 2)
     assert len(by_row["no guidance"]["numbers"]["ib_bounce_av.bounce_v1"]["trainings"]) == 1
+    _, *guided = (outcome["run"] for outcome in outcomes(file_of(tmp_path)).values())
+    (alone,) = (tmp_path / "out").glob("tiny-bounce-*")
+    difference = numbers["difference"]
+    by_hand = [paired_difference(score_of(alone), score_of(tmp_path / "out" / run)) for run in guided]
+    assert difference["value"] == pytest.approx(np.mean([d.value for d in by_hand]))
+    squared = np.mean([d.stderr**2 for d in by_hand]) + np.var([d.value for d in by_hand], ddof=1) / 2
+    assert difference["stderr"] == pytest.approx(np.sqrt(squared))
+    assert f"Δ {difference['value']:+.1f}" in by_row["loss disc"]["ib_bounce_av.bounce_v1 ↑"]
 
     _, plan, _ = run(*two, "--dry-run")
     assert {row["status"] for row in plan} == {"done"}
@@ -86,6 +105,11 @@ def test_a_grid_is_planned_made_and_laid_out_beside_the_paper(
     shown = mmbench_here(capsys, "table", "--paper", "7", "--out", tmp_path / "out", "--format", "json")
     assert json.loads(shown.stdout) == rows
     assert mmbench_here(capsys, "table", "--paper", "7", "--out", tmp_path / "out", "-n", "5").returncode == 1
+    shutil.rmtree(alone / "scores")  # as records are kept without them
+    rows = json.loads(mmbench_here(capsys, "table", "--paper", "7", "--out", tmp_path / "out", "-f", "json").stdout)
+    assert [row["numbers"]["ib_bounce_av.bounce_v1"] for row in rows if row["row"] == "loss disc"] == [
+        {key: value for key, value in numbers.items() if key != "difference"}
+    ]
 
 
 def test_stopped_at_any_moment_the_same_command_goes_on(
