@@ -63,7 +63,8 @@ def sweep(
 
       mmbench sweep figure5 --train-seeds 5 && mmbench table --paper 8 --out runs/sweep
     """
-    from mmbench.sweep import Sweep, carry_out, preview
+    from mmbench.sweep import carry_out, preview
+    from mmbench.sweep_plan import Sweep
     from mmbench.workflow import Settings
 
     setup(verbose)
