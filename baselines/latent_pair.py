@@ -77,6 +77,11 @@ class LatentPair(DiffusionPair):
         self._texts = lru_cache(TEXTS_KEPT)(lambda prompt: (video.text(prompt), audio.text(prompt)))
         self.unconditional = video.unconditional(), audio.unconditional()
 
+    @property
+    def denoisers(self) -> tuple[Any, ...]:
+        """Both U-Nets."""
+        return self.video.unet, self.audio.unet
+
     def texts(self, prompts: Sequence[str]) -> tuple[Tensor, ...]:
         """(video_text, audio_text) of n prompts on the CPU; each is encoded alone, once."""
         return tuple(torch.stack(texts) for texts in zip(*map(self._texts, prompts), strict=True))

@@ -76,6 +76,11 @@ class MMDiffusionPair(DiffusionPair):
         self.enlarge = None if enlarge is None else enlarge.to(device).eval().requires_grad_(False)
         self._discriminator_sizes = discriminator_sizes or {}
 
+    @property
+    def denoisers(self) -> tuple[Any, ...]:
+        """The one U-Net."""
+        return (self.unet,)
+
     def texts(self, prompts: Sequence[str]) -> tuple[Tensor, ...]:
         """(): there is no text."""
         return ()

@@ -76,13 +76,18 @@ class DiffusionPair(ABC):
     coupled: bool = False
     dtype: torch.dtype | None = None
 
+    @property
+    @abstractmethod
+    def denoisers(self) -> tuple[Any, ...]:
+        """The networks that predict noise."""
+
     @abstractmethod
     def texts(self, prompts: Sequence[str]) -> tuple[Tensor, ...]:
         """(video_text, audio_text) of n prompts, (n, ...) each on the CPU; () for models without text."""
 
     @abstractmethod
     def epsilon_video(self, x_t: Tensor, t: Tensor, text: Tensor | None) -> Tensor:
-        """Predicted noise of (n, *shape) noised video latents at integer timesteps t (n,)."""
+        """Predicted noise of (n, *shape) noised video latents at integer timesteps t (n,), with graph."""
 
     @abstractmethod
     def epsilon_audio(self, x_t: Tensor, t: Tensor, text: Tensor | None) -> Tensor:
@@ -271,6 +276,11 @@ class PairSystem:
             found = f"{guidance}: the released discriminator is a {released_design}."
             raise UsageError(found, f"{base}+mmdisco-release", "leave the design out")
 
+    @property
+    def guided(self) -> bool:
+        """Whether a discriminator guides it."""
+        return self._guidance is not None
+
     @cached_property
     def _discriminator_path(self) -> Path | None:
         assert self._guidance is not None
@@ -342,7 +352,8 @@ class PairSystem:
             model = Discriminator(self._pair.discriminator(self._design))
         return model.requires_grad_(False).eval()
 
-    def _guide(self, text: tuple[Any, ...], unconditional: tuple[Any, ...]) -> Any:
+    def guide(self, text: tuple[Any, ...], unconditional: tuple[Any, ...]) -> Any:
+        """What guides samples of these texts: the discriminator, its scales and what it reads."""
         from mmbench.mmdisco.guidance import Guidance, release_logit
 
         reads = self._discriminator.config.text
@@ -356,6 +367,6 @@ class PairSystem:
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Clip]:
         """Yield one clip per request, in order."""
-        guide = self._guide if self._guidance else None
+        guide = self.guide if self.guided else None
         video, audio = self._pair.sample(requests, guide)
         yield from self._pair.decode(video, audio, requests)

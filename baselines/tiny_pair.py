@@ -52,18 +52,20 @@ class TinyPair(DiffusionPair):
         self.video_codec, self.audio_codec = network("video_codec", device), network("audio_codec", device)
         self.video_model, self.audio_model = network("video_model", device), network("audio_model", device)
 
+    @property
+    def denoisers(self) -> tuple[Any, ...]:
+        return self.video_model, self.audio_model
+
     @torch.no_grad()
     def texts(self, prompts: Sequence[str]) -> tuple[Tensor, ...]:
         words = torch.stack([words_of(prompt) for prompt in prompts]).to(self.device)
         return self.video_model.words(words).cpu(), self.audio_model.words(words).cpu()
 
     def epsilon_video(self, x_t: Tensor, t: Tensor, text: Tensor | None) -> Tensor:
-        with torch.no_grad():
-            return self.video_model.epsilon(x_t, t, text)
+        return self.video_model.epsilon(x_t, t, text)
 
     def epsilon_audio(self, x_t: Tensor, t: Tensor, text: Tensor | None) -> Tensor:
-        with torch.no_grad():
-            return self.audio_model.epsilon(x_t, t, text)
+        return self.audio_model.epsilon(x_t, t, text)
 
     @torch.no_grad()
     def decode(self, video: Tensor, audio: Tensor, requests: Sequence[Request]) -> list[Clip]:

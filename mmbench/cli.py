@@ -10,7 +10,17 @@ from typing import Annotated, Any
 
 import typer
 
-from mmbench import cli_data, cli_metrics, cli_mmdisco, cli_records, cli_runs, cli_stats, cli_sweep, cli_weights
+from mmbench import (
+    cli_data,
+    cli_metrics,
+    cli_mmdisco,
+    cli_profile,
+    cli_records,
+    cli_runs,
+    cli_stats,
+    cli_sweep,
+    cli_weights,
+)
 from mmbench import cli_options as opt
 from mmbench.cli_system_options import SystemOptions
 from mmbench.console import Format, setup, show_error, show_rows
@@ -245,6 +255,7 @@ COMMANDS: dict[str, Callable[..., None]] = {  # in the order of --help
     "plan": cli_metrics.plan,
     "train": cli_mmdisco.train,
     "sweep": cli_sweep.sweep,
+    "profile": cli_profile.profile,
     "toy": cli_mmdisco.toy,
 }
 for name, command in COMMANDS.items():

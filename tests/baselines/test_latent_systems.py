@@ -87,7 +87,7 @@ def test_every_design_guides_either_pair(base: Any, design: str, monkeypatch: py
     system = tiny(f"{base.name}+mmdisco-{design}", joint_scale=(500.0, 500.0))
     monkeypatch.setattr(system, "_load", base.pair)
     monkeypatch.setattr(base.pair(), "sampling", replace(base.pair().sampling, num_inference_steps=1))
-    (video, audio), unguided = base.pair().sample(REQUESTS[:1], system._guide), base.pair().sample(REQUESTS[:1])
+    (video, audio), unguided = base.pair().sample(REQUESTS[:1], system.guide), base.pair().sample(REQUESTS[:1])
     assert torch.isfinite(video).all()
     assert torch.isfinite(audio).all()
     assert not torch.equal(video, unguided[0])
@@ -218,7 +218,7 @@ def test_the_release_runs_another_schedule_and_fresh_noise() -> None:
     assert (paper.audio.fresh_noise, release.audio.fresh_noise) == (False, True)
     assert release.sampler().timesteps()[0][:2].tolist() == [500 + 1, 1]
     guided = tiny("auffusion_vc2+mmdisco", preset="mmdisco-release", num_inference_steps=1)
-    assert torch.isfinite(guided.pair().sample(REQUESTS[:1], guided._guide)[0]).all()
+    assert torch.isfinite(guided.pair().sample(REQUESTS[:1], guided.guide)[0]).all()
 
 
 def test_ddim_is_videocrafter2s_own() -> None:
