@@ -14,15 +14,21 @@ from mmbench.paper_tables import of_sweep
 from mmbench.store import write_whole
 from mmbench.sweep_file import outcomes, read_lines
 
-COLUMNS = ("row", "x", "metric", "value", "stderr", "trainings")
+COLUMNS = ("row", "x", "metric", "value", "stderr", "trainings", "difference", "difference_stderr")
 
 
 def points(file: Path) -> list[dict[str, Any]]:
-    """What a sweep's file knows of its curve: one point per row and metric, means over trainings."""
+    """What a sweep's file knows of its curve: one point per row and metric, means over trainings.
+
+    `stderr` is of the mean over trainings where there are several; `difference_stderr`, of the difference to the pair
+    alone, is over samples and trainings.
+    """
     at = {label: line["x"] for (label, _), line in outcomes(file).items() if line["x"] is not None}
     return [
         {"row": row["row"], "x": at[row["row"]], "metric": metric}
         | {"value": found["value"], "stderr": found["stderr"], "trainings": len(found["trainings"])}
+        | {"difference": found.get("difference", {}).get("value")}
+        | {"difference_stderr": found.get("difference", {}).get("stderr")}
         for row in of_sweep(file).rows
         for metric, found in row["numbers"].items()
         if row["row"] in at
@@ -53,7 +59,10 @@ def save_curve(file: Path) -> list[Path]:
 
 
 def _draw(found: list[dict[str, Any]], axis: str, into: io.BytesIO) -> None:
-    """One panel per metric; what no training changes, at 0, is a line across."""
+    """One panel per metric; what no training changes, at 0, is a line across.
+
+    Bars are errors over trainings; the band is the error of the difference to the line, which samples have, too.
+    """
     from matplotlib.figure import Figure
 
     metrics = list(dict.fromkeys(point["metric"] for point in found))
@@ -65,6 +74,9 @@ def _draw(found: list[dict[str, Any]], axis: str, into: io.BytesIO) -> None:
         curve = [p for p in mine if p["x"] > 0]
         errors = [p["stderr"] or 0.0 for p in curve]
         axes.errorbar([p["x"] for p in curve], [p["value"] for p in curve], errors, marker="o", markersize=3, capsize=2)
+        if curve and all(p["difference_stderr"] is not None for p in curve):
+            low, high = ([p["value"] + sign * p["difference_stderr"] for p in curve] for sign in (-1, 1))
+            axes.fill_between([p["x"] for p in curve], low, high, alpha=0.2, linewidth=0)
         axes.set(xlabel=axis, title=metric)
         axes.legend(fontsize=8) if len(curve) < len(mine) else None
     figure.savefig(into, format="png")

@@ -185,6 +185,9 @@ def test_a_course_of_training_is_one_training_and_becomes_a_curve(run: Sweep, tm
         ("3/6 of the training", 1.5),
     ]
     assert {p["row"]: float(p["value"]) for p in found} == values
+    assert [p["difference"] for p in found[:1]] == [""]
+    assert all(float(p["difference"]) == pytest.approx(float(p["value"]) - float(found[0]["value"])) for p in found[1:])
+    assert all(float(p["difference_stderr"]) > 0 for p in found[1:])
     assert file_of(tmp_path).with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     guided = make_system("tiny+mmdisco", dataset=workflow.open_dataset("bounce"), device="cpu")
     assert guided._discriminator_path == SHIPPED / "tiny+mmdisco-bounce.safetensors"  # and none of these
