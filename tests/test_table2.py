@@ -15,7 +15,7 @@ from tests.commands import mmbench_here
 from tests.media_files import clicks, write_media
 
 SYSTEMS = ["--system", "mm_diffusion", "--system", "mm_diffusion+mmdisco"]
-TINY = ["--set", "size=tiny", "--set", "num_inference_steps=3", "--weights", "random", "--device", "cpu"]
+TINY = ["--size", "tiny", "--num-inference-steps", "3", "--weights", "random", "--device", "cpu"]
 METRICS = ["--metric", "fad", "--workers", "1"]
 
 
