@@ -26,7 +26,7 @@ def profile(
     what: Annotated[What, typer.Argument(help="Steps of training (Table 11), or generated pairs (Table 12).")],
     system: Annotated[list[str], typer.Option("--system", "-s", help="System; a pair is measured with and without.")],
     dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="Whose format; default: as published.")] = None,
-    discriminator: Annotated[str, typer.Option(help="Design that guides or is trained.")] = "res_mlp",
+    discriminator: Annotated[str, typer.Option(help="Design, where the system names none.")] = "res_mlp",
     loss: Annotated[Loss, typer.Option(help="Of training: both terms, or one alone.")] = Loss.all,
     channels: Annotated[int | None, typer.Option(help="C of the trained discriminator.")] = None,
     blocks: Annotated[int | None, typer.Option(help="L of the trained discriminator.")] = None,
@@ -68,7 +68,7 @@ def profile(
         made = profiling.build(name, discriminator, place, option or (), device=device, dtype=dtype, weights=weights)
         watch = Stopwatch(time.process_time if cpu_time else time.perf_counter)
         batch = profiling.requests_of(place, batch_size)
-        found = profiling.measure(what.value, made, batch, runs, watch, discriminator, loss.value, **sizes)
+        found = profiling.measure(what.value, made, batch, runs, watch, loss.value, **sizes)
         append_line(out / "profile.jsonl", found | invocation(["mmbench", *sys.argv[1:]], resolved))
         rows += profiling.rows_of(found)
     columns = list(dict.fromkeys(key for row in rows for key in row))

@@ -72,7 +72,6 @@ def measure(
     requests: Sequence[Request],
     runs: int,
     watch: timing.Stopwatch,
-    design: str = "res_mlp",
     loss: str = "all",
     **sizes: int,
 ) -> dict[str, Any]:
@@ -84,8 +83,7 @@ def measure(
         requests: A batch; of a step of training only their number counts.
         runs: Rounds that count.
         watch: Takes the times.
-        design: Of the discriminator that is trained.
-        loss: "all", "disc" or "denoise".
+        loss: Of the discriminator that is trained, whose design is the system's: "all", "disc" or "denoise".
         **sizes: channels and num_blocks of the discriminator that is trained.
 
     Returns:
@@ -94,9 +92,10 @@ def measure(
     Raises:
         UsageError: There is no discriminator to train.
     """
+    design = parse_system_name(system.name).design
     if what == "inference":
         timing.inference(system, requests, runs, watch)
-    elif getattr(system, "guided", False):
+    elif design:
         timing.training(system.pair(), design, loss, len(requests), runs, watch, **sizes)
     else:
         found = f"{system.name} is no pair whose discriminator could be trained."

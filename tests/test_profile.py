@@ -69,7 +69,7 @@ def test_every_pair_is_timed_without_data_or_weights(system: str, what: str) -> 
     made = build(system, design, place, options, device="cpu", weights="random")
     assert made.name == f"{system}+mmdisco" + (f"-{design}" if design != "res_mlp" else "")
     watch = Stopwatch(itertools.count().__next__)  # type: ignore[arg-type]
-    found = measure(what, made, requests_of(place, 1), 1, watch, design)
+    found = measure(what, made, requests_of(place, 1), 1, watch)
     assert set(found["seconds"]) == set(TRAINED if what == "training" else SAMPLED)
     assert all(rounds == [1.0] for rounds in found["seconds"].values()), "one round counts, each interval is one tick"
     assert all(peaks["peak_memory_bytes"] > 0 for peaks in found["memory"].values())

@@ -15,44 +15,44 @@ import pytest
 import torch
 
 from mmbench.mmdisco.design import DESIGNS
-from mmbench.profile import measure, quantities
-from mmbench.registry import make_dataset, make_system
+from mmbench.profile import build, measure, quantities
+from mmbench.registry import make_dataset
 from mmbench.runspec import make_requests
 from mmbench.timing import Stopwatch
 
 STEP, BATCH, ROUNDS, STEPS = 8, 16, 5, 5
 
 
-@pytest.fixture(scope="module")
-def guided() -> Any:
+def guided(design: str) -> Any:
     torch.set_num_threads(1)
-    return make_system("tiny+mmdisco", dataset=make_dataset("bounce"), device="cpu", num_inference_steps=STEPS)
+    return build("tiny", design, make_dataset("bounce"), [f"num_inference_steps={STEPS}"], device="cpu", weights="real")
 
 
-def figures(what: str, guided: Any, batch: int, rounds: int, *which: str) -> dict[str, list[float]]:
+def figures(what: str, system: Any, batch: int, rounds: int, loss: str = "all") -> dict[str, list[float]]:
     requests = make_requests(make_dataset("bounce"), batch, 0)
-    return quantities(measure(what, guided, requests, rounds, Stopwatch(time.process_time), *which))
+    return quantities(measure(what, system, requests, rounds, Stopwatch(time.process_time), loss))
 
 
 @pytest.mark.parametrize("design", DESIGNS)
-def test_training_step(design: str, guided: Any, benchmark: Any) -> None:
+def test_training_step(design: str, benchmark: Any) -> None:
     torch.manual_seed(0)
-    ratios = {}
+    ratios, system = {}, guided(design)
     for loss in ("disc", "denoise", "all"):
-        found = figures("training", guided, STEP, ROUNDS if benchmark.enabled else 1, design, loss)
+        found = figures("training", system, STEP, ROUNDS if benchmark.enabled else 1, loss)
         each = zip(found["mmdisco_step"], found["baseline_step"], strict=True)
         ratios[loss] = round(statistics.median(step / baseline for step, baseline in each), 2)
     benchmark.extra_info.update(design=design, over_baseline_step=ratios)
     print(design, "seconds over baseline_step:", ratios)
-    benchmark.pedantic(figures, args=("training", guided, STEP, 1, design), rounds=1)
+    benchmark.pedantic(figures, args=("training", system, STEP, 1), rounds=1)
     assert all(ratio > 0 for ratio in ratios.values())
 
 
-def test_sampling(guided: Any, benchmark: Any) -> None:
-    found = figures("inference", guided, BATCH, ROUNDS if benchmark.enabled else 1)
+def test_sampling(benchmark: Any) -> None:
+    system = guided("res_mlp")
+    found = figures("inference", system, BATCH, ROUNDS if benchmark.enabled else 1)
     overhead = round(statistics.median(found["overhead"]), 2)
     medians = {name: round(statistics.median(values), 4) for name, values in found.items()}
     benchmark.extra_info.update(overhead=overhead, seconds=medians)
     print("seconds per pair, and the overhead of guidance:", medians)
-    benchmark.pedantic(guided.pair().sample, args=(make_requests(make_dataset("bounce"), BATCH, 0),), rounds=1)
+    benchmark.pedantic(system.pair().sample, args=(make_requests(make_dataset("bounce"), BATCH, 0),), rounds=1)
     assert overhead > 0
