@@ -24,7 +24,7 @@ class What(StrEnum):
 
 def profile(
     what: Annotated[What, typer.Argument(help="Steps of training (Table 11), or generated pairs (Table 12).")],
-    system: Annotated[list[str], typer.Option("--system", "-s", help="System; a pair is measured with and without.")],
+    system: Annotated[list[str], typer.Option("--system", "-s", help="System; pairs are guided and not.")],
     dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="Whose format; default: as published.")] = None,
     discriminator: Annotated[str, typer.Option(help="Design, where the system names none.")] = "res_mlp",
     loss: Annotated[Loss, typer.Option(help="Of training: both terms, or one alone.")] = Loss.all,
