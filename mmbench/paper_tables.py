@@ -19,7 +19,7 @@ from mmbench.compare import comparable, compare, count_text, signed, with_error
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.grids import GRIDS, PAIR
 from mmbench.results import Record, finite, read_records
-from mmbench.statistics import Difference, mean_estimate
+from mmbench.statistics import mean_estimate
 from mmbench.sweep_file import outcomes, read_lines
 from mmbench.tables import gather, notes, value_text
 
@@ -117,25 +117,22 @@ def _fits(
 def of_sweep(file: Path) -> Layout:
     """The table of a sweep: means over trainings, with the standard error of the mean where there are several.
 
-    Where the scores lie beside the records, with the differences to the pair alone.
+    With the differences to the pair alone, as far as they are known.
     """
     asked = _asked(file)
     grid, found = GRIDS[asked["table"]], outcomes(file)
-    rows, all_records, alone = [], list[Record](), list[Path]()
+    rows, all_records, paired = [], list[Record](), differences(file)
     for row in grid.rows:
         cells = [line for (label, _), line in found.items() if label == row.label]
         runs = [line["run"] for line in cells if line["status"] == "ok"]
-        folders = [file.parent / run for run in runs]
-        records = [_records_of(folder, asked["n"]) for folder in folders]
+        records = [_records_of(file.parent / run, asked["n"]) for run in runs]
         all_records += [r for by_metric in records for r in by_metric.values()]
-        alone = folders if row.label == PAIR else alone
         shown: dict[str, Any] = {"row": row.label, "trainings": len(runs) if row.design else None, "numbers": {}}
         failed = [line["reason"] for line in cells if line["status"] == "failed"]
         shown["status"] = f"failed: {failed[-1]}" if failed else "" if runs else "to do"
         for metric in asked["metrics"]:
-            having = [(folder, r[metric]) for folder, r in zip(folders, records, strict=True) if metric in r]
-            differences = _differences(alone, having, metric) if row.design else []
-            _fill(shown, metric, [record for _, record in having], differences)
+            known = [paired[run][metric] for run in runs if metric in paired.get(run, {})]
+            _fill(shown, metric, [r[metric] for r in records if metric in r], known)
         rows.append(shown | _paper(grid.published, row.published, asked["metrics"]))
     _check(all_records)
     number = f"Table {grid.published}" if grid.published else asked["table"]
@@ -152,14 +149,25 @@ def of_sweep(file: Path) -> Layout:
     return Layout(rows, _columns(rows), title, remarks)
 
 
-def _differences(alone: Sequence[Path], guided: Sequence[tuple[Path, Record]], metric: str) -> list[Difference]:
-    """Paired differences of runs to the pair's; none where records were kept without their scores."""
-    found = []
-    for folder in alone:
-        base = _records_of(folder, guided[0][1].n_expected).get(metric) if guided else None
-        cells = [(f, r) for f, r in guided if (f / "scores").is_dir() and (folder / "scores").is_dir()]
-        found += [compare([(folder, base), cell])[1].difference for cell in cells if base]
-    return [d for d in found if d is not None and d.stderr is not None]
+def differences(file: Path) -> dict[str, dict[str, dict[str, float]]]:
+    """Paired differences of a sweep's runs to the pair alone: {run: {metric: {"value", "stderr"}}}.
+
+    Of the scores where they lie beside the records, else as the sweep's file keeps them.
+    """
+    asked, found = _asked(file), outcomes(file)
+    kept: dict[str, dict[str, dict[str, float]]] = {}
+    for line in read_lines(file):
+        kept |= line.get("differences", {})
+    alone = [line["run"] for (label, _), line in found.items() if label == PAIR and line["run"]]
+    for run in [line["run"] for line in found.values() if alone and line["run"] and "discriminator" in line]:
+        folders = [file.parent / alone[0], file.parent / run]
+        if not all((folder / "scores").is_dir() for folder in folders):
+            continue
+        base, guided = (_records_of(folder, asked["n"]) for folder in folders)
+        both = [metric for metric in asked["metrics"] if metric in base and metric in guided]
+        cells = {m: compare(list(zip(folders, (base[m], guided[m]), strict=True)))[1].difference for m in both}
+        kept[run] = {m: {"value": d.value, "stderr": d.stderr} for m, d in cells.items() if d and d.stderr is not None}
+    return kept
 
 
 def _records_of(folder: Path, n: int) -> dict[str, Record]:
@@ -202,7 +210,9 @@ def _of_systems(number: str, records: Sequence[Record]) -> Layout:
     return Layout(rows, _columns(rows), f"Table {number}: {table['title']}", [*missing, *notes(rows)])
 
 
-def _fill(row: dict[str, Any], metric: str, records: Sequence[Record], differences: Sequence[Difference] = ()) -> None:
+def _fill(
+    row: dict[str, Any], metric: str, records: Sequence[Record], paired: Sequence[Mapping[str, float]] = ()
+) -> None:
     """Put a metric of one or several trainings into a row, with what a reader must know beside it."""
     if not records:
         return
@@ -214,10 +224,10 @@ def _fill(row: dict[str, Any], metric: str, records: Sequence[Record], differenc
     row[_heading(first)] = with_error(value, stderr)
     row["n"] = "; ".join(dict.fromkeys(count_text(r) for r in records))
     row["numbers"][metric] = {"value": value, "stderr": stderr, "trainings": [r.value for r in records]}
-    if differences:
-        values = np.array([d.value for d in differences])
+    if paired:
+        values = np.array([d["value"] for d in paired])
         between = values.var(ddof=1) / len(values) if len(values) > 1 else 0.0
-        error = float(np.sqrt(np.mean([(d.stderr or 0.0) ** 2 for d in differences]) + between))
+        error = float(np.sqrt(np.mean([d["stderr"] ** 2 for d in paired]) + between))
         row["numbers"][metric]["difference"] = {"value": float(values.mean()), "stderr": error}
         row[_heading(first)] += f"\nΔ {signed(float(values.mean()), error)}"
     for column, kind in (("weights", first.weights), ("networks", first.extractor_weights)):

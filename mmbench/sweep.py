@@ -16,10 +16,11 @@ from mmbench.baselines.pair_system import FOLDER_VARIABLE
 from mmbench.console import log
 from mmbench.errors import BusyError, MMBenchError, StoppedError
 from mmbench.leases import LeaseTable
+from mmbench.paper_tables import differences
 from mmbench.reference import full_name
 from mmbench.runspec import invocation
 from mmbench.store import append_line, write_whole
-from mmbench.sweep_file import outcomes
+from mmbench.sweep_file import outcomes, read_lines
 from mmbench.sweep_plan import Cell, State, Sweep
 from mmbench.train import train_discriminator
 
@@ -80,6 +81,9 @@ def carry_out(sweep: Sweep) -> list[str]:
             log.info("%s: waiting for other processes", sweep.table)
             time.sleep(PAUSE)
         waiting = busy
+    paired = differences(sweep.file)
+    if paired not in [line.get("differences") for line in read_lines(sweep.file)]:
+        append_line(sweep.file, {"differences": paired})
     return [f"{cell.name}: {left[cell.name]}" for cell in sweep.cells if left[cell.name]]
 
 

@@ -1,4 +1,4 @@
-"""The file of a sweep: lines of what was asked, each time, and of what became of every cell."""
+"""The file of a sweep: lines of what was asked, what became of every cell, and how runs differ from the pair alone."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from mmbench.mmdisco.discriminator import Discriminator
 from mmbench.mmdisco.guidance import Guidance, JointPredictor
 from mmbench.types import Prompt, Request
 
-ROUNDS = 3
+ROUNDS = 2
 
 
 def test_guidance_beside_an_evaluation_of_the_base(benchmark: Any) -> None:
