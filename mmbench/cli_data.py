@@ -123,7 +123,7 @@ def _copy(name: str, root: Path | None) -> Any:
     dataset = make_dataset(f"{name}:{root}" if root else name)
     if not hasattr(dataset, "videos"):
         found = f"There are no videos of {name} to check or prepare."
-        raise UsageError(found, "vggsound, landscape_ind or aistpp", "mmbench list datasets")
+        raise UsageError(found, "vggsound, landscape, landscape_ind or aistpp", "mmbench list datasets")
     return dataset
 
 

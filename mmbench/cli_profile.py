@@ -74,7 +74,7 @@ def profile(
     columns = list(dict.fromkeys(key for row in rows for key in row))
     unit = f"{'pair' if what.value == 'inference' else 'step'}, batches of {batch_size}"
     kind = "Processor seconds" if cpu_time else "Seconds"
-    notes = [f"{kind} per {unit}: mean ± standard deviation of {runs} rounds, all in {out / 'profile.jsonl'}."]
+    notes = [f"{kind} per {unit}: mean ± standard deviation; rounds: {runs}, all in {out / 'profile.jsonl'}."]
     if len(system) > 1:
         notes.append("Resident memory after the first system may hold what an earlier one left: profile it alone.")
     show_rows(rows, columns, format, f"Table {profiling.TABLES[what.value]}", notes)

@@ -51,7 +51,7 @@ def build(system: str, design: str, dataset: Any, options: Sequence[str], **comm
         **common: What every system is told: device, dtype, weights.
     """
     parsed = parse_system_name(system)
-    if parsed.design is None and lookup("system", system).guidable:
+    if parsed.design is None and lookup("system", system.partition(":")[0]).guidable:
         parsed = SystemName(system, design, "")
     return make_system(str(parsed), dataset=dataset, **common, **read_options(options, [str(parsed)])[str(parsed)])
 

@@ -198,10 +198,11 @@ class Sweep:
         return settings.out / settings.folder / f"steps-{self.steps(cell.row):06d}.safetensors"
 
     def lease(self, cell: Cell) -> str:
-        """What a process holds while it is at a cell: its training, which other grids and points may share."""
+        """What a process holds while it is at a cell: its training or run, which others may share."""
         if cell.row.design:
             return Path(self.training_of(cell).folder).name
-        return f"{cell.row.control or self.system}-{digest_of(self.identity)[:8]}".replace("/", "_")
+        made = [self.run.dataset, self.run.seed, self.run.dtype, self.run.weights, list(self.run.options)]
+        return f"{cell.row.control or self.system}-{digest_of(made)[:8]}".replace("/", "_")
 
     def run_of(self, cell: Cell) -> workflow.Settings:
         """What generates and scores a cell."""

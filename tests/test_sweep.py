@@ -22,6 +22,7 @@ from mmbench.registry import discover, lookup, make_system, options_of, parse_sy
 from mmbench.results import read_records, read_score
 from mmbench.statistics import paired_difference
 from mmbench.sweep_file import outcomes, read_lines
+from mmbench.sweep_plan import Sweep
 from mmbench.train import train_discriminator
 from mmbench.types import Score
 from tests.commands import mmbench_here, start
@@ -31,11 +32,11 @@ QUICK = ["--steps", "2", "--num-real", "4", "--num-fake", "2", "--train-batch-si
 QUICK += ["--set", "num_inference_steps=1"]
 ROWS = ["--row", "no guidance", "--row", "loss disc"]
 
-Sweep = Callable[..., Any]
+Run = Callable[..., Any]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Sweep:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run `mmbench sweep` on the CPU with folders of its own; gives exit code, rows and messages."""
     monkeypatch.setenv("MMBENCH_DISCRIMINATORS", str(tmp_path / "discriminators"))
 
@@ -59,7 +60,7 @@ def file_of(folder: Path) -> Path:
 
 
 def test_a_grid_is_planned_made_and_laid_out_beside_the_paper(
-    run: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     two = ("--train-seeds", "2")
     code, plan, _ = run(*two, "--dry-run")
@@ -111,7 +112,7 @@ def test_a_grid_is_planned_made_and_laid_out_beside_the_paper(
 
 
 def test_stopped_at_any_moment_the_same_command_goes_on(
-    run: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, resumed = workflow.run, []
 
@@ -144,7 +145,7 @@ def test_stopped_at_any_moment_the_same_command_goes_on(
 
 
 def test_a_failing_cell_is_noted_and_the_others_follow(
-    run: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks(settings: Any) -> dict[str, Any]:
         if settings.loss == "disc":
@@ -167,7 +168,7 @@ def test_a_failing_cell_is_noted_and_the_others_follow(
     assert outcomes(file_of(tmp_path))["loss disc", 0]["status"] == "ok"
 
 
-def test_a_course_of_training_is_one_training_and_becomes_a_curve(run: Sweep, tmp_path: Path) -> None:
+def test_a_course_of_training_is_one_training_and_becomes_a_curve(run: Run, tmp_path: Path) -> None:
     steps = ("--steps", "6", "--train-seeds", "1")
     points = ["--row", "no guidance", "--row", "1/6 of the training", "--row", "3/6 of the training"]
     code, rows, errors = run(*steps, table="figure5", rows=points)
@@ -225,7 +226,7 @@ def test_declarations_name_what_there_is(name: str) -> None:
     ],
 )
 def test_what_would_fail_everywhere_is_refused_at_once(
-    run: Sweep, tmp_path: Path, arguments: tuple[str, ...], hint: str
+    run: Run, tmp_path: Path, arguments: tuple[str, ...], hint: str
 ) -> None:
     code, _, errors = run(*arguments)
     assert code == 2
@@ -242,7 +243,7 @@ def test_a_dataset_that_we_do_not_have_is_said_to_be_missing(capsys: pytest.Capt
         assert "--dataset folder:PATH" in result.stderr
 
 
-def test_two_processes_at_one_sweep_take_different_cells(run: Sweep, tmp_path: Path) -> None:
+def test_two_processes_at_one_sweep_take_different_cells(run: Run, tmp_path: Path) -> None:
     common = ["--device", "cpu", "--out", tmp_path / "out", "--row", "loss denoise", "--train-seeds", "2"]
     command = ["sweep", "table7", *MINIATURE, *QUICK, *ROWS, *common]
     folders = {"MMBENCH_DISCRIMINATORS": str(tmp_path / "discriminators")}
@@ -258,7 +259,7 @@ def test_two_processes_at_one_sweep_take_different_cells(run: Sweep, tmp_path: P
 
 
 def test_a_sweep_waits_for_a_training_that_is_under_way(
-    run: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = []
 
@@ -276,7 +277,21 @@ def test_a_sweep_waits_for_a_training_that_is_under_way(
     assert [outcome["status"] for outcome in outcomes(file_of(tmp_path)).values()] == ["ok"]
 
 
-def test_no_launcher_starts_a_sweep(run: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sweeps_that_share_runs_and_trainings_hold_the_same_leases() -> None:
+    leases = []
+    for table in ("table8", "table9"):
+        grid = GRIDS[table]
+        settings = workflow.Settings(systems=(), dataset="bounce", num_samples=4)
+        sweep = Sweep(table, settings, "tiny", dict(grid.training) | {"steps": 2}, num_real=4, num_fake=2)
+        leases.append({cell.row.label: sweep.lease(cell) for cell in sweep.cells})
+    shared = leases[0].keys() & leases[1].keys()
+    assert shared == {"no guidance", "C=32, L=2", "C=128, L=2"}
+    assert all(leases[0][label] == leases[1][label] for label in shared)
+    names = [name for each in leases for name in each.values()]
+    assert len(set(names)) == len(names) - len(shared)
+
+
+def test_no_launcher_starts_a_sweep(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
     code, _, errors = run()
