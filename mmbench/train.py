@@ -126,6 +126,7 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
     shape = "".join(f"-{k}{v}" for k, v in sorted(settings.sizes.items()))
     usual = f"{discriminator_stem(settings.name, dataset, system.weights)}{shape}-s{config.seed}"
     folder = settings.out / (settings.folder or usual)
+    folder.mkdir(parents=True, exist_ok=True)  # every process of a launcher writes its invocation there
     with _only_here(folder):
         return _train(settings, config, dataset, system, pair, folder)
 
