@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mmbench.baselines.latent_system import LatentSystem
+from mmbench.baselines.models.latent.system import LatentSystem
 from mmbench.registry import register
 
 if TYPE_CHECKING:
-    from mmbench.baselines.latent_pair import Layout
+    from mmbench.baselines.models.latent.pair import Layout
 
 
 @register("system", "audioldm_animatediff", "AudioLDM and AnimateDiff: 16 frames of 256x256 with sound", guidable=True)
@@ -24,18 +24,18 @@ class AudioLDMAnimateDiff(LatentSystem):
 
     def load_video(self, parts: Mapping[str, Any], as_released: bool) -> Any:
         """AnimateDiff; the release differs in its sampling alone."""
-        from mmbench.baselines.animatediff import AnimateDiff
+        from mmbench.baselines.models.latent.animatediff import AnimateDiff
 
         return AnimateDiff(parts["realistic_vision"], parts["animatediff"])
 
     def load_audio(self, parts: Mapping[str, Any], as_released: bool) -> Any:
         """AudioLDM."""
-        from mmbench.baselines.audioldm import AudioLDM
+        from mmbench.baselines.models.latent.audioldm import AudioLDM
 
         return AudioLDM(parts["audioldm"])
 
     def layout(self) -> Layout:
         """Sound latents of 8 channels, time first."""
-        from mmbench.baselines.latent_pair import Layout
+        from mmbench.baselines.models.latent.pair import Layout
 
         return Layout(audio_channels=8, audio_size=(50, 16), audio_mel_first=False, released=self.released_design)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mmbench.baselines.latent_system import LatentSystem
+from mmbench.baselines.models.latent.system import LatentSystem
 from mmbench.registry import register
 
 if TYPE_CHECKING:
-    from mmbench.baselines.latent_pair import Layout
+    from mmbench.baselines.models.latent.pair import Layout
 
 
 @register("system", "auffusion_vc2", "Auffusion and VideoCrafter2: 16 frames of 256x256 with sound", guidable=True)
@@ -24,19 +24,19 @@ class AuffusionVideoCrafter2(LatentSystem):
 
     def load_video(self, parts: Mapping[str, Any], as_released: bool) -> Any:
         """VideoCrafter2; the release samples it on another schedule."""
-        from mmbench.baselines.videocrafter2_model import VideoCrafter2
-        from mmbench.baselines.videocrafter2_sampling import NATIVE, RELEASED_MMDISCO
+        from mmbench.baselines.models.latent.videocrafter2 import VideoCrafter2
+        from mmbench.baselines.models.latent.videocrafter2_sampling import NATIVE, RELEASED_MMDISCO
 
         return VideoCrafter2(parts["videocrafter2"], RELEASED_MMDISCO if as_released else NATIVE)
 
     def load_audio(self, parts: Mapping[str, Any], as_released: bool) -> Any:
         """Auffusion; the release noises its silence afresh."""
-        from mmbench.baselines.auffusion_model import Auffusion
+        from mmbench.baselines.models.latent.auffusion import Auffusion
 
         return Auffusion(parts["auffusion"], fresh_noise=as_released)
 
     def layout(self) -> Layout:
         """Sound latents of 4 channels, mel first."""
-        from mmbench.baselines.latent_pair import Layout
+        from mmbench.baselines.models.latent.pair import Layout
 
         return Layout(audio_channels=4, audio_size=(25, 32), audio_mel_first=True, released=self.released_design)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from mmbench.baselines.cascade import RegisteredCascade, RegisteredHalves
+from mmbench.baselines.kinds.cascade import RegisteredCascade, RegisteredHalves
 from mmbench.registry import register
 
 ANIMATEDIFF, VIDEOCRAFTER2 = "audioldm_animatediff", "auffusion_vc2"
-SPECVQGAN, DIFF_FOLEY = "mmbench.baselines.specvqgan:SpecVQGAN", "mmbench.baselines.difffoley:DiffFoley"
+SPECVQGAN, DIFF_FOLEY = (
+    "mmbench.baselines.models.specvqgan.sound:SpecVQGAN",
+    "mmbench.baselines.models.difffoley.sound:DiffFoley",
+)
 
 
 @register("system", "animatediff_specvqgan", "Cascade: the videos of audioldm_animatediff, then SpecVQGAN")

@@ -23,11 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from mmbench import digests
-from mmbench import weights as published
 from mmbench.errors import MediaError, MMBenchError, UsageError
 from mmbench.registry import register
 from mmbench.types import Clip, Dataset, Request, Spec, Weights
+from mmbench.weights import checkpoints as published
+from mmbench.weights import file_digests as digests
 
 VERSION = 1  # raised when the code changes what it draws
 FPS = 24.0  # what all three are trained on
@@ -124,7 +124,7 @@ class DiffusersJoint:
         import torch
         from diffusers import DiffusionPipeline
 
-        from mmbench.baselines.components import local_device
+        from mmbench.networks.devices import local_device
 
         source = self._folder or self._model
         how = {} if self._folder else {"revision": self._revision}
@@ -144,8 +144,8 @@ class DiffusersJoint:
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Clip]:
         """Yield one clip per request, each made alone; its noise comes from the request's own generator on the CPU."""
-        from mmbench.baselines.pair_system import generator_of
-        from mmbench.resample import conform
+        from mmbench.baselines.kinds.pair import generator_of
+        from mmbench.media.resample import conform
 
         pipeline = self._pipeline
         takes = inspect.signature(pipeline.__call__).parameters

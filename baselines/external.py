@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from mmbench.baselines.external_program import LOG, OUT, ProgramError, read_declaration, run_program
+from mmbench.baselines.kinds.program import LOG, OUT, ProgramError, read_declaration, run_program
 from mmbench.errors import MediaError, UsageError
 from mmbench.registry import register
 from mmbench.types import Clip, Dataset, Request, Spec
@@ -109,9 +109,9 @@ class External:
 
     def _read(self, out: Path, name: str) -> Clip:
         """A clip that the program left, in the dataset's format; raises MediaError if there is none to use."""
-        from mmbench.decode import decode
-        from mmbench.resample import conform
-        from mmbench.sources import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+        from mmbench.media.decode import decode
+        from mmbench.media.resample import conform
+        from mmbench.media.sources import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 
         files = [path for path in sorted(out.glob(f"{name}*")) if path.stem == name]
         videos = [path for path in files if path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES]
@@ -137,8 +137,8 @@ def join_frames(folder: Path, fps: float) -> Path:
     """A lossless video of the pictures in a folder, beside it; raises MediaError if they are no video."""
     from PIL import Image, UnidentifiedImageError
 
-    from mmbench.media import write_lossless
-    from mmbench.sources import natural_key
+    from mmbench.media.clip_files import write_lossless
+    from mmbench.media.sources import natural_key
 
     pictures = sorted((p for p in folder.iterdir() if p.suffix.lower() in FRAMES), key=lambda p: natural_key(p.name))
     try:

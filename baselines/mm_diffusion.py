@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from mmbench import weights as published
-from mmbench.baselines.pair_system import DiffusionPair, PairSystem, Sampling
+from mmbench.baselines.kinds.guided import PairSystem
+from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
 from mmbench.errors import UsageError
-from mmbench.registry import SystemName, register
+from mmbench.registry import register
+from mmbench.system_names import SystemName
 from mmbench.types import ClipFormat, Dataset, Weights
+from mmbench.weights import checkpoints as published
 
 CHECKPOINTS = {"landscape_ind": "mmdiffusion_landscape", "aistpp": "mmdiffusion_aistpp"}  # by dataset
 DISCRIMINATORS = {name: f"mmdisco_{checkpoint}" for name, checkpoint in CHECKPOINTS.items()}  # MMDisCo's
@@ -92,7 +94,7 @@ def mm_diffusion(
     components = {part: published.digest(name) if kind == "real" else kind for part, name in names.items()}
 
     def load() -> DiffusionPair:
-        from mmbench.baselines.mm_diffusion_pair import load_pair
+        from mmbench.baselines.models.mm_diffusion.pair import load_pair
 
         return load_pair(kind, names, dataset.format, sampling, device, dtype, compile)
 

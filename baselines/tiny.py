@@ -5,9 +5,13 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from mmbench.baselines.pair_system import SHIPPED, DiffusionPair, PairSystem, Sampling
-from mmbench.registry import SystemName, register
-from mmbench.types import Dataset, Spec, digest_bytes
+from mmbench.baselines.kinds.discriminators import SHIPPED
+from mmbench.baselines.kinds.guided import PairSystem
+from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
+from mmbench.identity import digest_bytes
+from mmbench.registry import register
+from mmbench.system_names import SystemName
+from mmbench.types import Dataset, Spec
 
 NUM_INFERENCE_STEPS = 25
 JOINT_SCALES = {"bounce": (2.0, 6.0), "bounce_heavy": (2.0, 1.0)}  # by dataset, chosen on seed 3: results/tiny
@@ -55,8 +59,8 @@ class TinySystem(PairSystem):
         sampling = Sampling(sampler, num_inference_steps, free_scale, joint_scale)
 
         def load() -> DiffusionPair:
-            from mmbench.baselines.components import local_device
-            from mmbench.baselines.tiny_pair import TinyCascade, TinyPair
+            from mmbench.baselines.models.tiny.pair import TinyCascade, TinyPair
+            from mmbench.networks.devices import local_device
 
             return (TinyCascade if self.cascade else TinyPair)(local_device(device), sampling)
 

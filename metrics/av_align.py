@@ -22,11 +22,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmbench.errors import UsageError
-from mmbench.metrics.event_matching import eq37_iou, matched, sony_pr, tempotokens_v1, tempotokens_v2
-from mmbench.metrics.onsets import OnsetTimes, first_clear_time
-from mmbench.metrics.optical_flow import FarnebackFlow, flow_peaks
+from mmbench.metrics.arithmetic.event_matching import eq37_iou, matched, sony_pr, tempotokens_v1, tempotokens_v2
+from mmbench.metrics.extractors.onsets import OnsetTimes, first_clear_time
+from mmbench.metrics.extractors.optical_flow import FarnebackFlow, flow_peaks
 from mmbench.registry import register
-from mmbench.statistics import mean_estimate, shuffled_baseline
+from mmbench.statistics.estimates import mean_estimate
+from mmbench.statistics.shuffled import shuffled_baseline
 from mmbench.types import Extractor, FeatureTable, Score
 
 NUM_SHUFFLES = 8

@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Literal
 
 from mmbench.errors import UsageError
-from mmbench.metrics.extractors import I3DExtractor
-from mmbench.metrics.frechet_score import FrechetMetric
+from mmbench.metrics.arithmetic.frechet_metric import FrechetMetric
+from mmbench.metrics.extractors.i3d import I3DExtractor
 from mmbench.registry import register
 
 

@@ -1,300 +1,114 @@
-"""ImageBind: one embedding space for video, sound and text.
+"""ImageBind scores: how well video, sound and text of a sample agree, as cosines of their ImageBind embeddings.
 
-Own writing of the three towers of facebookresearch/ImageBind@53680b0 (imagebind/models/imagebind_model.py,
-multimodal_preprocessors.py, transformer.py, helpers.py) under the key names of the published checkpoint; its depth,
-thermal and IMU towers are left out. Any subset of the towers can be built, so that scoring sound loads sound only.
+IB-TV and IB-TA compare the prompt with the video and with the sound, IB-AV the video with the sound: per sample, then
+the mean, as in SonyResearch/SVG_baseline@e8ebd06:py_scripts/evaluation/compute_imagebind_score.py. A video of up to two
+seconds is judged by its first and last frame alone.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import ClassVar, Literal
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+import numpy as np
 
-from mmbench.errors import MMBenchError
-from mmbench.metrics.feature_networks import load_needed
+from mmbench.errors import UsageError
+from mmbench.metrics.extractors.base import NetworkExtractor
+from mmbench.metrics.extractors.imagebind import ImageBindAudio, ImageBindText, ImageBindVideo
+from mmbench.registry import register
+from mmbench.statistics.estimates import mean_estimate
+from mmbench.statistics.shuffled import shuffled_baseline
+from mmbench.types import Extractor, FeatureTable, Score
 
-CONTEXT, VOCABULARY = 77, 49408
-CROP, PATCH, FRAMES = 224, 14, 2
-MELS, MEL_FRAMES, MEL_PATCH, MEL_STRIDE = 128, 204, 16, 10
-MAX_LOGIT_SCALE = 100.0
-
-
-@dataclass(frozen=True)
-class TowerConfig:
-    """Size of one transformer."""
-
-    width: int
-    depth: int
-    heads: int
+EPS = 1e-6  # of torch.nn.CosineSimilarity(dim=1, eps=1e-6)
+NUM_SHUFFLES = 8
 
 
-@dataclass(frozen=True)
-class ImageBindConfig:
-    """Sizes of ImageBind; the defaults are the published "huge" model with 1.07 G parameters in three towers."""
-
-    vision: TowerConfig = TowerConfig(1280, 32, 16)
-    audio: TowerConfig = TowerConfig(768, 12, 12)
-    text: TowerConfig = TowerConfig(1024, 24, 16)
-    out_dim: int = 1024
+def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(...) float64 cosines along the last axis of two (..., d) arrays; no norm counts as less than 1e-6."""
+    x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    norms = [np.maximum(np.linalg.norm(v, axis=-1), EPS) for v in (x, y)]
+    return np.sum(x * y, axis=-1) / (norms[0] * norms[1])
 
 
-HUGE = ImageBindConfig()
-SMALL = ImageBindConfig(TowerConfig(40, 2, 4), TowerConfig(24, 3, 3), TowerConfig(16, 2, 2), 20)  # for random weights
-MODALITIES = ("vision", "audio", "text")
-
-
-class Attention(nn.Module):
-    """Multi-head self-attention under the key names of torch.nn.MultiheadAttention.
+class ImageBindScore:
+    """Mean cosine of two modalities' embeddings over samples.
 
     Args:
-        width: Channels.
-        heads: Heads.
-        bias_kv: Append a learned key and value to the sequence, as the audio tower does.
-    """
-
-    def __init__(self, width: int, heads: int, bias_kv: bool) -> None:
-        super().__init__()
-        self.heads = heads
-        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
-        self.bias_k = nn.Parameter(torch.zeros(1, 1, width)) if bias_kv else None
-        self.bias_v = nn.Parameter(torch.zeros(1, 1, width)) if bias_kv else None
-        self.out_proj = nn.Linear(width, width)
-
-    def forward(self, x: Tensor, causal: bool, queries: int | None = None) -> Tensor:
-        """Map (n, length, width) to (n, queries, width): what the first tokens, by default all, see."""
-        width = x.shape[-1]
-        q = F.linear(x[:, :queries], self.in_proj_weight[:width], self.in_proj_bias[:width])
-        k, v = F.linear(x, self.in_proj_weight[width:], self.in_proj_bias[width:]).chunk(2, dim=-1)
-        if self.bias_k is not None and self.bias_v is not None:
-            k = torch.cat([k, self.bias_k.expand(len(x), 1, -1)], dim=1)
-            v = torch.cat([v, self.bias_v.expand(len(x), 1, -1)], dim=1)
-        q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in (q, k, v))
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
-        return self.out_proj(y.transpose(1, 2).flatten(2))
-
-
-class MLP(nn.Module):
-    """Linear, exact GELU, linear."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(width, 4 * width)
-        self.fc2 = nn.Linear(4 * width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
-
-
-class Block(nn.Module):
-    """Pre-norm transformer block."""
-
-    def __init__(self, width: int, heads: int, bias_kv: bool) -> None:
-        super().__init__()
-        self.attn = Attention(width, heads, bias_kv)
-        self.norm_1 = nn.LayerNorm(width, eps=1e-6)
-        self.mlp = MLP(width)
-        self.norm_2 = nn.LayerNorm(width, eps=1e-6)
-
-    def forward(self, x: Tensor, causal: bool, queries: int | None = None) -> Tensor:
-        x = x[:, :queries] + self.attn(self.norm_1(x), causal, queries)
-        return x + self.mlp(self.norm_2(x))
-
-
-class Trunk(nn.Module):
-    """A stack of blocks, causal for text; vision normalises its input first."""
-
-    def __init__(
-        self, config: TowerConfig, *, pre_norm: bool = False, bias_kv: bool = False, causal: bool = False
-    ) -> None:
-        super().__init__()
-        self.causal = causal
-        norms = [nn.LayerNorm(config.width, eps=1e-6)] if pre_norm else []
-        self.pre_transformer_layer = nn.Sequential(*norms)
-        self.blocks = nn.ModuleList(Block(config.width, config.heads, bias_kv) for _ in range(config.depth))
-
-    def forward(self, x: Tensor, queries: int | None = None) -> Tensor:
-        """Map (n, length, width) to (n, queries, width); the last block computes no other token."""
-        x = self.pre_transformer_layer(x)
-        for number, block in enumerate(self.blocks, start=1):
-            x = block(x, self.causal, queries if number == len(self.blocks) else None)
-        return x
-
-
-class Stem(nn.Module):
-    """Patches of a picture, video or mel spectrogram as tokens (n, patches, width)."""
-
-    def __init__(self, proj: nn.Module, norm: nn.Module | None = None) -> None:
-        super().__init__()
-        self.proj, self.norm_layer = proj, norm
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.proj(x).flatten(2).transpose(1, 2)
-        return x if self.norm_layer is None else self.norm_layer(x)
-
-
-class Positions(nn.Module):
-    """Position embeddings, added."""
-
-    def __init__(self, length: int, width: int) -> None:
-        super().__init__()
-        self.pos_embed = nn.Parameter(torch.zeros(1, length, width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.pos_embed
-
-
-class PatchTokens(nn.Module):
-    """A class token and patch tokens, with positions; inputs of one size only, that of `num_patches`."""
-
-    def __init__(self, stem: Stem, num_patches: int, width: int) -> None:
-        super().__init__()
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
-        self.rgbt_stem = stem
-        self.pos_embedding_helper = Positions(1 + num_patches, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        tokens = torch.cat([self.cls_token.expand(len(x), -1, -1), self.rgbt_stem(x)], dim=1)
-        return self.pos_embedding_helper(tokens)
-
-
-class TextTokens(nn.Module):
-    """Token embeddings plus positions."""
-
-    mask: Tensor
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.pos_embed = nn.Parameter(torch.zeros(1, CONTEXT, width))
-        self.token_embedding = nn.Embedding(VOCABULARY, width)
-        self.register_buffer("mask", torch.full((CONTEXT, CONTEXT), -math.inf).triu_(1))  # a key of the checkpoint
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        return self.token_embedding(tokens) + self.pos_embed[:, : tokens.shape[1]]
-
-
-class RepeatToVideo(nn.Module):
-    """A picture (n, 3, h, w), or a video of one frame, becomes a video of two equal frames."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x[:, :, None] if x.ndim == 4 else x
-        return x.repeat(1, 1, FRAMES, 1, 1) if x.shape[2] == 1 else x
-
-
-class LogitScale(nn.Module):
-    """Multiply by exp of the stored logarithm, at most 100."""
-
-    log_logit_scale: Tensor
-
-    def __init__(self, init: float, learnable: bool) -> None:
-        super().__init__()
-        value = torch.tensor(math.log(init))
-        self.log_logit_scale = nn.Parameter(value) if learnable else nn.Buffer(value)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.log_logit_scale.exp().clamp(max=MAX_LOGIT_SCALE) * x
-
-
-class ClassHead(nn.Sequential):
-    """Norm and projection of the class token."""
-
-    def __init__(self, width: int, out_dim: int) -> None:
-        super().__init__(nn.LayerNorm(width, eps=1e-6), nn.Identity(), nn.Linear(width, out_dim, bias=False))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x[:, 0])
-
-
-class EndOfTextHead(nn.Module):
-    """Norm and projection of the token at the end of each text."""
-
-    def __init__(self, width: int, out_dim: int) -> None:
-        super().__init__()
-        self.proj = nn.Sequential(nn.LayerNorm(width, eps=1e-6), nn.Linear(width, out_dim, bias=False))
-
-    def forward(self, x: Tensor, end: Tensor) -> Tensor:
-        return self.proj(x[torch.arange(len(x), device=x.device), end])
-
-
-class ImageBind(nn.Module):
-    """The towers of ImageBind that are asked for.
-
-    Args:
-        config: Sizes.
-        modalities: Of "vision", "audio", "text".
-    """
-
-    def __init__(self, config: ImageBindConfig = HUGE, modalities: Sequence[str] = MODALITIES) -> None:
-        super().__init__()
-        self.modality_preprocessors, self.modality_trunks = nn.ModuleDict(), nn.ModuleDict()
-        self.modality_heads, self.modality_postprocessors = nn.ModuleDict(), nn.ModuleDict()
-        for modality in modalities:
-            tokens, trunk, head, scale = getattr(self, f"_{modality}")(getattr(config, modality), config.out_dim)
-            self.modality_preprocessors[modality] = tokens
-            self.modality_trunks[modality] = trunk
-            self.modality_heads[modality] = head
-            if scale is not None:  # module 1 in the checkpoint
-                self.modality_postprocessors[modality] = nn.Sequential(nn.Identity(), scale)
-        self.eval()
-
-    @staticmethod
-    def _vision(config: TowerConfig, out_dim: int) -> tuple[nn.Module, nn.Module, nn.Module, None]:
-        kernel = (FRAMES, PATCH, PATCH)
-        projection = nn.Sequential(RepeatToVideo(), nn.Conv3d(3, config.width, kernel, kernel, bias=False))
-        tokens = PatchTokens(Stem(projection), (CROP // PATCH) ** 2, config.width)
-        return tokens, Trunk(config, pre_norm=True), ClassHead(config.width, out_dim), None
-
-    @staticmethod
-    def _audio(config: TowerConfig, out_dim: int) -> tuple[nn.Module, nn.Module, nn.Module, nn.Module]:
-        projection = nn.Conv2d(1, config.width, MEL_PATCH, MEL_STRIDE, bias=False)
-        rows, columns = ((n - MEL_PATCH) // MEL_STRIDE + 1 for n in (MELS, MEL_FRAMES))
-        tokens = PatchTokens(Stem(projection, nn.LayerNorm(config.width)), rows * columns, config.width)
-        return tokens, Trunk(config, bias_kv=True), ClassHead(config.width, out_dim), LogitScale(20.0, learnable=False)
-
-    @staticmethod
-    def _text(config: TowerConfig, out_dim: int) -> tuple[nn.Module, nn.Module, nn.Module, nn.Module]:
-        head = EndOfTextHead(config.width, out_dim)
-        return TextTokens(config.width), Trunk(config, causal=True), head, LogitScale(1 / 0.07, learnable=True)
-
-    def embed_vision(self, views: Tensor) -> Tensor:
-        """Unit vectors (n, out_dim) of normalised views (n, 3, 2, 224, 224), or of pictures (n, 3, 224, 224)."""
-        return F.normalize(self._head("vision", views), dim=-1)
-
-    def embed_audio(self, mels: Tensor) -> Tensor:
-        """Vectors (n, out_dim) of length 20 for normalised log-mel views (n, 1, 128, 204)."""
-        return self.modality_postprocessors["audio"](F.normalize(self._head("audio", mels), dim=-1))
-
-    def embed_text(self, tokens: Tensor) -> Tensor:
-        """Scaled vectors (n, out_dim) of CLIP tokens (n, 77) int64.
-
-        The end of each text is its first largest token. What follows the last end is not computed: attention is causal.
-        """
-        end = tokens.argmax(dim=1)
-        x = self.modality_preprocessors["text"](tokens[:, : int(end.max()) + 1])
-        x = self.modality_heads["text"](self.modality_trunks["text"](x), end)
-        return self.modality_postprocessors["text"](F.normalize(x, dim=-1))
-
-    def _head(self, modality: str, x: Tensor) -> Tensor:
-        x = self.modality_trunks[modality](self.modality_preprocessors[modality](x), queries=1)
-        return self.modality_heads[modality](x)
-
-
-def load_towers(model: ImageBind, state: Mapping[str, Tensor]) -> list[str]:
-    """Load the published checkpoint into the towers that `model` has.
-
-    Returns:
-        The names of tensors of other towers, which were ignored.
+        variant: "official", ImageBind's own loaders with all defaults.
+        weights: Of the networks, "real" or "random".
+        device: A torch device; "auto" takes a GPU if there is one.
 
     Raises:
-        MMBenchError: A tensor is missing, has another shape, or belongs to a tower of `model` but not into it.
+        UsageError: Unknown variant.
     """
-    ignored = load_needed(model, state, "the ImageBind checkpoint")
-    strange = [key for key in ignored if key.split(".")[1] in model.modality_trunks]
-    if strange:
-        raise MMBenchError(f"The ImageBind checkpoint holds {len(strange)} unknown tensors, first {strange[0]}.")
-    return ignored
+
+    name: str
+    version: int = 1
+    higher_is_better: bool = True
+    needs_reference: bool = False
+    variants = ("official",)
+    towers: ClassVar[tuple[type[NetworkExtractor], type[NetworkExtractor]]]
+    shuffles: ClassVar[bool] = False  # prompts repeat, so a shuffled prompt may be the right one
+
+    def __init__(
+        self, variant: str = "official", weights: Literal["real", "random"] = "real", device: str = "auto"
+    ) -> None:
+        if variant not in self.variants:
+            raise UsageError(f"Unknown variant {variant!r} of {self.name}.", f"one of {', '.join(self.variants)}")
+        self.variant = variant
+        self.first, self.second = (tower(weights, device=device) for tower in self.towers)
+
+    def extractors(self) -> Sequence[Extractor]:
+        """The two towers."""
+        return self.first, self.second
+
+    def score(self, features: FeatureTable, reference: FeatureTable | None, seed: int) -> Score:
+        """Mean over the samples that have both features; IB-AV's baseline pairs videos with sounds of other samples."""
+        pairs = list(zip(features[self.first.name], features[self.second.name], strict=True))
+        found = [
+            (i, a["embedding"], b["embedding"]) for i, (a, b) in enumerate(pairs) if a is not None and b is not None
+        ]
+        values = np.full(len(pairs), np.nan)
+        for i, a, b in found:
+            values[i] = cosine(a, b)
+        mean = mean_estimate(values)
+
+        def shuffled(i: int, j: int) -> float:
+            return float(cosine(found[i][1], found[j][2]))
+
+        base = shuffled_baseline(shuffled, len(found), NUM_SHUFFLES, seed) if self.shuffles and len(found) > 1 else None
+        return Score(
+            value=mean.value,
+            stderr=mean.stderr,
+            num_scored=mean.n,
+            per_sample=values,
+            baseline=base.value if base else None,
+            baseline_stderr=base.stderr if base else None,
+            details={"matched_minus_shuffled": mean.value - base.value} if base else {},
+        )
+
+
+@register("metric", "ib_tv", "Agreement of prompt and video (ImageBind cosine)")
+class IBTV(ImageBindScore):
+    """Cosine of prompt and video."""
+
+    name = "ib_tv"
+    towers = (ImageBindText, ImageBindVideo)
+
+
+@register("metric", "ib_ta", "Agreement of prompt and sound (ImageBind cosine)")
+class IBTA(ImageBindScore):
+    """Cosine of prompt and sound."""
+
+    name = "ib_ta"
+    towers = (ImageBindText, ImageBindAudio)
+
+
+@register("metric", "ib_av", "Agreement of video and sound (ImageBind cosine), beside its shuffled baseline")
+class IBAV(ImageBindScore):
+    """Cosine of video and sound."""
+
+    name = "ib_av"
+    towers = (ImageBindVideo, ImageBindAudio)
+    shuffles = True

@@ -1,6 +1,6 @@
 """`python -m mmbench`, for launchers such as torchrun."""
 
-from mmbench.cli import main
+from mmbench.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 
 from mmbench.errors import NonFiniteError
+from mmbench.identity import digest_bytes
 
 Spec = Mapping[str, Any]  # JSON-able, canonical: whatever changes the output is in it, nothing else is
 Features = dict[str, np.ndarray]  # what an extractor knows of one clip, by name
@@ -118,16 +119,6 @@ def codecs_of(notes: Mapping[str, Any]) -> str:
     halves = [half for name in ("video", "audio") if isinstance(half := notes.get(name), Mapping)]
     names = "+".join(str(half.get("codec")) for half in halves)
     return f"{names}, lossy" if any(half.get("lossy") for half in halves) else names
-
-
-def digest_bytes(*parts: Any) -> str:
-    """First 32 hex digits of the sha256 over `parts` (bytes-like), each preceded by its length."""
-    h = hashlib.sha256()
-    for part in parts:
-        view = memoryview(part).cast("B") if memoryview(part).nbytes else memoryview(b"")
-        h.update(view.nbytes.to_bytes(8, "little"))
-        h.update(view)
-    return h.hexdigest()[:32]
 
 
 @dataclass(frozen=True)
@@ -348,3 +339,13 @@ class ClipSource(Protocol):
     def load(self) -> Clip:
         """Decode or make the clip; raises MediaError with the reason when it cannot be had."""
         ...
+
+
+def distinct_extractors(metrics: Sequence[Metric]) -> list[Extractor]:
+    """The extractors that metrics share, each once."""
+    return list({e.name: e for m in metrics for e in m.extractors()}.values())
+
+
+def full_name(metric: Metric) -> str:
+    """A metric with its preset: fvd.stylegan_v_16f."""
+    return f"{metric.name}.{metric.variant}"

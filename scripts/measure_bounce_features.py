@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmbench import distortions
+from mmbench.checks.verification import distortions
 from mmbench.datasets.bounce import bounce
-from mmbench.metrics.bounce_scores import FADBounce, FVDBounce, IBBounceAV, IBBounceTA, IBBounceTV
-from mmbench.statistics import paired_difference
+from mmbench.metrics.bounce import FADBounce, FVDBounce, IBBounceAV, IBBounceTA, IBBounceTV
+from mmbench.statistics.paired import paired_difference
 from mmbench.types import Clip, Features, Item, Metric, Request, Score
 
 RECORD = Path(__file__).resolve().parent.parent / "results" / "bounce_features" / "measured.json"

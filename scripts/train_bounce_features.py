@@ -25,8 +25,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mmbench.datasets.bounce import PHRASES, Bounce, bounce
-from mmbench.metrics.bounce_networks import FEATURE_DIM, FPS, SILENCE, STEPS, load, log_mel, towers, words_of
-from mmbench.metrics.bounce_scores import WEIGHTS
+from mmbench.metrics.extractors.bounce import WEIGHTS
+from mmbench.metrics.networks.bounce import FEATURE_DIM, FPS, SILENCE, STEPS, load, log_mel, towers, words_of
 from mmbench.types import Item, Request
 
 RECORD = Path(__file__).resolve().parent.parent / "results" / "bounce_features" / "training.json"

@@ -25,10 +25,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmbench.baselines.tiny_networks import FILES, NETWORKS, Denoiser, log_mel, pack, words_of
+from mmbench.baselines.models.tiny.networks import FILES, NETWORKS, Denoiser, log_mel, pack, words_of
 from mmbench.datasets.bounce import bounce
 from mmbench.mmdisco.losses import add_noise
-from mmbench.runspec import machine
+from mmbench.runs.circumstances import machine
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "baselines" / "data"

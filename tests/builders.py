@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mmbench.errors import MediaError
-from mmbench.results import Record
+from mmbench.scores.records import Record
 from mmbench.types import Clip, Features
 
 

@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
-from mmbench.store import SampleStore
+from mmbench.runs.store import SampleStore
+from tests.conftest import REPOSITORY
 
 DISTRIBUTION = Path(__file__).parent / "fixture_distribution"
 FIXTURE = ["--system", "fixture_system", "--dataset", "fixture_dataset"]
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """The environment of a user who installed the fixture distribution; no launcher variables."""
+    """The environment of a user of this checkout who installed the fixture distribution; no launcher variables."""
     env = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE", "SLURM_PROCID", "SLURM_NTASKS")}
-    return env | {"PYTHONPATH": str(DISTRIBUTION), "COLUMNS": "200"} | extra
+    return env | {"PYTHONPATH": f"{DISTRIBUTION}{os.pathsep}{REPOSITORY}", "COLUMNS": "200"} | extra
 
 
 def start(*arguments: str | Path, **extra: str) -> subprocess.Popen[str]:
@@ -38,7 +39,7 @@ def mmbench(*arguments: str | Path, **extra: str) -> subprocess.CompletedProcess
 
 def mmbench_here(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run `mmbench ...` in this process: a second faster, without the fixture distribution."""
-    from mmbench.cli import app, guarded
+    from mmbench.cli.app import app, guarded
 
     before = sys.argv
     sys.argv = ["mmbench", *map(str, arguments)]

@@ -102,7 +102,7 @@ def test_no_module_imports_itself_through_others() -> None:
 def test_the_walk_would_see_an_uphill_import(tmp_path: Path) -> None:
     file = tmp_path / "media.py"
     file.write_text(
-        "def f():\n    from mmbench.cli import app\n    import mmbench.store\n    from mmbench import tables\n"
+        "def f():\n    from mmbench.cli.app import app\n    import mmbench.runs.store\n    from mmbench import tables\n"
     )
     assert imports(file) == {"cli", "store", "tables"}
 
@@ -110,7 +110,7 @@ def test_the_walk_would_see_an_uphill_import(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", [["--help"], ["list", "systems"], ["list", "metrics"], ["list", "datasets"]])
 def test_help_and_list_never_import_torch(command: list[str]) -> None:
     code = (
-        "import sys; from mmbench.cli import app, guarded; sys.argv = ['mmbench', *sys.argv[1:]]; guarded(app); "
+        "import sys; from mmbench.cli.app import app, guarded; sys.argv = ['mmbench', *sys.argv[1:]]; guarded(app); "
         "heavy = {'torch', 'librosa', 'cv2', 'scipy', 'diffusers', 'transformers'} & set(sys.modules); "
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )

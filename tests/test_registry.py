@@ -8,17 +8,8 @@ from pathlib import Path
 import pytest
 
 from mmbench.errors import UsageError
-from mmbench.registry import (
-    DESIGNS,
-    Kind,
-    SystemName,
-    catalogue,
-    discover,
-    make_metric,
-    make_system,
-    parse_system_name,
-    register,
-)
+from mmbench.registry import Kind, catalogue, discover, make_metric, register
+from mmbench.system_names import DESIGNS, SystemName, make_system, parse_system_name
 from tests.commands import mmbench, mmbench_here
 
 

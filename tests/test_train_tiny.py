@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from mmbench.baselines.tiny_networks import FILES, NETWORKS, unpack
+from mmbench.baselines.models.tiny.networks import FILES, NETWORKS, unpack
 from tests.conftest import REPOSITORY
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmbench import checks_metric
-from mmbench.checks_metric import Subject
-from mmbench.ladders import Material
+from mmbench.checks.verification import of_metrics as checks_metric
+from mmbench.checks.verification.ladders import Material
+from mmbench.checks.verification.of_metrics import Subject
 from mmbench.types import Clip, Features, FeatureTable, Item, Prompt, Score
 
 RATE = 8000  # [Hz]

@@ -13,8 +13,8 @@ from typing import overload
 
 import numpy as np
 
-from mmbench.datasets.bounce_scene import draw_scene, film, record
-from mmbench.datasets.bounce_world import HEAVY, STANDARD, World
+from mmbench.datasets.bounce_world.scene import draw_scene, film, record
+from mmbench.datasets.bounce_world.world import HEAVY, STANDARD, World
 from mmbench.registry import register
 from mmbench.types import Clip, ClipFormat, Item, Prompt, Request, Spec
 

@@ -6,20 +6,21 @@ alone, so adding or removing files moves no other clip.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mmbench.datasets.lazy import LazyItems
+from mmbench.datasets.copies.fit import _shape, why_unfit
+from mmbench.datasets.copies.lazy import LazyItems
+from mmbench.datasets.copies.texts import read_prompts
 from mmbench.errors import MMBenchError, UsageError
+from mmbench.identity import digest_bytes
 from mmbench.registry import register
-from mmbench.types import ClipFormat, Item, Prompt, Request, Spec, digest_bytes
+from mmbench.types import ClipFormat, Item, Prompt, Request, Spec
 
 VERSION = 1
 SILENT_RATE = 16000  # nominal sample rate [Hz] of a format without sound
@@ -27,12 +28,6 @@ SILENT_RATE = 16000  # nominal sample rate [Hz] of a format without sound
 
 def _rank(*key: object) -> bytes:
     return hashlib.sha256("\0".join(map(str, key)).encode()).digest()
-
-
-def _shape(report: dict[str, Any]) -> tuple[Fraction, int, int, int]:
-    """Frame rate [1/s], height, width [px] and sample rate [Hz] (0 without sound) of a probed clip."""
-    video, audio = report["video"], report["audio"]
-    return Fraction(video["fps"]), video["height"], video["width"], audio["sample_rate"] if audio else 0
 
 
 def majority_format(reports: Sequence[dict[str, Any]]) -> ClipFormat:
@@ -43,58 +38,6 @@ def majority_format(reports: Sequence[dict[str, Any]]) -> ClipFormat:
     frames = max(lengths, key=lambda n: (lengths[n], n))
     num_samples = round(frames / fps * rate)
     return ClipFormat(frames, height, width, float(fps), num_samples, rate or SILENT_RATE)
-
-
-def why_unfit(report: dict[str, Any], form: ClipFormat, exact: bool) -> str | None:
-    """Why a probed clip cannot be used in a format; None if it can.
-
-    Args:
-        report: What `probe` says of the clip's video and of its sound.
-        form: The format.
-        exact: Rates and size must be those of the format; otherwise clips are resampled.
-    """
-    fps, height, width, rate = _shape(report)
-    if form.num_samples and not rate:
-        return "it has no sound"
-    wanted = Fraction(form.fps).limit_denominator(1_000_000)
-    if exact and (fps, height, width) != (wanted, form.height, form.width):
-        return f"{width}x{height} at {fps} 1/s, not {form.width}x{form.height} at {wanted} 1/s"
-    if exact and form.num_samples and rate != form.sample_rate:
-        return f"sound at {rate} Hz, not {form.sample_rate} Hz"
-    if report["video"]["frames"] / fps * wanted <= form.num_frames - 1:
-        return f"{float(report['video']['frames'] / fps):.3f} s of video, not {form.num_frames / form.fps:.3f} s"
-    if form.num_samples and report["audio"]["duration"] <= form.num_samples / form.sample_rate - 1 / form.fps:
-        return f"{report['audio']['duration']:.3f} s of sound, not {form.num_samples / form.sample_rate:.3f} s"
-    return None
-
-
-def read_prompts(folder: Path) -> dict[str, str]:
-    """Prompts by file name from the folder's only CSV file, if it has one.
-
-    Raises:
-        UsageError: Several tables, wrong columns, a file named twice, or files that are not there.
-    """
-    tables = sorted(folder.glob("*.csv"))
-    if len(tables) > 1:
-        raise UsageError(f"{folder} holds {len(tables)} tables: {', '.join(t.name for t in tables)}.", "one CSV file")
-    if not tables:
-        return {}
-    with tables[0].open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        if rows.fieldnames is None or not {"file", "prompt"} <= set(rows.fieldnames):
-            raise UsageError(
-                f"{tables[0]} has the columns {rows.fieldnames}.", "file,prompt", "add a first line: file,prompt"
-            )
-        pairs = [(row["file"], (row["prompt"] or "").strip()) for row in rows]
-    names = Counter(name for name, _ in pairs)
-    twice = [name for name in names if names[name] > 1]
-    missing = [name for name in names if not (folder / name).is_file()]
-    if twice:
-        raise UsageError(f"{tables[0]} names {twice[0]} {names[twice[0]]} times.", "each file once")
-    if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise UsageError(f"{tables[0]} names {missing[0]}{more}, not in {folder}.", "files beside the table")
-    return dict(pairs)
 
 
 @register("dataset", "folder", "Your own clips: folder:PATH, with an optional CSV file,prompt.")
@@ -117,7 +60,7 @@ class Folder:
     name = "folder"
 
     def __init__(self, path: str = "", *, format: ClipFormat | None = None) -> None:
-        from mmbench.sources import FileSource, Rejected, probe_file, submission
+        from mmbench.media.sources import FileSource, Rejected, probe_file, submission
 
         if not path:
             raise UsageError("The dataset folder needs a directory.", "folder:PATH", "--dataset folder:my_clips")
@@ -169,7 +112,7 @@ class Folder:
         return sorted(names, key=lambda name: _rank(seed, name))
 
     def _item(self, name: str) -> Item:
-        from mmbench.resample import conform
+        from mmbench.media.resample import conform
 
         source = self._sources[name]
         prompt = Prompt(source.id, self._texts[name], {"file": name})

@@ -12,7 +12,8 @@ import csv
 from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
 
-from mmbench.datasets.own_videos import OwnVideos, read_captions
+from mmbench.datasets.copies.texts import read_captions
+from mmbench.datasets.copies.two_seconds import OwnVideos
 from mmbench.datasets.vggsound import packed, video_key
 from mmbench.registry import register
 
@@ -44,7 +45,7 @@ class Landscape(OwnVideos):
 
     def key(self, path: str) -> str:
         """The path without its ending, folders joined by two underscores."""
-        from mmbench.sources import VIDEO_SUFFIXES
+        from mmbench.media.sources import VIDEO_SUFFIXES
 
         known = Path(path).suffix.lower() in VIDEO_SUFFIXES and split_of(path)
         return "__".join(PurePosixPath(path).with_suffix("").parts) if known else ""

@@ -15,8 +15,8 @@ from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 
-from mmbench.datasets.own_videos import FORMAT as FORMAT
-from mmbench.datasets.own_videos import OwnVideos, rank
+from mmbench.datasets.copies.two_seconds import FORMAT as FORMAT
+from mmbench.datasets.copies.two_seconds import OwnVideos, rank
 from mmbench.registry import register
 
 TABLE = "vggsound.csv"  # the authors' table: YouTube id, start [s], label, train or test

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmbench.errors import UsageError
-from mmbench.mmdisco.attention import attend
+from mmbench.mmdisco.kernels.attention import attend
 
 NUM_HEADS, HEAD_CHANNELS = 8, 64  # whatever the width of the tokens
 

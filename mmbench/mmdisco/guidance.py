@@ -8,8 +8,8 @@ SonyResearch/MMDisCo@3b9f84f:mmdisco/models/networks.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Container
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,22 +18,7 @@ from torch import Tensor
 
 from mmbench.mmdisco.dpm_solver import State
 from mmbench.mmdisco.losses import Discriminator, JointEpsilon, Pair, logit_and_gradient, per_sample
-
-
-@contextmanager
-def full_float32(device: str) -> Iterator[None]:
-    """Autocast and TF32 off: convolutions and products in real float32, which on NVIDIA GPUs is not the default."""
-    backends: Any = torch.backends
-    switches = [backends.cuda.matmul, backends.cudnn.conv, backends.mkldnn.matmul, backends.mkldnn.conv]
-    before = [switch.fp32_precision for switch in switches]
-    try:
-        for switch in switches:
-            switch.fp32_precision = "ieee"
-        with torch.autocast(device, enabled=False):
-            yield
-    finally:
-        for switch, precision in zip(switches, before, strict=True):
-            switch.fp32_precision = precision
+from mmbench.networks.devices import ieee_float32
 
 
 def release_logit(h: Tensor) -> Tensor:
@@ -92,7 +77,7 @@ class Guidance:
             return h if self.logit is None else self.logit(h)
 
         x_t, y_t = (z if z.dtype == torch.float64 else z.float() for z in (x_t, y_t))
-        with full_float32(x_t.device.type):
+        with ieee_float32(), torch.autocast(x_t.device.type, enabled=False):
             return logit_and_gradient(logit, x_t, y_t, t, text, create_graph=False)[1]
 
 

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmbench.mmdisco.convolution import Geometry, convolve
-from mmbench.mmdisco.normalization import NUM_GROUPS, normalize_modulate_silu
+from mmbench.mmdisco.kernels.convolution import Geometry, convolve
+from mmbench.mmdisco.kernels.normalization import NUM_GROUPS, normalize_modulate_silu
 
 Pair = tuple[Tensor, Tensor]  # of video and audio: rows (b, f, h, w, c) and (b, t, m, c), or embeddings (b, e)
 KINDS = ("video", "audio")

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmbench.errors import UsageError
-from mmbench.mmdisco.attention import attend
+from mmbench.mmdisco.kernels.attention import attend
 
 
 class Attention(nn.Module):

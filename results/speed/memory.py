@@ -17,16 +17,17 @@ from typing import Any
 
 import numpy as np
 
-from mmbench.evaluate import Counts, score_samples
-from mmbench.feature_cache import FeatureCache
-from mmbench.features import Sample, extract
-from mmbench.metrics.bounce_scores import FADBounce, FVDBounce, IBBounceAV
-from mmbench.metrics.extractors import I3DExtractor, VGGishExtractor
+from mmbench.features.cache import FeatureCache
+from mmbench.features.extract import Sample, extract
+from mmbench.features.reference import ItemSource
+from mmbench.metrics.bounce import FADBounce, FVDBounce, IBBounceAV
+from mmbench.metrics.extractors.i3d import I3DExtractor
+from mmbench.metrics.extractors.vggish import VGGishExtractor
 from mmbench.metrics.fad import FAD
 from mmbench.metrics.fvd import FVD
-from mmbench.reference import ItemSource
 from mmbench.registry import make_dataset
-from mmbench.runspec import RunSpec
+from mmbench.runs.spec import RunSpec
+from mmbench.scores.evaluate import Counts, score_samples
 from mmbench.types import Clip
 
 CASES = (

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmbench.metrics.frechet import Moments, frechet_distance, frechet_replicates
-from mmbench.statistics import resample_indices
+from mmbench.metrics.arithmetic.frechet import Moments, frechet_distance, frechet_replicates
+from mmbench.statistics.estimates import resample_indices
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from mmbench.metrics.bounce_scores import BounceAudio, BounceVideo
+from mmbench.metrics.extractors.bounce import BounceAudio, BounceVideo
 from mmbench.registry import make_dataset
-from mmbench.store import SampleStore
+from mmbench.runs.store import SampleStore
 
 NUM_REAL, SEED, NUM = 600, 77, 256
 

@@ -14,9 +14,9 @@ from mmbench.mmdisco.dpm_solver import DPMSolver
 from mmbench.mmdisco.guidance import Guidance, JointPredictor
 from mmbench.mmdisco.losses import Discriminator, Epsilon, independent
 from mmbench.mmdisco.samplers import sample_pair
-from mmbench.mmdisco.toy import ToyConfig, generators, sample, train_base, train_discriminator
-from mmbench.mmdisco.toy_data import SCHEDULE, TARGETS, describe, exact_epsilon, optimal_logit, target
-from mmbench.mmdisco.toy_models import TabulatedEpsilon
+from mmbench.mmdisco.toy.data import SCHEDULE, TARGETS, describe, exact_epsilon, optimal_logit, target
+from mmbench.mmdisco.toy.experiment import ToyConfig, generators, sample, train_base, train_discriminator
+from mmbench.mmdisco.toy.models import TabulatedEpsilon
 
 SIGMA, SEEDS, DEFAULT = 0.25, range(2), ToyConfig(steps=3000)
 VARIANTS = {"steps 3000": DEFAULT, "steps 1000": replace(DEFAULT, steps=1000)}

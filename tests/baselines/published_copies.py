@@ -10,9 +10,21 @@ import torch
 from diffusers import AutoencoderKL, MotionAdapter, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer, RobertaTokenizer
 
-from mmbench.baselines import animatediff, audioldm, auffusion, auffusion_model, videocrafter2
-from mmbench.baselines import stable_diffusion as sd
-from mmbench.baselines.components import Parts
+from mmbench.baselines.models.latent import (
+    animatediff,
+    audioldm,
+)
+from mmbench.baselines.models.latent import (
+    auffusion as auffusion_model,
+)
+from mmbench.baselines.models.latent import (
+    auffusion_mel as auffusion,
+)
+from mmbench.baselines.models.latent import (
+    videocrafter2_names as videocrafter2,
+)
+from mmbench.baselines.parts import stable_diffusion as sd
+from mmbench.baselines.parts.loading import Parts
 from tests.conformance.harness import Fixture
 
 

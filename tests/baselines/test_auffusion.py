@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
-from mmbench.baselines import auffusion
+from mmbench.baselines.models.latent import auffusion_mel as auffusion
 from mmbench.errors import MMBenchError, UsageError
 
 

@@ -13,19 +13,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmbench.baselines.cascade import Cascade, IndependentHalves, RegisteredCascade, RegisteredHalves, half
+from mmbench.baselines.kinds.cascade import Cascade, IndependentHalves, RegisteredCascade, RegisteredHalves, half
 from mmbench.errors import MMBenchError
-from mmbench.generate import generate
-from mmbench.registry import Entry, make_dataset, make_system, options_of, read_options
-from mmbench.runspec import RunSpec, make_requests, make_runspec
-from mmbench.shared_videos import videos_for
-from mmbench.store import SampleStore
-from mmbench.tables import notes, pivot
+from mmbench.registry import Entry, make_dataset
+from mmbench.runs.generate import generate
+from mmbench.runs.shared_videos import videos_for
+from mmbench.runs.spec import RunSpec, make_requests, make_runspec
+from mmbench.runs.store import SampleStore
+from mmbench.system_names import make_system, options_of, read_options
+from mmbench.tables.table import notes, pivot
 from mmbench.types import Clip, Request, Weights
 from tests.builders import record
 from tests.commands import environment, mmbench_here
 from tests.conftest import REPOSITORY
-from tests.test_resume import wait_for
+from tests.runs.test_resume import wait_for
 
 BOUNCE = make_dataset("bounce")
 REQUESTS = make_requests(BOUNCE, 3, seed=0)

@@ -15,18 +15,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmbench.baselines import difffoley_checkpoints as checkpoints
-from mmbench.baselines import difffoley_mel as mel
-from mmbench.baselines import difffoley_model as model
-from mmbench.baselines import difffoley_networks as networks
-from mmbench.baselines.components import Parts
-from mmbench.baselines.difffoley import DiffFoley, Sampling, eight_seconds
-from mmbench.baselines.difffoley_cavp import frames_for_cavp
-from mmbench.baselines.difffoley_sampling import SCHEDULE, solver
-from mmbench.baselines.latent_autoencoder import autoencoder_config
+from mmbench.baselines.models.difffoley import checkpoints, mel, model, networks
+from mmbench.baselines.models.difffoley.cavp import frames_for_cavp
+from mmbench.baselines.models.difffoley.sampling import SCHEDULE, Sampling, solver
+from mmbench.baselines.models.difffoley.sound import DiffFoley, eight_seconds
+from mmbench.baselines.parts.autoencoder_names import autoencoder_config
+from mmbench.baselines.parts.loading import Parts
 from mmbench.errors import IntegrityError, MMBenchError, NonFiniteError, UsageError
 from mmbench.registry import make_dataset
-from mmbench.runspec import make_requests
+from mmbench.runs.spec import make_requests
 from mmbench.types import Clip
 from tests.conformance.harness import Fixture
 

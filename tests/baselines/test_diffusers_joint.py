@@ -13,8 +13,9 @@ import torch
 
 from mmbench.baselines.diffusers_joint import DiffusersJoint, sample_rate_of
 from mmbench.errors import MediaError, MMBenchError, UsageError
-from mmbench.registry import make_dataset, make_system, read_options
-from mmbench.runspec import make_requests
+from mmbench.registry import make_dataset
+from mmbench.runs.spec import make_requests
+from mmbench.system_names import make_system, read_options
 from mmbench.types import ClipFormat
 from tests.commands import mmbench_here
 from tests.fixture_distribution.mmbench_fixture import FORMAT, FixtureDataset

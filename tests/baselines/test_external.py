@@ -15,20 +15,20 @@ import av
 import numpy as np
 import pytest
 
-from mmbench.baselines import external_program
 from mmbench.baselines.external import External
+from mmbench.baselines.kinds import program as external_program
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.generate import generate
-from mmbench.leases import process_start
-from mmbench.media import write_lossless
-from mmbench.registry import SystemName, make_system, parse_system_name
-from mmbench.runspec import make_requests, make_runspec
-from mmbench.store import SampleStore
+from mmbench.media.clip_files import write_lossless
+from mmbench.runs.generate import generate
+from mmbench.runs.leases import process_start
+from mmbench.runs.spec import make_requests, make_runspec
+from mmbench.runs.store import SampleStore
+from mmbench.system_names import SystemName, make_system, parse_system_name
 from mmbench.types import Clip
 from tests.commands import FIXTURE, digests, mmbench, mmbench_here, only_store, start
 from tests.fixture_distribution.mmbench_fixture import FORMAT, FixtureDataset
 from tests.media_files import clicks, flashes
-from tests.test_resume import stored, wait_for
+from tests.runs.test_resume import stored, wait_for
 
 N = 6
 REQUESTS = make_requests(FixtureDataset(), N, seed=0)

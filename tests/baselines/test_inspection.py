@@ -11,12 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mmbench import weights as published
-from mmbench.baselines import inspection
-from mmbench.doctor import examine
+from mmbench.baselines.models.latent import inspection
+from mmbench.checks.doctor import examine
 from mmbench.errors import IntegrityError
-from mmbench.headers import damage, read_meta
-from mmbench.registry import make_dataset, make_system
+from mmbench.registry import make_dataset
+from mmbench.system_names import make_system
+from mmbench.weights import checkpoints as published
+from mmbench.weights.headers import damage, read_meta
 from tests.baselines import published_copies as copies
 
 PAIRS = {"audioldm": "audioldm_animatediff", "realistic_vision": "audioldm_animatediff"}
@@ -73,7 +74,8 @@ def here(originals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fixtu
     """A user's own copies of everything that both pairs need."""
     copies.save_videocrafter2(tmp_path / "model.ckpt", fixtures_folder, monkeypatch)
     monkeypatch.setattr(
-        "mmbench.baselines.auffusion.VOCODER", {**copies.auffusion.VOCODER, "upsample_initial_channel": 64}
+        "mmbench.baselines.models.latent.auffusion_mel.VOCODER",
+        {**copies.auffusion.VOCODER, "upsample_initial_channel": 64},
     )
     for name in TENSORS:
         shutil.copytree(originals / name, tmp_path / name)

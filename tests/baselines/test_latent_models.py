@@ -13,11 +13,20 @@ import torch
 from diffusers import AutoencoderKL, MotionAdapter, UNet2DConditionModel, UNetMotionModel
 from transformers import ClapTextModelWithProjection, CLIPTextModel, SpeechT5HifiGan
 
-from mmbench import weights as published
-from mmbench.baselines import animatediff, audioldm, auffusion_model, videocrafter2_model
-from mmbench.baselines import stable_diffusion as sd
-from mmbench.baselines.components import Parts
+from mmbench.baselines.models.latent import (
+    animatediff,
+    audioldm,
+)
+from mmbench.baselines.models.latent import (
+    auffusion as auffusion_model,
+)
+from mmbench.baselines.models.latent import (
+    videocrafter2 as videocrafter2_model,
+)
+from mmbench.baselines.parts import stable_diffusion as sd
+from mmbench.baselines.parts.loading import Parts
 from mmbench.errors import UsageError
+from mmbench.weights import checkpoints as published
 from tests.baselines import published_copies as copies
 from tests.conformance.harness import Fixture
 

@@ -12,18 +12,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmbench.baselines import latent_pair
-from mmbench.baselines.components import channels_last, local_device
-from mmbench.baselines.latent_pair import LatentPair, OnScaledVideo, resize
-from mmbench.baselines.pair_system import DiffusionPair, PairSystem, Sampling
-from mmbench.baselines.videocrafter2_sampling import NATIVE, RELEASED_MMDISCO, ScaledDDIM
+from mmbench.baselines.kinds.guided import PairSystem
+from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
+from mmbench.baselines.models.latent import pair as latent_pair
+from mmbench.baselines.models.latent.pair import LatentPair, OnScaledVideo, resize
+from mmbench.baselines.models.latent.videocrafter2_sampling import NATIVE, RELEASED_MMDISCO, ScaledDDIM
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.mmdisco import samplers
 from mmbench.mmdisco.checkpoint import save_weights
 from mmbench.mmdisco.discriminator import Discriminator
 from mmbench.mmdisco.losses import logit_and_gradient
-from mmbench.registry import DESIGNS, make_dataset, make_system, parse_system_name
-from mmbench.runspec import make_requests
+from mmbench.networks.devices import channels_last, local_device
+from mmbench.registry import make_dataset
+from mmbench.runs.spec import make_requests
+from mmbench.system_names import DESIGNS, make_system, parse_system_name
 from mmbench.types import Clip, Item
 
 PAIRS = ("audioldm_animatediff", "auffusion_vc2")

@@ -15,21 +15,22 @@ import numpy as np
 import pytest
 import torch
 
-from mmbench.baselines.mm_diffusion_blocks import CrossAttention, repeat
-from mmbench.baselines.mm_diffusion_pair import MMDiffusionPair, load_pair, network
-from mmbench.baselines.mm_diffusion_unet import TINY, CoupledUNet, CoupledUNetConfig
-from mmbench.baselines.pair_system import Sampling
+from mmbench.baselines.kinds.pair import Sampling
+from mmbench.baselines.models.mm_diffusion.blocks import CrossAttention, repeat
+from mmbench.baselines.models.mm_diffusion.pair import MMDiffusionPair, load_pair, network
+from mmbench.baselines.models.mm_diffusion.unet import TINY, CoupledUNet, CoupledUNetConfig
 from mmbench.errors import IntegrityError, MMBenchError, UsageError
-from mmbench.generate import generate
 from mmbench.mmdisco.discriminator import Discriminator
 from mmbench.mmdisco.guidance import Guidance
 from mmbench.mmdisco.residual import average
 from mmbench.mmdisco.training import TrainConfig, train
-from mmbench.registry import lookup, make_system
-from mmbench.runspec import make_runspec
-from mmbench.store import SampleStore, read_manifest
+from mmbench.registry import lookup
+from mmbench.runs.generate import generate
+from mmbench.runs.spec import make_runspec
+from mmbench.runs.store import SampleStore, read_manifest
+from mmbench.system_names import make_system
 from mmbench.types import Clip, ClipFormat, Item, Prompt, Request
-from mmbench.weights import locate
+from mmbench.weights.checkpoints import locate
 
 SMALL = ClipFormat(num_frames=8, height=16, width=16, fps=10.0, num_samples=1024, sample_rate=16000)
 REQUESTS = [Request(Prompt(f"{i:05d}", ""), i, 3) for i in range(2)]
@@ -73,7 +74,7 @@ def tensors() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 def test_full_size_networks_have_the_released_tensors(
     fixtures_folder: Path, manifest: str, module: str, count: int
 ) -> None:
-    from mmbench.baselines.mm_diffusion_super_resolution import SuperResolutionConfig, SuperResolutionUNet
+    from mmbench.baselines.models.mm_diffusion.super_resolution import SuperResolutionConfig, SuperResolutionUNet
 
     with torch.device("meta"):
         model = CoupledUNet(CoupledUNetConfig()) if module == "unet" else SuperResolutionUNet(SuperResolutionConfig())

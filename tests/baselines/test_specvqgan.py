@@ -17,18 +17,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mmbench import weights as published
-from mmbench.baselines import specvqgan_features as rules
-from mmbench.baselines import specvqgan_model as model
-from mmbench.baselines.specvqgan import SpecVQGAN
-from mmbench.baselines.specvqgan_decoder import VQDecoder
-from mmbench.baselines.specvqgan_gpt import GPTFeats, generate_codes, sampler, top_k_probabilities
-from mmbench.baselines.specvqgan_melgan import MelGAN, load_melgan
-from mmbench.baselines.specvqgan_resnet import ResNet
+from mmbench.baselines.models.specvqgan import features as rules
+from mmbench.baselines.models.specvqgan import model
+from mmbench.baselines.models.specvqgan.decoder import VQDecoder
+from mmbench.baselines.models.specvqgan.gpt import GPTFeats, generate_codes, sampler, top_k_probabilities
+from mmbench.baselines.models.specvqgan.melgan import MelGAN, load_melgan
+from mmbench.baselines.models.specvqgan.resnet import ResNet
+from mmbench.baselines.models.specvqgan.sound import SpecVQGAN
 from mmbench.errors import IntegrityError, MMBenchError, UsageError
-from mmbench.metrics.feature_networks import fill_randomly
+from mmbench.networks.random_weights import fill_randomly
 from mmbench.registry import make_dataset
-from mmbench.runspec import make_requests
+from mmbench.runs.spec import make_requests
+from mmbench.weights import checkpoints as published
 
 BOUNCE = make_dataset("bounce")
 REQUESTS = make_requests(BOUNCE, 3, seed=0)

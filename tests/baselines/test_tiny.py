@@ -9,12 +9,22 @@ import numpy as np
 import pytest
 import torch
 
-from mmbench.baselines import tiny_networks
-from mmbench.baselines.pair_system import SHIPPED
-from mmbench.baselines.tiny_networks import NETWORKS, griffin_lim, log_mel, pack, patches, unpack, unpatch, words_of
+from mmbench.baselines.kinds.discriminators import SHIPPED
+from mmbench.baselines.models.tiny import networks as tiny_networks
+from mmbench.baselines.models.tiny.networks import (
+    NETWORKS,
+    griffin_lim,
+    log_mel,
+    pack,
+    patches,
+    unpack,
+    unpatch,
+    words_of,
+)
 from mmbench.errors import UsageError
-from mmbench.registry import make_dataset, make_system, read_options
-from mmbench.runspec import make_requests
+from mmbench.registry import make_dataset
+from mmbench.runs.spec import make_requests
+from mmbench.system_names import make_system, read_options
 from mmbench.types import Clip, Request
 
 DATASET = make_dataset("bounce")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mmbench.registry import make_dataset, make_system
-from mmbench.runspec import make_requests
+from mmbench.registry import make_dataset
+from mmbench.runs.spec import make_requests
+from mmbench.system_names import make_system
 from tests.commands import digests, mmbench, start
 
 N, SEED, STEPS = 6, 11, 3

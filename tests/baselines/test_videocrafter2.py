@@ -13,9 +13,9 @@ from diffusers import AutoencoderKL, UNet3DConditionModel
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from mmbench.baselines import videocrafter2 as vc2
-from mmbench.baselines.latent_autoencoder import autoencoder_config, autoencoder_name, load_autoencoder
-from mmbench.baselines.videocrafter2_sampling import NATIVE, RELEASED_MMDISCO, ScaledDDIM
+from mmbench.baselines.models.latent import videocrafter2_names as vc2
+from mmbench.baselines.models.latent.videocrafter2_sampling import NATIVE, RELEASED_MMDISCO, ScaledDDIM
+from mmbench.baselines.parts.autoencoder_names import autoencoder_config, autoencoder_name, load_autoencoder
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.mmdisco.samplers import make_scheduler
 from tests.conformance.harness import Fixture

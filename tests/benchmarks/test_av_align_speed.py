@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from mmbench.metrics.optical_flow import flow_trajectory
+from mmbench.metrics.extractors.optical_flow import flow_trajectory
 
 WORKERS = 2
 Trajectory = Callable[[list[np.ndarray]], np.ndarray]

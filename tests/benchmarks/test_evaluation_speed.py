@@ -22,17 +22,20 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from scipy.linalg import sqrtm
 
-from mmbench.media import read_lossless, write_lossless
-from mmbench.metrics import audio_frontend
-from mmbench.metrics.extractors import I3DExtractor, ImageBindAudio, ImageBindText, ImageBindVideo, VGGishExtractor
+from mmbench.media.clip_files import read_lossless, write_lossless
+from mmbench.metrics.extractors.i3d import I3DExtractor
+from mmbench.metrics.extractors.imagebind import ImageBindAudio, ImageBindText, ImageBindVideo
+from mmbench.metrics.extractors.onsets import OnsetTimes
+from mmbench.metrics.extractors.optical_flow import flow_trajectory
+from mmbench.metrics.extractors.vggish import VGGishExtractor
 from mmbench.metrics.fad import FAD
-from mmbench.metrics.feature_networks import exact_float32, fill_randomly
 from mmbench.metrics.fvd import FVD
-from mmbench.metrics.imagebind import HUGE, SMALL, ImageBind, ImageBindConfig
-from mmbench.metrics.imagebind_preprocess import Views, audio_views, mean_over_views, video_views
-from mmbench.metrics.onsets import OnsetTimes
-from mmbench.metrics.optical_flow import flow_trajectory
-from mmbench.metrics.vggish import prepare
+from mmbench.metrics.networks import audio_frontend
+from mmbench.metrics.networks.imagebind import HUGE, SMALL, ImageBind, ImageBindConfig
+from mmbench.metrics.networks.imagebind_preprocess import Views, audio_views, mean_over_views, video_views
+from mmbench.metrics.networks.vggish import prepare
+from mmbench.networks.devices import exact_float32
+from mmbench.networks.random_weights import fill_randomly
 from mmbench.types import Clip
 from tests.benchmarks.test_av_align_speed import moving_texture, reference_trajectory
 

@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from mmbench.metrics import audio_frontend
-from mmbench.metrics.extractors import VGGishExtractor
-from mmbench.metrics.feature_networks import exact_float32, fill_randomly
-from mmbench.metrics.imagebind import ImageBind, ImageBindConfig, TowerConfig
-from mmbench.metrics.imagebind_preprocess import audio_views, mean_over_views, video_views
-from mmbench.metrics.imagebind_text import ClipTokenizer
-from mmbench.metrics.vggish import prepare
+from mmbench.metrics.extractors.vggish import VGGishExtractor
+from mmbench.metrics.networks import audio_frontend
+from mmbench.metrics.networks.imagebind import ImageBind, ImageBindConfig, TowerConfig
+from mmbench.metrics.networks.imagebind_preprocess import audio_views, mean_over_views, video_views
+from mmbench.metrics.networks.vggish import prepare
+from mmbench.networks.clip_tokens import ClipTokenizer
+from mmbench.networks.devices import exact_float32
+from mmbench.networks.random_weights import fill_randomly
 from mmbench.types import Clip
 
 MIDDLE = ImageBindConfig(TowerConfig(384, 6, 6), TowerConfig(256, 4, 4), TowerConfig(256, 4, 4), 64)

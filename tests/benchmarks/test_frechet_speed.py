@@ -9,8 +9,8 @@ import numpy as np
 from pytest_benchmark.fixture import BenchmarkFixture
 from scipy.linalg import sqrtm
 
-from mmbench.metrics.frechet import Moments, frechet_distance, frechet_replicates
-from mmbench.statistics import resample_indices
+from mmbench.metrics.arithmetic.frechet import Moments, frechet_distance, frechet_replicates
+from mmbench.statistics.estimates import resample_indices
 
 
 def seconds(function: Callable[[], object], repeats: int = 3) -> float:

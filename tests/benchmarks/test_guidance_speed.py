@@ -13,12 +13,13 @@ from typing import Any
 
 import torch
 
-from mmbench.baselines.mm_diffusion_pair import load_pair
-from mmbench.baselines.pair_system import Sampling
-from mmbench.datasets.mm_diffusion_data import FORMAT
-from mmbench.metrics.feature_networks import fill_randomly, one_thread
+from mmbench.baselines.kinds.pair import Sampling
+from mmbench.baselines.models.mm_diffusion.pair import load_pair
+from mmbench.datasets.mm_diffusion import FORMAT
 from mmbench.mmdisco.discriminator import Discriminator
 from mmbench.mmdisco.guidance import Guidance, JointPredictor
+from mmbench.networks.devices import one_thread
+from mmbench.networks.random_weights import fill_randomly
 from mmbench.types import Prompt, Request
 
 ROUNDS = 2

@@ -10,7 +10,7 @@ import av
 import numpy as np
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from mmbench.media import read_lossless, write_lossless
+from mmbench.media.clip_files import read_lossless, write_lossless
 from mmbench.types import Clip
 
 

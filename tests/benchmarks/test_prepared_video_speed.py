@@ -14,9 +14,9 @@ from time import process_time
 import numpy as np
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from mmbench.datasets.mm_diffusion_clips import cut
-from mmbench.datasets.mm_diffusion_data import MMDiffusionData
-from mmbench.prepare import prepare
+from mmbench.datasets.copies.cut_anywhere import cut
+from mmbench.datasets.copies.prepare import prepare
+from mmbench.datasets.mm_diffusion import MMDiffusionData
 from tests.media_files import write_media
 
 FPS, RATE = 30, 44100

@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmbench.baselines.specvqgan_features import COLUMNS
-from mmbench.baselines.specvqgan_gpt import Choose, GPTFeats, generate_codes, sampler
-from mmbench.baselines.specvqgan_model import HEIGHT, TRANSFORMER, WIDTH
-from mmbench.metrics.feature_networks import exact_float32, fill_randomly, one_thread
+from mmbench.baselines.models.specvqgan.features import COLUMNS
+from mmbench.baselines.models.specvqgan.gpt import Choose, GPTFeats, generate_codes, sampler
+from mmbench.baselines.models.specvqgan.model import HEIGHT, TRANSFORMER, WIDTH
+from mmbench.networks.devices import exact_float32, one_thread
+from mmbench.networks.random_weights import fill_randomly
 
 ALL, FIRST, TOGETHER, REPEATS = HEIGHT * WIDTH, 16, 8, 3
 LENGTHS = (COLUMNS + 1, 93, 181, COLUMNS + ALL - 1)  # tokens in front of a code

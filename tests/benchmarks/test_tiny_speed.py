@@ -1,8 +1,8 @@
 """Tables 11 and 12 in miniature: what a training step and guided sampling cost, on the embedded pair.
 
 Ratios of CPU time, medians of interleaved runs in one process: `mmdisco_step` over `baseline_step` (base forward and
-backward) as Table 11 composes them, and what guidance adds to a whole pair, decoded, and to its sampling alone, as Table
-12. Run with `--benchmark-enable`; numbers are in `extra_info`.
+backward) as Table 11 composes them, and what guidance adds to a whole pair, decoded, and to its sampling alone, as
+Table 12. Run with `--benchmark-enable`; numbers are in `extra_info`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import torch
 
+from mmbench.experiments.profiling.profile import build, measure, quantities
+from mmbench.experiments.profiling.stopwatch import Stopwatch
 from mmbench.mmdisco.design import DESIGNS
-from mmbench.profile import build, measure, quantities
 from mmbench.registry import make_dataset
-from mmbench.runspec import make_requests
-from mmbench.timing import Stopwatch
+from mmbench.runs.spec import make_requests
 
 STEP, BATCH, ROUNDS = 8, 16, 5
 

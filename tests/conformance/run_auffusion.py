@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
-from mmbench.baselines import auffusion
+from mmbench.baselines.models.latent import auffusion_mel as auffusion
 from mmbench.mmdisco.losses import per_sample
 from mmbench.mmdisco.schedule import NoiseSchedule
 from tests.conformance.harness import Fixture, runner

@@ -14,10 +14,10 @@ import av
 import numpy as np
 from safetensors.numpy import load_file
 
-from mmbench.metrics import event_matching as matching
+from mmbench.metrics.arithmetic import event_matching as matching
 from mmbench.metrics.av_align import AVAlign
-from mmbench.metrics.onsets import OnsetTimes, onset_envelope
-from mmbench.metrics.optical_flow import FarnebackFlow, flow_peaks, flow_trajectory
+from mmbench.metrics.extractors.onsets import OnsetTimes, onset_envelope
+from mmbench.metrics.extractors.optical_flow import FarnebackFlow, flow_peaks, flow_trajectory
 from mmbench.types import Clip
 from tests.conformance.harness import Fixture, runner
 

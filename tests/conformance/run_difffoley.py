@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from diffusers import UNet2DConditionModel
 
-from mmbench.baselines import difffoley_mel as mel
-from mmbench.baselines import difffoley_networks as networks
-from mmbench.baselines.difffoley_cavp import CAVP
-from mmbench.baselines.difffoley_checkpoints import PARTS, fill
+from mmbench.baselines.models.difffoley import mel, networks
+from mmbench.baselines.models.difffoley.cavp import CAVP
+from mmbench.baselines.models.difffoley.checkpoints import PARTS, fill
 from tests.conformance.harness import Fixture, runner
 
 

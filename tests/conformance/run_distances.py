@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from mmbench.metrics.frechet import Moments, frechet_distance
-from mmbench.metrics.kernel import kad, kid, median_distance, polynomial_distance
-from mmbench.metrics.logits import inception_score, paired_kl
-from mmbench.metrics.neighbours import manifold
+from mmbench.metrics.arithmetic.classifier import inception_score, paired_kl
+from mmbench.metrics.arithmetic.frechet import Moments, frechet_distance
+from mmbench.metrics.arithmetic.kernel import kad, kid, median_distance, polynomial_distance
+from mmbench.metrics.arithmetic.neighbours import manifold
 from tests.conformance.harness import Fixture, runner
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from mmbench.metrics.feature_networks import exact_float32, fill_randomly
+from mmbench.networks.devices import exact_float32
+from mmbench.networks.random_weights import fill_randomly
 from mmbench.types import Clip
 from tests.conformance.harness import Fixture, runner
 
 
 def _i3d(salt: str, bn_eps: float = 1e-3) -> torch.nn.Module:
-    from mmbench.metrics.i3d import I3D
+    from mmbench.metrics.networks.i3d import I3D
 
     network = I3D(bn_eps)
     fill_randomly(network, salt)
@@ -19,7 +20,7 @@ def _i3d(salt: str, bn_eps: float = 1e-3) -> torch.nn.Module:
 
 
 def _vggish(salt: str) -> torch.nn.Module:
-    from mmbench.metrics.vggish import VGGish
+    from mmbench.metrics.networks.vggish import VGGish
 
     network = VGGish()
     fill_randomly(network, salt, bias_std=0.05)
@@ -40,7 +41,7 @@ def _check_manifest(fixture: Fixture, network: torch.nn.Module) -> None:
 
 @runner("i3d_logits")
 def i3d_logits(fixture: Fixture) -> None:
-    from mmbench.metrics.i3d import preprocess
+    from mmbench.metrics.networks.i3d import preprocess
 
     parameters = fixture.config["parameters"]
     salt = parameters["recipe"]["salt"]
@@ -67,8 +68,8 @@ def i3d_logits(fixture: Fixture) -> None:
 
 @runner("vggish")
 def vggish(fixture: Fixture) -> None:
-    from mmbench.metrics.audio_frontend import vggish_examples
-    from mmbench.metrics.vggish import prepare
+    from mmbench.metrics.networks.audio_frontend import vggish_examples
+    from mmbench.metrics.networks.vggish import prepare
 
     network = _vggish(fixture.config["parameters"]["recipe"]["salt"])
     _check_manifest(fixture, network)
@@ -93,7 +94,7 @@ def _samples(fixture: Fixture, case: str) -> np.ndarray:
 
 @runner("imagebind_audio")
 def imagebind_audio(fixture: Fixture) -> None:
-    from mmbench.metrics.imagebind_preprocess import audio_views
+    from mmbench.metrics.networks.imagebind_preprocess import audio_views
 
     for case, meta in fixture.config["cases"].items():
         for deduplicate in (True, False):
@@ -113,7 +114,7 @@ def _frames(fixture: Fixture, case: str) -> np.ndarray:
 
 @runner("imagebind_video")
 def imagebind_video(fixture: Fixture) -> None:
-    from mmbench.metrics.imagebind_preprocess import clip_starts, frame_pairs, video_views
+    from mmbench.metrics.networks.imagebind_preprocess import clip_starts, frame_pairs, video_views
 
     for case, meta in fixture.config["cases"].items():
         video = _frames(fixture, case)
@@ -130,7 +131,7 @@ def imagebind_video(fixture: Fixture) -> None:
 
 @runner("imagebind_text")
 def imagebind_text(fixture: Fixture) -> None:
-    from mmbench.metrics.imagebind_text import ClipTokenizer
+    from mmbench.networks.clip_tokens import ClipTokenizer
 
     tokenizer = ClipTokenizer(fixture.path / fixture.config["parameters"]["vocabulary"]["file"])
     tokens = tokenizer(fixture.json("texts.json"))
@@ -140,9 +141,16 @@ def imagebind_text(fixture: Fixture) -> None:
 
 @runner("imagebind_model")
 def imagebind_model(fixture: Fixture) -> None:
-    from mmbench.metrics.imagebind import HUGE, MODALITIES, ImageBind, ImageBindConfig, TowerConfig, load_towers
-    from mmbench.metrics.imagebind_preprocess import audio_views, mean_over_views, video_views
-    from mmbench.metrics.imagebind_score import cosine
+    from mmbench.metrics.imagebind import cosine
+    from mmbench.metrics.networks.imagebind import (
+        HUGE,
+        MODALITIES,
+        ImageBind,
+        ImageBindConfig,
+        TowerConfig,
+        load_towers,
+    )
+    from mmbench.metrics.networks.imagebind_preprocess import audio_views, mean_over_views, video_views
 
     with torch.device("meta"):
         full = ImageBind(HUGE).state_dict()

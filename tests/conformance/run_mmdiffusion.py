@@ -10,9 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmbench.baselines.mm_diffusion_super_resolution import SuperResolutionConfig, SuperResolutionUNet, ddim_sample
-from mmbench.baselines.mm_diffusion_unet import CoupledUNet, CoupledUNetConfig
-from mmbench.baselines.state_dicts import load_exactly
+from mmbench.baselines.models.mm_diffusion.super_resolution import (
+    SuperResolutionConfig,
+    SuperResolutionUNet,
+    ddim_sample,
+)
+from mmbench.baselines.models.mm_diffusion.unet import CoupledUNet, CoupledUNetConfig
+from mmbench.networks.state_dicts import load_exactly
 from tests.conformance.harness import Fixture, runner
 
 

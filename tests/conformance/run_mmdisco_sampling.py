@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmbench.baselines import difffoley_sampling
+from mmbench.baselines.models.difffoley import sampling as difffoley_sampling
 from mmbench.mmdisco.discriminator import load_discriminator
 from mmbench.mmdisco.dpm_solver import DPMSolver, State
 from mmbench.mmdisco.guidance import Guidance, JointPredictor, release_logit

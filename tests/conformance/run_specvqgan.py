@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmbench.baselines import specvqgan_features as rules
-from mmbench.baselines.specvqgan_decoder import VQDecoder, code_grid
-from mmbench.baselines.specvqgan_gpt import GPTFeats, generate_codes, top_k_probabilities
-from mmbench.baselines.specvqgan_melgan import MelGAN, load_melgan
-from mmbench.baselines.specvqgan_resnet import ResNet
-from mmbench.baselines.state_dicts import load_exactly
+from mmbench.baselines.models.specvqgan import features as rules
+from mmbench.baselines.models.specvqgan.decoder import VQDecoder, code_grid
+from mmbench.baselines.models.specvqgan.gpt import GPTFeats, generate_codes, top_k_probabilities
+from mmbench.baselines.models.specvqgan.melgan import MelGAN, load_melgan
+from mmbench.baselines.models.specvqgan.resnet import ResNet
+from mmbench.networks.state_dicts import load_exactly
 from tests.conformance.harness import Fixture, runner
 
 

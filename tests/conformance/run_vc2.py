@@ -11,9 +11,9 @@ from diffusers import AutoencoderKL, UNet3DConditionModel
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from mmbench.baselines.latent_autoencoder import autoencoder_config, load_autoencoder
-from mmbench.baselines.videocrafter2 import load_text, load_unet, text_config, unet_config
-from mmbench.baselines.videocrafter2_sampling import NATIVE, ScaledDDIM
+from mmbench.baselines.models.latent.videocrafter2_names import load_text, load_unet, text_config, unet_config
+from mmbench.baselines.models.latent.videocrafter2_sampling import NATIVE, ScaledDDIM
+from mmbench.baselines.parts.autoencoder_names import autoencoder_config, load_autoencoder
 from mmbench.mmdisco.losses import add_noise, per_sample
 from tests.conformance.harness import Fixture, runner
 
@@ -88,6 +88,6 @@ def vc2_ddim(fixture: Fixture) -> None:
     for t in scheduler.timesteps:
         x_t = x * float(NATIVE.magnitude[t])
         free, given = (formula(x_t, int(t), fixture.input(name), config["fps"]) for name in ("uncond", "cond"))
-        with mock.patch("mmbench.baselines.videocrafter2_sampling.randn_tensor", recorded):
+        with mock.patch("mmbench.baselines.models.latent.videocrafter2_sampling.randn_tensor", recorded):
             x = scheduler.step(free + config["cfg_scale"] * (given - free), t, x, generator=noise).prev_sample  # type: ignore[arg-type]
     fixture.check("sample", x)

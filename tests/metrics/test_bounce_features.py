@@ -15,26 +15,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mmbench import distortions
+from mmbench.checks.verification import distortions
 from mmbench.datasets.bounce import PHRASES, bounce
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.metrics import bounce_scores
-from mmbench.metrics.bounce_networks import EMBEDDING_DIM, FEATURE_DIM, WORDS, Tower, frames_of, load, log_mel, words_of
-from mmbench.metrics.bounce_scores import (
-    WEIGHTS,
-    BounceAudio,
-    BounceExtractor,
-    BounceText,
-    BounceVideo,
-    FADBounce,
-    FVDBounce,
-    IBBounceAV,
-    IBBounceTA,
-    IBBounceTV,
-)
-from mmbench.metrics.extractors import NetworkExtractor, PublishedExtractor
+from mmbench.metrics import bounce as bounce_scores
+from mmbench.metrics.bounce import FADBounce, FVDBounce, IBBounceAV, IBBounceTA, IBBounceTV
+from mmbench.metrics.extractors.base import NetworkExtractor, PublishedExtractor
+from mmbench.metrics.extractors.bounce import WEIGHTS, BounceAudio, BounceExtractor, BounceText, BounceVideo
+from mmbench.metrics.networks.bounce import EMBEDDING_DIM, FEATURE_DIM, WORDS, Tower, frames_of, load, log_mel, words_of
 from mmbench.registry import discover
-from mmbench.statistics import mean_estimate, paired_difference
+from mmbench.statistics.estimates import mean_estimate
+from mmbench.statistics.paired import paired_difference
 from mmbench.types import Clip, Features, Item, Request, Score
 
 N = 64
@@ -92,7 +83,7 @@ def clip(video: np.ndarray, fps: float = 8.0, seconds: float = 2.0) -> Clip:
 
 def test_listed_without_torch() -> None:
     code = "import sys; from mmbench.registry import discover; names = discover('metric')[0]; "
-    code += "from mmbench.metrics.bounce_scores import IBBounceAV; [e.spec() for e in IBBounceAV().extractors()]; "
+    code += "from mmbench.metrics.bounce import IBBounceAV; [e.spec() for e in IBBounceAV().extractors()]; "
     code += "print('torch' in sys.modules, *(n for n in names if 'bounce' in n))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "fad_bounce", "fvd_bounce", "ib_bounce_av", "ib_bounce_ta", "ib_bounce_tv"]

@@ -8,8 +8,9 @@ from scipy.linalg import sqrtm
 from scipy.stats import special_ortho_group
 
 from mmbench.errors import MMBenchError
-from mmbench.metrics.frechet import Moments, factor, frechet_distance, frechet_replicates
-from mmbench.statistics import bootstrap_estimate, paired_difference, resample_indices
+from mmbench.metrics.arithmetic.frechet import Moments, factor, frechet_distance, frechet_replicates
+from mmbench.statistics.estimates import bootstrap_estimate, resample_indices
+from mmbench.statistics.paired import paired_difference
 from mmbench.types import Score
 
 

@@ -15,15 +15,17 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmbench import weights
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.metrics.extractors import I3DExtractor
-from mmbench.metrics.feature_networks import exact_float32, fill_randomly, load_needed
-from mmbench.metrics.frechet import Moments, frechet_distance
+from mmbench.metrics.arithmetic.frechet import Moments, frechet_distance
+from mmbench.metrics.extractors.i3d import I3DExtractor
 from mmbench.metrics.fvd import FVD
-from mmbench.metrics.i3d import I3D, Unit3D, max_pool_same, preprocess, same_padding
-from mmbench.metrics.i3d_torchscript import check_against_torchscript, read_state
+from mmbench.metrics.networks.i3d import I3D, Unit3D, max_pool_same, preprocess, same_padding
+from mmbench.metrics.networks.i3d_torchscript import check_against_torchscript, read_state
+from mmbench.networks.devices import exact_float32
+from mmbench.networks.random_weights import fill_randomly
+from mmbench.networks.state_dicts import load_needed
 from mmbench.types import Clip
+from mmbench.weights import checkpoints as weights
 
 Renamer = Callable[[str], str]
 
@@ -338,7 +340,7 @@ def test_fvd_without_clips_has_no_value() -> None:
 
 
 def test_metrics_import_without_torch() -> None:
-    code = "import sys, mmbench.metrics.fvd, mmbench.metrics.fad, mmbench.metrics.imagebind_score as s; s.IBAV(); "
+    code = "import sys, mmbench.metrics.fvd, mmbench.metrics.fad, mmbench.metrics.imagebind as s; s.IBAV(); "
     code += "print(*[m for m in ('torch', 'scipy', 'transformers') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

@@ -11,13 +11,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmbench import weights
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.metrics import imagebind
-from mmbench.metrics.extractors import ImageBindAudio, ImageBindText, ImageBindVideo
-from mmbench.metrics.feature_networks import exact_float32, fill_randomly
-from mmbench.metrics.imagebind import HUGE, SMALL, Attention, ImageBind, load_towers
-from mmbench.metrics.imagebind_preprocess import (
+from mmbench.metrics.extractors.imagebind import ImageBindAudio, ImageBindText, ImageBindVideo
+from mmbench.metrics.imagebind import IBAV, IBTA, IBTV, cosine
+from mmbench.metrics.networks import imagebind
+from mmbench.metrics.networks.imagebind import HUGE, SMALL, Attention, ImageBind, load_towers
+from mmbench.metrics.networks.imagebind_preprocess import (
     Views,
     audio_views,
     clip_starts,
@@ -25,9 +24,11 @@ from mmbench.metrics.imagebind_preprocess import (
     mean_over_views,
     video_views,
 )
-from mmbench.metrics.imagebind_score import IBAV, IBTA, IBTV, cosine
-from mmbench.metrics.imagebind_text import ClipTokenizer, clean
+from mmbench.networks.clip_tokens import ClipTokenizer, clean
+from mmbench.networks.devices import exact_float32
+from mmbench.networks.random_weights import fill_randomly
 from mmbench.types import Clip
+from mmbench.weights import checkpoints as weights
 
 RATE = 16000
 START, END = 49406, 49407

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmbench.errors import MMBenchError
-from mmbench.metrics.kernel import (
+from mmbench.metrics.arithmetic.kernel import (
     kad,
     kid,
     median_distance,
@@ -16,7 +16,7 @@ from mmbench.metrics.kernel import (
     polynomial_kernel,
     radial_kernel,
 )
-from mmbench.statistics import resample_indices
+from mmbench.statistics.estimates import resample_indices
 
 
 def test_unbiased_on_equal_distributions_and_so_sometimes_negative() -> None:

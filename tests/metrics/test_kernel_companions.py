@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmbench.metrics import kernel_companions
-from mmbench.metrics.bounce_scores import FADBounce, FVDBounce
+from mmbench.metrics.arithmetic import companions as kernel_companions
+from mmbench.metrics.arithmetic.companions import companion, mmd2_jackknife
+from mmbench.metrics.arithmetic.kernel import kad, median_distance, polynomial_distance, polynomial_kernel
+from mmbench.metrics.bounce import FADBounce, FVDBounce
 from mmbench.metrics.fad import FAD
 from mmbench.metrics.fvd import FVD
-from mmbench.metrics.kernel import kad, median_distance, polynomial_distance, polynomial_kernel
-from mmbench.metrics.kernel_companions import companion, mmd2_jackknife
 
 METRICS = [
     (FVD(weights="random"), "kvd"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmbench.errors import MMBenchError
-from mmbench.metrics.logits import inception_score, log_softmax, paired_kl
+from mmbench.metrics.arithmetic.classifier import inception_score, log_softmax, paired_kl
 
 
 def test_inception_score_lies_between_one_and_the_number_of_classes() -> None:

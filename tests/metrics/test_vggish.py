@@ -10,14 +10,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmbench import weights
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.metrics.audio_frontend import frames, kaldi_fbank, mel_filters, resample, vggish_examples
-from mmbench.metrics.extractors import VGGishExtractor
+from mmbench.metrics.arithmetic.frechet import Moments, frechet_distance
+from mmbench.metrics.extractors.vggish import VGGishExtractor
 from mmbench.metrics.fad import FAD
-from mmbench.metrics.frechet import Moments, frechet_distance
-from mmbench.metrics.vggish import VGGish, prepare
+from mmbench.metrics.networks.audio_frontend import frames, kaldi_fbank, mel_filters, resample, vggish_examples
+from mmbench.metrics.networks.vggish import VGGish, prepare
 from mmbench.types import Clip
+from mmbench.weights import checkpoints as weights
 
 RATE = 16000
 

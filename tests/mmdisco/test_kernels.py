@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
-from mmbench.mmdisco.attention import attend
-from mmbench.mmdisco.convolution import Geometry, convolve
-from mmbench.mmdisco.normalization import normalize_modulate_silu
+from mmbench.mmdisco.kernels.attention import attend
+from mmbench.mmdisco.kernels.convolution import Geometry, convolve
+from mmbench.mmdisco.kernels.normalization import normalize_modulate_silu
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:

@@ -11,7 +11,17 @@ import torch.nn.functional as F
 
 from mmbench.errors import UsageError
 from mmbench.mmdisco.losses import logit_and_gradient
-from mmbench.mmdisco.toy import (
+from mmbench.mmdisco.toy.data import (
+    SCHEDULE,
+    TARGETS,
+    Mixture,
+    describe,
+    exact_epsilon,
+    marginal,
+    optimal_logit,
+    target,
+)
+from mmbench.mmdisco.toy.experiment import (
     LOSSES,
     PAPER_NLL,
     ToyConfig,
@@ -23,17 +33,7 @@ from mmbench.mmdisco.toy import (
     train_base,
     train_discriminator,
 )
-from mmbench.mmdisco.toy_data import (
-    SCHEDULE,
-    TARGETS,
-    Mixture,
-    describe,
-    exact_epsilon,
-    marginal,
-    optimal_logit,
-    target,
-)
-from mmbench.mmdisco.toy_models import AdaptiveMLP, TabulatedEpsilon, timestep_features
+from mmbench.mmdisco.toy.models import AdaptiveMLP, TabulatedEpsilon, timestep_features
 
 SMALL = ToyConfig(
     base_steps=20,

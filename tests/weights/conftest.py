@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from mmbench import weights
-from mmbench.known_weights import Weight
+from mmbench.weights import checkpoints as weights
+from mmbench.weights.known import Weight
 from tests.weights.support import BODY, SHA, Known, Server, serving
 
 

@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from mmbench import weights
-from mmbench.known_weights import Weight
+from mmbench.weights import checkpoints as weights
+from mmbench.weights.known import Weight
 
 BODY = hashlib.shake_256(b"weights").digest(1_500_000)
 SHA = hashlib.sha256(BODY).hexdigest()

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from mmbench import cli_weights, weights
+from mmbench.cli import weights as cli_weights
 from mmbench.errors import IntegrityError, MMBenchError
-from mmbench.known_weights import KNOWN
+from mmbench.weights import checkpoints as weights
+from mmbench.weights.known import KNOWN
+from tests.commands import environment
 from tests.weights.support import BODY, SHA, Known, folder, put
 
 
@@ -45,10 +47,8 @@ def test_every_help_has_examples(command: str) -> None:
 
 def test_importing_is_light() -> None:
     heavy = "{'torch', 'huggingface_hub', 'httpx', 'httpx2', 'requests', 'numpy', 'http.client'}"
-    code = f"import sys, mmbench.weights, mmbench.cli_weights; print(sorted({heavy} & set(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parent
-    )
+    code = f"import sys, mmbench.weights.checkpoints, mmbench.cli.weights; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment())
     assert done.stdout == "[]\n"
 
 

@@ -16,9 +16,11 @@ from typing import Any
 
 import pytest
 
-from mmbench import digests, weights
-from mmbench.download import download
 from mmbench.errors import IntegrityError, MMBenchError
+from mmbench.weights import checkpoints as weights
+from mmbench.weights import file_digests as digests
+from mmbench.weights.download import download
+from tests.conftest import REPOSITORY
 from tests.weights.support import BODY, SHA, Known, Server, fetch, folder, names, put, serving
 
 
@@ -162,7 +164,7 @@ def test_full_disk_is_noticed_before_the_download(
     server: Server, known: Known, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known()
-    monkeypatch.setattr("mmbench.download.shutil.disk_usage", lambda path: SimpleNamespace(free=1))
+    monkeypatch.setattr("mmbench.weights.download.shutil.disk_usage", lambda path: SimpleNamespace(free=1))
     with pytest.raises(MMBenchError, match="too full"):
         fetch()
     assert names(folder()) == set()
@@ -289,7 +291,7 @@ class Hub(BaseHTTPRequestHandler):
 def test_the_real_hub_client_downloads_a_file_and_a_folder(tmp_path: Path) -> None:
     code = """
 from pathlib import Path
-from mmbench.download import download_from_hub
+from mmbench.weights.download import download_from_hub
 download_from_hub("hf://owner/repo@main/large.ckpt", (), Path("file.part"), quiet=True)
 download_from_hub("hf://owner/repo@main", ("unet/*", "config.json"), Path("folder.part"), quiet=True)
 """
@@ -297,7 +299,7 @@ download_from_hub("hf://owner/repo@main", ("unet/*", "config.json"), Path("folde
     with serving(server):
         endpoint = f"http://127.0.0.1:{server.server_address[1]}"
         environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "hub")}
-        environment["PYTHONPATH"] = str(Path(weights.__file__).parent.parent)
+        environment["PYTHONPATH"] = str(REPOSITORY)
         subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment, timeout=60)
     assert (tmp_path / "file.part").read_bytes() == BODY
     assert set(digests.hash_files(tmp_path / "folder.part")) == {"unet/net.bin", "config.json"}

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from mmbench import digests, weights
 from mmbench.errors import IntegrityError, MMBenchError, UsageError
+from mmbench.weights import checkpoints as weights
+from mmbench.weights import file_digests as digests
 from tests.weights.support import BODY, SHA, Known, Server, fetch, folder, put
 
 

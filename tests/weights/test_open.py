@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from mmbench import weights
 from mmbench.errors import IntegrityError, MMBenchError
-from mmbench.tensors import LIGHTNING
+from mmbench.weights import checkpoints as weights
+from mmbench.weights.tensors import LIGHTNING
 from tests.weights.support import BODY, Known, folder, put
 
 

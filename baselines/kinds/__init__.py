@@ -1,0 +1,1 @@
+"""Kinds of systems: pairs of diffusion models, guided pairs, cascades, external programs."""

@@ -1,0 +1,175 @@
+"""A pair of frozen diffusion models, one of video and one of audio, and how it is sampled."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmbench.errors import MMBenchError
+from mmbench.types import Clip, Item, Request
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from mmbench.mmdisco.design import DiscriminatorConfig
+    from mmbench.mmdisco.losses import JointEpsilon
+    from mmbench.mmdisco.schedule import NoiseSchedule
+
+STREAMS = ("video noise", "audio noise")  # of a request; every pair draws from these, so pairs compare
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a pair is sampled; all of it is part of a run's identity.
+
+    Attributes:
+        sampler: "ddpm", "ddim" or "dpmsolver++2m".
+        num_inference_steps: Steps, at the same timesteps in both modalities.
+        free_scale: Classifier-free guidance weights of video and audio; None for one conditional pass.
+        joint_scale: Weights of the discriminator's gradient on video and audio; used with +mmdisco only.
+    """
+
+    sampler: str = "dpmsolver++2m"
+    num_inference_steps: int = 50
+    free_scale: tuple[float, float] | None = None
+    joint_scale: tuple[float, float] = (1.0, 1.0)
+
+
+class DiffusionPair(ABC):
+    """Two frozen diffusion models, one of video and one of audio: the `GuidablePair` of a `PairSystem`.
+
+    Tensors of one sample have no batch axis, those given to the models do. Weights are loaded by the constructor of the
+    subclass, which is called when the first of them is needed.
+
+    Attributes:
+        schedules: `NoiseSchedule` of video and audio.
+        shapes: Shapes of one video and one audio latent.
+        device: Where the models are.
+        tile: Samples that go through the models together; batches are filled up to it with copies, so that the
+            arithmetic of a sample is the same whatever batch it came in. 0 leaves batches as they are.
+        sampling: The pair's defaults.
+        coupled: Whether the models see both modalities, so that their halves belong together.
+        dtype: Precision the base models are autocast to; None for none.
+    """
+
+    schedules: tuple[NoiseSchedule, NoiseSchedule]
+    shapes: tuple[tuple[int, ...], tuple[int, ...]]
+    device: str = "cpu"
+    tile: int = 0
+    sampling: Sampling
+    coupled: bool = False
+    dtype: torch.dtype | None = None
+
+    @property
+    @abstractmethod
+    def denoisers(self) -> tuple[Any, ...]:
+        """The networks that predict noise."""
+
+    @abstractmethod
+    def texts(self, prompts: Sequence[str]) -> tuple[Tensor, ...]:
+        """(video_text, audio_text) of n prompts, (n, ...) each on the CPU; () for models without text."""
+
+    @abstractmethod
+    def epsilon_video(self, x_t: Tensor, t: Tensor, text: Tensor | None) -> Tensor:
+        """Predicted noise of (n, *shape) noised video latents at integer timesteps t (n,), with graph."""
+
+    @abstractmethod
+    def epsilon_audio(self, x_t: Tensor, t: Tensor, text: Tensor | None) -> Tensor:
+        """The same for audio."""
+
+    @abstractmethod
+    def decode(self, video: Tensor, audio: Tensor, requests: Sequence[Request]) -> list[Clip]:
+        """Clips of n clean latents."""
+
+    @abstractmethod
+    def encode(self, item: Item) -> tuple[Any, ...]:
+        """(video, audio, video_text, audio_text) of a real item on the CPU; texts None for models without."""
+
+    @abstractmethod
+    def discriminator(self, design: str, **sizes: int) -> DiscriminatorConfig:
+        """Config of a discriminator for these latents."""
+
+    def released(self, path: Path) -> Any:
+        """The discriminator that MMDisCo's authors released for this pair, read from `path`."""
+        raise MMBenchError("No discriminator was released for these models.", "one trained here", "mmbench train")
+
+    def epsilon(self, x_t: Tensor, y_t: Tensor, t: Tensor, condition: Any) -> tuple[Tensor, Tensor]:
+        """Both predictions; `condition` is None or (video_text, audio_text). Coupled models override this."""
+        video_text, audio_text = condition or (None, None)
+        return self.epsilon_video(x_t, t, video_text), self.epsilon_audio(y_t, t, audio_text)
+
+    def epsilon_for(self, requests: Sequence[Request]) -> JointEpsilon:
+        """`epsilon` for the samples of these requests; models that draw numbers as they run take them from there."""
+        return self.epsilon
+
+    @cached_property
+    def unconditional(self) -> tuple[Tensor, ...]:
+        """(video_text, audio_text) of the empty prompt, or ()."""
+        return tuple(text[0] for text in self.texts([""]))
+
+    def draw(self, requests: Sequence[Request]) -> list[tuple[Any, ...]]:
+        """Examples whose halves the models made independently, as `mmbench train` wants them."""
+        video, audio = self.sample(requests)
+        texts = self.texts([r.prompt.text for r in requests]) or ([None] * len(requests),) * 2
+        return list(zip(video.cpu(), audio.cpu(), *texts, strict=True))
+
+    def sample(
+        self, requests: Sequence[Request], guidance: Any = None, epsilon: JointEpsilon | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Clean latents of n requests, a tile at a time.
+
+        Args:
+            requests: Their prompts and noises.
+            guidance: Makes a `mmbench.mmdisco.guidance.Guidance` of (text, unconditional text); None for the bases.
+            epsilon: What predicts, instead of `epsilon_for`.
+        """
+        import torch
+
+        tile = self.tile or len(requests)
+        rows = [*requests, *[requests[-1]] * (-len(requests) % tile)]
+        tiles = [self.sample_tile(rows[i : i + tile], guidance, epsilon) for i in range(0, len(rows), tile)]
+        videos, audios = zip(*tiles, strict=True)
+        return torch.cat(videos)[: len(requests)], torch.cat(audios)[: len(requests)]
+
+    def sample_tile(
+        self, requests: Sequence[Request], guidance: Any = None, epsilon: JointEpsilon | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """`sample` for requests that go through the models together."""
+        from mmbench.mmdisco.guidance import JointPredictor
+        from mmbench.mmdisco.samplers import sample_pair
+
+        condition = tuple(text.to(self.device) for text in self.texts([r.prompt.text for r in requests]))
+        empty = tuple(u.to(self.device).expand_as(c) for u, c in zip(self.unconditional, condition, strict=True))
+        predictor = JointPredictor(
+            epsilon=epsilon or self.epsilon_for(requests),
+            alphas_cumprod=tuple(s.alphas_cumprod.to(self.device) for s in self.schedules),  # type: ignore[arg-type]
+            condition=condition or None,
+            unconditional=empty or None,
+            free_scale=self.sampling.free_scale if condition else None,
+            guidance=None if guidance is None else guidance(condition, empty),
+            dtype=self.dtype,
+        )
+        generators = tuple([generator_of(r, stream) for r in requests] for stream in STREAMS)
+        video, audio = sample_pair(predictor, self.shapes, generators, self.sampler(), self.device)
+        return video, audio
+
+    def sampler(self) -> Any:
+        """Steps both modalities; systems with a solver of their own override this."""
+        from mmbench.mmdisco.samplers import SchedulerSampler, make_scheduler
+
+        def maker(schedule: NoiseSchedule) -> Callable[[], Any]:
+            return lambda: make_scheduler(self.sampling.sampler, schedule)  # type: ignore[arg-type]
+
+        return SchedulerSampler(tuple(maker(s) for s in self.schedules), self.sampling.num_inference_steps)
+
+
+def generator_of(request: Request, stream: str) -> torch.Generator:
+    """A torch generator on the CPU for one stream of a request."""
+    import torch
+
+    return torch.Generator().manual_seed(int(request.rng(stream).integers(2**63 - 1)))

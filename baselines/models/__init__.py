@@ -1,0 +1,1 @@
+"""Published models, and the embedded one, a folder for each family."""

@@ -1,0 +1,1 @@
+"""Diff-Foley: sound for videos."""

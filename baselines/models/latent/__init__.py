@@ -1,0 +1,1 @@
+"""The latent pairs: AudioLDM, Auffusion, AnimateDiff, VideoCrafter2."""

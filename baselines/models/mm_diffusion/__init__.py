@@ -1,0 +1,1 @@
+"""MM-Diffusion: joint pixel-space audio-video diffusion."""

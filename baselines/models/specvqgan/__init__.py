@@ -1,0 +1,1 @@
+"""SpecVQGAN: sound for videos."""

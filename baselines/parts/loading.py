@@ -1,0 +1,82 @@
+"""Parts of published models: read from their folder, or built with random weights; frozen, on one device.
+
+`weights` is "real" for the published files, "random" for untrained networks of the published size, and "tiny" for the
+same classes with few channels. Random weights depend on the part's name alone, so a run can be repeated anywhere.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from mmbench.errors import UsageError
+from mmbench.networks.devices import channels_last
+from mmbench.types import Weights
+from mmbench.weights import checkpoints as published
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Where the parts of one model come from and where they go.
+
+    Attributes:
+        name: The model's name in `mmbench.weights.known`.
+        weights: "real", "random" or "tiny".
+        device: Where they run.
+        dtype: Precision of the weights of denoisers; None leaves float32.
+        compiled: Denoisers are compiled by torch when first called.
+    """
+
+    name: str
+    weights: Weights = "real"
+    device: str = "cpu"
+    dtype: torch.dtype | None = None
+    compiled: bool = False
+
+    def __post_init__(self) -> None:
+        if self.weights not in ("real", "random", "tiny"):
+            raise UsageError(f"{self.name} has no {self.weights!r} weights.", "real, random or tiny")
+
+    @property
+    def folder(self) -> Path | None:
+        """The published folder or file, verified; None unless the weights are real."""
+        return published.verify(self.name).path if self.weights == "real" else None
+
+    def build(self, kind: Any, full: Mapping[str, Any], tiny: Mapping[str, Any], subfolder: str = "") -> Any:
+        """One part: a class of diffusers or transformers, or any module with `from_pretrained`.
+
+        Args:
+            kind: The class.
+            full: Arguments of its published size.
+            tiny: What differs in the small one.
+            subfolder: Where it lies in the published folder.
+        """
+        if self.folder is not None:
+            return self.place(kind.from_pretrained(self.folder / subfolder, local_files_only=True))
+        return self.place(self.new(kind, full, tiny, subfolder))
+
+    def new(self, kind: Any, full: Mapping[str, Any], tiny: Mapping[str, Any], label: str) -> Any:
+        """The untrained part; `label` names it among the parts."""
+        config = {**full, **tiny} if self.weights == "tiny" else full
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(zlib.crc32(f"{self.name}/{label}".encode()))
+            return kind(kind.config_class(**config)) if getattr(kind, "config_class", None) else kind(**config)
+
+    def place(self, module: nn.Module) -> Any:
+        """On the device, frozen, in evaluation mode."""
+        return module.to(self.device).eval().requires_grad_(False)
+
+    def denoiser(self, module: nn.Module) -> Any:
+        """A network that is called at every step: in the precision and memory layout that is fast."""
+        placed = self.place(module)
+        if self.device.startswith("cuda"):
+            channels_last(placed)
+        if self.dtype is not None:
+            placed = nn.Module.to(placed, self.dtype)  # theirs warns, of no module
+        return torch.compile(placed) if self.compiled else placed

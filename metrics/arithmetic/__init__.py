@@ -1,0 +1,1 @@
+"""Features to numbers: Fréchet and kernel distances, matching of events."""

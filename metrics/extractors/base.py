@@ -1,0 +1,121 @@
+"""The feature networks as extractors: I3D logits, VGGish embeddings, ImageBind embeddings of video, sound and text.
+
+Importing this needs no torch; a network is built, and its weights are looked for, at the first clip. Features are
+float32 with TF32 off, and do not depend on how clips are batched, up to rounding.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from mmbench.errors import MMBenchError, UsageError
+from mmbench.networks.devices import exact_float32
+from mmbench.types import Clip, Features, Modality, Spec, Weights
+from mmbench.weights import checkpoints as published
+from mmbench.weights.known import KNOWN
+
+
+class NetworkExtractor(ABC):
+    """A network with its weights and its place in memory.
+
+    Args:
+        weights: "real" takes the published file, "random" a deterministic stand-in for tests and dry runs.
+        device: A torch device; "auto" takes a GPU if there is one.
+        batch_size: Clips or texts in a batch, and ImageBind views that go through the network at a time.
+        salt: Another salt gives other random weights.
+    """
+
+    name: str
+    modality: Modality
+    official: ClassVar[tuple[str, ...]]  # names in mmbench.weights.known
+    preprocessing: ClassVar[str]  # how input is made; changes whenever its output does
+    default_batch_size: ClassVar[int] = 16
+
+    def __init__(
+        self,
+        weights: Literal["real", "random"] = "real",
+        *,
+        device: str = "auto",
+        batch_size: int | None = None,
+        salt: str = "",
+    ) -> None:
+        if weights not in ("real", "random"):
+            raise UsageError(f"{self.name} has no {weights!r} weights.", "real or random")
+        self.weights: Weights = weights
+        self.batch_size = batch_size or self.default_batch_size
+        self.salt, self._device = salt, device
+
+    def spec(self) -> Spec:
+        """Digests of the weights, and how their input is made."""
+        real = "+".join(str(KNOWN[name].sha256) for name in self.official)
+        return {
+            "weights": real if self.weights == "real" else f"random-{self.salt}",
+            "preprocessing": self.preprocessing,
+        }
+
+    @cached_property
+    def device(self) -> Any:
+        """The torch device in use."""
+        import torch
+
+        auto = "cuda" if torch.cuda.is_available() else "cpu"
+        return torch.device(auto if self._device == "auto" else self._device)
+
+    @cached_property
+    def network(self) -> Any:
+        """The network with its weights, on the device."""
+        return self._load().to(self.device)
+
+    def prepare(self) -> None:
+        """Look for the weights, so that missing ones are known before any clip is made or decoded.
+
+        Raises:
+            MMBenchError: They are not here; says how to fetch them.
+        """
+        if self.weights == "real":
+            for name in self.official:
+                published.locate(name)
+
+    def extract(self, batch: Sequence[Any]) -> list[Features]:
+        """Features of each clip or text, in exact float32.
+
+        Raises:
+            MMBenchError: The weights are not here, or a clip is too short or without sound.
+        """
+        network = self.network
+        with exact_float32():
+            return self._features(network, batch)
+
+    @abstractmethod
+    def _features(self, network: Any, batch: Sequence[Any]) -> list[Features]:
+        """Features of clips or texts, one after the other."""
+
+    @abstractmethod
+    def _load(self) -> Any:
+        """The network with its weights."""
+
+
+class PublishedExtractor(NetworkExtractor):
+    """A network whose weights somebody published, or the same network with random ones."""
+
+    def _load(self) -> Any:
+        return self._real() if self.weights == "real" else self._random()
+
+    @abstractmethod
+    def _real(self) -> Any:
+        """The network with the published weights."""
+
+    @abstractmethod
+    def _random(self) -> Any:
+        """The network with random weights."""
+
+
+def _sound(clip: Clip) -> np.ndarray:
+    if not len(clip.audio):
+        raise MMBenchError("The clip has no audio.", "at least one sample")
+    return clip.audio

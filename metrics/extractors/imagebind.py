@@ -1,0 +1,94 @@
+"""ImageBind embeddings of video, sound and text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+from mmbench.metrics.extractors.base import PublishedExtractor, _sound
+from mmbench.networks.random_weights import fill_randomly
+from mmbench.types import Clip, Features, Modality
+from mmbench.weights import checkpoints as published
+
+
+class ImageBindTower(PublishedExtractor):
+    """One tower of ImageBind: (1024,) `embedding`; random weights come in a small size, (20,)."""
+
+    tower: ClassVar[str]
+
+    def _real(self) -> Any:
+        import torch
+
+        from mmbench.metrics.networks.imagebind import HUGE, ImageBind, load_towers
+
+        with torch.device("meta"):
+            network = ImageBind(HUGE, [self.tower])
+        # mapped, not read: the file holds six towers
+        state = torch.load(published.verify("imagebind").path, map_location="cpu", mmap=True, weights_only=True)
+        load_towers(network, state)
+        return network
+
+    def _random(self) -> Any:
+        from mmbench.metrics.networks.imagebind import SMALL, ImageBind
+
+        network = ImageBind(SMALL, [self.tower])
+        fill_randomly(network, self.salt)
+        return network
+
+
+class ImageBindVideo(ImageBindTower):
+    """`embedding` of a video: the mean over ImageBind's 15 views, of which only distinct ones are computed."""
+
+    name = "imagebind_video"
+    modality: Modality = "video"
+    official = ("imagebind",)
+    preprocessing = "5 clips of 2 frames, bilinear 224, 3 crops, mean of unit vectors (1)"
+    tower = "vision"
+
+    def _features(self, network: Any, batch: Sequence[Clip]) -> list[Features]:
+        from mmbench.metrics.networks.imagebind_preprocess import mean_over_views, video_views
+
+        views = [video_views(clip.video, float(clip.fps)) for clip in batch]
+        rows = mean_over_views(lambda x: network.embed_vision(x.to(self.device)), views, self.batch_size)
+        return [{"embedding": row} for row in rows.cpu().numpy()]
+
+
+class ImageBindAudio(ImageBindTower):
+    """`embedding` of a sound: the mean over ImageBind's three views, of which only distinct ones are computed."""
+
+    name = "imagebind_audio"
+    modality: Modality = "audio"
+    official = ("imagebind",)
+    preprocessing = "16 kHz, 3 clips, centred in place, Kaldi filter bank 128x204, float64 (1)"
+    tower = "audio"
+
+    def _features(self, network: Any, batch: Sequence[Clip]) -> list[Features]:
+        from mmbench.metrics.networks.imagebind_preprocess import audio_views, mean_over_views
+
+        views = [audio_views(_sound(clip), clip.sample_rate) for clip in batch]
+        rows = mean_over_views(lambda x: network.embed_audio(x.to(self.device)), views, self.batch_size)
+        return [{"embedding": row} for row in rows.cpu().numpy()]
+
+
+class ImageBindText(ImageBindTower):
+    """`embedding` of a text; random weights come with tokens of single bytes, so that they need no file."""
+
+    name = "imagebind_text"
+    modality: Modality = "text"
+    official = ("imagebind", "clip_bpe")
+    preprocessing = "CLIP tokens, 77 with the end kept (1)"
+    tower = "text"
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """Texts to (n, 77) int64."""
+        from mmbench.networks.clip_tokens import ClipTokenizer
+
+        return ClipTokenizer(published.verify("clip_bpe").path if self.weights == "real" else None)
+
+    def _features(self, network: Any, batch: Sequence[str]) -> list[Features]:
+        import torch
+
+        tokens = torch.from_numpy(self.tokenizer(batch)).to(self.device)
+        return [{"embedding": row} for row in network.embed_text(tokens).cpu().numpy()]

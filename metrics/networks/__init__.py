@@ -1,0 +1,1 @@
+"""The feature networks, and how their input is made."""

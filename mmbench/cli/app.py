@@ -1,0 +1,69 @@
+"""The command line: parse, call one function, print."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from mmbench.cli import checks, data, look, method, profile, records, stats, sweep, weights
+from mmbench.cli.run import evaluate, generate, run
+from mmbench.cli.system_options import SystemOptions
+from mmbench.console import show_error
+from mmbench.errors import IncompleteError, MMBenchError
+
+app = typer.Typer(
+    name="mmbench",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Benchmark joint audio-video generation: generate, evaluate, record, compare.\n\n"
+    "Start with: mmbench run. Exit codes: 1 error, 2 usage, 3 incomplete, 4 damaged data.",
+)
+
+
+COMMANDS: dict[str, Callable[..., None]] = {  # in the order of --help
+    "run": run,
+    "generate": generate,
+    "evaluate": evaluate,
+    **records.COMMANDS,
+    "preview": look.preview,
+    "check": checks.check,
+    "verify": checks.verify,
+    "plan": records.plan,
+    "train": method.train,
+    "sweep": sweep.sweep,
+    "profile": profile.profile,
+    "toy": method.toy,
+}
+for name, command in COMMANDS.items():
+    app.command(name, cls=SystemOptions)(command)
+app.add_typer(data.app, name="data")
+app.add_typer(stats.app, name="stats")
+app.add_typer(weights.app, name="weights")
+
+
+def guarded(command: Callable[[], Any]) -> int:
+    """Run the app; print our errors as text and return their exit code."""
+    try:
+        command()
+    except MMBenchError as error:
+        show_error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues", file=sys.stderr)
+        return IncompleteError.exit_code
+    except BrokenPipeError:  # the reader of our output has seen enough
+        sys.stderr.close()
+        return 0
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+    return 0
+
+
+def main() -> None:
+    """Entry point of the `mmbench` command."""
+    sys.exit(guarded(app))

@@ -1,0 +1,47 @@
+"""Options that commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmbench.console import Format
+
+System = Annotated[
+    list[str] | None, typer.Option("--system", "-s", help="System; repeat for several. The first is compared with.")
+]
+Dataset = Annotated[str, typer.Option("--dataset", "-d", help="Dataset, or folder:PATH for your own clips.")]
+Metric = Annotated[list[str] | None, typer.Option("--metric", "-m", help="Metric or metric.variant; repeat.")]
+NumSamples = Annotated[int, typer.Option("--num-samples", "-n", help="Samples per system.")]
+Seed = Annotated[int, typer.Option(help="Seed of the run.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of runs.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")]
+Dtype = Annotated[str, typer.Option(help="Precision of generation: float32, float16, bfloat16.")]
+BatchSize = Annotated[
+    int | None, typer.Option(help="Samples made at once, by default what suits the system; never changes a sample.")
+]
+Workers = Annotated[int | None, typer.Option(help="Processes for features; default: all cores.")]
+Networks = Annotated[
+    str, typer.Option("--weights", help="Of systems and of metrics' networks: real, or random for plumbing only.")
+]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="An option of the system as NAME=VALUE: size=tiny; --size tiny says the same. Repeat."),
+]
+Paper = Annotated[str, typer.Option(help="As this table of the paper (2 to 4, 7 to 10, 13), its numbers beside.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Never use the network.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")]
+Retry = Annotated[bool, typer.Option("--retry-failed", help="Try samples with a recorded failure again.")]
+Form = Annotated[Format, typer.Option("--format", "-f", help="How results are printed.")]
+Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more on stderr; repeat for details.")]
+
+
+class Loss(StrEnum):
+    """What a discriminator is trained with."""
+
+    disc = "disc"
+    denoise = "denoise"
+    all = "all"

@@ -1,0 +1,223 @@
+"""`mmbench run`, `generate` and `evaluate`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mmbench.cli import options as opt
+from mmbench.console import Format, setup, show_rows
+from mmbench.errors import IncompleteError
+
+
+def _settings(**given: Any) -> Any:
+    """Settings from options; options left at None keep the defaults of the embedded job."""
+    from mmbench.jobs.settings import Settings
+
+    setup(given.pop("verbose"))
+    if given.pop("offline", False):
+        os.environ["MMBENCH_OFFLINE"] = os.environ["HF_HUB_OFFLINE"] = "1"
+    chosen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if v is not None}
+    return Settings(**chosen, command=("mmbench", *sys.argv[1:]))
+
+
+def _plan_only(settings: Any, format: Format) -> None:
+    from mmbench.jobs.generate import preview_plan
+
+    columns = ["run", "system", "dataset", "seed", "present", "failed", "to make", "metrics"]
+    show_rows(preview_plan(settings), columns, format, "Dry run: nothing is written")
+
+
+def _print_cells(columns: Any, format: Format, title: str) -> None:
+    from mmbench.tables.compare import as_row, footnotes
+
+    rows = [as_row(cell) for column in columns for cell in column]
+    columns_shown = ("system", "metric", "value", "shuffled", "n", "Δ [95 %]")
+    shown = [c for c in columns_shown if any(row[c] is not None for row in rows)]
+    show_rows(rows, shown, format, title, footnotes(columns))
+
+
+def run(
+    system: opt.System = None,
+    dataset: opt.Dataset = "bounce",
+    num_samples: opt.NumSamples = 64,
+    seed: opt.Seed = 0,
+    out: opt.Out = Path("runs"),
+    metric: opt.Metric = None,
+    device: opt.Device = "auto",
+    dtype: opt.Dtype = "float32",
+    batch_size: opt.BatchSize = None,
+    option: opt.Options = None,
+    weights: opt.Networks = "real",
+    workers: opt.Workers = None,
+    retry_failed: opt.Retry = False,
+    offline: opt.Offline = False,
+    dry_run: opt.DryRun = False,
+    format: opt.Form = Format.table,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """Generate, evaluate and record systems, and compare each with the first.
+
+    Stopped at any moment, the same command continues.
+
+    Examples:
+
+      mmbench run
+
+      mmbench run --system ground_truth --system independent --dataset bounce --num-samples 64
+
+      mmbench run --dataset folder:my_clips --metric av_align.matched --num-samples 100 --seed 1
+    """
+    from mmbench.jobs.generate import shard_from
+    from mmbench.jobs.run import run as run_job
+
+    settings = _settings(
+        systems=system,
+        dataset=dataset,
+        num_samples=num_samples,
+        seed=seed,
+        out=out,
+        metrics=metric,
+        device=device,
+        dtype=dtype,
+        batch_size=batch_size,
+        options=option,
+        weights=weights,
+        workers=workers,
+        retry_failed=retry_failed,
+        shard=shard_from(None),
+        quiet=format is not Format.table,
+        offline=offline,
+        verbose=verbose,
+    )
+    if dry_run:
+        return _plan_only(settings, format)
+    columns = run_job(settings)
+    if not columns:  # the first process of the launcher prints
+        return None
+    _print_cells(columns, format, f"{dataset}, n = {num_samples}, seed {seed}; records in {out}")
+    failed = sum(cell.record.n_failed for cell in columns[0])
+    if failed:
+        raise IncompleteError(f"{failed} samples failed.", "", "mmbench list runs; then --retry-failed")
+    return None
+
+
+def generate(
+    system: opt.System = None,
+    dataset: opt.Dataset = "bounce",
+    num_samples: opt.NumSamples = 64,
+    seed: opt.Seed = 0,
+    out: opt.Out = Path("runs"),
+    shard: Annotated[str | None, typer.Option(help="RANK/COUNT; else from RANK/WORLD_SIZE or SLURM.")] = None,
+    device: opt.Device = "auto",
+    dtype: opt.Dtype = "float32",
+    batch_size: opt.BatchSize = None,
+    option: opt.Options = None,
+    weights: opt.Networks = "real",
+    retry_failed: opt.Retry = False,
+    offline: opt.Offline = False,
+    dry_run: opt.DryRun = False,
+    format: opt.Form = Format.table,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """Make samples and store them, without evaluating.
+
+    Examples:
+
+      mmbench generate --system ground_truth --num-samples 128
+
+      mmbench generate --system independent --shard 0/2 --out part0
+
+      torchrun --nproc-per-node 8 -m mmbench generate --system ground_truth --num-samples 2048
+    """
+    from mmbench.jobs.generate import generate_runs, shard_from
+
+    settings = _settings(
+        systems=system,
+        dataset=dataset,
+        num_samples=num_samples,
+        seed=seed,
+        out=out,
+        device=device,
+        dtype=dtype,
+        batch_size=batch_size,
+        options=option,
+        weights=weights,
+        retry_failed=retry_failed,
+        shard=shard_from(shard),
+        quiet=format is not Format.table,
+        offline=offline,
+        verbose=verbose,
+    )
+    if dry_run:
+        return _plan_only(settings, format)
+    stores = generate_runs(settings)
+    rows: list[dict[str, Any]] = []
+    for store in stores:
+        status = store.status(num_samples)
+        counts = {"present": len(status.present), "failed": len(status.failed), "missing": len(status.missing)}
+        rows.append({"run": store.folder.name, **counts, "folder": str(store.folder)})
+    show_rows(rows, ["run", "present", "failed", "missing", "folder"], format)
+    failed = sum(r["failed"] for r in rows)
+    if failed:
+        raise IncompleteError(f"{failed} samples failed.", "", f"mmbench show {rows[0]['run']}; then --retry-failed")
+    return None
+
+
+def evaluate(
+    path: Annotated[str, typer.Argument(help="A run (id or folder), a folder of clips, or a video file.")],
+    dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="What clips are compared with.")] = None,
+    num_samples: Annotated[int | None, typer.Option("--num-samples", "-n", help="For runs: first N samples.")] = None,
+    clip_frames: Annotated[int | None, typer.Option(help="Cut one long video into clips of so many frames.")] = None,
+    clip_stride: Annotated[int | None, typer.Option(help="Frames from one clip's start to the next's.")] = None,
+    name: Annotated[str, typer.Option(help="What to call a submission in records.")] = "",
+    reference: Annotated[Path | None, typer.Option(help="File of `mmbench stats`, instead of a dataset.")] = None,
+    metric: opt.Metric = None,
+    seed: opt.Seed = 0,
+    out: opt.Out = Path("runs"),
+    device: opt.Device = "auto",
+    weights: opt.Networks = "real",
+    workers: opt.Workers = None,
+    offline: opt.Offline = False,
+    format: opt.Form = Format.table,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """Score a run again, or anybody's clips.
+
+    Examples:
+
+      mmbench evaluate runs/ground_truth-bounce-s0-1a2b3c4d --metric av_align.matched
+
+      mmbench evaluate my_samples --dataset vggsound --name my_model
+
+      mmbench evaluate my_samples --reference vggsound.safetensors
+
+      mmbench evaluate landscape.mp4 --clip-frames 16 --clip-stride 17
+    """
+    from mmbench.jobs.evaluate import evaluate_run, evaluate_submission, table_of
+    from mmbench.runs.find import find_run
+
+    settings = _settings(
+        dataset=dataset,
+        seed=seed,
+        out=out,
+        metrics=metric,
+        reference=reference,
+        device=device,
+        weights=weights,
+        workers=workers,
+        quiet=format is not Format.table,
+        offline=offline,
+        verbose=verbose,
+    )
+    folder = find_run(path, out)
+    if folder is not None:
+        records = evaluate_run(settings, folder, num_samples, every=num_samples is None)
+    else:
+        folder, records = evaluate_submission(settings, Path(path), dataset, clip_frames, clip_stride, name)
+    title = f"{records[0].system}, n = {records[0].n_expected}; records in {folder}"
+    _print_cells(table_of([(folder, r) for r in records]), format, title)

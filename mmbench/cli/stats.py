@@ -1,0 +1,80 @@
+"""`mmbench stats`: what metrics need of real clips as one small file, to publish without the clips."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mmbench.cli import options as opt
+from mmbench.console import Format, setup, show_mapping
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Reference statistics as one file: export, show.")
+
+
+@app.command()
+def export(
+    dataset: Annotated[str, typer.Option("--dataset", "-d", help="Dataset, or folder:PATH for your own clips.")],
+    file: Annotated[Path, typer.Option("--out", "-o", help="The file to write, .safetensors.")],
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", "-m", help="Metric or metric.variant; repeat. Default: all it can.")
+    ] = None,
+    num_samples: Annotated[int, typer.Option("--num-samples", "-n", help="Real clips, at most.")] = 2048,
+    seed: Annotated[int, typer.Option(help="Seed of the order of the dataset's clips.")] = 0,
+    statistics_only: Annotated[
+        bool, typer.Option("--statistics-only", help="Leave features of single clips out: smaller, no KVD and KAD.")
+    ] = False,
+    cache: Annotated[Path, typer.Option(help="Folder of runs whose feature cache is used.")] = Path("runs"),
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
+    weights: Annotated[str, typer.Option("--weights", help="Of the networks: real, or random for plumbing.")] = "real",
+    workers: Annotated[int | None, typer.Option(help="Processes for features; default: all cores.")] = None,
+    format: opt.Form = Format.table,
+    verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more on stderr.")] = 0,
+) -> None:
+    """Write the real clips of a dataset as metrics see them. Others then score without having the clips.
+
+    Examples:
+
+      mmbench stats export --dataset folder:vggsound_test --metric fvd --metric fad --out vggsound.safetensors
+
+      mmbench stats export -d bounce -m fvd_bounce -n 256 -o bounce.safetensors --statistics-only
+
+      mmbench evaluate my_samples --reference vggsound.safetensors
+    """
+    from mmbench.jobs.evaluate import export_reference
+    from mmbench.jobs.settings import Settings
+
+    setup(verbose)
+    settings = Settings(
+        dataset=dataset,
+        num_samples=num_samples,
+        seed=seed,
+        out=cache,
+        metrics=tuple(metric or ()),
+        device=device,
+        weights=weights,
+        workers=workers,
+        quiet=format is not Format.table,
+    )
+    _show(export_reference(settings, file, statistics_only), format)
+
+
+@app.command()
+def show(
+    file: Annotated[Path, typer.Argument(help="A file of `mmbench stats export`.")], format: opt.Form = Format.table
+) -> None:
+    """Show what a reference file was made of, and for which metrics and networks.
+
+    Examples:
+
+      mmbench stats show vggsound.safetensors
+    """
+    from mmbench.features.reference import read_reference
+
+    _show(read_reference(file), format)
+
+
+def _show(found: Any, format: Format) -> None:
+    size = {"bytes": found.path.stat().st_size, "sha256": found.sha256}
+    show_mapping({"file": str(found.path), **size, **found.about}, format)

@@ -1,0 +1,117 @@
+"""`mmbench sweep`: the paper's experiments that train discriminators, whole, or in miniature."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmbench.cli import options as opt
+from mmbench.console import Format, setup, show_rows
+from mmbench.errors import IncompleteError
+from mmbench.experiments.sweep.grids import GRIDS
+
+Table = StrEnum("Table", {name: name for name in GRIDS})  # type: ignore[misc]
+
+
+def sweep(
+    table: Annotated[Table, typer.Argument(help="The experiment.")],
+    system: Annotated[str | None, typer.Option("--system", "-s", help="A pair; default: the published one.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", "-d", help="Real pairs and prompts; default: the published one.")
+    ] = None,
+    num_samples: opt.NumSamples = 2048,
+    seed: opt.Seed = 0,
+    row: Annotated[list[str] | None, typer.Option("--row", help="Only the row of this label; repeat.")] = None,
+    train_seeds: Annotated[int | None, typer.Option(help="Trainings of each discriminator; default: 1, or 5.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the real pairs; default: as published.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of a whole training, instead of epochs.")] = None,
+    num_real: Annotated[int | None, typer.Option(help="Real pairs; all by default.")] = None,
+    num_fake: Annotated[int | None, typer.Option(help="Pairs the bases make; default: as published.")] = None,
+    train_batch_size: Annotated[int | None, typer.Option(help="Real pairs per step; default: as published.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Adam's; default: as published.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Of training: float32, bfloat16 or float16.")] = None,
+    out: opt.Out = Path("runs/sweep"),
+    metric: opt.Metric = None,
+    device: opt.Device = "auto",
+    dtype: opt.Dtype = "float32",
+    batch_size: opt.BatchSize = None,
+    option: opt.Options = None,
+    weights: opt.Networks = "real",
+    workers: opt.Workers = None,
+    retry_failed: opt.Retry = False,
+    offline: opt.Offline = False,
+    dry_run: opt.DryRun = False,
+    format: opt.Form = Format.table,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """Train, generate and score every row of a table of the paper; its numbers stand beside.
+
+    Stopped at any moment, the same command continues; a row that fails is noted and the others follow (exit code 3).
+    Table 7: losses, 8: channels, 9: depth, 10: designs; Figure 5: scores in the course of training. To share the work,
+    start the same command several times: each takes cells that no other is at.
+
+    Examples:
+
+      mmbench sweep table10 --dry-run
+
+      mmbench sweep table7 --system tiny --dataset bounce -n 64 --steps 1400 --num-real 2500 --num-fake 1500
+
+      mmbench sweep figure5 --train-seeds 5 && mmbench table --paper 8 --out runs/sweep
+    """
+    from mmbench.experiments.sweep.carry_out import carry_out, preview
+    from mmbench.experiments.sweep.cells import Sweep
+    from mmbench.jobs.settings import Settings
+
+    setup(verbose)
+    if offline:
+        os.environ["MMBENCH_OFFLINE"] = os.environ["HF_HUB_OFFLINE"] = "1"
+    grid = GRIDS[table.value]
+    published = (dataset or grid.dataset).partition(":")[0] == grid.dataset
+    settings = Settings(
+        systems=(),
+        dataset=dataset or grid.dataset,
+        num_samples=num_samples,
+        seed=seed,
+        out=out,
+        metrics=tuple(metric or (grid.metrics if published else ())),
+        device=device,
+        dtype=dtype,
+        weights=weights,
+        batch_size=batch_size,
+        options=tuple(option or ()),
+        workers=workers,
+        retry_failed=retry_failed,
+        quiet=format is not Format.table,
+        command=("mmbench", *sys.argv[1:]),
+    )
+    given: dict[str, object] = {"steps": steps, "epochs": epochs, "batch_size": train_batch_size}
+    given |= {"learning_rate": learning_rate, "precision": precision}
+    asked = Sweep(
+        table.value,
+        settings,
+        system or grid.system,
+        {**grid.training, **{k: v for k, v in given.items() if v is not None}},
+        num_real,
+        grid.num_fake if num_fake is None else num_fake,
+        grid.train_seeds if train_seeds is None else train_seeds,
+        tuple(row or ()),
+    )
+    if dry_run:
+        columns = ["row", "training seed", "training", "samples", "scores", "status", "run"]
+        return show_rows(preview(asked), columns, format, "Dry run: nothing is written")
+    left = carry_out(asked)
+    from mmbench.experiments.sweep.curves import save_curve
+    from mmbench.experiments.sweep.table import of_sweep
+
+    layout = of_sweep(asked.file)
+    drawn = [f"Written: {path}" for path in save_curve(asked.file)] if grid.axis else []
+    show_rows(layout.rows, layout.columns, format, layout.title, [*layout.notes, *drawn])
+    if left:
+        found = f"{len(left)} of {len(asked.cells)} cells are not whole. {'; '.join(left)}."
+        raise IncompleteError(found, "", "mend it, then the same command again; --retry-failed for failed samples")
+    return None

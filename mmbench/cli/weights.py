@@ -1,0 +1,94 @@
+"""`mmbench weights`: list, fetch, verify and find the checkpoints that metrics and systems need."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mmbench.cli import options as opt
+from mmbench.console import Format, show_rows
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Checkpoints: list, fetch, verify, where.")
+
+Names = Annotated[list[str], typer.Argument(help="Names from `mmbench weights list`.")]
+
+
+@app.command(name="list")
+def list_(format: opt.Form = Format.table) -> None:
+    """List known checkpoints: what is here, how large, under which licence, and what for. Hashes nothing.
+
+    Examples:
+
+      mmbench weights list
+
+      mmbench weights list --format json
+    """
+    from mmbench.weights.checkpoints import home, status
+
+    columns = ["name", "status", "verified", "bytes", "licence", "purpose"]
+    show_rows(status(), columns, format, "Weights", [f"in {home() / 'weights'} or ./checkpoints"])
+
+
+@app.command()
+def fetch(
+    names: Names,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="Accept licences that forbid commercial use; asked once.")
+    ] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    format: opt.Form = Format.table,
+) -> None:
+    """Download checkpoints, resuming what was interrupted, and verify them.
+
+    Examples:
+
+      mmbench weights fetch i3d vggish
+
+      mmbench weights fetch imagebind clip_bpe --accept-licence
+    """
+    from mmbench.weights import checkpoints as weights
+
+    rows = []
+    for name in names:
+        path = weights.fetch(name, accept_licence=accept_licence, offline=offline, quiet=quiet)
+        rows.append({"name": name, "path": str(path)})
+    show_rows(rows, ["name", "path"], format)
+
+
+@app.command()
+def verify(
+    names: Annotated[list[str] | None, typer.Argument(help="Names; default: all that are here.")] = None,
+    format: opt.Form = Format.table,
+) -> None:
+    """Compare checkpoints with their published or recorded sha256. Exit code 4 if one differs.
+
+    Examples:
+
+      mmbench weights verify
+
+      mmbench weights verify i3d --format json
+    """
+    from mmbench.weights.checkpoints import check
+
+    rows, failure = check(names or [])
+    notes = [] if rows else ["No weights are here; see mmbench weights list."]
+    show_rows(rows, ["name", "status", "digest", "sha256", "path"], format, notes=notes)
+    if failure:
+        raise failure
+
+
+@app.command()
+def where(name: Annotated[str, typer.Argument(help="A name from `mmbench weights list`.")]) -> None:
+    """Print the path of a checkpoint, for use in scripts.
+
+    Examples:
+
+      mmbench weights where i3d
+
+      ls -l $(mmbench weights where vggish)
+    """
+    from mmbench.weights.checkpoints import locate
+
+    print(locate(name))

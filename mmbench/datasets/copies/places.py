@@ -1,0 +1,25 @@
+"""Where a user's own copy of a dataset may lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def data_places(name: str, folder: str, path: str = "") -> tuple[str, list[Path]]:
+    """Where to look for a dataset, best first.
+
+    Args:
+        name: Registered name.
+        folder: What its folder is called.
+        path: Where the user says it is, in the dataset's argument.
+
+    Returns:
+        The environment variable MMBENCH_DATA_<NAME>, and the only place that `path` or it names; without either
+        $MMBENCH_HOME/data/<folder> and ./data/<folder>.
+    """
+    from mmbench.weights.checkpoints import home
+
+    variable = f"MMBENCH_DATA_{name.upper()}"
+    given = path or os.environ.get(variable, "")
+    return variable, [Path(given)] if given else [home() / "data" / folder, Path("data") / folder]

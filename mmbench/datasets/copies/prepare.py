@@ -1,0 +1,114 @@
+"""Makes a dataset's videos ready once, each as its `Preparation` says, lossless, with an index of what was found.
+
+Stopped at any moment, the same call continues: what was finished is in the index's `.part`, one line per video. The
+index itself appears when all is done, so a dataset never sees half of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from mmbench.console import progress
+from mmbench.datasets.copies.conformed import INDEX, Entry, Preparation, examine, read_index, what_is_wrong
+from mmbench.errors import IncompleteError, MediaError, MMBenchError
+from mmbench.files import append_line, write_whole
+
+
+def prepare_one(root: Path, file: str, key: str, how: Preparation) -> Entry:
+    """Examine a video, decode it to its end, and write what is made of it."""
+    entry = examine(root, file, how.format, how.why)
+    if entry.status != "ok":
+        return entry
+    try:
+        data, notes = how.make(root / file)
+    except MediaError as error:  # damage that packets do not show
+        return replace(entry, status="corrupt", reason=what_is_wrong(error, root / file))
+    clip = how.clip.format(key=key)
+    _write(root / how.folder / clip, data)
+    return replace(entry, clip=clip, notes=notes)
+
+
+def prepare(
+    root: Path, videos: dict[str, str], how: Preparation, *, workers: int | None = None, quiet: bool = False
+) -> list[Entry]:
+    """Make the videos of a copy ready, and an index of them.
+
+    Args:
+        root: Of the copy.
+        videos: Path below `root` by key.
+        how: What is made of a video, and where it comes to.
+        workers: Processes; None takes all cores.
+        quiet: No progress.
+
+    Returns:
+        One entry per video, in the order of their paths. Videos that went away since an earlier call stay in the index.
+
+    Raises:
+        IntegrityError: An index of another format lies there.
+        IncompleteError: The disk is full.
+        MMBenchError: The copy cannot be written to.
+    """
+    folder = root / how.folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        found = f"{folder} cannot be made: {error.strerror}."
+        raise MMBenchError(found, "a copy that can be written to", "a folder of links to the videos") from error
+    index, part = folder / INDEX, folder / f"{INDEX}.part"
+    known = {e.file: e for path in (index, part) for e in read_index(path, how.heading) or ()}
+    jobs = [(root, file, key, how) for key, file in videos.items() if not _current(root, known.get(file), how)]
+    _begin(part, how.heading)
+    with progress("prepare", len(jobs), quiet) as shown:
+        for entry in _run(jobs, workers or os.cpu_count() or 1):
+            append_line(part, asdict(entry))
+            known[entry.file] = entry
+            shown.advance()
+    entries = [known[file] for file in sorted(known)]
+    lines = [how.heading, *map(asdict, entries)]
+    _write(index, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode())
+    part.unlink()
+    return entries
+
+
+def _current(root: Path, entry: Entry | None, how: Preparation) -> bool:
+    """Whether what is known of a video is of the file that lies there now, and what was made of it is there too."""
+    if entry is None or not entry.is_of(root / entry.file):
+        return False
+    return not entry.clip or (root / how.folder / entry.clip).is_file()
+
+
+def _begin(part: Path, first: dict[str, Any]) -> None:
+    """Let new lines follow whole ones: a line that was cut off goes."""
+    lines = part.read_bytes().splitlines(keepends=True) if part.is_file() else []
+    whole = [line for line in lines if line.endswith(b"\n")]
+    _write(part, b"".join(whole) if whole else json.dumps(first, ensure_ascii=False).encode() + b"\n")
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, data)
+    except OSError as error:
+        found = f"Cannot write {path}: {error.strerror}."
+        raise IncompleteError(found, "free space, and permission", "free some, then the same command again") from error
+
+
+def _run(jobs: Sequence[tuple[Path, str, str, Preparation]], workers: int) -> Iterator[Entry]:
+    """Entries as they are finished; a few jobs are not worth a pool."""
+    if workers == 1 or len(jobs) <= workers:
+        yield from (prepare_one(*job) for job in jobs)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(prepare_one, *job) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)

@@ -1,0 +1,58 @@
+"""Texts of a user's videos: prompts in a folder of clips, captions of a dataset's copy."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+from mmbench.errors import UsageError
+
+
+def read_prompts(folder: Path) -> dict[str, str]:
+    """Prompts by file name from the folder's only CSV file, if it has one.
+
+    Raises:
+        UsageError: Several tables, wrong columns, a file named twice, or files that are not there.
+    """
+    tables = sorted(folder.glob("*.csv"))
+    if len(tables) > 1:
+        raise UsageError(f"{folder} holds {len(tables)} tables: {', '.join(t.name for t in tables)}.", "one CSV file")
+    if not tables:
+        return {}
+    with tables[0].open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file)
+        if rows.fieldnames is None or not {"file", "prompt"} <= set(rows.fieldnames):
+            raise UsageError(
+                f"{tables[0]} has the columns {rows.fieldnames}.", "file,prompt", "add a first line: file,prompt"
+            )
+        pairs = [(row["file"], (row["prompt"] or "").strip()) for row in rows]
+    names = Counter(name for name, _ in pairs)
+    twice = [name for name in names if names[name] > 1]
+    missing = [name for name in names if not (folder / name).is_file()]
+    if twice:
+        raise UsageError(f"{tables[0]} names {twice[0]} {names[twice[0]]} times.", "each file once")
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise UsageError(f"{tables[0]} names {missing[0]}{more}, not in {folder}.", "files beside the table")
+    return dict(pairs)
+
+
+CAPTIONS = "captions.csv"
+
+
+def read_captions(root: Path) -> dict[str, str]:
+    """Captions by path below the root; none without a table.
+
+    Raises:
+        UsageError: It has other columns than file and caption.
+    """
+    table = root / CAPTIONS
+    if not table.is_file():
+        return {}
+    with table.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file)
+        if rows.fieldnames is None or not {"file", "caption"} <= set(rows.fieldnames):
+            found = f"{table} has the columns {rows.fieldnames}."
+            raise UsageError(found, "file,caption", "add a first line: file,caption")
+        return {row["file"]: (row["caption"] or "").strip() for row in rows}

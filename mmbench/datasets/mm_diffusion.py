@@ -1,0 +1,247 @@
+"""Landscape and AIST++ as MM-Diffusion's authors have them, in clips of 1.6 s (`mm_diffusion_clips.py`).
+
+A folder holds `train` and `test`, each with videos of several seconds at any depth. Statistics are made of `train`, as
+the authors' are; clips held out for the controls come from `test`. Where `mmbench data prepare` has made a video ready
+its clips are read from that, else from the video: also if the video has changed since.
+
+Nothing here has a text: every prompt is empty.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import asdict
+from fractions import Fraction
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+
+import numpy as np
+
+from mmbench.datasets.copies.conformed import PREPARED, Entry, Preparation, what_is_wrong
+from mmbench.datasets.copies.cut_anywhere import FORMAT, cut, cut_ready, make_ready, num_starts, why_none
+from mmbench.datasets.copies.lazy import LazyItems
+from mmbench.datasets.copies.places import data_places
+from mmbench.errors import MediaError, MMBenchError
+from mmbench.identity import digest_bytes
+from mmbench.registry import register
+from mmbench.types import Clip, Item, Prompt, Request, Spec
+
+PAGE = "https://drive.google.com/drive/folders/14A1zaQI5EfShlv3QirgCGeNFzZBzQ3lq"
+VERSION = 1
+
+
+class Part:
+    """The videos of `train` or `test`, and where clips begin in them; examined when first asked."""
+
+    def __init__(self, root: Path, half: str, preparation: Preparation) -> None:
+        self.root, self.folder, self.preparation = root, root / half, preparation
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Paths of the videos below the folder."""
+        from mmbench.media.sources import VIDEO_SUFFIXES
+        from mmbench.weights.file_digests import files
+
+        found = files(self.folder) if self.folder.is_dir() else ()
+        return [name for name in found if Path(name).suffix.lower() in VIDEO_SUFFIXES]
+
+    @cached_property
+    def known(self) -> dict[str, Entry]:
+        """What the index says of these videos."""
+        entries = {entry.file: entry for entry in self.preparation.entries(self.root) or ()}
+        files = {name: f"{self.folder.name}/{name}" for name in self.names}
+        return {name: entries[file] for name, file in files.items() if file in entries}
+
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        """sha256 by path below the folder; hashed once, then known by size and time of change."""
+        from mmbench.weights.checkpoints import home
+        from mmbench.weights.file_digests import DigestCache
+
+        if all(name in self.known and self.known[name].is_of(self.folder / name) for name in self.names):
+            return {name: self.known[name].sha256 for name in self.names}
+        found = DigestCache(home() / "digests.json").hashes(self.folder)
+        return {name: found[name] for name in self.names}
+
+    @cached_property
+    def current(self) -> dict[str, Entry]:
+        """What the index says of videos whose contents are the same now, if what was made of them is still there."""
+        from mmbench.console import log
+
+        found = {name: entry for name, entry in self.known.items() if entry.sha256 == self.hashes[name]}
+        found = {name: entry for name, entry in found.items() if not entry.clip or self._made(entry).is_file()}
+        if lacking := len(self.names) - len(found):
+            say = log.warning if self.known else log.info
+            text = "%d of %d videos in %s are decoded for each clip; once and for all: %s"
+            say(text, lacking, len(self.names), self.folder, self._prepare)
+        return found
+
+    def _made(self, entry: Entry) -> Path:
+        return self.root / self.preparation.folder / entry.clip
+
+    @property
+    def _prepare(self) -> str:
+        return f"mmbench data prepare {self.preparation.dataset} --root {self.root}"
+
+    @cached_property
+    def starts(self) -> dict[str, int]:
+        """Number of clips by path below the folder, of videos that have any; the others are named in the log."""
+        from mmbench.console import log
+        from mmbench.media.sources import probe_file
+
+        counts = {}
+        for name in self.names:
+            entry = self.current.get(name)
+            try:
+                # Damage within does not show here, so that the clips to choose from are the same before and after.
+                if entry is None or entry.status == "corrupt":
+                    report = probe_file(self.folder / name)
+                    why = why_none(report) if report["video"] else "it has no video"
+                else:
+                    why = entry.reason
+            except MediaError as error:
+                why = what_is_wrong(error, self.folder / name)
+            if why:
+                log.warning("%s is not used: %s", self.folder / name, why)
+            elif entry is not None and entry.clip:
+                counts[name] = entry.notes["starts"]
+            else:
+                counts[name] = num_starts(report["video"]["frames"], Fraction(report["video"]["fps"]))
+        if not counts:
+            found = f"{self.folder} holds {len(self.names)} videos, none with a clip of 1.6 s and sound."
+            raise MMBenchError(found, "the authors' videos", f"ls {self.folder}; they are at {PAGE}")
+        return counts
+
+    def item(self, name: str, start: int) -> Item:
+        """The clip of one video that begins at one tick."""
+        where = {"file": f"{self.folder.name}/{name}", "tick": start}
+        id = f"{Path(name).with_suffix('').as_posix()}-{start:04d}"
+        return Item(id, Prompt(id, "", where), self._clip(name, start))
+
+    def _clip(self, name: str, start: int) -> Clip:
+        path, entry = self.folder / name, self.current.get(name)
+        if entry is None or not entry.clip:
+            return cut(path, start)
+        made = self._made(entry)
+        return cut_ready(path, start, entry, made, f"rm {made}; {self._prepare}")
+
+
+class MMDiffusionData:
+    """A folder with `train` and `test`; see the module.
+
+    Args:
+        name: Registered name.
+        folder: The authors' name of the folder.
+        path: Where it is. Without it MMBENCH_DATA_<NAME>, $MMBENCH_HOME/data/<folder> and ./data/<folder> are tried.
+
+    Attributes:
+        root: The folder.
+
+    Raises:
+        MMBenchError: It is nowhere, or has no videos in `train`.
+    """
+
+    format = FORMAT
+    missing = ()  # nobody published a list of the videos
+    default_metrics = ("fvd", "fad", "ib_av", "av_align")
+
+    def __init__(self, name: str, folder: str, path: str = "") -> None:
+        self.name = name
+        variable, places = data_places(name, folder, path)
+        root = next((place for place in places if (place / "train").is_dir()), None)
+        if root is None:
+            tried = " or ".join(str(place) for place in places)
+            raise MMBenchError(
+                f"{name}: {tried} is not here, or has no folder train.",
+                f"{folder} as its authors distribute it, with the folders train and test",
+                f"download {folder} from {PAGE}, then --dataset {name}:PATH or export {variable}=PATH",
+            )
+        self.root = root
+        self.train, self.test = (Part(root, half, self.preparation) for half in ("train", "test"))
+        if not self.train.names:
+            raise MMBenchError(f"{self.train.folder} holds no videos.", f"those of {folder}", f"ls {self.train.folder}")
+
+    @property
+    def preparation(self) -> Preparation:
+        """Whole videos are made ready, in a folder of the dataset's own: `landscape` may have the same root."""
+        where = {"folder": f"{PREPARED}/{self.name}", "clip": "{key}.safetensors"}
+        return Preparation(self.name, FORMAT, make_ready, version=1, why=why_none, **where)
+
+    @property
+    def videos(self) -> dict[str, str]:
+        """Path below the root of every video, by itself."""
+        names = [f"{part.folder.name}/{name}" for part in (self.train, self.test) for name in part.names]
+        return dict(zip(names, names, strict=True))
+
+    @cached_property
+    def _digest(self) -> str:
+        parts = (("train", self.train), ("test", self.test))
+        return digest_bytes(*(f"{p}/{n}\0{h}".encode() for p, part in parts for n, h in sorted(part.hashes.items())))
+
+    def spec(self) -> Spec:
+        """Version, format, and a digest of the names and contents of all videos; no path."""
+        count = {"num_train": len(self.train.hashes), "num_test": len(self.test.hashes)}
+        return {"name": self.name, "version": VERSION, "format": asdict(FORMAT), **count, "digest": self._digest}
+
+    def prompts(self, num: int, seed: int) -> list[Prompt]:
+        """`num` empty prompts; the samples differ by their ids."""
+        return [Prompt(f"{i:05d}", "") for i in range(num)]
+
+    def real(self, request: Request, stream: str) -> Item:
+        """A clip of `test`, all that could be cut out of it being equally likely.
+
+        Raises:
+            MMBenchError: There is no folder `test`, or no usable video in it.
+        """
+        if not self.test.names:
+            found = f"{self.test.folder} holds no videos, so there are no held-out clips."
+            raise MMBenchError(
+                found, "the test half, for ground_truth and independent", f"ls {self.test.folder.parent}"
+            )
+        names, ends = list(self.test.starts), list(accumulate(self.test.starts.values()))
+        pick = int(request.rng(stream).integers(ends[-1]))
+        k = bisect_right(ends, pick)
+        return self.test.item(names[k], pick - (ends[k - 1] if k else 0))
+
+    def reference(self, num: int | None, seed: int) -> Sequence[Item]:
+        """Clips of `train`, spread evenly over its videos; no clip twice, though clips of one video may overlap.
+
+        Args:
+            num: How many, at most as many as there are; None takes one clip of every video.
+            seed: Of the order of the videos, and of where each one's clips begin.
+        """
+        starts = self.train.starts
+        rng = np.random.Generator(np.random.PCG64([seed, 0x7261696E]))
+        order = {name: rng.permutation(starts[name]) for name in rng.permutation(sorted(starts)).tolist()}
+        wanted = len(order) if num is None else min(num, sum(starts.values()))
+        chosen: list[tuple[str, int]] = []
+        for turn in range(max(starts.values())):
+            if len(chosen) >= wanted:
+                break
+            chosen += [(name, int(ticks[turn])) for name, ticks in order.items() if turn < len(ticks)]
+        return Reference(self.train, chosen[:wanted])
+
+
+class Reference(LazyItems):
+    """Clips of one part, decoded when indexed."""
+
+    def __init__(self, part: Part, chosen: Sequence[tuple[str, int]]) -> None:
+        self.part, self.chosen = part, chosen
+
+    def make(self, choice: tuple[str, int]) -> Item:
+        """Decode one clip by its video's name and first tick."""
+        return self.part.item(*choice)
+
+
+@register("dataset", "landscape_ind", "Landscape as MM-Diffusion has it: nature, 1.6 s, 64x64 at 10 fps, no texts.")
+def landscape_ind(path: str = "") -> MMDiffusionData:
+    """Nine kinds of scenes, 928 videos in clips of 10 s (arXiv 2212.09478)."""
+    return MMDiffusionData("landscape_ind", "landscape", path)
+
+
+@register("dataset", "aistpp", "AIST++ as MM-Diffusion has it: dance to music, 1.6 s, 64x64 at 10 fps, no texts.")
+def aistpp(path: str = "") -> MMDiffusionData:
+    """Street dance of the AIST database, cropped to the dancer (arXiv 2212.09478)."""
+    return MMDiffusionData("aistpp", "AIST++_crop", path)

@@ -1,0 +1,1 @@
+"""Experiments on top of runs: training discriminators, sweeps of trainings, profiles of time and memory."""

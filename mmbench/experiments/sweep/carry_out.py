@@ -1,0 +1,135 @@
+"""`mmbench sweep`: every row of a grid trained, generated and scored. What is done is read from disk, so it resumes.
+
+OUT/SWEEP.jsonl     what was asked, each time, and what became of every cell
+OUT/RUN/            runs as `mmbench run` leaves them; a run that several grids share is made once
+OUT/leases/         what processes are at, so that several share the cells
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from mmbench.baselines.kinds.discriminators import FOLDER_VARIABLE
+from mmbench.console import log
+from mmbench.errors import BusyError, MMBenchError, StoppedError
+from mmbench.experiments.sweep.cells import Cell, State, Sweep
+from mmbench.experiments.sweep.log import outcomes, read_lines
+from mmbench.experiments.sweep.table import differences
+from mmbench.experiments.training.train import train_discriminator
+from mmbench.files import append_line, write_whole
+from mmbench.jobs.run import run
+from mmbench.runs.circumstances import invocation
+from mmbench.runs.leases import LeaseTable
+from mmbench.types import full_name
+
+PAUSE = 5.0  # [s] between looks at what other processes are doing
+
+
+def preview(sweep: Sweep) -> list[dict[str, Any]]:
+    """The plan, cell by cell: what is done and what is left. Writes nothing."""
+    sweep.check()
+    rows, n, before = [], sweep.run.num_samples, outcomes(sweep.file)
+    for cell in sweep.cells:
+        state, last = sweep.state(cell), before.get((cell.row.label, cell.train_seed), {})
+        reason = f"to do; failed: {last['reason']}" if last.get("status") == "failed" else "to do"
+        rows.append(
+            {
+                "row": cell.row.label,
+                "training seed": cell.train_seed,
+                "training": f"{sweep.steps(cell.row)} steps{', done' * state.trained}" if cell.row.design else None,
+                "samples": f"{state.present}/{n}" + (f", {state.failed} failed" if state.failed else ""),
+                "scores": f"{len(state.scored)}/{len(sweep.metrics)}",
+                "status": "done" if sweep.is_done(state) else reason,
+                "run": state.run,
+            }
+        )
+    return rows
+
+
+def carry_out(sweep: Sweep) -> list[str]:
+    """Do what is left of every cell; a cell that fails is noted, and the next one follows.
+
+    Several processes at one sweep, or at sweeps that share trainings, take different cells and wait for each other.
+
+    Returns:
+        What remains undone, and why: one line per cell.
+
+    Raises:
+        StoppedError: A signal or a full disk ended it.
+    """
+    sweep.check()
+    sweep.run.out.mkdir(parents=True, exist_ok=True)
+    asked = {**sweep.identity, "metrics": [full_name(m) for m in sweep.metrics], "train_seeds": sweep.train_seeds}
+    append_line(sweep.file, {"sweep": sweep.id, **asked, **invocation(list(sweep.run.command), sweep.run.resolved())})
+    left: dict[str, str] = {}
+    leases, waiting = LeaseTable(sweep.run.out / "leases"), sweep.cells
+    while waiting:
+        busy = []
+        for cell in waiting:
+            try:
+                with leases.hold(sweep.lease(cell)) as lease:
+                    if lease is None:
+                        raise BusyError("Another sweep is at it.")
+                    number = sweep.cells.index(cell) + 1
+                    log.info("%s: cell %d of %d, %s", sweep.table, number, len(sweep.cells), cell.name)
+                    left[cell.name] = _settle(sweep, cell)
+            except BusyError:
+                busy.append(cell)
+        if len(busy) == len(waiting):
+            log.info("%s: waiting for other processes", sweep.table)
+            time.sleep(PAUSE)
+        waiting = busy
+    paired = differences(sweep.file)
+    if paired not in [line.get("differences") for line in read_lines(sweep.file)]:
+        append_line(sweep.file, {"differences": paired})
+    return [f"{cell.name}: {left[cell.name]}" for cell in sweep.cells if left[cell.name]]
+
+
+def _settle(sweep: Sweep, cell: Cell) -> str:
+    """Do what is left of a cell and write down what became of it; why something remains, "" if nothing does."""
+    try:
+        state = _complete(sweep, cell)
+    except (StoppedError, BusyError):
+        raise
+    except Exception as error:  # of one cell: the others may do better
+        reason = error.found.rstrip(".") if isinstance(error, MMBenchError) else f"{type(error).__name__}: {error}"
+        log.warning("%s failed: %s", cell.name, error)
+        log.debug("", exc_info=error)
+        _note(sweep, cell, {"status": "failed", "run": "", "reason": reason})
+        return reason
+    reason = f"{state.failed} samples failed" if state.failed else ""
+    _note(sweep, cell, {"status": "ok", "run": state.run, "reason": reason})
+    return reason
+
+
+def _complete(sweep: Sweep, cell: Cell) -> State:
+    """Train, generate and score what is missing of a cell."""
+    state = sweep.state(cell)
+    if sweep.is_done(state):
+        return state
+    if not state.trained:
+        _train(sweep, cell)
+    run(sweep.run_of(cell))
+    return sweep.state(cell)
+
+
+def _train(sweep: Sweep, cell: Cell) -> None:
+    """Train to the cell's steps, from where its training stands, and keep the weights of that moment."""
+    settings, path = sweep.training_of(cell), sweep.weights(cell)
+    result = train_discriminator(settings)
+    if result["steps"] != settings.options["steps"]:
+        found = f"{path.parent} was trained for {result['steps']} steps; {path.name} was not kept on the way"
+        raise MMBenchError(f"{found}.", "trainings that grow", f"another folder in {FOLDER_VARIABLE}")
+    write_whole(path, Path(result["weights"]).read_bytes())
+
+
+def _note(sweep: Sweep, cell: Cell, outcome: dict[str, Any]) -> None:
+    """Write what became of a cell, unless that is what is written already."""
+    key = (cell.row.label, cell.train_seed)
+    trained = {"steps": sweep.steps(cell.row), "discriminator": str(sweep.weights(cell))} if cell.row.design else {}
+    line = {"row": cell.row.label, "train_seed": cell.train_seed, **outcome, "x": sweep.x(cell.row), **trained}
+    last = outcomes(sweep.file).get(key, {})
+    if {k: v for k, v in last.items() if k != "time"} != line:
+        append_line(sweep.file, {**line, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})

@@ -1,0 +1,1 @@
+"""Training a discriminator on a pair of base models: encoded pairs on disk, `mmbench train`, `mmbench toy`."""

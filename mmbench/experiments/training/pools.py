@@ -1,0 +1,147 @@
+"""Encoded pairs on disk: what a discriminator is trained on, made once, read when indexed.
+
+POOL/000003.safetensors      `CHUNK` pairs from 3 CHUNK on: video and audio stacked, and which texts are theirs
+POOL/texts/0a1b….safetensors     the texts of pairs, once each, named by their content
+POOL/leases/000004               who is making that chunk
+
+A chunk is whole or absent, so a pool that was stopped goes on with those that are missing. Processes that fill one pool
+share its chunks; a longer pool keeps the full chunks of a shorter one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from mmbench.console import log, progress
+from mmbench.identity import digest_bytes
+from mmbench.runs.leases import LeaseTable
+
+CHUNK = 32  # pairs per file: a kill loses as many at most, and a hundred thousand pairs are a few thousand files
+TEXTS_KEPT = 512  # read ones that stay in memory
+
+Example = tuple[Any, ...]  # (video, audio, video_text, audio_text) on the CPU; texts are None where there are none
+
+
+class Pool:
+    """The first `num` pairs of a folder.
+
+    Args:
+        folder: Where they are or come to.
+        num: How many are wanted.
+    """
+
+    def __init__(self, folder: Path, num: int) -> None:
+        self.folder, self.num = folder, num
+
+    def __len__(self) -> int:
+        return self.num
+
+    def __getitem__(self, index: int) -> Example:
+        from safetensors import safe_open
+
+        chunk, row = divmod(range(self.num)[index], CHUNK)
+        with safe_open(self._path(chunk), framework="pt") as file:
+            video, audio = (file.get_slice(name)[row] for name in ("video", "audio"))
+            name = json.loads(file.metadata()["texts"])[row]
+        return video, audio, *(_texts(self._texts_path(name)) if name else (None, None))
+
+    def _path(self, chunk: int) -> Path:
+        return self.folder / f"{chunk:06d}.safetensors"
+
+    def _texts_path(self, name: str) -> Path:
+        return self.folder / "texts" / f"{name}.safetensors"
+
+    def _wanted(self, chunk: int) -> int:
+        return min(CHUNK, self.num - chunk * CHUNK)
+
+    def missing(self) -> list[int]:
+        """Chunks that are not there, or shorter than wanted."""
+        return [c for c in range(-(-self.num // CHUNK)) if not self._has(c)]
+
+    def _has(self, chunk: int) -> bool:
+        return _length(self._path(chunk)) >= self._wanted(chunk)
+
+    def fill(self, make: Callable[[list[int]], Sequence[Example]], batch: int, label: str, quiet: bool) -> None:
+        """Make what is missing and no other process is making, then wait for those.
+
+        Args:
+            make: Examples of these indices.
+            batch: How many it is asked for at once.
+            label: What the progress is called.
+            quiet: No progress.
+        """
+        (self.folder / "texts").mkdir(parents=True, exist_ok=True)
+        leases = LeaseTable(self.folder / "leases")
+        while chunks := self.missing():
+            made = 0
+            with progress(label, sum(map(self._wanted, chunks)), quiet) as bar:
+                for chunk in chunks:
+                    with leases.hold(f"{chunk:06d}") as lease:
+                        if lease is not None and not self._has(chunk):
+                            self._write(chunk, self._make(chunk, make, batch, bar.advance))
+                            made += 1
+            if not made and self.missing():
+                log.info("%s: waiting for other processes", label)
+                time.sleep(1.0)
+
+    def _make(
+        self, chunk: int, make: Callable[[list[int]], Sequence[Example]], batch: int, advance: Callable[[], object]
+    ) -> list[Example]:
+        first = chunk * CHUNK
+        examples: list[Example] = []
+        for start in range(first, first + self._wanted(chunk), batch):
+            indices = list(range(start, min(start + batch, first + self._wanted(chunk))))
+            examples += make(indices)
+            for _ in indices:
+                advance()
+        return examples
+
+    def _write(self, chunk: int, examples: Sequence[Example]) -> None:
+        import torch
+
+        names = [self._keep_texts(texts) for _, _, *texts in examples]
+        halves = zip(*(example[:2] for example in examples), strict=True)
+        tensors = {name: torch.stack(rows) for name, rows in zip(("video", "audio"), halves, strict=True)}
+        _write_whole(self._path(chunk), tensors, {"texts": json.dumps(names)})
+
+    def _keep_texts(self, texts: Sequence[Any]) -> str:
+        """Name of a pair's texts, which are written unless they are there; "" without texts."""
+        if texts[0] is None:
+            return ""
+        tensors = {name: text.contiguous() for name, text in zip(("video", "audio"), texts, strict=True)}
+        name = digest_bytes(*(text.numpy().data for text in tensors.values()))
+        if not self._texts_path(name).exists():
+            _write_whole(self._texts_path(name), tensors, {})
+        return name
+
+
+@lru_cache(TEXTS_KEPT)
+def _texts(path: Path) -> tuple[Any, Any]:
+    from safetensors.torch import load_file
+
+    tensors = load_file(path)
+    return tensors["video"], tensors["audio"]
+
+
+def _length(path: Path) -> int:
+    """Pairs in a chunk; 0 if it is not there."""
+    from safetensors import safe_open
+
+    if not path.exists():
+        return 0
+    with safe_open(path, framework="pt") as file:
+        return int(file.get_slice("video").get_shape()[0])
+
+
+def _write_whole(path: Path, tensors: dict[str, Any], metadata: dict[str, str]) -> None:
+    from safetensors.torch import save_file
+
+    beside = path.with_suffix(f".{os.getpid()}.part")
+    save_file(tensors, beside, metadata)
+    os.replace(beside, path)

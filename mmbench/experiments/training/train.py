@@ -1,0 +1,195 @@
+"""`mmbench train`: a discriminator for a guidable pair, from real clips of a dataset and pairs the base models make."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmbench.baselines.kinds.discriminators import discriminator_stem
+from mmbench.errors import BusyError, UsageError
+from mmbench.experiments.training.pools import CHUNK, Example, Pool
+from mmbench.files import append_line
+from mmbench.identity import digest_of, source_digest
+from mmbench.registry import discover, lookup, make_dataset
+from mmbench.runs.circumstances import invocation
+from mmbench.runs.generate import Shard
+from mmbench.runs.leases import LeaseTable
+from mmbench.runs.spec import make_requests
+from mmbench.system_names import OPTIONS, SystemName, make_system, parse_system_name, read_options
+from mmbench.types import Dataset, GuidablePair
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What a user set; None leaves a value to the library's default.
+
+    Attributes:
+        system: A guidable pair, without +mmdisco.
+        dataset: Real pairs.
+        discriminator: Design.
+        loss: "all", "disc" or "denoise".
+        num_real: Real pairs; all the dataset has if None.
+        num_fake: Generated pairs, made before training.
+        sizes: channels and num_blocks of the discriminator, where given.
+        options: Further fields of `mmbench.mmdisco.training.TrainConfig`.
+        system_options: Options of the system, "NAME=VALUE".
+        weights: Of the system: "real", or "random" to try the plumbing.
+        out: Folder; pools of encoded pairs go to OUT/pools and are shared by designs and losses.
+        command: What was typed.
+        folder: Where below `out` the training goes; "" for a name made of system, dataset, sizes and seed, under which
+            +mmdisco finds it.
+        pool_seed: Of which pairs the pools hold; None for the training's. Trainings of one pool seed share pools.
+        re_pair: Let generated halves of equal texts meet anew throughout (`mmbench.mmdisco.pairs.RePaired`).
+    """
+
+    system: str
+    dataset: str
+    discriminator: str = "res_mlp"
+    loss: str = "all"
+    num_real: int | None = None
+    num_fake: int = 1000
+    sizes: dict[str, int] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    system_options: Sequence[str] = ()
+    weights: str = "real"
+    device: str = "auto"
+    out: Path = Path("runs/discriminators")
+    quiet: bool = False
+    command: Sequence[str] = ()
+    folder: str = ""
+    re_pair: bool = False
+    pool_seed: int | None = None
+
+    @property
+    def name(self) -> SystemName:
+        """The guided system that this training is for."""
+        return SystemName(self.system, self.discriminator, "" if self.loss == "all" else self.loss)
+
+
+def guidable_pair(name: str, dataset: Dataset, options: Sequence[str] = (), **common: Any) -> tuple[Any, GuidablePair]:
+    """The system called `name` and its pair of base models; refuses systems that cannot be guided.
+
+    Args:
+        name: The pair, without +mmdisco.
+        dataset: Real pairs.
+        options: Of the system, "NAME=VALUE".
+        **common: What every system is told: device, weights.
+    """
+    parsed = parse_system_name(name)
+    if parsed.design is not None:
+        found = f"{name!r} names a guided system."
+        raise UsageError(found, "the pair alone", f"--system {parsed.base} --discriminator {parsed.design}")
+    if not lookup("system", name).guidable:
+        guidable = ", ".join(e.name for e in discover("system")[0].values() if e.guidable)
+        found = f"{name!r} is not a pair of diffusion models: there is nothing to train a discriminator for."
+        raise UsageError(found, f"one of {guidable or 'none registered yet'}", "mmbench list systems")
+    system = make_system(name, dataset=dataset, **common, **read_options(options, [name])[name])
+    return system, system.pair()
+
+
+def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
+    """Encode real pairs, generate fake ones, train; every part resumes where it was stopped.
+
+    Returns:
+        Where the weights are, and what they reached.
+    """
+    if settings.loss not in OPTIONS[:3]:
+        raise UsageError(f"--loss is {settings.loss!r}.", ", ".join(OPTIONS[:3]), "--loss all")
+    if settings.num_fake < 1 or (settings.num_real is not None and settings.num_real < 1):
+        raise UsageError("The pools would be empty.", "at least one real and one generated pair", "--num-fake 1000")
+    dataset = make_dataset(settings.dataset)
+    system, pair = guidable_pair(
+        settings.system, dataset, settings.system_options, device=settings.device, weights=settings.weights
+    )
+    from mmbench.mmdisco.training import TrainConfig
+
+    config = TrainConfig(
+        discriminator=pair.discriminator(settings.discriminator, **settings.sizes),
+        loss=settings.loss,  # type: ignore[arg-type]
+        **settings.options,
+    )
+    if settings.re_pair and getattr(pair, "coupled", hasattr(pair, "epsilon")):
+        found = f"--re-pair: {settings.system} makes both halves of a pair together."
+        raise UsageError(found, "models that make each half on its own", "the same command without --re-pair")
+    shape = "".join(f"-{k}{v}" for k, v in sorted(settings.sizes.items()))
+    usual = f"{discriminator_stem(settings.name, dataset, system.weights)}{shape}-s{config.seed}"
+    folder = settings.out / (settings.folder or usual)
+    folder.mkdir(parents=True, exist_ok=True)  # every process of a launcher writes its invocation there
+    with _only_here(folder):
+        return _train(settings, config, dataset, system, pair, folder)
+
+
+@contextmanager
+def _only_here(folder: Path) -> Iterator[None]:
+    """Hold a training, so that no second process writes its checkpoints; those of one launcher are one."""
+    if Shard.from_environment(os.environ).rank:
+        yield
+        return
+    leases = LeaseTable(folder / "leases")
+    with leases.hold("training") as lease:
+        if lease is None:
+            owner = leases.owner("training") or {}
+            found = f"{folder} is being trained by process {owner.get('pid')} on {owner.get('host')}."
+            raise BusyError(found, "one process, or one launcher, per training", "wait for it, or another --seed")
+        yield
+
+
+def _train(
+    settings: TrainSettings, config: Any, dataset: Dataset, system: Any, pair: GuidablePair, folder: Path
+) -> dict[str, Any]:
+    from mmbench.mmdisco.pairs import RePaired
+    from mmbench.mmdisco.training import train
+
+    pool_seed = config.seed if settings.pool_seed is None else settings.pool_seed
+    real, pool = _pools(settings, dataset, system, pair, pool_seed)
+    fake = RePaired(pool, config.seed) if settings.re_pair else pool
+    asked = {k: str(v) if isinstance(v, Path) else v for k, v in vars(settings).items() if k != "command"}
+    append_line(folder / "invocations.jsonl", invocation(list(settings.command), asked))
+    result = train(
+        config,
+        real,
+        fake,
+        pair.epsilon_video,
+        pair.epsilon_audio,
+        *pair.schedules,
+        folder,
+        unconditional=pair.unconditional,
+        joint=getattr(pair, "epsilon", None),
+        pairs=[real.folder.name, pool.folder.name],
+        trained_on=f"{dataset.name} ({len(real)} real pairs), {settings.system} ({len(pool)} generated pairs"
+        f"{', re-paired' * settings.re_pair}){f', pools of seed {pool_seed}' if pool_seed != config.seed else ''}",
+    )
+    last = result.losses[-1] if result.losses else {}
+    return {
+        "discriminator": str(settings.name),
+        "weights": str(result.weights),
+        "steps": result.steps,
+        "resumed at": result.resumed_at,
+        **{k: f"{v:.4f}" for k, v in last.items() if k != "step"},
+    }
+
+
+def _pools(settings: TrainSettings, dataset: Dataset, system: Any, pair: GuidablePair, seed: int) -> tuple[Pool, Pool]:
+    """Real and generated pairs, encoded; shared by all trainings of the same system, dataset and seed."""
+    items = dataset.reference(settings.num_real, seed)
+    common = {"system": {**system.spec(), "code": source_digest(system)}, "dataset": dict(dataset.spec()), "seed": seed}
+    key = {k: digest_of(json.loads(json.dumps({**common, "kind": k})))[:12] for k in ("real", "fake")}
+    pools = settings.out / "pools"
+
+    def encode(indices: list[int]) -> list[Example]:
+        with ThreadPoolExecutor() as threads:  # clips are decoded ahead of the one that is encoded
+            return [pair.encode(item) for item in threads.map(items.__getitem__, indices)]
+
+    real = Pool(pools / f"{settings.system}-real-{key['real']}", len(items))
+    real.fill(encode, CHUNK, "encode real pairs", settings.quiet)
+    fake = Pool(pools / f"{settings.system}-fake-{key['fake']}", settings.num_fake)
+    requests = make_requests(dataset, settings.num_fake, seed)
+    batch = getattr(system, "batch_size", 1)
+    fake.fill(lambda indices: pair.draw([requests[i] for i in indices]), batch, "generate pairs", settings.quiet)
+    return real, fake

@@ -1,0 +1,35 @@
+"""Digests of bytes, of values and of code: what makes two runs, features or records the same."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+
+def digest_bytes(*parts: Any) -> str:
+    """First 32 hex digits of the sha256 over `parts` (bytes-like), each preceded by its length."""
+    h = hashlib.sha256()
+    for part in parts:
+        view = memoryview(part).cast("B") if memoryview(part).nbytes else memoryview(b"")
+        h.update(view.nbytes.to_bytes(8, "little"))
+        h.update(view)
+    return h.hexdigest()[:32]
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces; NaN and other types than JSON's are errors."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
+
+def digest_of(value: Any) -> str:
+    """First 32 hex digits of the sha256 of `value`'s canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:32]
+
+
+def source_digest(thing: Any) -> str:
+    """Digest of the source file that defines `thing`'s class: an edited file is another run."""
+    file = inspect.getsourcefile(type(thing))
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file else "unknown"

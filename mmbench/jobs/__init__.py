@@ -1,0 +1,1 @@
+"""What a user asked for, opened once: generate, evaluate, run, list, show."""

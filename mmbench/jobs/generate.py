@@ -1,0 +1,119 @@
+"""Generates the runs that a user asked for: `mmbench generate`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from mmbench.console import progress
+from mmbench.files import append_line
+from mmbench.jobs.opening import metric_names, open_dataset
+from mmbench.jobs.settings import Settings
+from mmbench.runs.circumstances import invocation
+from mmbench.runs.generate import Shard, StopSignal, generate
+from mmbench.runs.resources import Usage
+from mmbench.runs.shared_videos import videos_for
+from mmbench.runs.spec import RunSpec, make_requests, make_runspec
+from mmbench.runs.store import RESOURCES, SampleStore, note_invocation
+from mmbench.system_names import make_system, read_options
+from mmbench.types import Dataset, System
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One system's run before it starts."""
+
+    system: System
+    dataset: Dataset
+    run: RunSpec
+
+
+def plan(settings: Settings) -> list[Plan]:
+    """The runs that `settings` asks for; unknown names end here."""
+    settings.check()
+    dataset = open_dataset(settings.dataset)
+    plans = []
+    options = read_options(settings.options, settings.systems)
+    common: dict[str, Any] = {
+        "dataset": dataset,
+        "device": settings.device,
+        "dtype": settings.dtype,
+        "weights": settings.weights,
+    }
+    for name in dict.fromkeys(settings.systems):
+        system = make_system(name, **common, **options[name])
+        called = system.name if ":" in name else name  # external:FILE.toml by the name that the file gives it
+        plans.append(Plan(system, dataset, make_runspec(system, dataset, settings.seed, called, settings.dataset)))
+    return plans
+
+
+def preview_plan(settings: Settings) -> list[dict[str, Any]]:
+    """What a dry run shows: run ids, what is there already, what would be made. Writes nothing."""
+    rows = []
+    for p in plan(settings):
+        folder = settings.out / p.run.run_id
+        status = SampleStore.open(folder).status(settings.num_samples) if folder.is_dir() else None
+        present, failed = (len(status.present), len(status.failed)) if status else (0, 0)
+        rows.append(
+            {
+                "run": p.run.run_id,
+                "system": p.run.system,
+                "dataset": p.run.dataset,
+                "seed": settings.seed,
+                "present": present,
+                "failed": failed,
+                "to make": settings.num_samples - present - (0 if settings.retry_failed else failed),
+                "metrics": ", ".join(metric_names(settings, p.dataset)),
+            }
+        )
+    return rows
+
+
+def generate_runs(settings: Settings) -> list[SampleStore]:
+    """Generate what is missing of every run; those that show another system's videos come after it.
+
+    Raises:
+        StoppedError: A signal or a full disk ended it.
+    """
+    plans, stores = plan(settings), {}
+    with StopSignal().listening() as stop:
+        for p in sorted(plans, key=lambda p: p.run.video_of != ""):
+            requests = make_requests(p.dataset, settings.num_samples, settings.seed)
+            store = SampleStore.create(settings.out, p.run)
+            note_invocation(store.folder, invocation(list(settings.command), settings.resolved()))
+            if p.run.video_of:
+                p.system.videos = videos_for(p.run, settings.out)  # type: ignore[attr-defined]
+            if hasattr(p.system, "work_folder"):
+                p.system.work_folder = store.folder / "work"
+            with progress(f"generate {p.run.system}", len(requests), settings.quiet) as bar, _noting_usage(store):
+                generate(
+                    store,
+                    p.system,
+                    requests,
+                    shard=settings.shard,
+                    batch_size=settings.batch_size or int(getattr(p.system, "batch_size", 1)),
+                    retry_failed=settings.retry_failed,
+                    progress=bar,
+                    stop=stop,
+                )
+            stores[p.run.system] = store
+    return [stores[p.run.system] for p in plans]
+
+
+@contextmanager
+def _noting_usage(store: SampleStore) -> Iterator[None]:
+    """Add to the run's resources.jsonl what making samples took, if any were made."""
+    usage = Usage()
+    try:
+        yield
+    finally:
+        if store.made:
+            append_line(store.folder / RESOURCES, {"samples": store.made, **usage.report()})
+
+
+def shard_from(text: str | None, environ: Mapping[str, str] = os.environ) -> Shard:
+    """--shard, or what a launcher's environment says."""
+    return Shard.parse(text) if text else Shard.from_environment(environ)

@@ -1,0 +1,62 @@
+"""What a user set for a job; the defaults are the embedded job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmbench.errors import UsageError
+from mmbench.runs.generate import Shard
+
+DEFAULT_SYSTEMS = (
+    "ground_truth",
+    "independent",
+    "tiny",
+    "tiny_cascade",
+    "tiny+mmdisco",
+    "tiny+mmdisco-res_frieren",
+)
+
+
+DEFAULT_METRICS = ("av_align",)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user set; the defaults are the embedded default job."""
+
+    systems: Sequence[str] = DEFAULT_SYSTEMS
+    dataset: str = "bounce"
+    num_samples: int = 64
+    seed: int = 0
+    out: Path = Path("runs")
+    metrics: Sequence[str] = ()
+    reference: Path | None = None
+    device: str = "auto"
+    dtype: str = "float32"
+    weights: str = "real"
+    batch_size: int | None = None
+    options: Sequence[str] = ()
+    workers: int | None = None
+    shard: Shard | None = None
+    retry_failed: bool = False
+    quiet: bool = False
+    command: Sequence[str] = field(default_factory=tuple)
+
+    def check(self) -> None:
+        """Refuse what cannot work before anything is written."""
+        if self.num_samples < 1:
+            raise UsageError(f"--num-samples is {self.num_samples}.", "a whole number from 1", "--num-samples 64")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise UsageError(f"--batch-size is {self.batch_size}.", "a whole number from 1", "--batch-size 8")
+        if self.weights not in ("real", "random"):
+            raise UsageError(f"--weights is {self.weights!r}.", "real, or random to try the plumbing", "--weights real")
+        if self.out.exists() and not self.out.is_dir():
+            raise UsageError(f"--out {self.out} is a file.", "a folder", "--out runs")
+
+    def resolved(self) -> dict[str, Any]:
+        """Every option with the value it had, for the manifest."""
+        shown = {k: v for k, v in vars(self).items() if k not in ("command", "shard", "quiet")}
+        return {k: str(v) if isinstance(v, Path) else list(v) if isinstance(v, tuple) else v for k, v in shown.items()}

@@ -1,0 +1,85 @@
+"""Everything known about one name or one run."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mmbench.errors import UsageError
+from mmbench.registry import Kind, discover
+from mmbench.runs.find import find_run
+from mmbench.runs.store import RESOURCES, SampleStore, read_manifest
+from mmbench.scores.records import read_records
+from mmbench.system_names import options_of, parse_system_name
+
+
+def show(name: str, out: Path, verify: bool = False) -> dict[str, Any]:
+    """A run's manifest, status, records and circumstances, or a registered name's description.
+
+    Args:
+        name: A run's id (or its unique beginning), its folder, or the name of a system, dataset or metric.
+        out: Where runs are.
+        verify: Also decode every sample of the run and compare it with its digest.
+    """
+    plain = re.fullmatch(r"\w+", name) and not (Path(name) / "manifest.json").is_file()
+    found = _registered(name) if plain else {}  # `show tiny` is the system, however many of its runs there are
+    if not found:
+        folder = find_run(name, out)
+        if folder is not None:
+            return _run(folder, verify)
+        found = _registered(name)
+    if not found:
+        raise UsageError(
+            f"Nothing is called {name!r}: no run in {out}, no system, dataset or metric.",
+            "a name that exists",
+            "mmbench list runs, mmbench list systems, mmbench list datasets, mmbench list metrics",
+        )
+    return found
+
+
+def _registered(name: str) -> dict[str, Any]:
+    kinds: tuple[Kind, ...] = ("system", "dataset", "metric")
+    base = parse_system_name(name).base.partition(":")[0].partition(".")[0]
+    out: dict[str, Any] = {}
+    for kind in kinds:
+        entries, broken = discover(kind)
+        if base in entries:
+            entry = entries[base]
+            module = inspect.getmodule(entry.factory)
+            about = inspect.getdoc(entry.factory) or inspect.getdoc(module) or entry.summary
+            out |= {"name": base, "kind": kind, "summary": entry.summary, "from": entry.origin, "about": about}
+            out |= {"variants": list(v)} if (v := getattr(entry.factory, "variants", None)) else {}
+            if kind == "system":
+                options = [f"{k}={v!r}" for k, v in options_of(entry).items()]
+                out |= {"accepts +mmdisco": entry.guidable} | ({"--set": ", ".join(options)} if options else {})
+        out |= (
+            {"name": b.name, "kind": kind, "from": b.origin, "broken": b.error} if (b := _named(broken, base)) else {}
+        )
+    return out
+
+
+def _named(broken: list[Any], name: str) -> Any:
+    return next((b for b in broken if b.name == name), None)
+
+
+def _run(folder: Path, verify: bool) -> dict[str, Any]:
+    run = read_manifest(folder)
+    out: dict[str, Any] = {"folder": str(folder), **run.to_json()}
+    if (folder / "samples").is_dir():
+        store = SampleStore.open(folder)
+        status = store.status()
+        out["samples"] = {"present": len(status.present), "failed": len(status.failed)}
+        out["failures"] = [asdict(store.failure(i)) for i in status.failed]
+        if verify:
+            for index in status.present:
+                store.verify(index)
+            out["verified"] = len(status.present)
+    out["records"] = [asdict(r) for r in read_records(folder)]
+    for name, file in (("resources", RESOURCES), ("invocations", "invocations.jsonl")):
+        lines = folder / file
+        out[name] = [json.loads(x) for x in lines.read_text().splitlines()] if lines.exists() else []
+    return out

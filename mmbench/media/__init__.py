@@ -1,0 +1,1 @@
+"""Clips in files: ours, lossless, and other people's, decoded and resampled."""

@@ -1,0 +1,228 @@
+"""Anybody's samples as clip sources: a folder of clips, video/audio pairs, one long video to be cut, one clip.
+
+Sources are small and picklable; decoding happens where `load` is called. A long video is decoded once per process and
+kept until another one is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmbench.errors import MediaError, MMBenchError, UsageError
+from mmbench.identity import digest_bytes
+from mmbench.types import Clip
+
+if TYPE_CHECKING:
+    from mmbench.media.decode import Recording
+
+VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"})
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus"})
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A media file that cannot be used, and why."""
+
+    path: str
+    reason: str
+
+
+def _state(path: str) -> tuple[str, int, int]:
+    """What tells one version of a file from the next: path, size [bytes], time of change [ns]."""
+    try:
+        status = Path(path).stat()
+    except OSError as error:
+        raise MediaError(f"{path} cannot be read: {error.strerror}.", "the file that was listed before") from error
+    return path, status.st_size, status.st_mtime_ns
+
+
+@lru_cache(maxsize=65536)
+def _sha256(path: str, size: int, changed: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@lru_cache(maxsize=65536)
+def _probed(path: str, size: int, changed: int) -> dict[str, Any]:
+    from mmbench.media.decode import probe
+
+    return probe(path)
+
+
+@lru_cache(maxsize=1)
+def _recording(path: str, size: int, changed: int) -> Recording:
+    from mmbench.media.decode import record
+
+    return record(path)
+
+
+def file_digest(path: str | Path) -> str:
+    """sha256 of a file's bytes, read once per version of the file."""
+    return _sha256(*_state(str(path)))
+
+
+def probe_file(path: str | Path) -> dict[str, Any]:
+    """`decode.probe`, once per version of the file."""
+    return _probed(*_state(str(path)))
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """A clip in a file of its own, or with its sound in a second file."""
+
+    id: str
+    path: str
+    audio_path: str | None = None
+
+    def load(self) -> Clip:
+        """Decode the clip; raises MediaError when it cannot be had."""
+        from mmbench.media.decode import decode
+
+        return decode(self.path, self.audio_path)
+
+    @property
+    def digest(self) -> str:
+        """Digest of the bytes of the file or pair."""
+        files = [self.path, *([self.audio_path] if self.audio_path else [])]
+        return digest_bytes(*(file_digest(file).encode() for file in files))
+
+
+@dataclass(frozen=True)
+class CutSource:
+    """Frames first .. first + num_frames - 1 of a long video, with the sound that its time stamps put there.
+
+    The sound is the samples whose time lies in [t, t + num_frames / fps), t the time stamp of the first frame. In one
+    continuous recording that is the obvious cut. In a file joined from encoded clips the time stamps jump at each
+    joint by what the parts' encoder delay and padding differ, so every part keeps its own synchrony, which counting
+    samples from the beginning of the file would lose.
+    """
+
+    id: str
+    path: str
+    first: int
+    num_frames: int
+
+    def load(self) -> Clip:
+        """Cut the clip out of the decoded file; raises MediaError when it cannot be had."""
+        clip = _recording(*_state(self.path)).clip(self.first, self.num_frames)
+        if len(clip.video) < self.num_frames:
+            raise MediaError(
+                f"{self.path} ends {self.num_frames - len(clip.video)} frames before clip {self.id} does.",
+                f"frames {self.first} to {self.first + self.num_frames - 1}",
+            )
+        return clip
+
+    @property
+    def digest(self) -> str:
+        """Digest of the file's bytes and of where the cut lies."""
+        return digest_bytes(file_digest(self.path).encode(), f"{self.first} {self.num_frames}".encode())
+
+
+Source = FileSource | CutSource
+
+
+def submission_digest(sources: Sequence[Source]) -> str:
+    """Digest of a list of sources: their ids and contents, in order."""
+    return digest_bytes(*(f"{source.id} {source.digest}".encode() for source in sources))
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Sort key under which clip2 comes before clip10."""
+    parts = re.findall(r"\d+|\D+", name)
+    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts]
+
+
+def submission(
+    path: str | Path, clip_frames: int | None = None, clip_stride: int | None = None
+) -> tuple[list[Source], list[Rejected]]:
+    """List the clips of a folder, of one long video, or of one file.
+
+    Args:
+        path: Folder of videos with sound, or of video/audio pairs of one stem (the sound of a pair is used even if the
+            video has some); or one video. Files that are no media by their suffix, and hidden ones, are ignored.
+        clip_frames: Cut one long video into clips of this many frames.
+        clip_stride: Frames from the start of one clip to that of the next; `clip_frames` unless given.
+
+    Returns:
+        The sources in natural order of their names, and the media files (or ends of them) that cannot be used.
+
+    Raises:
+        UsageError: Impossible or contradictory arguments.
+        MMBenchError: Nothing there, or nothing usable.
+    """
+    path = Path(path)
+    if clip_stride is not None and clip_frames is None:
+        raise UsageError("A clip stride without a clip length.", "both", "add --clip-frames 16")
+    for name, value in (("length", clip_frames), ("stride", clip_stride)):
+        if value is not None and value < 1:
+            raise UsageError(f"A clip {name} of {value} frames.", "at least 1")
+    if not path.exists():
+        raise MMBenchError(f"{path} does not exist.", "a folder of clips, or a video", f"ls {path.parent}")
+    if path.is_file():
+        found = _cut(path, clip_frames, clip_stride or clip_frames or 0) if clip_frames else _listed([path])
+    elif clip_frames is not None:
+        raise UsageError(f"{path} is a folder, but clips are cut out of one video.", "one video with --clip-frames")
+    else:
+        found = _listed([p for p in path.iterdir() if p.is_file() and not p.name.startswith(".")])
+    if not found[0]:
+        reasons = "".join(f"\n  {r.path}: {r.reason}" for r in found[1][:5])
+        kinds = " ".join(sorted(VIDEO_SUFFIXES))
+        raise MMBenchError(f"{path} holds no usable clip.{reasons}", f"videos ({kinds}), with sound", f"ls {path}")
+    return found
+
+
+def _cut(path: Path, clip_frames: int, clip_stride: int) -> tuple[list[Source], list[Rejected]]:
+    report = _probe(path)
+    if isinstance(report, Rejected):
+        return [], [report]
+    frames = report["video"]["frames"]
+    count = max(0, (frames - clip_frames) // clip_stride + 1)
+    sources: list[Source] = [
+        CutSource(f"{path.stem}-{k:04d}", str(path), k * clip_stride, clip_frames) for k in range(count)
+    ]
+    rest = frames - count * clip_stride
+    if rest > 0:
+        return sources, [Rejected(str(path), f"its last {rest} frames are no whole clip of {clip_frames}")]
+    return sources, []
+
+
+def _listed(files: Sequence[Path]) -> tuple[list[Source], list[Rejected]]:
+    """One source per video file; a stem shared by several videos or sounds is ambiguous."""
+    videos, sounds = defaultdict(list), defaultdict(list)
+    for file in sorted(files, key=lambda f: natural_key(f.name)):
+        if file.suffix.lower() in VIDEO_SUFFIXES:
+            videos[file.stem].append(file)
+        elif file.suffix.lower() in AUDIO_SUFFIXES:
+            sounds[file.stem].append(file)
+    sources: list[Source] = []
+    rejected = [
+        Rejected(str(f), "sound without a video of the same name") for s in sounds if s not in videos for f in sounds[s]
+    ]
+    for stem in sorted(videos, key=natural_key):
+        sound = sounds.get(stem, [])
+        if len(videos[stem]) > 1 or len(sound) > 1:
+            names = ", ".join(f.name for f in (*videos[stem], *sound))
+            rejected += [Rejected(str(f), f"which belongs to which? {names}") for f in videos[stem]]
+            continue
+        bad = next((r for f in (videos[stem][0], *sound) if isinstance(r := _probe(f), Rejected)), None)
+        if bad:
+            rejected.append(bad)
+        else:
+            sources.append(FileSource(stem, str(videos[stem][0]), str(sound[0]) if sound else None))
+    return sources, rejected
+
+
+def _probe(file: Path) -> dict[str, Any] | Rejected:
+    try:
+        report = probe_file(str(file))
+    except MediaError as error:
+        return Rejected(str(file), error.found)
+    kind = "audio" if file.suffix.lower() in AUDIO_SUFFIXES else "video"
+    return report if report[kind] else Rejected(str(file), f"{file} holds no {kind}.")

@@ -1,0 +1,1 @@
+"""Fast exact attention, convolution and normalization for the discriminators."""

@@ -1,0 +1,1 @@
+"""The paper's one-dimensional experiment: data, models, training, figures."""

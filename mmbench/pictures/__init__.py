@@ -1,0 +1,1 @@
+"""What a person looks at and listens to: drawings of clips, contact sheets, the preview page."""

@@ -1,0 +1,1 @@
+"""A run's identity, its samples on disk, and who makes them."""

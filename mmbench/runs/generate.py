@@ -1,0 +1,169 @@
+"""The generation loop: resumes from what is on disk, shards without talking, and turns failures into records."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from mmbench.console import Progress, log
+from mmbench.errors import MediaError, MMBenchError, NonFiniteError, StoppedError, UsageError
+from mmbench.runs.store import SampleStore
+from mmbench.types import Clip, Request, System
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Part `rank` of `count`: the samples whose index leaves `rank` when divided by `count`."""
+
+    rank: int = 0
+    count: int = 1
+
+    def __contains__(self, index: int) -> bool:
+        return index % self.count == self.rank
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Read "0/2"; raises UsageError for anything else."""
+        rank, slash, count = text.partition("/")
+        if not (slash and rank.isdigit() and count.isdigit() and int(rank) < int(count)):
+            raise UsageError(f"Shard {text!r}.", "RANK/COUNT with RANK from 0 to COUNT - 1", "--shard 0/2")
+        return cls(int(rank), int(count))
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Shard:
+        """The shard a launcher assigned: RANK and WORLD_SIZE (torchrun), SLURM_PROCID and SLURM_NTASKS, or all."""
+        for rank, count in (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS")):
+            if rank in environ and count in environ:
+                return cls.parse(f"{environ[rank]}/{environ[count]}")
+        return cls()
+
+
+class StopSignal:
+    """Whether SIGTERM or SIGINT has asked for an end after the work in hand; a second SIGINT ends at once."""
+
+    def __init__(self) -> None:
+        self.name = ""
+
+    @contextmanager
+    def listening(self) -> Iterator[StopSignal]:
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+
+        def handle(number: int, _: object) -> None:
+            if self.name and number == signal.SIGINT:
+                raise KeyboardInterrupt
+            self.name = signal.Signals(number).name
+
+        before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def generate(
+    store: SampleStore,
+    system: System,
+    requests: Sequence[Request],
+    *,
+    shard: Shard | None = None,
+    batch_size: int = 1,
+    retry_failed: bool = False,
+    progress: Progress | None = None,
+    stop: StopSignal | None = None,
+) -> None:
+    """Make the samples of `requests` that are neither stored nor being made by another process.
+
+    Args:
+        store: Where they go, and where it is read what is there.
+        system: Makes them.
+        requests: The run's first n samples; request i has index i.
+        shard: The part of them that is ours; all by default.
+        batch_size: Samples given to the system at once; it never changes a sample.
+        retry_failed: Also try samples with a recorded failure.
+        progress: Told of each finished sample.
+        stop: Looked at between batches.
+
+    Raises:
+        StoppedError: By a signal or a full disk; what was made is stored.
+        MMBenchError: The system cannot work at all (weights missing); nothing is recorded against the samples.
+    """
+    stop, progress = stop or StopSignal(), progress or Progress("generate", len(requests), quiet=True)
+    status = store.status(len(requests))
+    wanted = status.missing + (status.failed if retry_failed else [])
+    todo = [requests[i] for i in sorted(wanted) if shard is None or i in shard]
+    progress.advance(len(requests) - len(todo))
+    for start in range(0, len(todo), batch_size):
+        if stop.name:
+            left = len(store.status(len(requests)).missing)
+            raise StoppedError(
+                f"Stopped by {stop.name} with {left} of {len(requests)} samples left; all finished ones are stored.",
+                "",
+                "the same command again continues",
+            )
+        batch = todo[start : start + batch_size]
+        with ExitStack() as leases:
+            mine = [r for r in batch if leases.enter_context(store.claim(r.index)) is not None]
+            if mine:
+                _make(store, system, mine)
+        progress.advance(len(batch))
+
+
+def _make(store: SampleStore, system: System, batch: Sequence[Request]) -> None:
+    """Generate one batch; samples after a failing one are tried on their own, so that it takes no others with it."""
+    done = 0
+    started = time.monotonic()
+    try:
+        for request, clip in zip(batch, system.generate(batch), strict=True):
+            _commit(store, request, clip, time.monotonic() - started)
+            done += 1
+            started = time.monotonic()
+    except (NonFiniteError, MediaError) as error:
+        _isolate(store, system, batch, done, "non-finite" if isinstance(error, NonFiniteError) else "media", error)
+    except MMBenchError:
+        raise
+    except Exception as error:
+        _isolate(store, system, batch, done, "error", error)
+
+
+def _isolate(
+    store: SampleStore, system: System, batch: Sequence[Request], done: int, kind: str, error: Exception
+) -> None:
+    if done == len(batch):
+        raise MMBenchError(f"The system failed after its last clip: {error}", "one clip per request") from error
+    if len(batch) == 1:
+        reason = f"{type(error).__name__}: {error}" if kind == "error" else str(error)
+        log.warning("sample %d failed: %s", batch[0].index, reason)
+        log.debug("", exc_info=error)
+        store.fail(batch[0], kind, reason)
+        return
+    for request in batch[done:]:
+        _make(store, system, [request])
+
+
+def _commit(store: SampleStore, request: Request, clip: Clip, seconds: float) -> None:
+    try:
+        store.commit(request, clip, seconds)
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        reason = os.strerror(error.errno)
+        try:
+            store.fail(request, "disk", reason)
+        except OSError:
+            log.warning("sample %d: not even its failure could be recorded", request.index)
+        raise StoppedError(
+            f"Sample {request.index} could not be stored in {store.folder}: {reason}. All earlier ones are safe.",
+            "free space there",
+            "free some, then the same command with --retry-failed",
+        ) from error

@@ -1,0 +1,255 @@
+"""The sample store of one run: a sample is whole or absent, and status is read from disk.
+
+RUN/manifest.json            the run's spec (never rewritten)
+RUN/invocations.jsonl        who worked on it, with what
+RUN/resources.jsonl          what that took: samples made, seconds, peak memory
+RUN/samples/000012.mkv       FFV1 + FLAC, exact
+RUN/samples/000012.json      its record; the sample exists once this file does
+RUN/samples/000012.failed.json   why there is none
+RUN/work/                    what a system keeps in files of its own: logs of external programs that failed
+RUN/leases/000012            who is making it (host, pid, start time)
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmbench.errors import IntegrityError, MMBenchError
+from mmbench.files import append_line, read_json, write_whole
+from mmbench.media import clip_files as media
+from mmbench.runs.leases import Lease, LeaseTable
+from mmbench.runs.spec import RunSpec
+from mmbench.types import Clip, Request
+
+RESOURCES = "resources.jsonl"
+
+
+@dataclass(frozen=True)
+class SampleRecord:
+    """What the store knows of one sample without decoding it."""
+
+    index: int
+    prompt_id: str
+    text: str
+    digest: str
+    video_digest: str
+    audio_digest: str
+    size: str
+    bytes: int
+    seconds: float
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FailureRecord:
+    """Why a sample could not be made: `kind` is "non-finite", "disk", "media" or "error"."""
+
+    index: int
+    prompt_id: str
+    text: str
+    kind: str
+    reason: str
+    time: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """Indices of a run's first n samples by what is on disk."""
+
+    present: list[int]
+    failed: list[int]
+    missing: list[int]
+
+
+@dataclass(frozen=True)
+class StoredSource:
+    """A stored sample as a ClipSource; its record holds its content's digests."""
+
+    id: str
+    path: Path
+    digest: str = ""
+
+    def load(self) -> Clip:
+        return media.read(self.path)
+
+
+def read_manifest(folder: Path) -> RunSpec:
+    """The run in `folder`, checked against its digest."""
+    manifest = folder / "manifest.json"
+    if not manifest.is_file():
+        raise MMBenchError(f"{folder} is no run: it has no manifest.json.", "a run's folder", "mmbench list runs")
+    return RunSpec.from_json(read_json(manifest), manifest)
+
+
+def create_run_folder(out: Path, run: RunSpec) -> Path:
+    """The folder of `run` under `out` with its manifest, made if absent."""
+    folder = out / run.run_id
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / "manifest.json").exists():
+            write_whole(folder / "manifest.json", json.dumps(run.to_json(), indent=1, ensure_ascii=False).encode())
+    except OSError as error:
+        found = f"Cannot write to {folder}: {error.strerror}."
+        raise MMBenchError(found, "a folder you may write to", "--out FOLDER") from error
+    if read_manifest(folder).digest != run.digest:
+        raise IntegrityError(f"{folder} holds another run than its name says.", run.digest, "--out FOLDER")
+    return folder
+
+
+def note_invocation(folder: Path, record: Mapping[str, Any]) -> None:
+    """Add one process's circumstances to a run's invocations."""
+    append_line(folder / "invocations.jsonl", record)
+
+
+class SampleStore:
+    """One run on disk."""
+
+    def __init__(self, folder: Path, run: RunSpec) -> None:
+        self.folder, self.run = folder, run
+        self.samples, self.leases = folder / "samples", LeaseTable(folder / "leases")
+        self.made = 0  # samples stored through this object
+
+    @classmethod
+    def create(cls, out: Path, run: RunSpec) -> SampleStore:
+        """The store of `run` under `out`, made if absent."""
+        folder = out / run.run_id
+        try:
+            (folder / "samples").mkdir(parents=True, exist_ok=True)
+            (folder / "leases").mkdir(exist_ok=True)
+            manifest = folder / "manifest.json"
+            if not manifest.exists():
+                write_whole(manifest, json.dumps(run.to_json(), indent=1, ensure_ascii=False).encode())
+        except OSError as error:
+            raise MMBenchError(
+                f"Cannot write to {folder}: {error.strerror}.", "a folder you may write to", "--out FOLDER"
+            ) from error
+        store = cls.open(folder)
+        if store.run.digest != run.digest:
+            raise IntegrityError(f"{folder} holds another run than its name says.", run.digest, "--out FOLDER")
+        return store
+
+    @classmethod
+    def open(cls, folder: Path) -> SampleStore:
+        """The store in `folder`."""
+        manifest = folder / "manifest.json"
+        if not manifest.is_file():
+            raise MMBenchError(
+                f"{folder} is not a run: it has no manifest.json.", "a run's folder", "mmbench list runs"
+            )
+        return cls(folder, RunSpec.from_json(read_json(manifest), manifest))
+
+    def _path(self, index: int, suffix: str) -> Path:
+        return self.samples / f"{index:06d}{suffix}"
+
+    def has(self, index: int) -> bool:
+        return self._path(index, ".json").exists()
+
+    def status(self, num: int | None = None) -> Status:
+        """What is there of samples 0 .. num - 1 (all that are on disk when num is None)."""
+        names = os.listdir(self.samples)
+        present = {int(n[:6]) for n in names if n.endswith(".json") and n[:6].isdigit() and len(n) == 11}
+        failed = {int(n[:6]) for n in names if n.endswith(".failed.json")} - present
+        wanted = set(range(num)) if num is not None else present | failed
+        return Status(sorted(present & wanted), sorted(failed & wanted), sorted(wanted - present - failed))
+
+    def record(self, index: int) -> SampleRecord:
+        path = self._path(index, ".json")
+        try:
+            return SampleRecord(**read_json(path))
+        except TypeError as error:
+            raise IntegrityError(f"{path} is corrupt: {error}.", "a sample's record", f"rm {path}") from error
+
+    def failure(self, index: int) -> FailureRecord:
+        return FailureRecord(**read_json(self._path(index, ".failed.json")))
+
+    def source(self, index: int) -> StoredSource:
+        return StoredSource(f"{index:06d}", self._path(index, ".mkv"))
+
+    @contextmanager
+    def claim(self, index: int) -> Iterator[Lease | None]:
+        """Hold sample `index` while making it; None if it is there already or somebody else makes it."""
+        with self.leases.hold(f"{index:06d}") as lease:
+            yield None if lease is None or self.has(index) else lease
+
+    def commit(self, request: Request, clip: Clip, seconds: float) -> SampleRecord:
+        """Store a clip: media first, then the record that makes it exist."""
+        encoded = io.BytesIO()
+        media.write_lossless(clip, encoded)
+        record = SampleRecord(
+            request.index,
+            request.prompt.id,
+            request.prompt.text,
+            clip.digest(),
+            clip.video_digest(),
+            clip.audio_digest(),
+            clip.size(),
+            len(encoded.getbuffer()),
+            round(seconds, 3),
+            dict(clip.notes),
+        )
+        write_whole(self._path(request.index, ".mkv"), encoded.getvalue())
+        write_whole(self._path(request.index, ".json"), json.dumps(asdict(record), ensure_ascii=False).encode())
+        self._path(request.index, ".failed.json").unlink(missing_ok=True)
+        self.made += 1
+        return record
+
+    def fail(self, request: Request, kind: str, reason: str) -> None:
+        """Record why a sample could not be made."""
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        record = FailureRecord(request.index, request.prompt.id, request.prompt.text, kind, reason, now)
+        write_whole(self._path(request.index, ".failed.json"), json.dumps(asdict(record), ensure_ascii=False).encode())
+
+    def verify(self, index: int) -> None:
+        """Decode sample `index` and compare it with its digest."""
+        found = self.source(index).load().digest()
+        if found != self.record(index).digest:
+            raise IntegrityError(
+                f"Sample {index} of {self.folder} decodes to digest {found}, but its record says "
+                f"{self.record(index).digest}.",
+                "the pixels and samples that were stored",
+                f"rm {self._path(index, '.*')} and run the same command again",
+            )
+
+    def merge(self, other: SampleStore) -> int:
+        """Take over the samples of another store of the same run; returns how many were new.
+
+        Raises:
+            IntegrityError: The stores belong to different runs, or disagree on a sample.
+        """
+        if other.run.digest != self.run.digest:
+            raise IntegrityError(
+                f"{other.folder} is another run ({other.run.digest[:8]}).",
+                f"a part of run {self.run.digest[:8]}",
+                "mmbench show " + str(other.folder),
+            )
+        added = 0
+        status = other.status()
+        for index in status.present:
+            record = other.record(index)
+            if self.has(index):
+                if self.record(index).digest != record.digest:
+                    raise IntegrityError(
+                        f"Sample {index} differs: {self.record(index).digest} here, {record.digest} in {other.folder}.",
+                        "equal samples of equal runs",
+                        "find out which machine made the wrong one: mmbench show RUN --verify",
+                    )
+                continue
+            for suffix in (".mkv", ".json"):  # the record last: it makes the sample exist
+                beside = self.samples / f".{index:06d}{suffix}.{os.getpid()}"
+                shutil.copyfile(other._path(index, suffix), beside)
+                os.replace(beside, self._path(index, suffix))
+            self._path(index, ".failed.json").unlink(missing_ok=True)
+            added += 1
+        for index in status.failed:
+            if not self.has(index):
+                write_whole(self._path(index, ".failed.json"), other._path(index, ".failed.json").read_bytes())
+        return added

@@ -1,0 +1,176 @@
+"""Records: one JSON line per (run, metric), its per-sample values beside it.
+
+RUN/records.jsonl             one line per evaluation; the latest of a signature and n counts
+RUN/scores/<key>.jsonl        one line per sample
+RUN/scores/<key>.npy          bootstrap replicates of a set metric
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmbench.errors import IntegrityError
+from mmbench.files import append_line, write_whole
+from mmbench.identity import digest_of
+from mmbench.types import Score
+
+
+@dataclass(frozen=True)
+class Record:
+    """A number with everything it must not travel without (Law 6).
+
+    Attributes:
+        run_id: The run's folder name.
+        digest: Digest of the run's spec.
+        system, dataset, seed: What was run.
+        weights: "real", "trained", "tiny", "random" or "none" (no network): the system's.
+        metric: name.variant.
+        signature: name | variant | extractors | sizes | version; equal signatures may be compared.
+        value, stderr, low, high: The metric, its standard error and 95 % interval; None where undefined. For distances
+            between sets the interval is the basic (reflected) bootstrap's: it undoes the distance's upward bias at
+            finite n, so it can lie below the value.
+        higher_is_better: Which direction is good.
+        n_expected, n_present, n_failed, n_nonfinite, n_unscored, n_scored: What became of the samples asked for;
+            n_failed counts recorded failures and unreadable clips, n_nonfinite those among them with NaN or infinity.
+        baseline, baseline_stderr: The metric over shuffled pairs.
+        lossy: Whether any clip came through a lossy codec.
+        extractor_weights: How real the networks are.
+        reference: What the metric compared with, for metrics that need one.
+        time: When it was computed (UTC).
+        details: Further numbers of the metric.
+        video_of: The system whose videos the run shows, where that is another one.
+    """
+
+    run_id: str
+    digest: str
+    system: str
+    dataset: str
+    seed: int
+    weights: str
+    metric: str
+    signature: str
+    value: float | None
+    stderr: float | None
+    low: float | None
+    high: float | None
+    higher_is_better: bool
+    n_expected: int
+    n_present: int
+    n_failed: int
+    n_nonfinite: int
+    n_unscored: int
+    n_scored: int
+    baseline: float | None
+    baseline_stderr: float | None
+    lossy: bool
+    extractor_weights: str
+    reference: Mapping[str, Any] | None
+    time: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    video_of: str = ""
+
+    @property
+    def key(self) -> str:
+        """Name of the files that belong to this record."""
+        return f"{self.metric}-n{self.n_expected}-{digest_of(self.signature)[:8]}"
+
+
+def finite(x: float | None) -> float | None:
+    """`x`, or None where it is NaN or infinite (JSON has neither)."""
+    return None if x is None or not math.isfinite(x) else float(x)
+
+
+def save(folder: Path, record: Record, score: Score, samples: Sequence[Mapping[str, Any] | None]) -> None:
+    """Write a record and what it was made of; the record's line comes last.
+
+    Args:
+        folder: The run's folder.
+        record: The record.
+        score: Its per-sample values or replicates are kept, so that runs can be compared later.
+        samples: What identifies each sample (index, prompt, digest); None where it is missing.
+    """
+    scores = folder / "scores"
+    scores.mkdir(exist_ok=True)
+    lines = []
+    for index, sample in enumerate(samples):
+        value = {} if score.per_sample is None else {"value": finite(float(score.per_sample[index]))}
+        lines.append(json.dumps({"index": index, **value, **(sample or {"missing": True})}, ensure_ascii=False))
+    write_whole(scores / f"{record.key}.jsonl", ("\n".join(lines) + "\n").encode())
+    if score.replicates is not None:
+        buffer = io.BytesIO()
+        np.save(buffer, np.asarray(score.replicates, np.float64), allow_pickle=False)
+        write_whole(scores / f"{record.key}.npy", buffer.getvalue())
+    append_line(folder / "records.jsonl", asdict(record))
+
+
+def read_records(folder: Path) -> list[Record]:
+    """The records of a run, the latest of each (signature, n).
+
+    Raises:
+        IntegrityError: A line is not a record; names file and line.
+    """
+    path = folder / "records.jsonl"
+    if not path.exists():
+        return []
+    latest: dict[str, Record] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            record = Record(**json.loads(line))
+        except (ValueError, TypeError) as error:
+            raise IntegrityError(
+                f"{path} line {number} is corrupt: {error}.",
+                "one record per line, as mmbench wrote it",
+                f"delete line {number} and evaluate again: mmbench evaluate {folder}",
+            ) from error
+        latest[record.key] = record
+    return list(latest.values())
+
+
+def _damaged(folder: Path, record: Record, error: Exception) -> IntegrityError:
+    found = f"The samples behind {record.metric} in {folder} are corrupt: {error}."
+    return IntegrityError(found, "the files mmbench wrote", f"mmbench evaluate {folder}")
+
+
+def read_samples(folder: Path, record: Record) -> list[dict[str, Any]]:
+    """What went into a record, one entry per sample; `missing` or `unreadable` marks those that did not."""
+    path = folder / "scores" / f"{record.key}.jsonl"
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        if [row["index"] for row in rows] != list(range(record.n_expected)):
+            raise ValueError(f"{len(rows)} samples where {record.n_expected} are expected")
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise _damaged(folder, record, error) from error
+    return rows
+
+
+def read_score(folder: Path, record: Record) -> Score:
+    """The score behind a record, with its per-sample values or replicates."""
+    per_sample = replicates = None
+    rows, draws = read_samples(folder, record), folder / "scores" / f"{record.key}.npy"
+    try:
+        if all("value" in row for row in rows):
+            per_sample = np.array([math.nan if r["value"] is None else r["value"] for r in rows], np.float64)
+        elif draws.exists():
+            replicates = np.load(draws, allow_pickle=False)
+    except (ValueError, TypeError) as error:
+        raise _damaged(folder, record, error) from error
+    value = math.nan if record.value is None else record.value
+    return Score(
+        value,
+        record.stderr,
+        record.n_scored,
+        record.n_unscored,
+        per_sample,
+        replicates,
+        record.baseline,
+        record.baseline_stderr,
+        record.details,
+    )

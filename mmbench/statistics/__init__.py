@@ -1,0 +1,1 @@
+"""Standard errors, paired differences, shuffled baselines, planning, extrapolation to infinite n."""

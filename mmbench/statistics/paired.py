@@ -1,0 +1,85 @@
+"""Paired differences between systems, with intervals and p-values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmbench.errors import MMBenchError
+from mmbench.statistics.estimates import Estimate, bootstrap_estimate, mean_estimate
+from mmbench.types import Score
+
+
+@dataclass(frozen=True)
+class Difference:
+    """b - a of two systems on the same samples, with its interval and two-sided p-value."""
+
+    value: float
+    stderr: float | None
+    low: float | None
+    high: float | None
+    p_value: float | None
+    n: int
+
+
+def paired_difference(a: Score, b: Score, level: float = 0.95) -> Difference:
+    """b - a on the same samples: a t interval over sample pairs, or over shared bootstrap resamplings for set metrics.
+
+    Raises:
+        MMBenchError: If the scores are not of the same samples or resamplings.
+    """
+    if a.per_sample is not None and b.per_sample is not None:
+        if len(a.per_sample) != len(b.per_sample):
+            raise _unpaired(f"One score has {len(a.per_sample)} samples, the other {len(b.per_sample)}.")
+        d = mean_estimate(np.asarray(b.per_sample, np.float64) - np.asarray(a.per_sample, np.float64), level)
+        return Difference(d.value, d.stderr, d.low, d.high, _t_test(d), d.n)
+    if a.replicates is not None and b.replicates is not None:
+        if len(a.replicates) != len(b.replicates) or a.num_scored != b.num_scored:
+            raise _unpaired(
+                f"{len(a.replicates)} resamplings of {a.num_scored} samples cannot be paired with "
+                f"{len(b.replicates)} of {b.num_scored}."
+            )
+        value, r = b.value - a.value, np.asarray(b.replicates, np.float64) - np.asarray(a.replicates, np.float64)
+        d = bootstrap_estimate(value, r, a.num_scored, level)
+        return Difference(d.value, d.stderr, d.low, d.high, _bootstrap_test(value, r), d.n)
+    raise _unpaired("The scores hold neither values per sample nor bootstrap replicates on both sides.")
+
+
+def _unpaired(found: str) -> MMBenchError:
+    return MMBenchError(
+        found, "two scores of one metric on the same samples", "score both runs with the same n, seed and replicates"
+    )
+
+
+def _t_test(d: Estimate) -> float | None:
+    """Two-sided p of the t statistic; without scatter, 1 for no difference and 0 for one."""
+    if d.stderr is None:
+        return None
+    if d.stderr == 0:
+        return float(d.value == 0)
+    from scipy.special import stdtr
+
+    return float(2 * stdtr(d.n - 1, -abs(d.value / d.stderr)))
+
+
+def _bootstrap_test(value: float, replicates: np.ndarray) -> float | None:
+    """Two-sided p of `value` under replicates shifted to zero; agrees with the basic interval on excluding 0."""
+    if len(replicates) < 2:
+        return None
+    null = replicates - value
+    tail = min(np.count_nonzero(null <= value), np.count_nonzero(null >= value))
+    return float(min(1.0, 2 * (tail + 1) / (len(replicates) + 1)))
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """Holm's step-down correction: adjusted p-values, in the order given (Holm 1979)."""
+    p = np.asarray(p_values, np.float64)
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"p-values {p.tolist()}: expected numbers in [0, 1]")
+    order = np.argsort(p, kind="stable")
+    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(steps, 1.0)
+    return adjusted

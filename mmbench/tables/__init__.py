@@ -1,0 +1,1 @@
+"""Records to tables: comparisons, the paper's tables, samples needed."""

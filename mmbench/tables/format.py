@@ -1,0 +1,64 @@
+"""Numbers, counts and records as text for tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmbench.scores.records import Record
+
+
+def record_row(record: dict[str, Any]) -> dict[str, Any]:
+    """One line about a record on its own, with its interval, what stands beside it, and its signature."""
+    r = Record(**record)
+    k = digits_of(r.stderr)
+    return {
+        "metric": r.metric,
+        "value": with_error(r.value, r.stderr),
+        "95 %": None if r.low is None or r.high is None else f"[{r.low:.{k}f}, {r.high:.{k}f}]",
+        "shuffled": with_error(r.baseline, r.baseline_stderr),
+        "n": count_text(r),
+        "beside": details_text(r.details),
+        "signature": r.signature,
+        "time": r.time,
+    }
+
+
+def details_text(details: Mapping[str, Any]) -> str | None:
+    """ "kvd 0.41 ± 0.06, floor 3.200": the numbers beside a value, with their standard errors where they have any."""
+    errors = {name + "_stderr" for name in details}
+    shown = {k: v for k, v in details.items() if isinstance(v, int | float) and k not in errors}
+    parts = [f"{k} {v if isinstance(v, int) else with_error(v, details.get(k + '_stderr'))}" for k, v in shown.items()]
+    return ", ".join(parts) or None
+
+
+def digits_of(error: float | None) -> int:
+    """Decimals that show an error with two significant digits."""
+    if not error:
+        return 3
+    from math import floor, log10
+
+    return min(max(1 - floor(log10(error)), 0), 6)
+
+
+def with_error(value: float | None, error: float | None) -> str | None:
+    """ "0.312 ± 0.021", or None for no value."""
+    if value is None:
+        return None
+    k = digits_of(error)
+    return f"{value:.{k}f}" + ("" if error is None else f" ± {error:.{k}f}")
+
+
+def signed(value: float, error: float | None) -> str:
+    """ "+0.120 ± 0.021"."""
+    k = digits_of(error)
+    return f"{value:+.{k}f}" + ("" if error is None else f" ± {error:.{k}f}")
+
+
+def count_text(r: Record) -> str:
+    """ "64", or "60/64" with the reasons for what is not scored."""
+    if r.n_scored == r.n_expected:
+        return str(r.n_expected)
+    missing = r.n_expected - r.n_present - r.n_failed
+    reasons = [(r.n_unscored, "unscored"), (r.n_failed, "failed"), (missing, "missing")]
+    return f"{r.n_scored}/{r.n_expected} ({', '.join(f'{n} {what}' for n, what in reasons if n > 0)})"

@@ -1,0 +1,1 @@
+"""Checkpoints: where they come from, their digests and licences, reading them safely."""

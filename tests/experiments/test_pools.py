@@ -1,0 +1,104 @@
+"""Pools of encoded pairs: chunks that are whole or absent, texts kept once, several processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from mmbench.experiments.training import pools
+from mmbench.experiments.training.pools import Pool
+
+
+@pytest.fixture(autouse=True)
+def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "CHUNK", 4)
+
+
+def example(index: int, text: bool = True) -> tuple[Any, ...]:
+    """Pair `index`; two texts take turns."""
+    video, audio = torch.full((2, 3), float(index)), torch.full((1,), -float(index))
+    return video, audio, *((torch.full((5,), index % 2.0), torch.full((2,), 10 + index % 2.0)) if text else (None,) * 2)
+
+
+def same(pair: Sequence[Tensor | None], index: int, text: bool = True) -> bool:
+    return all((a is None and b is None) or torch.equal(a, b) for a, b in zip(pair, example(index, text), strict=True))
+
+
+def test_pairs_come_back_and_texts_are_kept_once(tmp_path: Path) -> None:
+    pool = Pool(tmp_path, 10)
+    asked: list[list[int]] = []
+    pool.fill(lambda indices: asked.append(indices) or [example(i) for i in indices], 3, "make", quiet=True)
+    assert asked == [[0, 1, 2], [3], [4, 5, 6], [7], [8, 9]]
+    assert all(same(pool[i], i) for i in range(10))
+    assert len(list((tmp_path / "texts").iterdir())) == 2
+    assert len(list(tmp_path.glob("*.safetensors"))) == 3
+    with pytest.raises(IndexError):
+        pool[10]
+
+
+def test_pairs_without_texts_have_none(tmp_path: Path) -> None:
+    pool = Pool(tmp_path, 2)
+    pool.fill(lambda indices: [example(i, text=False) for i in indices], 2, "make", quiet=True)
+    assert same(pool[1], 1, text=False)
+
+
+def test_what_was_stopped_goes_on_with_the_missing_chunks(tmp_path: Path) -> None:
+    made: list[int] = []
+
+    def make(indices: list[int]) -> list[tuple[Any, ...]]:
+        if len(made) + len(indices) > limit:
+            raise KeyboardInterrupt
+        made.extend(indices)
+        return [example(i) for i in indices]
+
+    limit = 6
+    with pytest.raises(KeyboardInterrupt):
+        Pool(tmp_path, 10).fill(make, 1, "make", quiet=True)
+    (tmp_path / "000001.99.part").write_bytes(b"what a kill leaves")
+    assert Pool(tmp_path, 10).missing() == [1, 2]
+    limit = 99
+    Pool(tmp_path, 10).fill(make, 1, "make", quiet=True)
+    assert made == [0, 1, 2, 3, 4, 5, *range(4, 10)]
+    longer = Pool(tmp_path, 11)
+    assert longer.missing() == [2]
+    longer.fill(make, 1, "make", quiet=True)
+    assert made[12:] == [8, 9, 10]
+    assert all(same(longer[i], i) for i in range(11))
+
+
+def test_processes_share_chunks_and_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: threading.Event().wait(0.005))
+    both = threading.Barrier(2)
+    made: list[list[int]] = [[], []]
+
+    def fill(worker: int) -> None:
+        def make(indices: list[int]) -> list[tuple[Any, ...]]:
+            if not made[worker]:
+                both.wait(10)  # both are at a chunk, which must be two
+            made[worker] += indices
+            return [example(i) for i in indices]
+
+        Pool(tmp_path, 10).fill(make, 4, "make", quiet=True)
+        assert not Pool(tmp_path, 10).missing()
+
+    other = threading.Thread(target=fill, args=(1,))
+    other.start()
+    fill(0)
+    other.join()
+    assert sorted(made[0] + made[1]) == list(range(10))
+    assert not list((tmp_path / "leases").glob("0*"))
+
+
+def test_a_chunk_whose_maker_died_is_made_by_another(tmp_path: Path) -> None:
+    code = "import sys, pathlib, mmbench.runs.leases as m; m.LeaseTable(pathlib.Path(sys.argv[1])).acquire('000000')"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "leases")], check=True)
+    Pool(tmp_path, 2).fill(lambda indices: [example(i) for i in indices], 2, "make", quiet=True)
+    assert same(Pool(tmp_path, 2)[1], 1)

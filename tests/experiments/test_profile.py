@@ -1,0 +1,101 @@
+"""`mmbench profile`: what is timed, how columns of the tables come of it, and what refuses to count."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmbench.experiments.profiling.profile import build, dataset_of, measure, quantities, requests_of, rows_of
+from mmbench.experiments.profiling.stopwatch import Stopwatch
+from mmbench.tables.published import published
+from tests.commands import mmbench_here
+
+TINY = ["--system", "tiny", "--weights", "real", "--device", "cpu", "--batch-size", "2", "--runs", "2"]
+SAMPLED = {"sample": [2.0, 4.0], "sample guided": [3.0, 4.5], "decode": [0.0, 1.0]}
+TRAINED = {
+    "base_forward": [1.0],
+    "base_graph": [1.5],
+    "base_backward": [4.0],
+    "disc_forward": [0.25],
+    "disc_backward": [0.5],
+}
+
+
+def record(**other: Any) -> dict[str, Any]:
+    return {"system": "mm_diffusion+mmdisco", "weights": "random", "batch": 2, "memory": {"x": {}}} | other
+
+
+def test_columns_are_those_of_the_paper() -> None:
+    pairs = quantities(record(what="inference", seconds=SAMPLED))
+    assert pairs == {
+        "without": [1.0, 2.5],
+        "with": [1.5, 2.75],
+        "overhead": pytest.approx([0.5, 0.1]),
+        "decode": [0.0, 0.5],
+    }
+    steps = quantities(record(what="training", loss="all", seconds=TRAINED))
+    assert (steps["baseline_step"], steps["mmdisco_step"]) == ([5.5], [1.75])
+    assert steps["speedup"] == pytest.approx([5.5 / 1.75])
+    alone = quantities(record(what="training", loss="disc", seconds=TRAINED))
+    assert alone["mmdisco_step"] == [0.75], "which needs no prediction of the bases"
+    assert set(steps) == {row[0] for row in published()["11"]["rows"]}
+    assert set(pairs) - {"decode"} == {row[0] for row in published()["12"]["rows"]}
+
+
+def test_published_numbers_stand_below_systems_of_their_size() -> None:
+    here, paper = rows_of(record(what="inference", seconds=SAMPLED))
+    assert (here["without"], here["overhead"]) == ("1.75 ± 1.1", "30.0 ± 28.3 %")
+    assert (paper["without"], paper["with"], paper["overhead"]) == ("1.09 ± 0.03", "1.25 ± 0.04", "15%")
+    assert len(rows_of(record(what="inference", seconds=SAMPLED, weights="tiny"))) == 1
+    assert len(rows_of(record(what="inference", seconds={"generate": [3.0]}, system="tiny_cascade"))) == 1
+
+
+CASES = {"tiny": "res_frieren", "auffusion_vc2": "vit_naive", "mm_diffusion": "res_mlp"}
+
+
+@pytest.mark.parametrize(
+    ("system", "what"),
+    [*itertools.product(("tiny", "auffusion_vc2"), ("training", "inference")), ("mm_diffusion", "training")],
+)
+def test_every_pair_is_timed_without_data_or_weights(system: str, what: str) -> None:
+    options = [] if system == "tiny" else ["size=tiny"]
+    options += ["num_inference_steps=3"] if what == "inference" else []
+    place = dataset_of(system, None)
+    design = CASES[system]
+    made = build(system, design, place, options, device="cpu", weights="random")
+    assert made.name == f"{system}+mmdisco" + (f"-{design}" if design != "res_mlp" else "")
+    watch = Stopwatch(itertools.count().__next__)  # type: ignore[arg-type]
+    found = measure(what, made, requests_of(place, 1), 1, watch)
+    assert set(found["seconds"]) == set(TRAINED if what == "training" else SAMPLED)
+    assert all(rounds == [1.0] for rounds in found["seconds"].values()), "one round counts, each interval is one tick"
+    assert all(peaks["peak_memory_bytes"] > 0 for peaks in found["memory"].values())
+    modules = made.pair().denoisers
+    assert modules
+    assert not any(p.requires_grad or p.grad is not None for module in modules for p in module.parameters())
+
+
+def test_the_command_keeps_every_round(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    quick = ["--num-inference-steps", "2", "--out", tmp_path, "--format", "json"]
+    result = mmbench_here(capsys, "profile", "inference", *TINY, *quick)
+    assert result.returncode == 0, result.stderr
+    (row,) = json.loads(result.stdout)
+    (line,) = [json.loads(text) for text in (tmp_path / "profile.jsonl").read_text().splitlines()]
+    assert [len(rounds) for rounds in line["seconds"].values()] == [2, 2, 2]
+    assert (row["system"], row["weights"]) == ("tiny+mmdisco", "trained")
+    assert line["machine"]
+    assert line["command"][:3] == ["mmbench", "profile", "inference"]
+
+
+def test_a_timing_of_nothing_does_not_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    quick = ["--num-inference-steps", "2", "--out", tmp_path]
+    idle = mmbench_here(capsys, "profile", "inference", *TINY, *quick, "--joint-scale", "0,0")
+    assert idle.returncode == 1
+    assert "Guidance changed nothing" in idle.stderr
+    assert not (tmp_path / "profile.jsonl").exists()
+    untrainable = mmbench_here(capsys, "profile", "training", "-s", "tiny_cascade", *TINY[2:], "--out", tmp_path)
+    assert untrainable.returncode == 2
+    assert "mmbench list systems" in untrainable.stderr

@@ -1,0 +1,300 @@
+"""`mmbench sweep`: a grid of trainings, end to end on the smallest setting; stopped, failing, and only planned."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mmbench.baselines.kinds.discriminators import SHIPPED
+from mmbench.errors import BusyError, StoppedError
+from mmbench.experiments.sweep import carry_out as sweeping
+from mmbench.experiments.sweep.cells import Sweep
+from mmbench.experiments.sweep.grids import GRIDS
+from mmbench.experiments.sweep.log import outcomes, read_lines
+from mmbench.experiments.training.train import train_discriminator
+from mmbench.jobs import run as workflow
+from mmbench.registry import discover, lookup
+from mmbench.scores.records import read_records, read_score
+from mmbench.statistics.paired import paired_difference
+from mmbench.system_names import make_system, options_of, parse_system_name
+from mmbench.tables.published import published, published_values
+from mmbench.types import Score
+from tests.commands import mmbench_here, start
+
+MINIATURE = ["--system", "tiny", "--dataset", "bounce", "-n", "4", "--metric", "ib_bounce_av", "--workers", "1"]
+QUICK = ["--steps", "2", "--num-real", "4", "--num-fake", "2", "--train-batch-size", "2"]
+QUICK += ["--set", "num_inference_steps=1"]
+ROWS = ["--row", "no guidance", "--row", "loss disc"]
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run `mmbench sweep` on the CPU with folders of its own; gives exit code, rows and messages."""
+    monkeypatch.setenv("MMBENCH_DISCRIMINATORS", str(tmp_path / "discriminators"))
+
+    def sweep(*arguments: str, table: str = "table7", rows: list[str] = ROWS) -> Any:
+        common = ["--device", "cpu", "--format", "json", "--out", tmp_path / "out"]
+        result = mmbench_here(capsys, "sweep", table, *MINIATURE, *QUICK, *rows, *common, *arguments)
+        return result.returncode, json.loads(result.stdout or "[]"), result.stderr
+
+    return sweep
+
+
+def score_of(run: Path) -> Score:
+    """The one score of a run."""
+    (record,) = read_records(run)
+    return read_score(run, record)
+
+
+def file_of(folder: Path) -> Path:
+    (file,) = (folder / "out").glob("*.jsonl")
+    return file
+
+
+def test_a_grid_is_planned_made_and_laid_out_beside_the_paper(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two = ("--train-seeds", "2")
+    code, plan, _ = run(*two, "--dry-run")
+    assert code == 0
+    assert [(row["row"], row["training seed"], row["status"]) for row in plan] == [
+        ("no guidance", None, "to do"),
+        ("loss disc", 0, "to do"),
+        ("loss disc", 1, "to do"),
+    ]
+    assert not list(tmp_path.iterdir())
+
+    code, rows, errors = run(*two)
+    assert code == 0, errors
+    by_row = {row["row"]: row for row in rows}
+    assert list(by_row) == ["ground truth", "no guidance", "loss disc", "loss denoise", "loss all"]
+    assert (by_row["ground truth"]["status"], by_row["loss all"]["status"]) == ("to do", "to do")
+    assert (by_row["loss disc"]["paper ib_av"], by_row["no guidance"]["paper ib_av"]) == (0.102, 0.093)
+    numbers = by_row["loss disc"]["numbers"]["ib_bounce_av.bounce_v1"]
+    first, second = numbers["trainings"]
+    assert first != second
+    assert numbers["value"] == pytest.approx((first + second) / 2)
+    assert numbers["stderr"] == pytest.approx(abs(first - second) / 2)
+    assert len(by_row["no guidance"]["numbers"]["ib_bounce_av.bounce_v1"]["trainings"]) == 1
+    _, *guided = (outcome["run"] for outcome in outcomes(file_of(tmp_path)).values())
+    (alone,) = (tmp_path / "out").glob("tiny-bounce-*")
+    difference = numbers["difference"]
+    by_hand = [paired_difference(score_of(alone), score_of(tmp_path / "out" / run)) for run in guided]
+    assert difference["value"] == pytest.approx(np.mean([d.value for d in by_hand]))
+    squared = np.mean([d.stderr**2 for d in by_hand]) + np.var([d.value for d in by_hand], ddof=1) / 2
+    assert difference["stderr"] == pytest.approx(np.sqrt(squared))
+    assert f"Δ {difference['value']:+.1f}" in by_row["loss disc"]["ib_bounce_av.bounce_v1 ↑"]
+
+    _, plan, _ = run(*two, "--dry-run")
+    assert {row["status"] for row in plan} == {"done"}
+    _, other_scale, _ = run(*two, "--set", "joint_scale=2,1", "--dry-run")
+    assert [row["training"] for row in other_scale[1:]] == ["2 steps, done"] * 2, "the training is the same"
+    assert {row["status"] for row in other_scale[1:]} == {"to do"}
+    lines = len(read_lines(file_of(tmp_path)))
+    monkeypatch.setattr(workflow, "run", None)  # which nothing calls any more
+    monkeypatch.setattr(sweeping, "train_discriminator", None)
+    assert run(*two)[:2] == (0, rows)
+    assert len(read_lines(file_of(tmp_path))) == lines + 1  # that it was asked for again
+    shown = mmbench_here(capsys, "table", "--paper", "7", "--out", tmp_path / "out", "--format", "json")
+    assert json.loads(shown.stdout) == rows
+    assert mmbench_here(capsys, "table", "--paper", "7", "--out", tmp_path / "out", "-n", "5").returncode == 1
+    shutil.rmtree(alone / "scores")  # as records are kept without them
+    shown = mmbench_here(capsys, "table", "--paper", "7", "--out", tmp_path / "out", "--format", "json")
+    assert json.loads(shown.stdout) == rows
+
+
+def test_stopped_at_any_moment_the_same_command_goes_on(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, resumed = workflow.run, []
+
+    def stop(*_: Any) -> None:
+        raise StoppedError("Stopped by SIGTERM.")
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    def watched(settings: Any) -> dict[str, Any]:
+        result = train_discriminator(settings)
+        resumed.append(result["resumed at"])
+        return result
+
+    monkeypatch.setattr(sweeping, "train_discriminator", watched)
+    monkeypatch.setattr(workflow, "run", stop)
+    assert run()[0] == 3
+    assert not outcomes(file_of(tmp_path))  # a stop is no failure of the cell
+    monkeypatch.setattr(workflow, "run", whole)
+    with monkeypatch.context() as killed:
+        killed.setattr(sweeping, "write_whole", interrupted)  # trained, and its weights not yet kept
+        assert run()[0] != 0
+    assert list(outcomes(file_of(tmp_path))) == [("no guidance", None)]
+    code, table, errors = run()
+    assert code == 0, errors
+    assert resumed == [0, 2]
+    (kept,) = (tmp_path / "discriminators" / "sweep").glob("*/steps-000002.safetensors")
+    assert kept.read_bytes() == kept.with_name("discriminator.safetensors").read_bytes()
+    assert {row["row"] for row in table if row["status"] == ""} == {"no guidance", "loss disc"}
+
+
+def test_a_failing_cell_is_noted_and_the_others_follow(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(settings: Any) -> dict[str, Any]:
+        if settings.loss == "disc":
+            raise RuntimeError("out of memory")
+        return train_discriminator(settings)
+
+    losses = ["--row", "loss disc", "--row", "loss denoise"]
+    with monkeypatch.context() as broken:
+        broken.setattr(sweeping, "train_discriminator", breaks)
+        code, rows, errors = run(rows=losses)
+    assert code == 3
+    assert "1 of 2 cells are not whole. loss disc, training seed 0: RuntimeError: out of memory." in errors
+    status = {row["row"]: row["status"] for row in rows}
+    assert status["loss disc"] == "failed: RuntimeError: out of memory"
+    assert status["loss denoise"] == ""
+    assert outcomes(file_of(tmp_path))["loss disc", 0]["status"] == "failed"
+    _, plan, _ = run("--dry-run", rows=losses)
+    assert [row["status"] for row in plan] == ["to do; failed: RuntimeError: out of memory", "done"]
+    assert run(rows=losses)[0] == 0
+    assert outcomes(file_of(tmp_path))["loss disc", 0]["status"] == "ok"
+
+
+def test_a_course_of_training_is_one_training_and_becomes_a_curve(run: Run, tmp_path: Path) -> None:
+    steps = ("--steps", "6", "--train-seeds", "1")
+    points = ["--row", "no guidance", "--row", "1/6 of the training", "--row", "3/6 of the training"]
+    code, rows, errors = run(*steps, table="figure5", rows=points)
+    assert code == 0, errors
+    (training,) = (tmp_path / "discriminators" / "sweep").iterdir()
+    assert sorted(p.name for p in training.glob("steps-*")) == ["steps-000001.safetensors", "steps-000003.safetensors"]
+    with file_of(tmp_path).with_suffix(".csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    values = {row["row"]: row["numbers"]["ib_bounce_av.bounce_v1"]["value"] for row in rows if row["numbers"]}
+    assert [(p["row"], float(p["x"])) for p in found] == [
+        ("no guidance", 0.0),
+        ("1/6 of the training", 0.5),  # epochs: 2 of 4 pairs per step
+        ("3/6 of the training", 1.5),
+    ]
+    assert {p["row"]: float(p["value"]) for p in found} == values
+    assert [p["difference"] for p in found[:1]] == [""]
+    assert all(float(p["difference"]) == pytest.approx(float(p["value"]) - float(found[0]["value"])) for p in found[1:])
+    assert all(float(p["difference_stderr"]) > 0 for p in found[1:])
+    assert file_of(tmp_path).with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    guided = make_system("tiny+mmdisco", dataset=workflow.open_dataset("bounce"), device="cpu")
+    assert guided._discriminator_path == SHIPPED / "tiny+mmdisco-bounce.safetensors"  # and none of these
+    late = [*points[:2], "--row", "2/6 of the training"]
+    code, rows, errors = run(*steps, table="figure5", rows=late)
+    assert code == 3
+    assert "was trained for 3 steps; steps-000002.safetensors was not kept on the way" in errors
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_declarations_name_what_there_is(name: str) -> None:
+    grid = GRIDS[name]
+    labels = [row.label for row in grid.rows]
+    assert len(set(labels)) == len(labels)
+    assert lookup("system", grid.system).guidable
+    assert "discriminator" in options_of(lookup("system", grid.system))
+    for row in grid.rows:
+        assert not (row.control or row.design) or lookup("system", row.control or grid.system)
+        assert not row.design or parse_system_name(f"x+mmdisco-{row.design}-{row.loss}").design == row.design
+        values = published_values(grid.published, row.published) if grid.published else {}
+        assert bool(values) == bool(grid.published), row.label
+    if grid.published:
+        assert len(grid.rows) == len(published()[grid.published]["rows"])
+        assert set(grid.metrics) <= set(published()[grid.published]["columns"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("--row", "loss both"), "loss disc"),
+        (("--system", "tiny_cascade"), "tiny or mm_diffusion"),
+        (("--steps", "0"), "numbers above 0"),
+        (("--num-fake", "0"), "numbers from 1"),
+        (("--set", "joint_skale=2"), "joint_scale"),
+        (("--dataset", "bouncee"), "did you mean bounce"),
+        (("--metric", "fvd_bouncee"), "fvd_bounce"),
+    ],
+)
+def test_what_would_fail_everywhere_is_refused_at_once(
+    run: Run, tmp_path: Path, arguments: tuple[str, ...], hint: str
+) -> None:
+    code, _, errors = run(*arguments)
+    assert code == 2
+    assert hint in errors
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dataset_that_we_do_not_have_is_said_to_be_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    missing = {name for name, grid in GRIDS.items() if grid.dataset not in discover("dataset")[0]}
+    assert missing <= {"table7"}
+    for name in missing:
+        result = mmbench_here(capsys, "sweep", name, "--dry-run")
+        assert result.returncode == 2
+        assert "--dataset folder:PATH" in result.stderr
+
+
+def test_two_processes_at_one_sweep_take_different_cells(run: Run, tmp_path: Path) -> None:
+    common = ["--device", "cpu", "--out", tmp_path / "out", "--row", "loss denoise", "--train-seeds", "2"]
+    command = ["sweep", "table7", *MINIATURE, *QUICK, *ROWS, *common]
+    folders = {"MMBENCH_DISCRIMINATORS": str(tmp_path / "discriminators")}
+    first, second = start(*command, **folders), start(*command, **folders)
+    printed = [process.communicate(timeout=300) for process in (first, second)]
+    assert (first.returncode, second.returncode) == (0, 0), printed
+    tables = [out[out.index("ground truth") :] for out, _ in printed]
+    assert tables[0] == tables[1]
+    for training in (tmp_path / "discriminators" / "sweep").iterdir():
+        assert len(read_lines(training / "invocations.jsonl")) == 1, "each was trained once"
+    for records in (tmp_path / "out").glob("*/records.jsonl"):
+        assert len(read_lines(records)) == 1, "each was scored once"
+
+
+def test_a_sweep_waits_for_a_training_that_is_under_way(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+
+    def busy_once(settings: Any) -> dict[str, Any]:
+        looks.append(settings.folder)
+        if len(looks) == 1:
+            raise BusyError("It is being trained.")
+        return train_discriminator(settings)
+
+    monkeypatch.setattr(sweeping, "train_discriminator", busy_once)
+    monkeypatch.setattr(sweeping, "PAUSE", 0.0)
+    code, _, errors = run(rows=["--row", "loss disc"])
+    assert code == 0, errors
+    assert len(looks) == 2
+    assert [outcome["status"] for outcome in outcomes(file_of(tmp_path)).values()] == ["ok"]
+
+
+def test_sweeps_that_share_runs_and_trainings_hold_the_same_leases() -> None:
+    leases = []
+    for table in ("table8", "table9"):
+        grid = GRIDS[table]
+        settings = workflow.Settings(systems=(), dataset="bounce", num_samples=4)
+        sweep = Sweep(table, settings, "tiny", dict(grid.training) | {"steps": 2}, num_real=4, num_fake=2)
+        leases.append({cell.row.label: sweep.lease(cell) for cell in sweep.cells})
+    shared = leases[0].keys() & leases[1].keys()
+    assert shared == {"no guidance", "C=32, L=2", "C=128, L=2"}
+    assert all(leases[0][label] == leases[1][label] for label in shared)
+    names = [name for each in leases for name in each.values()]
+    assert len(set(names)) == len(names) - len(shared)
+
+
+def test_no_launcher_starts_a_sweep(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    code, _, errors = run()
+    assert code == 2
+    assert "started several times" in errors

@@ -1,0 +1,100 @@
+"""`mmbench train` from the command line: pools, training, resuming, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file
+
+from mmbench.runs.leases import LeaseTable
+from tests.commands import mmbench, mmbench_here
+
+PAIR = ["--system", "fixture_pair", "--dataset", "fixture_dataset"]
+SMALL = ["--num-real", "6", "--num-fake", "5", "--batch-size", "2", "--format", "json"]
+
+
+def test_training_leaves_weights_and_pools_and_resumes(tmp_path: Path) -> None:
+    first = mmbench("train", *PAIR, *SMALL, "--steps", "3", "--out", tmp_path)
+    assert first.returncode == 0, first.stderr
+    done = json.loads(first.stdout)
+    assert (done["steps"], done["resumed at"]) == (3, 0)
+    assert done["discriminator"] == "fixture_pair+mmdisco"
+    with safe_open(done["weights"], framework="pt") as file:
+        assert json.loads(file.metadata()["config"])["design"] == "res_mlp"
+    chunks = {p.parent.name.rsplit("-", 1)[0]: load_file(p) for p in tmp_path.glob("pools/*/*.safetensors")}
+    assert {name: len(chunk["video"]) for name, chunk in chunks.items()} == {
+        "fixture_pair-real": 6,
+        "fixture_pair-fake": 5,
+    }
+    again = json.loads(mmbench("train", *PAIR, *SMALL, "--steps", "5", "--out", tmp_path).stdout)
+    assert (again["steps"], again["resumed at"]) == (5, 3)
+    pools = {p.name for p in (tmp_path / "pools").iterdir()}
+    for other, changed in ((["--re-pair"], "num_fake"), (["--pool-seed", "7"], "pairs")):
+        refused = mmbench("train", *PAIR, *SMALL, *other, "--steps", "5", "--out", tmp_path)
+        assert f"{changed} is" in refused.stderr, "another training: it must not go on from this checkpoint"
+    assert len({p.name for p in (tmp_path / "pools").iterdir()} - pools) == 2
+    for seed in ("7", "8"):
+        anew = mmbench("train", *PAIR, *SMALL, "--seed", seed, "--pool-seed", "0", "--steps", "2", "--out", tmp_path)
+        assert anew.returncode == 0, anew.stderr
+    assert len({p.name for p in (tmp_path / "pools").iterdir()} - pools) == 2, "made once, trained on by all"
+
+
+def test_a_training_has_one_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["train", *PAIR, *SMALL, "--steps", "3", "--out", tmp_path]
+    assert mmbench(*command).returncode == 0
+    (folder,) = tmp_path.glob("*/checkpoint.pt")
+    before = folder.read_bytes()
+    with LeaseTable(folder.parent / "leases").hold("training"):
+        refused = mmbench(*command[:-3], "9", *command[-2:])
+    assert refused.returncode == 1
+    assert f"is being trained by process {os.getpid()}" in refused.stderr
+    assert folder.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["--system", "ground_truth", "--dataset", "bounce"], "not a pair of diffusion models"),
+        (["--system", "tiny+mmdisco", "--dataset", "bounce"], "names a guided system"),
+        (["--system", "ground_thruth", "--dataset", "bounce"], "did you mean ground_truth"),
+        (["--system", "ground_truth", "--dataset", "bounce", "--num-fake", "0"], "pools would be empty"),
+    ],
+    ids=["control", "guided", "typo", "empty"],
+)
+def test_what_cannot_be_trained_is_refused(
+    arguments: list[str], hint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = mmbench_here(capsys, "train", *arguments, "--out", tmp_path / "out")
+    assert result.returncode == 2
+    assert hint in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_halves_that_were_made_together_are_not_re_paired(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    coupled = ["--system", "mm_diffusion", "--dataset", "bounce", "--weights", "random", "--set", "size=tiny"]
+    result = mmbench_here(capsys, "train", *coupled, "--re-pair", "--out", tmp_path / "out")
+    assert result.returncode == 2
+    assert "without --re-pair" in result.stderr
+
+
+def test_an_unknown_design_names_the_known_ones(tmp_path: Path) -> None:
+    result = mmbench("train", *PAIR, *SMALL, "--discriminator", "res_freiren", "--out", tmp_path)
+    assert result.returncode == 2
+    assert "res_frieren" in result.stderr
+
+
+def test_toy_prints_table_1_beside_the_paper(tmp_path: Path) -> None:
+    quick = ["toy", "--quick", "--seeds", "1", "--setting", "ind", "--loss", "all", "--format", "json"]
+    result = mmbench(*quick, "--out", tmp_path)
+    assert result.returncode == 0, result.stderr
+    rows = {row["method"]: row for row in json.loads(result.stdout)}
+    assert {"gt", "exact", "no_joint", "optimal", "all"} <= set(rows)
+    assert rows["all"]["paper NLL"] == "1.94"
+    assert rows["no_joint"]["numbers"]["nll"] > rows["all"]["numbers"]["nll"] > rows["gt"]["numbers"]["nll"]
+    assert len((tmp_path / "records.jsonl").read_text().splitlines()) == len(rows)
+    assert (tmp_path / "figure2_ind_sigma0.25.png").stat().st_size > 1000
+    assert "toy" in json.loads((tmp_path / "invocations.jsonl").read_text())["command"]

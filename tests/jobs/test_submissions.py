@@ -1,0 +1,74 @@
+"""Anybody's clips through the command line: folders, pairs, lossy files, files that cannot be used."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmbench.media.clip_files import write_lossless, write_preview
+from tests.builders import clip
+from tests.commands import mmbench, mmbench_here
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three clips without loss, one with, a text file in disguise, and a table of prompts."""
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    for i in range(3):
+        write_lossless(clip(i, frames=16, size=32, samples=32000), clips / f"clip{i}.mkv")
+    write_preview(clip(3, frames=16, size=32, samples=32000), clips / "clip3.mp4")
+    (clips / "clip4.mp4").write_text("not a video")
+    (clips / "notes.txt").write_text("ignored")
+    (clips / "prompts.csv").write_text("file,prompt\nclip0.mkv,a glass ball\nclip1.mkv,a wooden ball\n")
+    return clips
+
+
+def test_a_folder_is_scored_and_every_file_accounted_for(folder: Path, tmp_path: Path) -> None:
+    result = mmbench("evaluate", folder, "--name", "mine", "--out", tmp_path / "runs", "--format", "json")
+    assert result.returncode == 0, result.stderr
+    (row,) = json.loads(result.stdout)
+    record = row["record"]
+    assert record["system"] == "mine"
+    assert (record["n_expected"], record["n_present"], record["n_failed"]) == (5, 4, 1)
+    assert record["lossy"] is True
+    assert "clip4.mp4 is not scored" in result.stderr
+    (values,) = (tmp_path / "runs").glob("mine-*/scores/*.jsonl")
+    lines = [json.loads(line) for line in values.read_text().splitlines()]
+    assert [line.get("codecs") for line in lines] == ["ffv1+flac"] * 3 + ["h264+aac, lossy", None]
+    assert [line.get("text") for line in lines[:3]] == ["a glass ball", "a wooden ball", ""]
+
+
+def test_the_same_clips_are_the_same_submission_wherever_they_lie(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = tmp_path / "moved"
+    folder.rename(moved)
+    ids = set()
+    for out in ("a", "b"):
+        done = mmbench_here(
+            capsys, "evaluate", moved, "--name", "mine", "-m", "av_align", "--out", tmp_path / out, "--format", "json"
+        )
+        assert done.returncode == 0, done.stderr
+        ids.add(json.loads(done.stdout)[0]["record"]["run_id"])
+    assert len(ids) == 1
+    (moved / "clip2.mkv").unlink()
+    fewer = mmbench_here(capsys, "evaluate", moved, "--name", "mine", "--out", tmp_path / "a", "--format", "json")
+    assert json.loads(fewer.stdout)[0]["record"]["run_id"] not in ids
+
+
+def test_silent_and_static_clips_are_unscored_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    moving = clip(0, frames=16, size=32, samples=32000)
+    write_lossless(moving, clips / "a.mkv")
+    still = type(moving)(np.zeros_like(moving.video), 8.0, np.zeros(32000, np.float32), 16000)
+    write_lossless(still, clips / "b.mkv")
+    done = mmbench_here(capsys, "evaluate", clips, "--out", tmp_path / "runs", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)[0]["record"]
+    assert (record["n_scored"], record["n_unscored"]) == (1, 1)
+    assert record["stderr"] is None

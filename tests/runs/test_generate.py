@@ -1,0 +1,136 @@
+"""Shards, seeds and identities."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmbench.errors import IntegrityError, MMBenchError, NonFiniteError, UsageError
+from mmbench.identity import canonical_json, digest_of
+from mmbench.runs.generate import Shard, generate
+from mmbench.runs.spec import RunSpec, make_requests, make_runspec
+from mmbench.runs.store import SampleStore, read_manifest
+from mmbench.types import Clip, Prompt, Request
+from tests.builders import clip
+from tests.fixture_distribution.mmbench_fixture import FixtureDataset, FixtureSystem
+
+
+@pytest.mark.parametrize("text", ["2/2", "1", "-1/2", "a/b", "1/0", ""])
+def test_wrong_shards_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="Shard"):
+        Shard.parse(text)
+
+
+def test_a_launcher_assigns_the_shard() -> None:
+    assert Shard.from_environment({}) == Shard(0, 1)
+    assert Shard.from_environment({"RANK": "1", "WORLD_SIZE": "4"}) == Shard(1, 4)
+    assert Shard.from_environment({"SLURM_PROCID": "3", "SLURM_NTASKS": "8"}) == Shard(3, 8)
+    assert Shard.from_environment({"RANK": "1"}) == Shard(0, 1)
+
+
+def test_shards_share_everything_and_overlap_nowhere() -> None:
+    parts = [[i for i in range(20) if i in Shard(r, 3)] for r in range(3)]
+    assert sorted(i for part in parts for i in part) == list(range(20))
+
+
+def test_streams_differ_by_seed_prompt_index_and_name() -> None:
+    base = Request(Prompt("p", "text"), 0, 0)
+    others = [
+        Request(Prompt("q", "text"), 0, 0),
+        Request(Prompt("p", "text"), 1, 0),
+        Request(Prompt("p", "text"), 0, 1),
+    ]
+    draws = [r.rng("noise").random() for r in (base, *others)] + [base.rng("other").random()]
+    assert len(set(draws)) == 5
+    assert base.rng("noise").random() == draws[0]
+    assert Request(Prompt("p", "another text"), 0, 0).rng("noise").random() == draws[0]
+
+
+def test_a_request_list_is_a_prefix_of_a_longer_one() -> None:
+    short, long = (make_requests(FixtureDataset(), n, 3) for n in (4, 9))
+    assert [(r.prompt.id, r.index) for r in short] == [(r.prompt.id, r.index) for r in long[:4]]
+
+
+def test_identity_changes_with_all_that_changes_samples() -> None:
+    def run(seed: int = 0, spec: dict[str, object] | None = None, **dataset_spec: object) -> str:
+        system, dataset = FixtureSystem(), FixtureDataset()
+        if spec:
+            system.spec = lambda: spec  # type: ignore[method-assign]
+        if dataset_spec:
+            dataset.spec = lambda: dataset_spec  # type: ignore[method-assign]
+        return make_runspec(system, dataset, seed, "s", "d").digest
+
+    same = run()
+    assert same == run()
+    changed = [run(seed=1), run(spec={"version": 2}), run(spec={"version": 1, "steps": 3}), run(prompts="other")]
+    assert same not in changed
+    assert len(set(changed)) == 4
+
+
+def test_canonical_json_refuses_what_json_cannot_say() -> None:
+    assert canonical_json({"b": 1, "a": [1.5, None]}) == '{"a":[1.5,null],"b":1}'
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        digest_of({"x": float("nan")})
+
+
+def test_a_manifest_survives_and_a_forged_one_does_not(tmp_path: Path) -> None:
+    run = RunSpec("s", "d", 0, "none", {"steps": [1, 2], "scale": 1.5})
+    store = SampleStore.create(tmp_path, run)
+    assert read_manifest(store.folder) == run
+    assert SampleStore.create(tmp_path, run).folder == store.folder
+    (store.folder / "manifest.json").write_text("{}")
+    with pytest.raises(IntegrityError, match="not a run's manifest"):
+        read_manifest(store.folder)
+
+
+class Faulty(FixtureSystem):
+    """Raises `error` for every request."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def generate(self, requests):  # type: ignore[no-untyped-def]
+        raise self.error
+        yield
+
+
+def test_what_no_sample_survives_ends_the_run_without_blaming_samples(tmp_path: Path) -> None:
+    store = SampleStore.create(tmp_path, RunSpec("s", "d", 0, "none", {}))
+    with pytest.raises(MMBenchError, match="weights are missing"):
+        generate(store, Faulty(MMBenchError("The weights are missing.")), make_requests(FixtureDataset(), 3, 0))
+    assert store.status(3).missing == [0, 1, 2]
+
+
+def test_a_system_that_yields_too_few_clips_is_recorded(tmp_path: Path) -> None:
+    class Short(FixtureSystem):
+        def generate(self, requests):  # type: ignore[no-untyped-def]
+            yield from list(super().generate(requests))[:-1]
+
+    store = SampleStore.create(tmp_path, RunSpec("s", "d", 0, "none", {}))
+    generate(store, Short(), make_requests(FixtureDataset(), 3, 0), batch_size=3)
+    assert store.status(3).present == [0, 1]
+    assert store.status(3).failed == [2]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_clips_refuse_what_is_not_finite(value: float) -> None:
+    good = clip()
+    with pytest.raises(NonFiniteError, match="audio"):
+        Clip.from_float(good.video / 255, 8.0, np.full(5, value), 16000)
+    with pytest.raises(NonFiniteError, match="video"):
+        Clip.from_float(np.full((1, 2, 2, 3), value), 8.0, good.audio, 16000)
+
+
+def test_digests_see_every_pixel_sample_and_rate() -> None:
+    a = clip()
+    video, audio = a.video.copy(), a.audio.copy()
+    video[1, 2, 3, 0] ^= 1
+    audio[7] = 0.25
+    assert Clip(video, a.fps, a.audio, a.sample_rate).video_digest() != a.video_digest()
+    assert Clip(a.video, 10.0, a.audio, a.sample_rate).video_digest() != a.video_digest()
+    assert Clip(a.video, a.fps, audio, a.sample_rate).audio_digest() != a.audio_digest()
+    assert Clip(a.video, a.fps, a.audio, 8000).audio_digest() != a.audio_digest()
+    assert Clip(a.video, 8, a.audio, a.sample_rate).digest() == a.digest()
