@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmbench.errors import UsageError
-from mmbench.networks.state_dicts import State, load_exactly, rename
+from mmbench.networks.state_dicts import State, load_state, rename
 
 SCALING_FACTOR = 0.18215  # of Stable Diffusion's latents
 ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"}
@@ -68,4 +68,4 @@ def autoencoder_name(name: str, levels: int) -> str | None:
 def load_autoencoder(vae: Any, state: State) -> None:
     """Load a state dict under the original names into an AutoencoderKL; they must match exactly."""
     levels = len(vae.config.block_out_channels)
-    load_exactly(vae, rename(state, lambda name: autoencoder_name(name, levels), "the autoencoder"), "the autoencoder")
+    load_state(vae, rename(state, lambda name: autoencoder_name(name, levels), "the autoencoder"), "the autoencoder")

@@ -9,7 +9,7 @@ import numpy as np
 
 from mmbench.metrics.extractors.base import PublishedExtractor, _sound
 from mmbench.networks.random_weights import fill_randomly
-from mmbench.networks.state_dicts import load_needed
+from mmbench.networks.state_dicts import load_state
 from mmbench.types import Clip, Features, Modality
 from mmbench.weights import checkpoints as published
 
@@ -39,7 +39,7 @@ class VGGishExtractor(PublishedExtractor):
 
         with torch.device("meta"):
             network = VGGish()
-        load_needed(network, published.load_state_dict("vggish"), "the VGGish weights")
+        load_state(network, published.load_state_dict("vggish"), "the VGGish weights", extra="leave")
         return network
 
     def _random(self) -> Any:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from mmbench.errors import MMBenchError
 from mmbench.metrics.networks.audio_frontend import FFT, SAMPLE_RATE, mel_filters, resample
-from mmbench.networks.state_dicts import load_needed
+from mmbench.networks.state_dicts import load_state
 
 STEPS, FPS, SIZE = 16, 8.0, 64  # frames, their rate [1/s], their height and width [px]
 NUM_SAMPLES, HOP, NUM_MELS = 32000, 250, 48  # 8 hops per frame
@@ -178,5 +178,5 @@ def load(tower: str, weights: Path) -> nn.Module:
     prefix = f"{tower}."
     stored = {k.removeprefix(prefix): v for k, v in load_file(weights).items() if k.startswith(prefix)}
     state = {k: v.float() if v.is_floating_point() else v for k, v in stored.items()}
-    load_needed(network, state, weights.name)
+    load_state(network, state, weights.name, extra="leave")
     return network.eval()

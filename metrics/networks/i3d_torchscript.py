@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mmbench.errors import MMBenchError
 from mmbench.metrics.networks.i3d import I3D, NUM_LOGITS, Unit3D, preprocess
-from mmbench.networks.state_dicts import load_needed
+from mmbench.networks.state_dicts import load_state
 
 RELATIVE_TOLERANCE = (
     1e-4  # of the largest logit; float32 rounding is a hundred times less, BN epsilon 1e-5 ten times more
@@ -86,7 +86,7 @@ def read_state(state: Mapping[str, Tensor]) -> I3D:
         if len(values) != 1:
             raise _unreadable(f"it has {len(values)} tensors that could be the {name} of the logits")
         filled[f"logits.conv3d.{name}"] = values[0]
-    load_needed(network, filled, "i3d_torchscript.pt")
+    load_state(network, filled, "i3d_torchscript.pt", extra="leave")
     return network
 
 

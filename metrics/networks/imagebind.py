@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from mmbench.errors import MMBenchError
 from mmbench.networks.clip_tokens import CONTEXT, VOCABULARY
-from mmbench.networks.state_dicts import load_needed
+from mmbench.networks.state_dicts import load_state
 
 CROP, PATCH, FRAMES = 224, 14, 2
 MELS, MEL_FRAMES, MEL_PATCH, MEL_STRIDE = 128, 204, 16, 10
@@ -293,7 +293,7 @@ def load_towers(model: ImageBind, state: Mapping[str, Tensor]) -> list[str]:
     Raises:
         MMBenchError: A tensor is missing, has another shape, or belongs to a tower of `model` but not into it.
     """
-    ignored = load_needed(model, state, "the ImageBind checkpoint")
+    ignored = load_state(model, state, "the ImageBind checkpoint", extra="leave")
     strange = [key for key in ignored if key.split(".")[1] in model.modality_trunks]
     if strange:
         raise MMBenchError(f"The ImageBind checkpoint holds {len(strange)} unknown tensors, first {strange[0]}.")

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Literal
 
 from mmbench.errors import MMBenchError
 
 if TYPE_CHECKING:
-    import torch
+    from torch import Tensor, nn
 
-State = Mapping[str, Tensor]
+State = Mapping[str, "Tensor"]
 
 
 def part(state: State, prefix: str) -> dict[str, Tensor]:
@@ -42,6 +39,8 @@ def rename(state: State, new_name: Callable[[str], str | None], source: str) -> 
 
 def fuse_weight_norm(state: State) -> dict[str, Tensor]:
     """Weights of 1-d convolutions in place of their directions `weight_v` and lengths `weight_g`; the rest as it is."""
+    import torch
+
     fused: dict[str, Tensor] = {}
     for name, value in state.items():
         if name.endswith(".weight_v") and (length := state.get(f"{name[:-1]}g")) is not None:
@@ -51,45 +50,34 @@ def fuse_weight_norm(state: State) -> dict[str, Tensor]:
     return fused
 
 
-def load_exactly(module: nn.Module, state: State, source: str) -> None:
-    """Let `module` take the tensors of `state`, without a copy; all names must be equal.
+def load_state(module: nn.Module, state: State, source: str, extra: Literal["refuse", "leave"] = "refuse") -> list[str]:
+    """Loads the tensors that a module needs, without a copy, and gives back the names of those it has no place for.
 
     1x1 convolutions may stand for linear layers: a shape may differ in axes of length 1 at its end.
 
+    Args:
+        module: Its parameters and buffers are replaced.
+        state: Tensors by the module's names.
+        source: What the state is of, for errors.
+        extra: "refuse" tensors without a place, or "leave" them alone.
+
     Raises:
-        MMBenchError: A tensor is missing, has no place or has another shape.
+        MMBenchError: A tensor is missing, has another shape, or has no place and `extra` refuses that.
     """
     need = module.state_dict()
-    missing, extra = [name for name in need if name not in state], [name for name in state if name not in need]
-    if missing or extra:
-        found = f"{source} lacks {len(missing)} tensors and holds {len(extra)} without a place"
-        raise MMBenchError(f"{found}, first {[*missing, *extra][0]}.", f"the {len(need)} tensors of the model")
+    missing, left = [name for name in need if name not in state], [name for name in state if name not in need]
+    if missing or (left and extra == "refuse"):
+        found = f"{source} lacks {len(missing)} tensors and holds {len(left)} without a place"
+        raise MMBenchError(f"{found}, first {[*missing, *left][0]}.", f"the {len(need)} tensors of the model")
     fitted = {}
-    for name, value in state.items():
-        shape = need[name].shape
-        if _core(tuple(value.shape)) != _core(tuple(shape)):
-            raise MMBenchError(f"{name} of {source} is {tuple(value.shape)}.", f"{tuple(shape)}")
-        fitted[name] = value.reshape(shape)
+    for name, place in need.items():
+        if _core(tuple(state[name].shape)) != _core(tuple(place.shape)):
+            raise MMBenchError(f"{name} of {source} is {tuple(state[name].shape)}.", f"{tuple(place.shape)}")
+        fitted[name] = state[name].reshape(place.shape)
     module.load_state_dict(fitted, assign=True)
+    return left
 
 
 def _core(shape: tuple[int, ...]) -> tuple[int, ...]:
     """`shape` without axes of length 1 at its end."""
     return _core(shape[:-1]) if shape[-1:] == (1,) else shape
-
-
-def load_needed(network: torch.nn.Module, state: Mapping[str, Any], source: str) -> list[str]:
-    """Load the tensors a network needs and give back the names of the others; nothing is copied.
-
-    Raises:
-        MMBenchError: A tensor is missing or has another shape.
-    """
-    need = network.state_dict()
-    missing = [key for key in need if key not in state]
-    if missing:
-        raise MMBenchError(f"{source} lacks {len(missing)} tensors, first {missing[0]}.", "all that the network has")
-    for key, value in need.items():
-        if state[key].shape != value.shape:
-            raise MMBenchError(f"{key} of {source} is {tuple(state[key].shape)}.", f"{tuple(value.shape)}")
-    network.load_state_dict({key: state[key] for key in need}, assign=True)
-    return [key for key in state if key not in need]

@@ -24,7 +24,7 @@ from mmbench.checks.expectation import (
     write_expectation,
 )
 from mmbench.errors import IntegrityError, MMBenchError, UsageError
-from mmbench.jobs import run as workflow
+from mmbench.jobs import generate as generating
 from mmbench.jobs.settings import DEFAULT_SYSTEMS, Settings
 from mmbench.registry import make_dataset
 from mmbench.system_names import make_system, parse_system_name
@@ -113,7 +113,7 @@ def test_guidance_of_scale_zero_fails(
         system.generate = base.generate  # at scale 0 a guided pair draws what its base models draw
         return system
 
-    monkeypatch.setattr(workflow, "make_system", unguided)
+    monkeypatch.setattr(generating, "make_system", unguided)
     result = mmbench_here(capsys, "check", "--expected", COMMITTED, "--system", guided)
     assert result.returncode == 1, result.stdout
 

@@ -19,7 +19,7 @@ from mmbench.checks.verification import of_metrics as checks_metric
 from mmbench.checks.verification.ladders import AUDIO, PROMPTS, SHIFT, VIDEO, Material, exchange_prompts, ladders_for
 from mmbench.checks.verification.of_metrics import Subject
 from mmbench.checks.verification.row import COLUMNS, NotApplicable, judge
-from mmbench.cli.checks import app
+from mmbench.cli.app import app
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.media import clip_files as media
 from mmbench.types import Clip, Features, FeatureTable, Score

@@ -16,7 +16,7 @@ from mmbench.baselines.models.mm_diffusion.super_resolution import (
     ddim_sample,
 )
 from mmbench.baselines.models.mm_diffusion.unet import CoupledUNet, CoupledUNetConfig
-from mmbench.networks.state_dicts import load_exactly
+from mmbench.networks.state_dicts import load_state
 from tests.conformance.harness import Fixture, runner
 
 
@@ -56,7 +56,7 @@ def config_of(c: dict[str, Any]) -> CoupledUNetConfig:
 def mmdiffusion_unet(fixture: Fixture) -> None:
     config = fixture.config["constructor"]
     model = CoupledUNet(config_of(config)).eval()
-    load_exactly(model, fixture.weights(), "the fixture")
+    load_state(model, fixture.weights(), "the fixture")
     video, audio = fixture.input("video"), fixture.input("audio")
     official = random.Random(fixture.config["python_random_seed"])  # one shift per block, for the whole batch
     shifts = [official.randint(0, config["video_size"][0] - window) for window in model.windows()]
@@ -81,7 +81,7 @@ def mmdiffusion_sr(fixture: Fixture) -> None:
         image_channels=c["in_channels"],
     )
     model = SuperResolutionUNet(config).eval()
-    load_exactly(model, fixture.weights(), "the fixture")
+    load_state(model, fixture.weights(), "the fixture")
     with torch.no_grad():
         fixture.check("out", model(fixture.input("x"), fixture.input("timesteps"), fixture.input("low_res")))
 

@@ -11,7 +11,7 @@ from mmbench.baselines.models.specvqgan.decoder import VQDecoder, code_grid
 from mmbench.baselines.models.specvqgan.gpt import GPTFeats, generate_codes, top_k_probabilities
 from mmbench.baselines.models.specvqgan.melgan import MelGAN, load_melgan
 from mmbench.baselines.models.specvqgan.resnet import ResNet
-from mmbench.networks.state_dicts import load_exactly
+from mmbench.networks.state_dicts import load_state
 from tests.conformance.harness import Fixture, runner
 
 
@@ -20,7 +20,7 @@ from tests.conformance.harness import Fixture, runner
 def specvqgan_gpt(fixture: Fixture) -> None:
     config = fixture.config
     gpt = GPTFeats(**config["constructor"]).eval()
-    load_exactly(gpt, fixture.weights(), "the fixture")
+    load_state(gpt, fixture.weights(), "the fixture")
     codes, feats = fixture.input("codes"), fixture.input("feats")
     seen: list[Tensor] = []
     last = gpt.blocks[-1].attn
@@ -42,7 +42,7 @@ def specvqgan_gpt(fixture: Fixture) -> None:
 @torch.inference_mode()
 def specvqgan_decoder(fixture: Fixture) -> None:
     model = VQDecoder(**fixture.config["constructor"]).eval()
-    load_exactly(model, fixture.weights(), "the fixture")
+    load_state(model, fixture.weights(), "the fixture")
     grid = code_grid(fixture.input("codes"), fixture.config["H"], fixture.config["W"])
     fixture.check("code_grid", grid)
     fixture.check("quantized", model.quantize(grid))
@@ -67,7 +67,7 @@ def specvqgan_melgan(fixture: Fixture) -> None:
 @torch.inference_mode()
 def torchvision_resnet50(fixture: Fixture) -> None:
     network = ResNet(**fixture.config["constructor"]).eval()
-    load_exactly(network, fixture.weights(), "the fixture")
+    load_state(network, fixture.weights(), "the fixture")
     features = network(fixture.input("images"))
     fixture.check("features", features)
     fixture.check("logits_first_20", network.fc(features)[:, :20])

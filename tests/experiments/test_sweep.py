@@ -19,7 +19,8 @@ from mmbench.experiments.sweep.cells import Sweep
 from mmbench.experiments.sweep.grids import GRIDS
 from mmbench.experiments.sweep.log import outcomes, read_lines
 from mmbench.experiments.training.train import train_discriminator
-from mmbench.jobs import run as workflow
+from mmbench.jobs.opening import open_dataset
+from mmbench.jobs.settings import Settings
 from mmbench.registry import discover, lookup
 from mmbench.scores.records import read_records, read_score
 from mmbench.statistics.paired import paired_difference
@@ -100,7 +101,7 @@ def test_a_grid_is_planned_made_and_laid_out_beside_the_paper(
     assert [row["training"] for row in other_scale[1:]] == ["2 steps, done"] * 2, "the training is the same"
     assert {row["status"] for row in other_scale[1:]} == {"to do"}
     lines = len(read_lines(file_of(tmp_path)))
-    monkeypatch.setattr(workflow, "run", None)  # which nothing calls any more
+    monkeypatch.setattr(sweeping, "run", None)  # which nothing calls any more
     monkeypatch.setattr(sweeping, "train_discriminator", None)
     assert run(*two)[:2] == (0, rows)
     assert len(read_lines(file_of(tmp_path))) == lines + 1  # that it was asked for again
@@ -115,7 +116,7 @@ def test_a_grid_is_planned_made_and_laid_out_beside_the_paper(
 def test_stopped_at_any_moment_the_same_command_goes_on(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, resumed = workflow.run, []
+    whole, resumed = sweeping.run, []
 
     def stop(*_: Any) -> None:
         raise StoppedError("Stopped by SIGTERM.")
@@ -129,10 +130,10 @@ def test_stopped_at_any_moment_the_same_command_goes_on(
         return result
 
     monkeypatch.setattr(sweeping, "train_discriminator", watched)
-    monkeypatch.setattr(workflow, "run", stop)
+    monkeypatch.setattr(sweeping, "run", stop)
     assert run()[0] == 3
     assert not outcomes(file_of(tmp_path))  # a stop is no failure of the cell
-    monkeypatch.setattr(workflow, "run", whole)
+    monkeypatch.setattr(sweeping, "run", whole)
     with monkeypatch.context() as killed:
         killed.setattr(sweeping, "write_whole", interrupted)  # trained, and its weights not yet kept
         assert run()[0] != 0
@@ -189,7 +190,7 @@ def test_a_course_of_training_is_one_training_and_becomes_a_curve(run: Run, tmp_
     assert all(float(p["difference"]) == pytest.approx(float(p["value"]) - float(found[0]["value"])) for p in found[1:])
     assert all(float(p["difference_stderr"]) > 0 for p in found[1:])
     assert file_of(tmp_path).with_suffix(".png").read_bytes().startswith(b"\x89PNG")
-    guided = make_system("tiny+mmdisco", dataset=workflow.open_dataset("bounce"), device="cpu")
+    guided = make_system("tiny+mmdisco", dataset=open_dataset("bounce"), device="cpu")
     assert guided._discriminator_path == SHIPPED / "tiny+mmdisco-bounce.safetensors"  # and none of these
     late = [*points[:2], "--row", "2/6 of the training"]
     code, rows, errors = run(*steps, table="figure5", rows=late)
@@ -282,7 +283,7 @@ def test_sweeps_that_share_runs_and_trainings_hold_the_same_leases() -> None:
     leases = []
     for table in ("table8", "table9"):
         grid = GRIDS[table]
-        settings = workflow.Settings(systems=(), dataset="bounce", num_samples=4)
+        settings = Settings(systems=(), dataset="bounce", num_samples=4)
         sweep = Sweep(table, settings, "tiny", dict(grid.training) | {"steps": 2}, num_real=4, num_fake=2)
         leases.append({cell.row.label: sweep.lease(cell) for cell in sweep.cells})
     shared = leases[0].keys() & leases[1].keys()

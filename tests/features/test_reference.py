@@ -16,9 +16,13 @@ from mmbench.errors import IntegrityError, UsageError
 from mmbench.features import reference
 from mmbench.features.cache import FeatureCache
 from mmbench.features.reference import export, read_reference
-from mmbench.jobs import run as workflow
-from mmbench.metrics import bounce as bounce_scores
+from mmbench.jobs import opening
+from mmbench.jobs.evaluate import export_reference
+from mmbench.jobs.run import run
+from mmbench.jobs.settings import Settings
+from mmbench.metrics.arithmetic.frechet_metric import FrechetMetric
 from mmbench.metrics.bounce import FADBounce, FVDBounce
+from mmbench.metrics.extractors import bounce as extractors
 from mmbench.metrics.extractors.bounce import BounceVideo
 from mmbench.metrics.fad import FAD
 from mmbench.registry import make_dataset
@@ -32,12 +36,10 @@ METRICS = ["-m", "fvd_bounce", "-m", "fad_bounce"]
 def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on bounce scored against clips, and two files of the same clips beside it."""
     out = tmp_path_factory.mktemp("reference")
-    settings = workflow.Settings(
-        ("ground_truth",), num_samples=CLIPS, out=out, metrics=("fvd_bounce", "fad_bounce"), quiet=True
-    )
-    workflow.run(settings)
-    workflow.export_reference(settings, out / "whole.safetensors", statistics_only=False)
-    workflow.export_reference(settings, out / "statistics.safetensors", statistics_only=True)
+    settings = Settings(("ground_truth",), num_samples=CLIPS, out=out, metrics=("fvd_bounce", "fad_bounce"), quiet=True)
+    run(settings)
+    export_reference(settings, out / "whole.safetensors", statistics_only=False)
+    export_reference(settings, out / "statistics.safetensors", statistics_only=True)
     return out
 
 
@@ -65,7 +67,7 @@ def test_scores_against_the_file_equal_scores_against_the_clips(
     copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     against_clips = records(copy)
-    monkeypatch.setattr(workflow, "make_dataset", None)  # nobody who has the file needs the dataset
+    monkeypatch.setattr(opening, "make_dataset", None)  # nobody who has the file needs the dataset
     done, against_file = evaluate(capsys, copy, "whole.safetensors")
     assert done.returncode == 0, done.stderr
     assert set(against_file) == {"fvd_bounce.bounce_v1", "fad_bounce.bounce_v1"}, "the metrics the file was made for"
@@ -99,7 +101,7 @@ def test_statistics_alone_give_the_value_and_say_what_is_lacking(
 def test_clips_of_anybody_are_scored_without_the_dataset(
     copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workflow, "make_dataset", None)
+    monkeypatch.setattr(opening, "make_dataset", None)
     (samples,) = copy.glob("ground_truth-*/samples")
     done = mmbench_here(
         capsys, "evaluate", samples, "--reference", copy / "whole.safetensors", "--name", "mine",
@@ -135,8 +137,8 @@ def test_another_network_is_refused_before_anything_is_computed(
     copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changed = copy / "changed.safetensors"
-    changed.write_bytes(bounce_scores.WEIGHTS.read_bytes() + b" ")
-    monkeypatch.setattr(bounce_scores, "WEIGHTS", changed)
+    changed.write_bytes(extractors.WEIGHTS.read_bytes() + b" ")
+    monkeypatch.setattr(extractors, "WEIGHTS", changed)
     monkeypatch.setattr(BounceVideo, "extract", None)
     done, _ = evaluate(capsys, copy, "whole.safetensors", "-m", "fvd_bounce")
     assert done.returncode == 2
@@ -190,7 +192,7 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path, monkeypatch: pytest.
         write(make_metric("av_align", device="cpu", weights="real"))
     with pytest.raises(Exception, match="1 clips of bounce"):
         write(FADBounce(), num=1)
-    monkeypatch.delattr(bounce_scores.FrechetMetric, "condense")
+    monkeypatch.delattr(FrechetMetric, "condense")
     with pytest.raises(UsageError, match="no sufficient statistics"):
         write(FADBounce())
     assert not (tmp_path / "x").exists()

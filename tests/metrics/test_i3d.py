@@ -23,7 +23,7 @@ from mmbench.metrics.networks.i3d import I3D, Unit3D, max_pool_same, preprocess,
 from mmbench.metrics.networks.i3d_torchscript import check_against_torchscript, read_state
 from mmbench.networks.devices import exact_float32
 from mmbench.networks.random_weights import fill_randomly
-from mmbench.networks.state_dicts import load_needed
+from mmbench.networks.state_dicts import load_state
 from mmbench.types import Clip
 from mmbench.weights import checkpoints as weights
 
@@ -256,12 +256,12 @@ def test_random_weights_ignore_the_global_generator(network: I3D) -> None:
 
 def test_loading_refuses_what_does_not_fit(network: I3D) -> None:
     state = dict(network.state_dict())
-    assert load_needed(I3D(), {**state, "more": torch.zeros(1)}, "file") == ["more"]
+    assert load_state(I3D(), {**state, "more": torch.zeros(1)}, "file", extra="leave") == ["more"]
     with pytest.raises(MMBenchError, match=r"logits.conv3d.bias of file is \(3,\)"):
-        load_needed(I3D(), {**state, "logits.conv3d.bias": torch.zeros(3)}, "file")
+        load_state(I3D(), {**state, "logits.conv3d.bias": torch.zeros(3)}, "file", extra="leave")
     del state["logits.conv3d.bias"]
     with pytest.raises(MMBenchError, match="lacks 1 tensors"):
-        load_needed(I3D(), state, "file")
+        load_state(I3D(), state, "file", extra="leave")
 
 
 def test_extraction_is_exact_float32_and_leaves_settings() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from mmbench.cli.checks import app
+from mmbench.cli.app import app
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import create_run_folder
@@ -159,7 +159,7 @@ def test_the_command_prints_a_table_json_or_the_number_alone(tmp_path: Path) -> 
 
 def test_the_commands_answer_for_help_without_heavy_imports() -> None:
     code = (
-        "import sys; from typer.testing import CliRunner; from mmbench.cli.checks import app; "
+        "import sys; from typer.testing import CliRunner; from mmbench.cli.app import app; "
         "out = [CliRunner().invoke(app, [c, '--help']).output for c in ('verify', 'plan')]; "
         "assert all('Examples' in text for text in out), out; "
         "heavy = {'torch', 'scipy', 'librosa', 'cv2', 'numpy'} & set(sys.modules); sys.exit(f'{heavy}' if heavy else 0)"

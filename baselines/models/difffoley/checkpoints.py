@@ -18,7 +18,7 @@ from mmbench.baselines.parts.autoencoder_names import autoencoder_name
 from mmbench.baselines.parts.unet_names import unet_name
 from mmbench.console import log
 from mmbench.errors import MMBenchError
-from mmbench.networks.state_dicts import State, load_exactly, part, rename
+from mmbench.networks.state_dicts import State, load_state, part, rename
 from mmbench.weights import checkpoints as published
 
 NewName = Callable[[str], str | None]
@@ -72,7 +72,7 @@ def fill(network: nn.Module, state: State, new_name: NewName, source: str) -> li
     """
     need = network.state_dict()
     mine = {name: value for name, value in state.items() if new_name(name) in need}
-    load_exactly(network, rename(mine, new_name, source), source)
+    load_state(network, rename(mine, new_name, source), source)
     return [name for name in state if name not in mine]
 
 

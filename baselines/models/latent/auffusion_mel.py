@@ -19,7 +19,7 @@ from mmbench.baselines.parts.mel import FLOOR, log_mel
 from mmbench.errors import UsageError
 from mmbench.mmdisco.losses import add_noise
 from mmbench.networks.clip_tokens import CONTEXT
-from mmbench.networks.state_dicts import State, fuse_weight_norm, load_exactly, rename
+from mmbench.networks.state_dicts import State, fuse_weight_norm, load_state, rename
 
 NUM_MELS, N_FFT, POWER_OFFSET = 256, 2048, 1e-9
 PEAK = 0.95
@@ -130,7 +130,7 @@ def load_vocoder(vocoder: Any, state: State) -> None:
     """
     unchanged = {name: value for name, value in vocoder.state_dict().items() if name in ("mean", "scale")}
     renamed = rename(fuse_weight_norm(state), vocoder_name, "the vocoder")
-    load_exactly(vocoder, {**unchanged, **renamed}, "Auffusion's vocoder")
+    load_state(vocoder, {**unchanged, **renamed}, "Auffusion's vocoder")
 
 
 def vocoder_name(name: str) -> str | None:

@@ -151,12 +151,12 @@ def _strictly(name: str, path: Path, file: Path, load: Callable[[dict[str, Any]]
 
 def _check_adapter(name: str, path: Path) -> None:
     from mmbench.baselines.models.latent.auffusion_mel import ConditionAdapter
-    from mmbench.networks.state_dicts import load_exactly
+    from mmbench.networks.state_dicts import load_state
 
     width = int(json.loads((path / "text_encoder_0" / "config.json").read_bytes()).get("hidden_size", 768))
     inner = int(json.loads((path / "unet" / "config.json").read_bytes()).get("cross_attention_dim", 768))
     file = path / "condition_adapter_0" / "condition_adapter.pt"
-    _strictly(name, path, file, lambda state: load_exactly(ConditionAdapter(width, inner), state, "the adapter"))
+    _strictly(name, path, file, lambda state: load_state(ConditionAdapter(width, inner), state, "the adapter"))
 
 
 def _check_vocoder(name: str, path: Path) -> None:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from mmbench.baselines.parts.unet_names import unet_name
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.networks.state_dicts import State, load_exactly, part, rename
+from mmbench.networks.state_dicts import State, load_state, part, rename
 
 PARTS = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.")
 UNET: Mapping[str, Any] = {  # the released sizes, as arguments of the original classes
@@ -118,7 +118,7 @@ def load_unet(unet: Any, state: State, fps: float) -> None:
     if "time_embed.2.bias" in timed:
         timed["time_embed.2.bias"] = timed["time_embed.2.bias"] + bias
     layers = unet.config.layers_per_block
-    load_exactly(
+    load_state(
         unet, rename(timed, lambda name: unet_name(name, layers, members=3), "the U-Net"), "VideoCrafter2's U-Net"
     )
 
@@ -154,7 +154,7 @@ def load_text(encoder: Any, state: State) -> None:
                 renamed[f"encoder.layers.{match[1]}.self_attn.{projection}_proj.{match[2]}"] = rows
         else:
             renamed |= rename({name: value}, text_name, "the text encoder")
-    load_exactly(encoder, renamed, "VideoCrafter2's text encoder")
+    load_state(encoder, renamed, "VideoCrafter2's text encoder")
 
 
 def text_name(name: str) -> str | None:

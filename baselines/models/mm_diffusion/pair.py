@@ -21,7 +21,7 @@ from mmbench.mmdisco.dpm_solver import DPMSolver
 from mmbench.mmdisco.losses import JointEpsilon
 from mmbench.mmdisco.schedule import NoiseSchedule
 from mmbench.networks.devices import local_device
-from mmbench.networks.state_dicts import load_exactly
+from mmbench.networks.state_dicts import load_state
 from mmbench.types import Clip, ClipFormat, Item, Request, Weights
 from mmbench.weights import checkpoints as published
 
@@ -155,7 +155,7 @@ def network(kind: Weights, name: str, build: Callable[[Any], nn.Module], full: A
     if kind == "real":
         with torch.device("meta"):
             model = build(full)
-        load_exactly(model, {k: v.float() for k, v in published.load_state_dict(name).items()}, name)
+        load_state(model, {k: v.float() for k, v in published.load_state_dict(name).items()}, name)
         return model
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(RANDOM_SEED)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from mmbench.networks.state_dicts import State, fuse_weight_norm, load_exactly
+from mmbench.networks.state_dicts import State, fuse_weight_norm, load_state
 
 SAMPLE_RATE, HOP_LENGTH = 22050, 256
 RATIOS = (8, 8, 2, 2)  # of upsampling; together the hop
@@ -54,4 +54,4 @@ class MelGAN(nn.Module):
 
 def load_melgan(melgan: MelGAN, state: State) -> None:
     """Load `netG.pt`; names must match exactly."""
-    load_exactly(melgan, fuse_weight_norm(state), "SpecVQGAN's vocoder")
+    load_state(melgan, fuse_weight_norm(state), "SpecVQGAN's vocoder")

@@ -25,7 +25,7 @@ from mmbench.errors import MMBenchError
 from mmbench.media.resample import resample_video
 from mmbench.networks.devices import exact_float32
 from mmbench.networks.random_weights import fill_randomly
-from mmbench.networks.state_dicts import State, load_needed, part
+from mmbench.networks.state_dicts import State, load_state, part
 from mmbench.types import Clip, Request, Weights
 from mmbench.weights import checkpoints as published
 
@@ -133,7 +133,7 @@ def load_published(resnet: nn.Module, gpt: nn.Module, decoder: nn.Module, melgan
     Raises:
         MMBenchError: A file is not here, is damaged or is of another model; says how to get it.
     """
-    fill("resnet50", "", lambda state, source: report(load_needed(resnet, state, source), source))
+    fill("resnet50", "", lambda state, source: report(load_state(resnet, state, source, extra="leave"), source))
     fill("specvqgan_transformer", CHECKPOINT, lambda state, source: load_checkpoint(gpt, decoder, state, source))
     fill("specvqgan_melgan", "", lambda state, _: load_melgan(melgan, state))
 
@@ -142,7 +142,10 @@ def load_checkpoint(gpt: nn.Module, decoder: nn.Module, state: State, source: st
     """Load `transformer.*` and what of `first_stage_model.*` decodes; tell of tensors that nobody knows."""
     left = []
     for network, prefix in ((gpt, "transformer."), (decoder, "first_stage_model.")):
-        left += [f"{prefix}{name}" for name in load_needed(network, part(state, prefix), f"{prefix}* of {source}")]
+        left += [
+            f"{prefix}{name}"
+            for name in load_state(network, part(state, prefix), f"{prefix}* of {source}", extra="leave")
+        ]
     left += [name for name in state if not name.startswith(("transformer.", "first_stage_model."))]
     report([name for name in left if not UNREAD.fullmatch(name)], source)
 
