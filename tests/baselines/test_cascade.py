@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,9 +22,7 @@ from mmbench.system_names import make_system, options_of, read_options
 from mmbench.tables.table import notes, pivot
 from mmbench.types import Clip, Request, Weights
 from tests.builders import record
-from tests.commands import environment, mmbench_here
-from tests.conftest import REPOSITORY
-from tests.runs.test_resume import wait_for
+from tests.commands import mmbench_here
 
 BOUNCE = make_dataset("bounce")
 REQUESTS = make_requests(BOUNCE, 3, seed=0)
@@ -214,6 +210,7 @@ def test_a_cascade_looks_for_the_weights_of_its_video_half_alone(tmp_path: Path,
         make_system("auffusion_animatediff", dataset=BOUNCE)
 
 
+@pytest.mark.e2e
 def test_independent_halves_are_the_halves_of_their_pairs() -> None:
     clip = next(make_system("auffusion_animatediff", **SMALL).generate(REQUESTS[:1]))
     seen, heard = (next(make_system(name, **SMALL).generate(REQUESTS[:1])) for name in PAIRS)
@@ -276,18 +273,15 @@ def test_a_number_of_the_video_alone_stands_in_parentheses() -> None:
     assert not notes(rows[:2])
 
 
-def test_killed_in_between_it_goes_on_with_what_is_there(tmp_path: Path, alone: list[str]) -> None:
-    code = f"from pathlib import Path; from {__name__} import *; stored(Path({str(tmp_path)!r}), cascade(), batch=1)"
-    process = subprocess.Popen([sys.executable, "-c", code], env=environment(PYTHONPATH="."), cwd=REPOSITORY)
-    wait_for(lambda: list(tmp_path.glob("*/samples/000000.json")) or process.poll() is not None, seconds=240)
-    process.kill()
-    process.wait()
+def test_begun_before_its_video_model_it_goes_on_with_what_is_there(tmp_path: Path, alone: list[str]) -> None:
+    stored(tmp_path, cascade(), num=1)
     stored(tmp_path, tiny(), num=2)
     store = stored(tmp_path, cascade())
     assert digests(store) == alone
     assert "video_of" not in store.record(0).notes
 
 
+@pytest.mark.e2e
 def test_cascades_beside_their_pair_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     systems = [word for name in ("vc2_specvqgan", "vc2_difffoley", "auffusion_vc2") for word in ("-s", name)]
     small = ["size=tiny", "num_inference_steps=2", "sound_num_inference_steps=2"]

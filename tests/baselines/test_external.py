@@ -234,6 +234,7 @@ def test_an_interrupt_ends_the_program(fake: Path, tmp_path: Path) -> None:
     wait_for(lambda: process_start(pid) is None, seconds=10)
 
 
+@pytest.mark.e2e
 def test_killed_and_resumed_it_makes_the_same_run(fake: Path, tmp_path: Path) -> None:
     out, whole = tmp_path / "killed", tmp_path / "whole"
     arguments = ("-s", f"external:{fake}", *FIXTURE[2:], "-n", str(N), "--batch-size", "2", "--out")

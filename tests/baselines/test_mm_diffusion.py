@@ -129,6 +129,7 @@ def test_shifts_are_uniform_and_a_row_knows_its_generator_alone(pair: MMDiffusio
     assert not pair.unet.draw_shifts([np.random.default_rng(0)], 8)[:, 2:5].any()  # a window of all frames stays
 
 
+@pytest.mark.e2e
 def test_the_network_is_one_graph_to_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = partial(torch.compile, backend="eager", fullgraph=True)  # a break in the graph is an error
     monkeypatch.setattr(torch, "compile", whole)

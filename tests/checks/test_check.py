@@ -72,6 +72,7 @@ def verdicts(printed: str) -> dict[str, str]:
     return {row["metric"].partition(".")[0]: row["verdict"] for row in json.loads(printed)}
 
 
+@pytest.mark.e2e
 def test_default_systems_score_as_committed(capsys: pytest.CaptureFixture[str]) -> None:
     result = mmbench_here(capsys, "check", "--expected", COMMITTED, "--format", "json")
     assert result.returncode == 0, result.stdout + result.stderr
@@ -104,6 +105,7 @@ def test_rounding_of_another_machine_passes(
     assert "ground_truth: 16 of 16 samples are other ones, although its spec is the same." in result.stdout
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("guided", ["tiny+mmdisco", "tiny+mmdisco-res_frieren"])
 def test_guidance_of_scale_zero_fails(
     guided: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -57,6 +57,7 @@ def test_published_numbers_stand_below_systems_of_their_size() -> None:
 CASES = {"tiny": "res_frieren", "auffusion_vc2": "vit_naive", "mm_diffusion": "res_mlp"}
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("system", "what"),
     [*itertools.product(("tiny", "auffusion_vc2"), ("training", "inference")), ("mm_diffusion", "training")],

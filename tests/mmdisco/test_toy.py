@@ -165,6 +165,7 @@ def test_a_seed_trains_alike_alone_and_in_company() -> None:
     assert not torch.allclose(discriminators[0].modulation[0], discriminators[0].modulation[1], atol=1e-2)
 
 
+@pytest.mark.e2e
 def test_run_gives_a_record_per_setting_method_and_seed_and_the_table_counts_them(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     seen = []

@@ -202,6 +202,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.mark.e2e
 @pytest.mark.usefixtures("one_thread")
 def test_a_killed_training_resumes_bit_exactly(tmp_path: Path) -> None:
     config = replace(CONFIG, steps=400, log_every=100)
@@ -221,6 +222,7 @@ def test_a_killed_training_resumes_bit_exactly(tmp_path: Path) -> None:
     assert not list((tmp_path / "killed").glob(".*")), "half-written files are left"
 
 
+@pytest.mark.e2e
 @pytest.mark.usefixtures("one_thread")
 def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     with socket.socket() as free:
