@@ -10,6 +10,9 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from mmbench.runs import leases
 from mmbench.runs.leases import STALE, LeaseTable, process_start
 
 
@@ -58,3 +61,24 @@ def test_another_host_keeps_its_lease_while_it_beats(tmp_path: Path) -> None:
 def test_a_torn_lease_counts_as_dead(tmp_path: Path) -> None:
     (tmp_path / "7").write_text('{"host": "el')
     assert LeaseTable(tmp_path).acquire("7") is not None
+
+
+def test_the_heart_of_a_living_owner_beats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "HEARTBEAT", 0.01)
+    table = LeaseTable(tmp_path)
+    first, second = table.acquire("7"), table.acquire("8")
+    assert first is not None
+    assert second is not None
+    old = time.time() - STALE - 1
+    for path in (tmp_path / "7", tmp_path / "8"):
+        os.utime(path, (old, old))
+    end = time.monotonic() + 60
+    while min(path.stat().st_mtime for path in (tmp_path / "7", tmp_path / "8")) < old + STALE:
+        assert time.monotonic() < end, "a held lease was not touched: another host would take it over"
+        time.sleep(0.01)
+    first.release()
+    os.utime(tmp_path / "8", (old, old))
+    while (tmp_path / "8").stat().st_mtime < old + STALE:
+        assert time.monotonic() < end, "a released lease stopped the heart of the others"
+        time.sleep(0.01)
+    assert not (tmp_path / "7").exists()
