@@ -1,6 +1,6 @@
 # make run      install into .venv and run the main job on the embedded default
 # make test     install into .venv, then ruff, mypy and the whole test suite
-# make quick    the tests without whole jobs, in about a minute
+# make quick    the tests of less than seconds each, in about a minute: no whole jobs, no full-size networks
 # make install  only create .venv
 PYTHON ?= python3
 BIN := .venv/bin

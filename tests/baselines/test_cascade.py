@@ -96,6 +96,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return digests(stored(tmp_path_factory.mktemp("alone"), cascade()))
 
 
+@pytest.mark.e2e
 def test_videos_are_taken_from_the_run_of_the_video_model(
     tmp_path: Path, alone: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +111,7 @@ def test_videos_are_taken_from_the_run_of_the_video_model(
         assert ours.notes["video_of"] == base.run.run_id
 
 
+@pytest.mark.e2e
 def test_what_that_run_lacks_is_made_and_is_the_same(tmp_path: Path, alone: list[str]) -> None:
     base, system = stored(tmp_path, tiny(), num=1), cascade()
     store = stored(tmp_path, system)
@@ -119,6 +121,7 @@ def test_what_that_run_lacks_is_made_and_is_the_same(tmp_path: Path, alone: list
     assert base.run.video == store.run.video
 
 
+@pytest.mark.e2e
 def test_another_cascade_on_the_same_videos_serves_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, louder = stored(tmp_path, cascade()), cascade(sound_loudness=1.0)
     monkeypatch.setattr(louder.video_half, "generate", no_video)
@@ -141,6 +144,7 @@ def test_other_videos_are_not_taken() -> None:
     assert len({same, *(run.video for run in others)}) == 6
 
 
+@pytest.mark.e2e
 def test_damaged_runs_and_clips_are_passed_over(
     tmp_path: Path, alone: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -156,6 +160,7 @@ def test_damaged_runs_and_clips_are_passed_over(
     assert "the video of sample 1 is not taken from" in caplog.text
 
 
+@pytest.mark.e2e
 def test_a_sample_without_sound_fails_alone_and_resumes(tmp_path: Path, alone: list[str]) -> None:
     stored(tmp_path, tiny(), num=2)
     broken = stored(tmp_path, cascade(sound_broken=1))
@@ -178,6 +183,7 @@ def _refuse(*_: Any) -> Any:
     raise AssertionError("the other half is loaded")
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("name", PAIRS)
 def test_halves_are_loaded_alone_and_give_what_the_pair_gives(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = next(make_system(name, **SMALL).generate(REQUESTS[1:2]))
@@ -273,6 +279,7 @@ def test_a_number_of_the_video_alone_stands_in_parentheses() -> None:
     assert not notes(rows[:2])
 
 
+@pytest.mark.e2e
 def test_begun_before_its_video_model_it_goes_on_with_what_is_there(tmp_path: Path, alone: list[str]) -> None:
     stored(tmp_path, cascade(), num=1)
     stored(tmp_path, tiny(), num=2)

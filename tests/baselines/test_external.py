@@ -182,6 +182,7 @@ def test_what_cannot_be_used_fails_alone_without_a_second_run(
     assert len(calls(fake)) == 1
 
 
+@pytest.mark.e2e
 def test_crashes_and_hangs_fail_alone_name_their_log_and_can_be_retried(fake: Path, tmp_path: Path) -> None:
     undisturbed = records(made(fake, tmp_path / "undisturbed"))
     assert len(undisturbed) == N

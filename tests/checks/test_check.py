@@ -206,6 +206,7 @@ def test_samples_of_an_earlier_check_are_not_taken_for_new_ones(tmp_path: Path) 
         measure(Settings(out=tmp_path))
 
 
+@pytest.mark.e2e
 def test_update_and_failure_on_the_command_line(tmp_path: Path) -> None:
     file, runs = tmp_path / "expected" / "f.json", tmp_path / "runs"
     made = mmbench("check", *FIXTURE, "--expected", file, "--update", "-n", "6", "--out", runs)

@@ -108,6 +108,7 @@ def test_every_help_has_examples(command: str, capsys: pytest.CaptureFixture[str
     assert f"mmbench {command}" in result.stdout.split("Examples:")[1]
 
 
+@pytest.mark.e2e
 def test_doctor_says_what_is_missing_and_what_to_type(tmp_path: Path) -> None:
     result = mmbench("doctor", "--out", tmp_path, "--format", "json", MMBENCH_HOME=str(tmp_path))
     rows = {row["check"]: row for row in json.loads(result.stdout)}
@@ -163,6 +164,7 @@ def test_a_folder_without_write_permission(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.e2e
 def test_a_corrupt_record_is_named_and_refused(tmp_path: Path) -> None:
     assert mmbench("run", *FIXTURE, "-n", "2", "--out", tmp_path).returncode == 0
     records = only_store(tmp_path).folder / "records.jsonl"

@@ -79,6 +79,7 @@ def test_every_pair_is_timed_without_data_or_weights(system: str, what: str) -> 
     assert not any(p.requires_grad or p.grad is not None for module in modules for p in module.parameters())
 
 
+@pytest.mark.e2e
 def test_the_command_keeps_every_round(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     quick = ["--num-inference-steps", "2", "--out", tmp_path, "--format", "json"]
     result = mmbench_here(capsys, "profile", "inference", *TINY, *quick)

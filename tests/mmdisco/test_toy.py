@@ -100,6 +100,7 @@ def test_optimal_logit_adds_the_difference_of_scores() -> None:
     torch.testing.assert_close(grad_x, (h(x + step) - h(x - step)) / (2 * step), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.e2e
 def test_exact_scores_reach_the_target_with_the_default_sampler() -> None:
     x, y = sample(exact_epsilon(0.25), optimal_logit("ood", 0.25), 2000, [0], ToyConfig())
     record = describe(torch.stack([x[0], y[0]], -1), target("ood", 0.25))

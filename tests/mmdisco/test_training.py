@@ -136,6 +136,7 @@ def test_draws_are_independent_and_texts_are_dropped_together() -> None:
     assert not torch.equal(other_seed.noise[0], real[0].noise[0])
 
 
+@pytest.mark.e2e
 def test_training_learns_and_leaves_a_record(tmp_path: Path) -> None:
     config = replace(CONFIG, steps=40, loss="disc", batch_size=8, log_every=10, checkpoint_every=40, ema_decay=0.9)
     result = run(config, tmp_path, trained_on="numbers")
