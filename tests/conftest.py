@@ -48,7 +48,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     count = sum(ABSENT in reason for reason in reasons)
     if count:
         where = reference_outputs(terminalreporter.config)
-        terminalreporter.write_line(f"{count} tests skipped: {ABSENT} {where} (--reference-outputs PATH)", yellow=True)
+        terminalreporter.write_line(f"{count} skipped: {ABSENT} {where} (--reference-outputs PATH)", yellow=True)
 
 
 @pytest.fixture(scope="session")
