@@ -11,14 +11,14 @@ import pytest
 from mmbench.registry import make_dataset
 from mmbench.runs.spec import make_requests
 from mmbench.system_names import make_system
-from tests.commands import digests, mmbench, start
+from tests.commands import digests, mmbench_here, start
 
 pytestmark = pytest.mark.e2e
 
 N, SEED, STEPS = 6, 11, 3
 
 
-def test_killed_resumed_sharded_and_merged(tmp_path: Path) -> None:
+def test_killed_resumed_sharded_and_merged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = "tiny+mmdisco-res_frieren"
     dataset = make_dataset("bounce")
     system = make_system(name, dataset=dataset, device="cpu", num_inference_steps=STEPS)
@@ -33,7 +33,7 @@ def test_killed_resumed_sharded_and_merged(tmp_path: Path) -> None:
     killed.communicate()
     assert 1 <= len(digests(a)) < N // 2, "it was to be killed on the way"
     for shard, out in (("0/2", a), ("1/2", b)):
-        result = mmbench(*job, "--shard", shard, "--out", out)
+        result = mmbench_here(capsys, *job, "--shard", shard, "--out", out)
         assert result.returncode == 0, result.stderr
-    assert mmbench("merge", a, b, "--out", whole).returncode == 0
+    assert mmbench_here(capsys, "merge", a, b, "--out", whole).returncode == 0
     assert digests(whole) == expected
