@@ -15,12 +15,12 @@ from mmbench.baselines.kinds.discriminators import discriminator_stem
 from mmbench.errors import BusyError, UsageError
 from mmbench.experiments.training.pools import CHUNK, Example, Pool
 from mmbench.files import append_line
-from mmbench.identity import digest_of, source_digest
+from mmbench.identity import digest_of
 from mmbench.registry import discover, lookup, make_dataset
 from mmbench.runs.circumstances import invocation
 from mmbench.runs.generate import Shard
 from mmbench.runs.leases import LeaseTable
-from mmbench.runs.spec import make_requests
+from mmbench.runs.spec import make_requests, system_code
 from mmbench.system_names import OPTIONS, SystemName, make_system, parse_system_name, read_options
 from mmbench.types import Dataset, GuidablePair
 
@@ -178,7 +178,7 @@ def _train(
 def _pools(settings: TrainSettings, dataset: Dataset, system: Any, pair: GuidablePair, seed: int) -> tuple[Pool, Pool]:
     """Real and generated pairs, encoded; shared by all trainings of the same system, dataset and seed."""
     items = dataset.reference(settings.num_real, seed)
-    common = {"system": {**system.spec(), "code": source_digest(system)}, "dataset": dict(dataset.spec()), "seed": seed}
+    common = {"system": {**system.spec(), "code": system_code(system)}, "dataset": dict(dataset.spec()), "seed": seed}
     key = {k: digest_of(json.loads(json.dumps({**common, "kind": k})))[:12] for k in ("real", "fake")}
     pools = settings.out / "pools"
 
