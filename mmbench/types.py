@@ -260,7 +260,6 @@ class Extractor(Protocol):
     """A feature network or function on one modality; results are cached by (content digest, extractor digest).
 
     `batch_size` 1 asks for a process pool over clips (plain CPU code); more asks for batches in one process (networks).
-    One with weights also has `prepare()`, which raises MMBenchError if they are not here; it is called before any work.
     """
 
     name: str
@@ -272,6 +271,15 @@ class Extractor(Protocol):
 
     def extract(self, batch: Sequence[Clip] | Sequence[str]) -> list[Features]:
         """Features of clips (only the half named by `modality` is looked at), or of texts."""
+        ...
+
+
+@runtime_checkable
+class HasWeights(Protocol):
+    """An extractor whose weights may be missing."""
+
+    def prepare(self) -> None:
+        """Looks for the weights, before any clip is made or decoded; raises MMBenchError if they are not here."""
         ...
 
 
@@ -289,6 +297,7 @@ class Score:
             None for metrics with per-sample values.
         baseline: The same metric with audio and video of different samples paired at random.
         baseline_stderr: Standard error of the baseline.
+        low, high: Bounds of the value's 95 % interval, of the estimate that gave the standard error; None without one.
         details: Further numbers worth keeping (companions, counts), JSON-able.
     """
 
@@ -301,6 +310,8 @@ class Score:
     baseline: float | None = None
     baseline_stderr: float | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    low: float | None = None
+    high: float | None = None
 
 
 FeatureTable = Mapping[str, Sequence[Features | None]]  # extractor name -> features per sample; None where missing

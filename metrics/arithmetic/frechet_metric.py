@@ -12,7 +12,7 @@ import numpy as np
 from mmbench.errors import MMBenchError
 from mmbench.metrics.arithmetic.companions import Companion, companion
 from mmbench.metrics.arithmetic.frechet import Moments, frechet_distance, frechet_replicates
-from mmbench.statistics.estimates import bootstrap_estimate, resample_indices
+from mmbench.statistics.estimates import bootstrap_score, resample_indices
 from mmbench.statistics.extrapolation import extrapolate, finite_sample_floor
 from mmbench.types import Extractor, Features, FeatureTable, Score
 
@@ -141,8 +141,7 @@ def frechet_score(ours: list[np.ndarray], reference: Reference, ddof: int, seed:
     details |= dict.fromkeys(("infinity", "infinity_stderr", beside, f"{beside}_stderr"))
     if reference.clips is not None:
         details |= _at_infinity(ours, reference.clips, ddof, seed) | companion(beside, ours, reference.clips)
-    stderr = bootstrap_estimate(value, replicates, n).stderr
-    return Score(value=value, stderr=stderr, num_scored=n, replicates=replicates, details=details)
+    return bootstrap_score(value, replicates, n, details=details)
 
 
 def _distance(a: np.ndarray, b: np.ndarray, ddof: int) -> float:

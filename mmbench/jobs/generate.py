@@ -31,10 +31,10 @@ class Plan:
     run: RunSpec
 
 
-def plan(settings: Settings) -> list[Plan]:
-    """The runs that `settings` asks for; unknown names end here."""
+def plan(settings: Settings, dataset: Dataset | None = None) -> list[Plan]:
+    """The runs that `settings` asks for, on its dataset if that is open already; unknown names end here."""
     settings.check()
-    dataset = open_dataset(settings.dataset)
+    dataset = dataset or open_dataset(settings.dataset)
     plans = []
     options = read_options(settings.options, settings.systems)
     common: dict[str, Any] = {
@@ -72,13 +72,13 @@ def preview_plan(settings: Settings) -> list[dict[str, Any]]:
     return rows
 
 
-def generate_runs(settings: Settings) -> list[SampleStore]:
+def generate_runs(settings: Settings, dataset: Dataset | None = None) -> list[SampleStore]:
     """Generate what is missing of every run; those that show another system's videos come after it.
 
     Raises:
         StoppedError: A signal or a full disk ended it.
     """
-    plans, stores = plan(settings), {}
+    plans, stores = plan(settings, dataset), {}
     with StopSignal().listening() as stop:
         for p in sorted(plans, key=lambda p: p.run.video_of != ""):
             requests = make_requests(p.dataset, settings.num_samples, settings.seed)

@@ -1,10 +1,13 @@
-"""How sure a number is: intervals, paired differences, shuffled baselines, the bootstrap, and planning."""
+"""Estimates of a metric: standard errors and intervals of means, and of set metrics by the bootstrap."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from mmbench.types import Score
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,30 @@ def bootstrap_estimate(value: float, replicates: np.ndarray, n: int, level: floa
         return Estimate(value, None, None, None, n)
     low, high = np.quantile(r, [(1 - level) / 2, (1 + level) / 2])
     return Estimate(value, float(r.std(ddof=1)), float(2 * value - high), float(2 * value - low), n)
+
+
+def mean_score(values: np.ndarray, **others: Any) -> Score:
+    """The Score of a mean over samples, with its standard error and 95 % interval.
+
+    Args:
+        values: (n,) per sample, NaN where unscored or missing.
+        **others: Further fields of the Score.
+    """
+    mean = mean_estimate(values)
+    return Score(mean.value, mean.stderr, mean.n, per_sample=values, low=mean.low, high=mean.high, **others)
+
+
+def bootstrap_score(value: float, replicates: np.ndarray, n: int, **others: Any) -> Score:
+    """The Score of a metric of a whole set, with its bootstrap standard error and basic 95 % interval.
+
+    Args:
+        value: The metric on the full sample.
+        replicates: (B,) its bootstrap values.
+        n: Samples that were resampled.
+        **others: Further fields of the Score.
+    """
+    found = bootstrap_estimate(value, replicates, n)
+    return Score(value, found.stderr, n, replicates=replicates, low=found.low, high=found.high, **others)
 
 
 def resample_indices(n: int, replicates: int, seed: int) -> np.ndarray:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from mmbench.errors import MMBenchError
-from mmbench.scores.records import Record, finite, read_samples, read_score
+from mmbench.scores.records import Record, Scored, finite
 from mmbench.statistics.paired import Difference, holm, paired_difference
 from mmbench.tables.format import count_text, digits_of, signed, with_error
 from mmbench.types import Score
@@ -53,19 +52,24 @@ def comparable(records: Sequence[Record]) -> None:
         refuse("kind of weights", kinds, "leave out the systems with random or tiny weights: --system ...")
 
 
-def compare(cells: Sequence[tuple[Path, Record]]) -> list[Cell]:
+def compare(column: Sequence[Scored]) -> list[Cell]:
     """Cells of one metric: +mmdisco against its base where that is there, everything else against the first."""
-    records = [record for _, record in cells]
+    records = [scored.record for scored in column]
     comparable(records)
-    scores = [read_score(folder, record) for folder, record in cells]
     out = []
-    for i, record in enumerate(records):
-        k = _rival(records, i)
-        pairs = k != i and record.seed == records[k].seed and scores[i].num_scored > 1
-        pairs = pairs and _pair(cells[k], cells[i], scores[k], scores[i])
-        difference = paired_difference(scores[k], scores[i]) if pairs else None
-        out.append(Cell(record, scores[i], difference, against=records[k].system if difference else ""))
+    for i, scored in enumerate(column):
+        base = column[_rival(records, i)]
+        difference = paired_difference(base.score, scored.score) if _can_pair(base, scored) else None
+        out.append(Cell(scored.record, scored.score, difference, against=base.record.system if difference else ""))
     return out
+
+
+def table_of(scored: Sequence[Scored]) -> list[list[Cell]]:
+    """Compare scores metric by metric, in order of appearance, with p-values corrected over the whole table."""
+    columns: dict[str, list[Scored]] = {}
+    for s in scored:
+        columns.setdefault(s.record.metric, []).append(s)
+    return adjust([compare(column) for column in columns.values()])
 
 
 def _rival(records: Sequence[Record], i: int) -> int:
@@ -75,17 +79,15 @@ def _rival(records: Sequence[Record], i: int) -> int:
     return bases[0] if bases else 0
 
 
-def _pair(a: tuple[Path, Record], b: tuple[Path, Record], score_a: Score, score_b: Score) -> bool:
-    """Whether two scores speak of the same samples: value by value, or resampled from sets that miss the same ones."""
-    if score_a.per_sample is not None and score_b.per_sample is not None:
-        return True
-    if score_a.replicates is None or score_b.replicates is None:
+def _can_pair(a: Scored, b: Scored) -> bool:
+    """Whether two scores are of the same samples: value by value, or resampled from sets that lack the same ones."""
+    if a is b or a.record.seed != b.record.seed or b.score.num_scored <= 1:
         return False
-    absent = [
-        [r["index"] for r in read_samples(folder, record) if "missing" in r or "unreadable" in r]
-        for folder, record in (a, b)
-    ]
-    return absent[0] == absent[1] and score_a.num_scored == score_b.num_scored
+    if a.score.per_sample is not None and b.score.per_sample is not None:
+        return True
+    if a.score.replicates is None or b.score.replicates is None:
+        return False
+    return a.absent == b.absent and a.score.num_scored == b.score.num_scored
 
 
 def adjust(columns: Sequence[Sequence[Cell]]) -> list[list[Cell]]:

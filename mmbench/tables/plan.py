@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.scores.records import Record
+from mmbench.scores.records import Record, read_scored
 from mmbench.statistics.planning import plan
 from mmbench.tables.compare import compare
 from mmbench.tables.table import gather
@@ -132,7 +132,7 @@ def pilot(out: Path, metric: str, systems: Sequence[str], dataset: str | None) -
 def _pair(out: Path, a: Record, b: Record, asked: bool) -> Pilot | None:
     """The paired difference of two records; None without scatter, or if they do not compare and nobody asked for it."""
     try:
-        difference = compare([(out / a.run_id, a), (out / b.run_id, b)])[1].difference
+        difference = compare([read_scored(out / r.run_id, r) for r in (a, b)])[1].difference
     except MMBenchError:
         if asked:
             raise

@@ -9,12 +9,18 @@ import numpy as np
 import pytest
 
 from mmbench.errors import IntegrityError, MMBenchError
-from mmbench.scores.records import Record, read_records, read_score, save
-from mmbench.tables.compare import adjust, as_row, compare, footnotes
+from mmbench.scores.records import Record, read_records, read_score, read_scored, save
+from mmbench.tables import compare as comparing
+from mmbench.tables.compare import Cell, adjust, as_row, footnotes
 from mmbench.tables.format import count_text, record_row, with_error
 from mmbench.tables.table import pivot
 from mmbench.types import Score
 from tests.builders import folder_of, record
+
+
+def compare(column: list[tuple[Path, Record]]) -> list[Cell]:
+    """Cells of records that are read again with their scores."""
+    return comparing.compare([read_scored(folder, r) for folder, r in column])
 
 
 def saved(out: Path, values: np.ndarray, **changes: object) -> tuple[Path, Record]:

@@ -20,9 +20,10 @@ from mmbench.baselines.kinds.discriminators import DEFAULT_FOLDER, FOLDER_VARIAB
 from mmbench.errors import UsageError
 from mmbench.experiments.sweep.grids import GRIDS, Grid, Row
 from mmbench.experiments.training.train import TrainSettings
+from mmbench.features.extract import find_weights
 from mmbench.identity import digest_of
 from mmbench.jobs.generate import plan as plan_runs
-from mmbench.jobs.opening import make_metrics, open_dataset, prepare
+from mmbench.jobs.opening import make_metrics, open_dataset
 from mmbench.jobs.settings import Settings
 from mmbench.registry import discover, lookup
 from mmbench.runs.generate import Shard
@@ -239,7 +240,7 @@ class Sweep:
         read_options(self.run.options, [self.system])
         for metric in self.metrics:
             for extractor in metric.extractors():
-                prepare(extractor)
+                find_weights(extractor)
 
     def state(self, cell: Cell) -> State:
         """Look at the disk."""

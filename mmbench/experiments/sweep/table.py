@@ -9,7 +9,7 @@ from typing import Any
 from mmbench.errors import MMBenchError
 from mmbench.experiments.sweep.grids import GRIDS, PAIR
 from mmbench.experiments.sweep.log import outcomes, read_lines
-from mmbench.scores.records import Record, read_records
+from mmbench.scores.records import Record, read_records, read_scored
 from mmbench.tables.compare import compare
 from mmbench.tables.layout import Layout, _check, _columns, _fill, _paper
 
@@ -87,7 +87,10 @@ def differences(file: Path) -> dict[str, dict[str, dict[str, float]]]:
             continue
         base, guided = (_records_of(folder, asked["n"]) for folder in folders)
         both = [metric for metric in asked["metrics"] if metric in base and metric in guided]
-        cells = {m: compare(list(zip(folders, (base[m], guided[m]), strict=True)))[1].difference for m in both}
+        cells = {
+            m: compare([read_scored(f, r[m]) for f, r in zip(folders, (base, guided), strict=True)])[1].difference
+            for m in both
+        }
         kept[run] = {m: {"value": d.value, "stderr": d.stderr} for m, d in cells.items() if d and d.stderr is not None}
     return kept
 
