@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
@@ -20,16 +21,20 @@ HARNESS = Path(mmbench.__file__).parent
 OTHERS = ("baselines", "metrics", "datasets", "mmdisco")
 
 
-def place_of(frame: FrameType | None) -> str:
-    """The harness file that a frame, or else the nearest of its callers, belongs to."""
-    while frame is not None:
-        name = frame.f_code.co_filename
-        if name.startswith(str(HARNESS)):
-            inside = Path(name).relative_to(HARNESS)
-            if inside.parts[0] not in OTHERS:
-                return str(inside)
-        frame = frame.f_back
-    return ""
+@cache
+def harness_file(name: str) -> str:
+    """A file of the harness by its path within mmbench; "" for every other file."""
+    if not name.startswith(f"{HARNESS}/"):
+        return ""
+    inside = Path(name).relative_to(HARNESS)
+    return "" if inside.parts[0] in OTHERS else str(inside)
+
+
+def run_command(arguments: list[str]) -> None:
+    """Run `mmbench ARGUMENTS` here."""
+    sys.argv = ["mmbench", *arguments]
+    if code := guarded(app):
+        raise SystemExit(code)
 
 
 def count_stays(arguments: list[str]) -> Counter[str]:
@@ -40,27 +45,25 @@ def count_stays(arguments: list[str]) -> Counter[str]:
     def watch(frame: FrameType, event: str, _: Any) -> None:
         nonlocal last
         if event in ("call", "return"):
-            place = place_of(frame if event == "call" else frame.f_back)
+            place = harness_file((frame if event == "call" else frame.f_back or frame).f_code.co_filename)
             if place and place != last:
                 stays[place] += 1
                 last = place
 
-    sys.argv = ["mmbench", *arguments]
     sys.setprofile(watch)
     try:
-        code = guarded(app)
+        run_command(arguments)
     finally:
         sys.setprofile(None)
-    if code:
-        raise SystemExit(code)
     return stays
 
 
 if __name__ == "__main__":
     job = ["run", "-s", "ground_truth", "-n", "1", "--workers", "1", "-f", "quiet"]
-    for _ in range(2):
-        with TemporaryDirectory() as out:
-            found = count_stays([*job, "--out", out])
+    with TemporaryDirectory() as out:
+        run_command([*job, "--out", out])
+    with TemporaryDirectory() as out:
+        found = count_stays([*job, "--out", out])
     for name, number in found.most_common():
         print(f"{number:5d}  {name}")
     print(f"{found.total():5d}  in {len(found)} files")

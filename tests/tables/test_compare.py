@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mmbench.errors import IntegrityError, MMBenchError
-from mmbench.scores.records import Record, read_records, read_score, read_scored, save
+from mmbench.scores.records import Record, Scored, read_records, read_score, read_scored, save
 from mmbench.tables import compare as comparing
 from mmbench.tables.compare import Cell, adjust, as_row, footnotes
 from mmbench.tables.format import count_text, record_row, with_error
@@ -91,7 +91,7 @@ def test_the_paired_difference_is_tighter_than_the_two_errors(tmp_path: Path) ->
 def test_what_differs_is_refused_by_name(tmp_path: Path, other: dict[str, object]) -> None:
     cells = [saved(tmp_path, np.full(8, 0.2), system="a"), saved(tmp_path, np.full(8, 0.3), system="b", **other)]
     with pytest.raises(MMBenchError, match="cannot be compared across"):
-        compare(cells)
+        comparing.compare([Scored(folder, r, Score(0.2, 0.1, 8)) for folder, r in cells])
     with pytest.raises(MMBenchError, match="cannot be compared across"):
         pivot([r for _, r in cells])
 
