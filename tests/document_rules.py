@@ -16,8 +16,9 @@ from mmbench.registry import discover, lookup, options_of, parse_system_name, re
 from tests.conftest import REPOSITORY
 from tests.documents import Command
 
-EMBEDDED = ("ground_truth", "independent", "tiny", "tiny_cascade")  # systems that need no download
-SMALL = ("--num-samples", "3")
+EMBEDDED = ("ground_truth", "independent", "tiny", "tiny_cascade", "external")  # systems that need no download
+SMALL = ("--num-samples", "2")
+FEW_STEPS = ("--set", "num_inference_steps=2")  # of tiny's sampler
 
 
 class Mode(StrEnum):
@@ -109,7 +110,7 @@ def treatment(command: Command) -> Treatment:
     words = command.words
     match words:
         case ["mmbench", *rest]:
-            return _mmbench(rest)
+            return _mmbench(command, rest)
         case ["make", target]:
             why = "it would install and run in the checkout; make says what it would do"
             return Treatment(Mode.dry_run, why, outside=["make", "--dry-run", target])
@@ -143,11 +144,13 @@ def _parsed(why: str, words: Sequence[str]) -> Treatment:
     return Treatment(Mode.parsed, why, words)
 
 
-def _mmbench(words: list[str]) -> Treatment:
+def _mmbench(command: Command, words: list[str]) -> Treatment:
     """The rule for a mmbench command, by its verb."""
     match words:
         case ["run" | "generate", *_]:
-            return _generating(words)
+            return _generating(command.page, words)
+        case ["evaluate", *_] if "fvd" in words and command.page != "docs/metrics.md":
+            return _parsed("docs/metrics.md runs the same", words)
         case ["evaluate" | "stats", *_] if {"fvd", "fad"} & set(words):
             why = "on stand-ins of the reader's clips, networks with random weights: nothing to download"
             return Treatment(Mode.run, why, words, ("--weights", "random"))
@@ -158,44 +161,51 @@ def _mmbench(words: list[str]) -> Treatment:
             return Treatment(Mode.run, "one step on two pairs", words, small)
         case ["train", *_]:
             return _parsed("hours of training on published weights", words)
+        case ["sweep", *_] if "tiny" in words and command.page != "docs/training.md":
+            return Treatment(Mode.dry_run, "docs/training.md runs the same", words, ("--dry-run",))
         case ["sweep", *_] if "tiny" in words:
             small = ("--num-samples", "2", "--steps", "1", "--num-real", "2", "--num-fake", "2", "-m", "av_align")
-            rows = ("--row", "no guidance", "--row", "loss all", "--train-batch-size", "1")
+            rows = ("--row", "no guidance", "--row", "loss all", "--train-batch-size", "1", *FEW_STEPS)
             return Treatment(Mode.run, "two of its rows, one step of training, two samples", words, (*small, *rows))
         case ["sweep", *_] if "--dry-run" in words:
             return Treatment(Mode.dry_run, "as printed; published weights are not here", words, ("--weights", "random"))
         case ["toy", *_]:
             return _parsed("an hour of training; tests/test_train_command.py runs it in small", words)
         case ["profile", *_] if "tiny" in words:
-            return Treatment(Mode.run, "one round", words, ("--runs", "1", "--cpu-time"))
+            return Treatment(Mode.run, "one round", words, ("--runs", "1", "--cpu-time", *FEW_STEPS))
         case ["profile", *_]:
             return _parsed("minutes on a GPU", words)
         case ["verify", *_]:
             return Treatment(Mode.run, "one metric on the fewest clips", words, ("-m", "av_align", "-n", "12"))
         case ["check", *_]:
             return Treatment(Mode.run, "one system", words, ("--system", "ground_truth"))
-        case ["weights", "fetch", *_] | ["data", "caption", *_]:
+        case ["weights", "fetch" | "where", *_] | ["data", "caption", *_]:
             return _parsed("a download of gigabytes", words)
+        case ["table", *_] if "--num-samples" in words:
+            return Treatment(Mode.run, "of as many samples as the runs before it had", words, SMALL)
         case ["preview", *_]:
             return Treatment(Mode.run, "one sample", words, ("--num", "1"))
         case ["list" | "show" | "table" | "merge" | "plan" | "doctor" | "pack" | "unpack", *_]:
             return Treatment(Mode.run, "as printed", words)
-        case ["data", "check" | "prepare", *_] | ["stats", *_] | ["weights", "list" | "verify" | "where", *_]:
+        case ["data", "check" | "prepare", *_] | ["stats", *_] | ["weights", "list" | "verify", *_]:
             return Treatment(Mode.run, "as printed, on stand-ins", words)
     raise LookupError(f"no rule for mmbench {' '.join(words)}")
 
 
-def _generating(words: list[str]) -> Treatment:
+def _generating(page: str, words: list[str]) -> Treatment:
     """run and generate: embedded systems are run, what needs a download or a GPU is planned."""
     given = parse(words)
-    systems, dataset = given["system"] or EMBEDDED, given["dataset"].partition(":")[0]
+    systems, dataset = given["system"] or ("tiny",), given["dataset"].partition(":")[0]
     if set(systems) & set(TAUGHT):
         return _parsed("test_templates_of_the_guide runs it, with the guide's own files registered", words)
     if any("model=" in option for option in given["option"] or ()):
         return _parsed("a model of another's repository", words)
     embedded = all(parse_system_name(system).base in EMBEDDED for system in systems)
     if embedded and (dataset in ("bounce", "bounce_heavy", "folder") or given.get("metric")):
-        return Treatment(Mode.run, "three samples", words, SMALL)
+        if "fvd" in words and page != "docs/metrics.md":
+            return Treatment(Mode.dry_run, "docs/metrics.md runs these networks", words, ("--dry-run", *SMALL))
+        few = FEW_STEPS if any(system.startswith("tiny") for system in systems) else ()
+        return Treatment(Mode.run, "two samples in few steps" if few else "two samples", words, (*SMALL, *few))
     if embedded:
         return Treatment(Mode.dry_run, "its metrics need gigabytes of ImageBind", words, ("--dry-run", *SMALL))
     plumbing = () if "--size" in words or "random" in words else ("--weights", "random")

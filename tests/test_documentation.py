@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -57,9 +58,10 @@ def test_commands_of_a_page_work_in_the_order_printed(
     write_stand_ins(fresh, page, said, monkeypatch)
     for command in said:
         how = treatment(command)
+        before = time.process_time()
         carry_out(command, how, capsys)
         with capsys.disabled():
-            print(f"\n{how.mode:8} {command}\n{'':8} {how.why}", end="")
+            print(f"\n{time.process_time() - before:5.1f} {how.mode:8} {command}\n{'':8} {how.why}", end="")
 
 
 def carry_out(command: Command, how: Treatment, capsys: pytest.CaptureFixture[str]) -> None:
