@@ -14,7 +14,7 @@ import typer
 
 from mmbench.registry import discover, lookup, options_of, parse_system_name, read_options
 from tests.conftest import REPOSITORY
-from tests.documents import Command
+from tests.documents import Command, commands
 
 EMBEDDED = ("ground_truth", "independent", "tiny", "tiny_cascade", "external")  # systems that need no download
 SMALL = ("--num-samples", "2")
@@ -121,7 +121,9 @@ def treatment(command: Command) -> Treatment:
             known = [sys.executable, "-m", "pytest", *rest, "--markers"]
             return Treatment(Mode.dry_run, "pytest reads its options and lists markers, no test", outside=known)
         case ["torchrun", *rest]:
-            return _parsed("several GPUs; torchrun's parser reads its part, mmbench's the rest", _launched(command, rest))
+            return _parsed(
+                "several GPUs; torchrun's parser reads its part, mmbench's the rest", _launched(command, rest)
+            )
         case ["sbatch", *options, "--wrap", wrapped] if all(o.startswith(("--array=", "--ntasks=")) for o in options):
             inner = wrapped.removeprefix("srun ").replace("$SLURM_ARRAY_TASK_ID", "0")
             job = Command(command.page, command.line, inner).words
@@ -144,13 +146,20 @@ def _parsed(why: str, words: Sequence[str]) -> Treatment:
     return Treatment(Mode.parsed, why, words)
 
 
+def _run_on(page: str, command: Command) -> str:
+    """Why a command need not be run again: another page has the same one."""
+    if command.text not in [other.text for other in commands(page)]:
+        raise LookupError(f"{command} is not on {page}, where it would be run")
+    return f"{page} has the same command, where it is run"
+
+
 def _mmbench(command: Command, words: list[str]) -> Treatment:
     """The rule for a mmbench command, by its verb."""
     match words:
         case ["run" | "generate", *_]:
             return _generating(command.page, words)
         case ["evaluate", *_] if "fvd" in words and command.page != "docs/metrics.md":
-            return _parsed("docs/metrics.md runs the same", words)
+            return _parsed(_run_on("docs/metrics.md", command), words)
         case ["evaluate" | "stats", *_] if {"fvd", "fad"} & set(words):
             why = "on stand-ins of the reader's clips, networks with random weights: nothing to download"
             return Treatment(Mode.run, why, words, ("--weights", "random"))
@@ -162,11 +171,11 @@ def _mmbench(command: Command, words: list[str]) -> Treatment:
         case ["train", *_]:
             return _parsed("hours of training on published weights", words)
         case ["sweep", *_] if "tiny" in words and command.page != "docs/training.md":
-            return Treatment(Mode.dry_run, "docs/training.md runs the same", words, ("--dry-run",))
+            return Treatment(Mode.dry_run, _run_on("docs/training.md", command), words, ("--dry-run",))
         case ["sweep", *_] if "tiny" in words:
-            small = ("--num-samples", "2", "--steps", "1", "--num-real", "2", "--num-fake", "2", "-m", "av_align")
+            few = ("--num-samples", "2", "--steps", "1", "--num-real", "2", "--num-fake", "2", "-m", "av_align")
             rows = ("--row", "no guidance", "--row", "loss all", "--train-batch-size", "1", *FEW_STEPS)
-            return Treatment(Mode.run, "two of its rows, one step of training, two samples", words, (*small, *rows))
+            return Treatment(Mode.run, "two of its rows, one step of training, two samples", words, (*few, *rows))
         case ["sweep", *_] if "--dry-run" in words:
             return Treatment(Mode.dry_run, "as printed; published weights are not here", words, ("--weights", "random"))
         case ["toy", *_]:

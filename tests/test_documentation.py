@@ -19,7 +19,7 @@ import pytest
 
 from tests.commands import environment, mmbench_here
 from tests.conftest import REPOSITORY
-from tests.document_rules import Mode, Treatment, parse, treatment
+from tests.document_rules import Mode, Treatment, command_called, options_of_systems, parse, treatment
 from tests.documents import (
     LINKED,
     PAGES,
@@ -87,7 +87,8 @@ def test_a_command_that_nobody_knows_fails() -> None:
 
 
 def test_blocks_of_every_kind_are_read() -> None:
-    text = "a\n\n    mmbench a  # why\n    x = 1\n\n```sh\nmmbench b \\\n  --c 1\nanything\n```\n\n```text\nmake d\nno\n```\n"
+    indented, shell = "    mmbench a  # why\n    x = 1\n", "```sh\nmmbench b \\\n  --c 1\nanything\n```\n"
+    text = f"a\n\n{indented}\n{shell}\n```text\nmake d\nno\n```\n"
     assert [c.text for c in commands("page", text)] == ["mmbench a", "mmbench b --c 1", "anything", "make d"]
     assert [c.line for c in commands("page", text)] == [3, 7, 9, 13]
     assert "mmbench" not in prose(text)
@@ -95,12 +96,12 @@ def test_blocks_of_every_kind_are_read() -> None:
 
 @pytest.mark.parametrize("page", LINKED)
 def test_commands_within_sentences_exist_with_their_options(page: str) -> None:
-    from tests.document_rules import command_called, options_of_systems
-
     for text in spoken_commands(page):
         words = text.split()[1:]
         found = command_called(words)
-        known = {o for p in found.params for o in (*p.opts, *p.secondary_opts)} | {"--help", "-h"} | options_of_systems()
+        known = (
+            {o for p in found.params for o in (*p.opts, *p.secondary_opts)} | {"--help", "-h"} | options_of_systems()
+        )
         unknown = [word for word in words if word.startswith("-") and word not in known]
         assert not unknown, f"{page}: `{text}`: {unknown}"
 
@@ -113,7 +114,11 @@ def test_links_lead_somewhere(page: str) -> None:
 
 
 def test_readme_reaches_every_page() -> None:
-    assert {path for path, _ in links("README.md")} >= set(LINKED) - {"README.md", "baselines/README.md", "metrics/README.md"}
+    assert {path for path, _ in links("README.md")} >= set(LINKED) - {
+        "README.md",
+        "baselines/README.md",
+        "metrics/README.md",
+    }
 
 
 def test_readme_is_short_and_its_table_fits_a_terminal() -> None:
