@@ -17,7 +17,7 @@ from mmbench.errors import BusyError, StoppedError
 from mmbench.experiments.sweep import carry_out as sweeping
 from mmbench.experiments.sweep.cells import Sweep
 from mmbench.experiments.sweep.grids import GRIDS
-from mmbench.experiments.sweep.log import outcomes, read_lines
+from mmbench.experiments.sweep.log import read_lines, read_log
 from mmbench.experiments.training.train import train_discriminator
 from mmbench.jobs.opening import open_dataset
 from mmbench.jobs.settings import Settings
@@ -86,7 +86,7 @@ def test_a_grid_is_planned_made_and_laid_out_beside_the_paper(
     assert numbers["value"] == pytest.approx((first + second) / 2)
     assert numbers["stderr"] == pytest.approx(abs(first - second) / 2)
     assert len(by_row["no guidance"]["numbers"]["ib_bounce_av.bounce_v1"]["trainings"]) == 1
-    _, *guided = (outcome["run"] for outcome in outcomes(file_of(tmp_path)).values())
+    _, *guided = (outcome.run for outcome in read_log(file_of(tmp_path)).outcomes.values())
     (alone,) = (tmp_path / "out").glob("tiny-bounce-*")
     difference = numbers["difference"]
     by_hand = [paired_difference(score_of(alone), score_of(tmp_path / "out" / run)) for run in guided]
@@ -132,12 +132,12 @@ def test_stopped_at_any_moment_the_same_command_goes_on(
     monkeypatch.setattr(sweeping, "train_discriminator", watched)
     monkeypatch.setattr(sweeping, "run", stop)
     assert run()[0] == 3
-    assert not outcomes(file_of(tmp_path))  # a stop is no failure of the cell
+    assert not read_log(file_of(tmp_path)).outcomes  # a stop is no failure of the cell
     monkeypatch.setattr(sweeping, "run", whole)
     with monkeypatch.context() as killed:
         killed.setattr(sweeping, "write_whole", interrupted)  # trained, and its weights not yet kept
         assert run()[0] != 0
-    assert list(outcomes(file_of(tmp_path))) == [("no guidance", None)]
+    assert list(read_log(file_of(tmp_path)).outcomes) == [("no guidance", None)]
     code, table, errors = run()
     assert code == 0, errors
     assert resumed == [0, 2]
@@ -163,11 +163,11 @@ def test_a_failing_cell_is_noted_and_the_others_follow(
     status = {row["row"]: row["status"] for row in rows}
     assert status["loss disc"] == "failed: RuntimeError: out of memory"
     assert status["loss denoise"] == ""
-    assert outcomes(file_of(tmp_path))["loss disc", 0]["status"] == "failed"
+    assert read_log(file_of(tmp_path)).outcomes["loss disc", 0].status == "failed"
     _, plan, _ = run("--dry-run", rows=losses)
     assert [row["status"] for row in plan] == ["to do; failed: RuntimeError: out of memory", "done"]
     assert run(rows=losses)[0] == 0
-    assert outcomes(file_of(tmp_path))["loss disc", 0]["status"] == "ok"
+    assert read_log(file_of(tmp_path)).outcomes["loss disc", 0].status == "ok"
 
 
 def test_a_course_of_training_is_one_training_and_becomes_a_curve(run: Run, tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_a_sweep_waits_for_a_training_that_is_under_way(
     code, _, errors = run(rows=["--row", "loss disc"])
     assert code == 0, errors
     assert len(looks) == 2
-    assert [outcome["status"] for outcome in outcomes(file_of(tmp_path)).values()] == ["ok"]
+    assert [outcome.status for outcome in read_log(file_of(tmp_path)).outcomes.values()] == ["ok"]
 
 
 def test_sweeps_that_share_runs_and_trainings_hold_the_same_leases() -> None:

@@ -93,9 +93,9 @@ def test_what_differs_is_refused_by_name(tmp_path: Path, other: dict[str, object
 def test_random_weights_stand_beside_random_weights_and_say_so(tmp_path: Path) -> None:
     cells = [saved(tmp_path, np.full(8, v), system=s, weights="random") for s, v in (("a", 0.1), ("b", 0.2))]
     assert any("random weights, no quality: a, b" in note for note in footnotes([compare(cells)]))
-    rows, columns = pivot([r for _, r in cells])
-    assert [row["weights"] for row in rows] == ["random", "random"]
-    assert "weights" in columns
+    layout = pivot([r for _, r in cells])
+    assert [row["weights"] for row in layout.rows] == ["random", "random"]
+    assert "weights" in layout.columns
 
 
 def test_a_guided_system_is_compared_with_its_base_wherever_that_stands(tmp_path: Path) -> None:
@@ -145,9 +145,9 @@ def test_a_number_shows_the_digits_its_error_allows(value: float | None, error: 
 
 def test_the_pivot_puts_ground_truth_first_and_independent_last() -> None:
     systems = ["independent", "zeta", "ground_truth", "alpha"]
-    rows, columns = pivot([record(system=s) for s in systems])
-    assert [row["system"] for row in rows] == ["ground_truth", "alpha", "zeta", "independent"]
-    assert columns[-1] == "m.v ↑"
+    layout = pivot([record(system=s) for s in systems])
+    assert [row["system"] for row in layout.rows] == ["ground_truth", "alpha", "zeta", "independent"]
+    assert layout.columns[-1] == "m.v ↑"
 
 
 def test_a_record_row_shows_what_stands_beside_the_value() -> None:
