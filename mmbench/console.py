@@ -46,7 +46,7 @@ def jsonable(value: Any) -> Any:
 
 
 def terminal_width() -> int:
-    """Characters in a line of stdout: of the terminal, or COLUMNS; 240 for a pipe, whose reader wants nothing folded."""
+    """Characters in a line of stdout: the terminal's, or COLUMNS; 240 for a pipe, whose reader wants nothing folded."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 240
 
 

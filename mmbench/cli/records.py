@@ -13,7 +13,6 @@ from mmbench.cli import options as opt
 from mmbench.console import Format, show_mapping, show_rows
 from mmbench.errors import MMBenchError
 
-
 Records = Annotated[Path, typer.Option("--out", "-o", help="Folder of runs, or a file of `mmbench pack`.")]
 
 
@@ -73,9 +72,11 @@ def show(
     found = look_up(name, out, verify)
     if format is not Format.table or not found.get("records"):
         return show_mapping(found, format)
-    show_mapping({k: v for k, v in found.items() if k not in ("records", "invocations")}, format)
+    show_mapping({k: v for k, v in found.items() if k not in ("records", "differences", "invocations")}, format)
     rows = [record_row(r) for r in found["records"]]
     show_rows(rows, list(rows[0]), format, "Records")
+    if found["differences"]:
+        show_rows(found["differences"], list(found["differences"][0]), format, "Paired differences")
     for number, made in enumerate(found["invocations"], start=1):
         print(f"\nInvocation {number}")
         show_mapping(made, format)
@@ -210,7 +211,7 @@ def plan(
     ] = None,
     dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="Only records on this dataset.")] = None,
     power: Annotated[float, typer.Option(help="Probability of finding the effect.")] = 0.8,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of runs.")] = Path("runs"),
+    out: Records = Path("runs"),
     format: opt.Form = Format.table,
 ) -> None:
     """How many samples a comparison needs, from the scatter of runs on record.

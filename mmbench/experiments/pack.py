@@ -25,10 +25,10 @@ from mmbench.runs.find import run_folders
 from mmbench.runs.store import read_manifest
 from mmbench.scores.records import Record, read_records
 from mmbench.tables.compare import as_row
-from mmbench.tables.packed import Line, Packed, PackedRun, pack_lines, read_packed
+from mmbench.tables.packed import DIFFERENCES, Line, Packed, PackedRun, pack_lines, read_packed
 from mmbench.tables.table import table_order
 
-RECORDS, DIFFERENCES = "records.jsonl", "differences.jsonl"  # the second is there after unpacking only
+RECORDS = "records.jsonl"
 
 
 def pack(sources: Sequence[Path], out: Path) -> Packed:
@@ -169,7 +169,7 @@ def _note_missing(places: Mapping[str, object], runs: Sequence[PackedRun]) -> No
 def _keep_differences(
     runs: Sequence[PackedRun], folders: Sequence[Path], swept: Mapping[str, object]
 ) -> list[PackedRun]:
-    """Runs with their paired differences to base or first system where they have scores; those of sweeps have theirs."""
+    """Runs with their paired differences to base or first system, from their scores; those of sweeps have theirs."""
     groups: dict[tuple[Any, ...], list[tuple[Path, Record]]] = {}
     for run, folder in zip(runs, folders, strict=True):
         for r in () if run.name in swept else run.records:

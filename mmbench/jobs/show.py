@@ -15,7 +15,7 @@ from mmbench.runs.find import find_run
 from mmbench.runs.store import RESOURCES, SampleStore, read_manifest
 from mmbench.scores.records import read_records
 from mmbench.system_names import options_of, parse_system_name
-from mmbench.tables.packed import PackedRun, find_packed
+from mmbench.tables.packed import DIFFERENCES, PackedRun, find_packed
 
 
 def show(name: str, out: Path, verify: bool = False) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def _run(folder: Path, verify: bool) -> dict[str, Any]:
                 store.verify(index)
             out["verified"] = len(status.present)
     out["records"] = [asdict(r) for r in read_records(folder)]
-    for name, file in (("resources", RESOURCES), ("invocations", "invocations.jsonl")):
+    for name, file in (("differences", DIFFERENCES), ("resources", RESOURCES), ("invocations", "invocations.jsonl")):
         lines = folder / file
         out[name] = [json.loads(x) for x in lines.read_text().splitlines()] if lines.exists() else []
     return out

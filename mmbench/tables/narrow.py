@@ -1,4 +1,4 @@
-"""Tables on terminals that are narrower than the table: fewer numbers per system, or several tables below each other."""
+"""Tables on terminals that are narrower: fewer numbers per system, or several tables below each other."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ from mmbench.tables.parts import restore_parts, share_parts
 
 FORMAT_VERSION = 1  # raised when the lines change
 OF_RUN = ("run_id", "digest", "system", "dataset", "seed", "weights")  # fields of a record that its run has, too
+DIFFERENCES = "differences.jsonl"  # in an unpacked run's folder: what its scores, which are not there, gave
 OWN = ("sweeps", "records", "differences", "files")  # keys of a run's line that are not its manifest's
 
 Line = dict[str, Any]
@@ -133,35 +134,26 @@ def read_packed(file: Path) -> Packed:
     Raises:
         IntegrityError: A line is damaged, missing or there twice; names it.
     """
-    lines = file.read_bytes().split(b"\n")
-    if lines and not lines[-1]:
-        lines.pop()
-    head, runs, logs = Line(), dict[str, PackedRun](), dict[str, list[Line]]()
-    number = 0
+    number, head, runs, logs = 0, Line(), dict[str, PackedRun](), dict[str, list[Line]]()
     try:
-        for number, text in enumerate(lines, start=1):
+        for number, text in enumerate(file.read_text(encoding="utf-8").rstrip("\n").split("\n"), start=1):
             line = json.loads(text)
             if number == 1:
                 head = _read_head(line)
             elif "log" in line:
-                restored = restore_parts(line["line"], head["parts"])
-                logs.setdefault(_one_name(line["log"]), []).append(restored)
+                logs.setdefault(_one_name(line["log"]), []).append(restore_parts(line["line"], head["parts"]))
             else:
                 run = _read_run(line, head["parts"])
-                if run.name in runs:
+                if runs.setdefault(run.name, run) is not run:
                     raise ValueError(f"run {run.name} is there twice")
-                runs[run.name] = run
-        found = (len(runs), sum(map(len, logs.values())))
-        if found != (head["runs"], head["log_lines"]):
-            raise ValueError(
-                f"{found[0]} runs and {found[1]} lines of sweeps, where line 1 says {head['runs']} and {head['log_lines']}"
-            )
+        found, stated = (len(runs), sum(map(len, logs.values()))), (head["runs"], head["log_lines"])
+        if found != stated:
+            raise ValueError(f"{found} runs and lines of sweeps, where line 1 says {stated}")
         return Packed(head["experiment"], *_return_differences(list(runs.values()), logs), head["command"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, IntegrityError) as error:
         what = error.found if isinstance(error, IntegrityError) else f"{type(error).__name__}: {error}"
-        found_text = f"{file} line {number} is corrupt: {what}."
         next = f"git checkout {file}, or pack the runs again: mmbench pack RUNS --out FILE"
-        raise IntegrityError(found_text, "a file as mmbench pack wrote it", next) from error
+        raise IntegrityError(f"{file} line {number} is corrupt: {what}", "a file of mmbench pack", next) from error
 
 
 def find_packed(name: str, file: Path) -> PackedRun | None:

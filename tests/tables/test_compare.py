@@ -111,6 +111,37 @@ def test_other_seeds_are_not_paired(tmp_path: Path) -> None:
     assert compare(cells)[1].difference is None
 
 
+def test_a_guided_system_is_not_compared_with_its_base_of_another_seed(tmp_path: Path) -> None:
+    runs = (("truth", 1), ("pair", 0), ("pair+mmdisco", 1), ("pair", 1))
+    rows = [(s, seed, np.arange(8.0) * (k + 1)) for k, (s, seed) in enumerate(runs)]
+    cells = compare([saved(tmp_path, v, system=s, seed=seed, run_id=f"{s}-{seed}") for s, seed, v in rows])
+    assert [cell.against for cell in cells] == ["", "", "pair", "truth"]
+    assert cells[2].difference is not None
+    assert cells[2].difference.value == pytest.approx(np.mean(np.arange(8.0) * -1))  # to the pair of seed 1
+    cells = compare([saved(tmp_path, v, system=s, seed=seed, run_id=f"{s}-{seed}") for s, seed, v in rows[:3]])
+    assert [cell.against for cell in cells] == ["", "", "truth"]
+
+
+@pytest.mark.parametrize(("scored", "paired"), [(1, False), (2, True)])
+def test_one_scored_sample_makes_no_difference(tmp_path: Path, scored: int, paired: bool) -> None:
+    values = np.array([0.5, 0.7, *[np.nan] * 6])
+    values[scored:] = np.nan
+    first, second = (saved(tmp_path, values, system=s, n_scored=scored, n_unscored=8 - scored) for s in "ab")
+    assert (compare([first, second])[1].difference is not None) == paired
+
+
+@pytest.mark.parametrize(("scored", "paired"), [(7, False), (8, True)])
+def test_resamplings_of_unequal_counts_do_not_pair(tmp_path: Path, scored: int, paired: bool) -> None:
+    cells = []
+    for system, n in (("a", 8), ("b", scored)):
+        r = record(system=system, run_id=system, n_scored=n, n_unscored=8 - n)
+        folder = folder_of(tmp_path, system)
+        score = Score(0.5, 0.1, n, 8 - n, replicates=np.random.default_rng(0).normal(0.5, 0.1, 40))
+        save(folder, r, score, [{"id": str(i)} for i in range(8)])
+        cells.append((folder, r))
+    assert (compare(cells)[1].difference is not None) == paired
+
+
 @pytest.mark.parametrize("hole", [3, 5])
 def test_resamplings_pair_only_when_the_same_samples_are_missing(tmp_path: Path, hole: int) -> None:
     cells = []
