@@ -82,7 +82,7 @@ def show_rows(
         table.add_column(name, justify="right" if numeric and rows else "left", overflow="fold")
     for row in rows:
         table.add_row(*["" if row.get(c) is None else str(row[c]) for c in columns])
-    console = Console(highlight=False, width=terminal_width(), markup=False)
+    console = Console(highlight=False, width=terminal_width(), height=25, markup=False)  # rich heeds both or none
     console.print(table)
     for note in notes:
         console.print(note)

@@ -205,7 +205,7 @@ def test_a_run_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     pack([tmp_path / "a", folder], tmp_path / "x.jsonl")  # the same folder
     lines = (tmp_path / "x.jsonl").read_text().splitlines()
     (tmp_path / "x.jsonl").write_text("\n".join([*lines, lines[1]]) + "\n")
-    with pytest.raises(IntegrityError, match="line 3 is corrupt.*twice"):
+    with pytest.raises(IntegrityError, match=r"line 3 is corrupt.*twice"):
         read_packed(tmp_path / "x.jsonl")
 
 

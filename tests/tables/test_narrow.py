@@ -47,6 +47,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
     def of_width(width: int) -> None:
         monkeypatch.setenv("COLUMNS", str(width))
+        monkeypatch.setenv("TERM", "dumb")  # no codes for bold in between
         monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
 
     return of_width
