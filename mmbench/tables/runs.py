@@ -22,14 +22,12 @@ class RunOnRecord:
         spec: Its identity.
         records: The latest of each metric and n.
         name: Of its folder; the run's id unless somebody renamed it.
-        folder: Where its samples and scores may lie; None for a run of a packed file.
         differences: Paired differences that a packed file keeps, as `mmbench run` printed them, with `metric`.
     """
 
     spec: RunSpec
     records: list[Record]
     name: str
-    folder: Path | None = None
     differences: tuple[Mapping[str, Any], ...] = ()
 
 
@@ -40,5 +38,5 @@ def read_runs(out: Path) -> list[RunOnRecord]:
         IntegrityError: A manifest, record or line is damaged.
     """
     if not out.is_file():
-        return [RunOnRecord(read_manifest(f), read_records(f), f.name, f) for f in run_folders(out)]
-    return [RunOnRecord(r.spec, r.records, r.name, None, tuple(r.differences)) for r in read_packed(out).runs]
+        return [RunOnRecord(read_manifest(f), read_records(f), f.name) for f in run_folders(out)]
+    return [RunOnRecord(r.spec, r.records, r.name, tuple(r.differences)) for r in read_packed(out).runs]

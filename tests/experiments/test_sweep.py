@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from mmbench.baselines.kinds.discriminators import SHIPPED
-from mmbench.errors import BusyError, StoppedError
+from mmbench.errors import BusyError, IntegrityError, MMBenchError, StoppedError
 from mmbench.experiments.sweep import carry_out as sweeping
 from mmbench.experiments.sweep.cells import Sweep
 from mmbench.experiments.sweep.grids import GRIDS
-from mmbench.experiments.sweep.log import read_lines, read_log
+from mmbench.experiments.sweep.log import Asked, Differences, Outcome, read_lines, read_log
 from mmbench.experiments.training.train import train_discriminator
+from mmbench.files import append_line
 from mmbench.jobs.opening import open_dataset
 from mmbench.jobs.settings import Settings
 from mmbench.registry import discover, lookup
@@ -299,3 +300,36 @@ def test_no_launcher_starts_a_sweep(run: Run, monkeypatch: pytest.MonkeyPatch) -
     code, _, errors = run()
     assert code == 2
     assert "started several times" in errors
+
+
+def test_lines_of_a_sweep_are_told_by_kind_and_old_ones_by_their_keys(tmp_path: Path) -> None:
+    asked = {"table": "table7", "system": "tiny", "dataset": "bounce", "n": 4, "seed": 0, "metrics": ["a"]}
+    trained = Outcome("loss all", 0, "ok", "r0", "", None, 600, "d.safetensors", "2026-01-02")
+    failed = Outcome("no guidance", None, "failed", "", "!", 0.0, time="2026-01-02")
+    lines = [
+        {"kind": "asked", "sweep": "s", **asked, "time": "2026-01-01"},
+        Outcome("no guidance", None, "ok", "r1").to_json(),
+        trained.to_json(),
+        failed.to_json(),
+        Differences({"r0": {"a": {"value": 1.0, "stderr": 0.1}}}).to_json(),
+    ]
+    assert "steps" not in lines[3]
+    for name in ("new", "old"):
+        for line in lines:
+            append_line(tmp_path / f"{name}.jsonl", {k: v for k, v in line.items() if name == "new" or k != "kind"})
+        log = read_log(tmp_path / f"{name}.jsonl")
+        assert log.request == Asked("table7", "tiny", "bounce", 4, 0, ("a",), "2026-01-01")
+        assert log.outcomes == {("no guidance", None): failed, ("loss all", 0): trained}
+        assert log.differences == {"r0": {"a": {"value": 1.0, "stderr": 0.1}}}
+
+
+@pytest.mark.parametrize("line", ["{", '{"row": "a"}', '{"sweep": "s"}', '{"something": "else"}', "3"])
+def test_a_damaged_line_of_a_sweep_is_named(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "s.jsonl"
+    append_line(file, Outcome("no guidance", None, "ok", "r1").to_json())
+    assert read_log(file).outcomes
+    with pytest.raises(MMBenchError, match="not of a sweep"):
+        assert read_log(file).request
+    file.write_text(file.read_text() + line + "\n")
+    with pytest.raises(IntegrityError, match=r"s\.jsonl line 2 is corrupt"):
+        read_log(file)

@@ -114,8 +114,8 @@ def read_lines(file: Path) -> list[dict[str, Any]]:
     Raises:
         IntegrityError: One is damaged; names it.
     """
-    lines = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines() if file.exists() else [], start=1):
+    text, lines = file.read_text(encoding="utf-8") if file.exists() else "", []
+    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else [], start=1):
         try:
             lines.append(json.loads(line))
         except ValueError as error:
