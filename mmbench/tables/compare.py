@@ -168,13 +168,19 @@ def difference_text(cell: Cell) -> str | None:
 
 
 def footnotes(columns: Sequence[Sequence[Cell]]) -> list[str]:
-    """The notes below a comparison: marks, lossy clips, weights that are not real."""
+    """The notes below a long comparison: what its marks mean, and `list_caveats`."""
     records = [cell.record for column in columns for cell in column]
     notes = []
     if any(cell.p_adjusted is not None for column in columns for cell in column):
         notes.append("Δ: paired by sample; * p < 0.05 after Holm's correction over the table.")
     if any(r.baseline is not None for r in records):
         notes.append("shuffled: the same metric with audio and video of different samples.")
+    return notes + list_caveats(records)
+
+
+def list_caveats(records: Sequence[Record]) -> list[str]:
+    """The notes on what is no fair measure of quality: lossy clips, weights that are random or tiny."""
+    notes = []
     if any(r.lossy for r in records):
         notes.append(
             "Clips came through lossy codecs: " + ", ".join(sorted({r.system for r in records if r.lossy})) + "."

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmbench.console import Format, show_rows, terminal_width
 from mmbench.scores.records import Record
-from mmbench.tables.compare import Cell, as_row, footnotes, heading, is_significant
+from mmbench.tables.compare import Cell, as_row, footnotes, heading, is_significant, list_caveats
 from mmbench.tables.format import count_text, with_error
 from mmbench.tables.layout import Layout
 
@@ -60,10 +60,11 @@ def _counts(records: Sequence[Record], run: str) -> str:
 
 
 def _short_notes(columns: Sequence[Sequence[Cell]]) -> list[str]:
-    against = dict.fromkeys(cell.against for column in columns for cell in column if cell.against)
-    star = [f"*: differs from {' or '.join(against)}, p < 0.05."] if against else []
+    cells = [cell for column in columns for cell in column]
+    against = dict.fromkeys(cell.against for cell in cells if cell.p_adjusted is not None)
+    star = f"*: p < 0.05 of the paired difference to {' or '.join(against)}, after Holm's correction over the table."
     more = "Differences and shuffled baselines: in a wider window, or with --format json."
-    return [*star, *footnotes(columns), more]
+    return [*([star] if against else []), *list_caveats([cell.record for cell in cells]), more]
 
 
 def _show_pieces(

@@ -72,6 +72,7 @@ def test_a_default_run_fits_80_columns(
     rows = [line for line in printed.splitlines() if line.startswith("│")]
     assert len(rows) == len(SYSTEMS) * sum(line.startswith("┏") for line in printed.splitlines())
     assert all(line.split()[1] in SYSTEMS for line in rows), "every line of a table begins with its system"
+    assert "*: p < 0.05 of the paired difference to ground_truth or tiny, after Holm's" in printed
     assert "Differences and shuffled baselines: in a wider window" in printed
 
 
