@@ -33,12 +33,9 @@ def _plan_only(settings: Any, format: Format) -> None:
 
 
 def _print_cells(columns: Any, format: Format, title: str) -> None:
-    from mmbench.tables.compare import as_row, footnotes
+    from mmbench.tables.narrow import show_comparison
 
-    rows = [as_row(cell) for column in columns for cell in column]
-    columns_shown = ("system", "metric", "value", "shuffled", "n", "Δ [95 %]")
-    shown = [c for c in columns_shown if any(row[c] is not None for row in rows)]
-    show_rows(rows, shown, format, title, footnotes(columns))
+    show_comparison(columns, format, title)
 
 
 def run(

@@ -106,11 +106,12 @@ def sweep(
         return show_rows(preview(asked), columns, format, "Dry run: nothing is written")
     left = carry_out(asked)
     from mmbench.experiments.sweep.curves import save_curve
-    from mmbench.experiments.sweep.table import of_sweep
+    from mmbench.experiments.sweep.table import lay_out_sweep, open_sweep
+    from mmbench.tables.narrow import show_table
 
-    layout = of_sweep(asked.file)
+    layout = lay_out_sweep(open_sweep(asked.file))
     drawn = [f"Written: {path}" for path in save_curve(asked.file)] if grid.axis else []
-    show_rows(layout.rows, layout.columns, format, layout.title, [*layout.notes, *drawn])
+    show_table(layout, format, drawn)
     if left:
         found = f"{len(left)} of {len(asked.cells)} cells are not whole. {'; '.join(left)}."
         raise IncompleteError(found, "", "mend it, then the same command again; --retry-failed for failed samples")

@@ -18,7 +18,15 @@ from mmbench.types import Score
 
 @dataclass(frozen=True)
 class Cell:
-    """One system's number with its difference to another system's, named in `against`."""
+    """The number of one system in a comparison.
+
+    Attributes:
+        record: The number.
+        score: What it was made of.
+        difference: Paired difference to the system `against`; None where samples do not pair.
+        p_adjusted: Its p-value after Holm's correction over the table.
+        against: The system that it is compared with; "" without a difference.
+    """
 
     record: Record
     score: Score
@@ -29,6 +37,9 @@ class Cell:
 
 def comparable(records: Sequence[Record]) -> None:
     """Refuse to compare numbers of different samples, definitions or kinds of weights.
+
+    Args:
+        records: Of one metric.
 
     Raises:
         MMBenchError: Says what differs.
@@ -53,34 +64,45 @@ def comparable(records: Sequence[Record]) -> None:
 
 
 def compare(column: Sequence[Scored]) -> list[Cell]:
-    """Cells of one metric: +mmdisco against its base where that is there, everything else against the first."""
+    """The cells of one metric, each with its paired difference to another system's where samples pair.
+
+    Args:
+        column: One score per system.
+
+    Returns:
+        One cell per record: a guided system (name+mmdisco) compared with its base of the same seed where that is
+        among them, every other one with the first.
+
+    Raises:
+        MMBenchError: The records do not compare.
+    """
     records = [scored.record for scored in column]
     comparable(records)
     out = []
     for i, scored in enumerate(column):
-        base = column[_rival(records, i)]
-        difference = paired_difference(base.score, scored.score) if _can_pair(base, scored) else None
+        base = column[_find_opponent(records, i)]
+        difference = paired_difference(base.score, scored.score) if _share_samples(base, scored) else None
         out.append(Cell(scored.record, scored.score, difference, against=base.record.system if difference else ""))
     return out
 
 
 def table_of(scored: Sequence[Scored]) -> list[list[Cell]]:
-    """Compare scores metric by metric, in order of appearance, with p-values corrected over the whole table."""
+    """Compares scores metric by metric, in order of appearance, with p-values corrected over the whole table."""
     columns: dict[str, list[Scored]] = {}
     for s in scored:
         columns.setdefault(s.record.metric, []).append(s)
     return adjust([compare(column) for column in columns.values()])
 
 
-def _rival(records: Sequence[Record], i: int) -> int:
-    """Whom record i is compared with: the base of a guided system with the same seed, else the first."""
+def _find_opponent(records: Sequence[Record], i: int) -> int:
+    """The index of the record that record i is compared with: a guided system's base of its seed, else the first."""
     base, guided, _ = records[i].system.partition("+")
     bases = [k for k, r in enumerate(records) if guided and r.system == base and r.seed == records[i].seed]
     return bases[0] if bases else 0
 
 
-def _can_pair(a: Scored, b: Scored) -> bool:
-    """Whether two scores are of the same samples: value by value, or resampled from sets that lack the same ones."""
+def _share_samples(a: Scored, b: Scored) -> bool:
+    """Whether two scores can be paired: of one seed, by values per sample, or of sets that lack the same."""
     if a is b or a.record.seed != b.record.seed or b.score.num_scored <= 1:
         return False
     if a.score.per_sample is not None and b.score.per_sample is not None:
@@ -91,7 +113,7 @@ def _can_pair(a: Scored, b: Scored) -> bool:
 
 
 def adjust(columns: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
-    """The same cells with p-values corrected (Holm) over all differences of the table."""
+    """The cells of a table with p-values corrected after Holm over all its differences."""
     cells = [c for column in columns for c in column if c.difference and c.difference.p_value is not None]
     adjusted = holm([c.difference.p_value or 0.0 for c in cells if c.difference])
     by_cell = {id(c): float(p) for c, p in zip(cells, adjusted, strict=True)}
@@ -99,11 +121,11 @@ def adjust(columns: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
 
 
 def as_row(cell: Cell) -> dict[str, Any]:
-    """One line of the comparison: what is printed, and the record with its difference for JSON."""
+    """A cell as a row of the long table: what is printed, and the record with its difference for JSON."""
     r, d = cell.record, cell.difference
     return {
         "system": r.system,
-        "metric": r.metric + (" ↑" if r.higher_is_better else " ↓"),
+        "metric": heading(r),
         "value": with_error(r.value, r.stderr),
         "shuffled": with_error(r.baseline, r.baseline_stderr),
         "n": count_text(r),
@@ -124,8 +146,18 @@ def as_row(cell: Cell) -> dict[str, Any]:
     }
 
 
+def heading(record: Record) -> str:
+    """A metric with an arrow in the direction that is good: "fvd.stylegan_v_16f ↓"."""
+    return record.metric + (" ↑" if record.higher_is_better else " ↓")
+
+
+def is_significant(cell: Cell) -> bool:
+    """Whether the difference has a p-value below 0.05 after Holm's correction."""
+    return cell.p_adjusted is not None and cell.p_adjusted < 0.05
+
+
 def difference_text(cell: Cell) -> str | None:
-    """ "+0.120 ± 0.021 [+0.079, +0.161] * to tiny"; the star marks a Holm-corrected p below 0.05."""
+    """The difference as text: "+0.120 ± 0.021 [+0.079, +0.161] * to tiny", starred where `is_significant`."""
     d = cell.difference
     if d is None:
         return None
@@ -133,18 +165,24 @@ def difference_text(cell: Cell) -> str | None:
     text = signed(d.value, d.stderr)
     if d.stderr is not None:
         text += f" [{d.low:+.{k}f}, {d.high:+.{k}f}]"
-    star = " *" if cell.p_adjusted is not None and cell.p_adjusted < 0.05 else ""
+    star = " *" if is_significant(cell) else ""
     return f"{text}{star} to {cell.against}"
 
 
 def footnotes(columns: Sequence[Sequence[Cell]]) -> list[str]:
-    """What a reader of the table must know: marks, lossy clips, weights that are not real."""
+    """The notes below a long comparison: what its marks mean, and `list_caveats`."""
     records = [cell.record for column in columns for cell in column]
     notes = []
     if any(cell.p_adjusted is not None for column in columns for cell in column):
         notes.append("Δ: paired by sample; * p < 0.05 after Holm's correction over the table.")
     if any(r.baseline is not None for r in records):
         notes.append("shuffled: the same metric with audio and video of different samples.")
+    return notes + list_caveats(records)
+
+
+def list_caveats(records: Sequence[Record]) -> list[str]:
+    """The notes on what is no fair measure of quality: lossy clips, weights that are random or tiny."""
+    notes = []
     if any(r.lossy for r in records):
         notes.append(
             "Clips came through lossy codecs: " + ", ".join(sorted({r.system for r in records if r.lossy})) + "."

@@ -21,7 +21,7 @@ from mmbench.runs.shared_videos import videos_for
 from mmbench.runs.spec import RunSpec, make_requests, make_runspec
 from mmbench.runs.store import SampleStore
 from mmbench.system_names import make_system, options_of, read_options
-from mmbench.tables.table import notes, pivot
+from mmbench.tables.table import pivot
 from mmbench.types import Clip, Request, Weights
 from tests.builders import record
 from tests.commands import environment, mmbench_here
@@ -256,7 +256,7 @@ def test_options_are_those_of_both_halves() -> None:
 def test_a_number_of_the_video_alone_stands_in_parentheses() -> None:
     fvd = {"metric": "fvd.x", "signature": "fvd", "value": 7.0, "stderr": None}
     fad = {"metric": "fad.x", "signature": "fad", "stderr": None}
-    rows, _ = pivot(
+    layout = pivot(
         [
             record(system="pair", **fvd),
             record(system="pair", value=1.0, **fad),
@@ -266,14 +266,14 @@ def test_a_number_of_the_video_alone_stands_in_parentheses() -> None:
             record(system="other", value=1.0, **fad),
         ]
     )
-    shown = {row["system"]: (row["fvd.x ↑"], row["fad.x ↑"]) for row in rows}
+    shown = {row["system"]: (row["fvd.x ↑"], row["fad.x ↑"]) for row in layout.rows}
     assert shown == {
         "other": ("7.000", "1.000"),
         "pair": ("7.000", "1.000"),
         "pair_v2a": ("(7.000)", "2.000"),
     }
-    assert notes(rows)
-    assert not notes(rows[:2])
+    assert layout.notes
+    assert not pivot([record(system="pair", **fvd), record(system="other", **fvd)]).notes
 
 
 def test_killed_in_between_it_goes_on_with_what_is_there(tmp_path: Path, alone: list[str]) -> None:

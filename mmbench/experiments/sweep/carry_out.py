@@ -8,6 +8,7 @@ OUT/leases/         what processes are at, so that several share the cells
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from mmbench.baselines.kinds.discriminators import FOLDER_VARIABLE
 from mmbench.console import log
 from mmbench.errors import BusyError, MMBenchError, StoppedError
 from mmbench.experiments.sweep.cells import Cell, State, Sweep
-from mmbench.experiments.sweep.log import outcomes, read_lines
-from mmbench.experiments.sweep.table import differences
+from mmbench.experiments.sweep.log import Differences, Outcome, read_lines, read_log
+from mmbench.experiments.sweep.table import open_sweep, pair_runs
 from mmbench.experiments.training.train import train_discriminator
 from mmbench.files import append_line, write_whole
 from mmbench.jobs.run import run
@@ -30,10 +31,10 @@ PAUSE = 5.0  # [s] between looks at what other processes are doing
 def preview(sweep: Sweep) -> list[dict[str, Any]]:
     """The plan, cell by cell: what is done and what is left. Writes nothing."""
     sweep.check()
-    rows, n, before = [], sweep.run.num_samples, outcomes(sweep.file)
+    rows, n, before = [], sweep.run.num_samples, read_log(sweep.file).outcomes
     for cell in sweep.cells:
-        state, last = sweep.state(cell), before.get((cell.row.label, cell.train_seed), {})
-        reason = f"to do; failed: {last['reason']}" if last.get("status") == "failed" else "to do"
+        state, last = sweep.state(cell), before.get((cell.row.label, cell.train_seed))
+        reason = f"to do; failed: {last.reason}" if last and last.status == "failed" else "to do"
         rows.append(
             {
                 "row": cell.row.label,
@@ -62,7 +63,8 @@ def carry_out(sweep: Sweep) -> list[str]:
     sweep.check()
     sweep.run.out.mkdir(parents=True, exist_ok=True)
     asked = {**sweep.identity, "metrics": [full_name(m) for m in sweep.metrics], "train_seeds": sweep.train_seeds}
-    append_line(sweep.file, {"sweep": sweep.id, **asked, **invocation(list(sweep.run.command), sweep.run.resolved())})
+    circumstances = invocation(list(sweep.run.command), sweep.run.resolved())
+    append_line(sweep.file, {"kind": "asked", "sweep": sweep.id, **asked, **circumstances})
     left: dict[str, str] = {}
     leases, waiting = LeaseTable(sweep.run.out / "leases"), sweep.cells
     while waiting:
@@ -81,9 +83,9 @@ def carry_out(sweep: Sweep) -> list[str]:
             log.info("%s: waiting for other processes", sweep.table)
             time.sleep(PAUSE)
         waiting = busy
-    paired = differences(sweep.file)
+    paired = pair_runs(open_sweep(sweep.file))
     if paired not in [line.get("differences") for line in read_lines(sweep.file)]:
-        append_line(sweep.file, {"differences": paired})
+        append_line(sweep.file, Differences(paired).to_json())
     return [f"{cell.name}: {left[cell.name]}" for cell in sweep.cells if left[cell.name]]
 
 
@@ -97,10 +99,10 @@ def _settle(sweep: Sweep, cell: Cell) -> str:
         reason = error.found.rstrip(".") if isinstance(error, MMBenchError) else f"{type(error).__name__}: {error}"
         log.warning("%s failed: %s", cell.name, error)
         log.debug("", exc_info=error)
-        _note(sweep, cell, {"status": "failed", "run": "", "reason": reason})
+        _note(sweep, cell, "failed", "", reason)
         return reason
     reason = f"{state.failed} samples failed" if state.failed else ""
-    _note(sweep, cell, {"status": "ok", "run": state.run, "reason": reason})
+    _note(sweep, cell, "ok", state.run, reason)
     return reason
 
 
@@ -125,11 +127,12 @@ def _train(sweep: Sweep, cell: Cell) -> None:
     write_whole(path, Path(result["weights"]).read_bytes())
 
 
-def _note(sweep: Sweep, cell: Cell, outcome: dict[str, Any]) -> None:
+def _note(sweep: Sweep, cell: Cell, status: str, run: str, reason: str) -> None:
     """Write what became of a cell, unless that is what is written already."""
-    key = (cell.row.label, cell.train_seed)
-    trained = {"steps": sweep.steps(cell.row), "discriminator": str(sweep.weights(cell))} if cell.row.design else {}
-    line = {"row": cell.row.label, "train_seed": cell.train_seed, **outcome, "x": sweep.x(cell.row), **trained}
-    last = outcomes(sweep.file).get(key, {})
-    if {k: v for k, v in last.items() if k != "time"} != line:
-        append_line(sweep.file, {**line, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
+    outcome = Outcome(cell.row.label, cell.train_seed, status, run, reason, sweep.x(cell.row))
+    if cell.row.design:
+        outcome = replace(outcome, steps=sweep.steps(cell.row), discriminator=str(sweep.weights(cell)))
+    last = read_log(sweep.file).outcomes.get((outcome.row, outcome.train_seed))
+    if last is None or replace(last, time="") != outcome:
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        append_line(sweep.file, replace(outcome, time=now).to_json())
