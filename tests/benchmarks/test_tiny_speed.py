@@ -16,9 +16,9 @@ import torch
 
 from mmbench.experiments.profiling.profile import build, measure, quantities
 from mmbench.experiments.profiling.stopwatch import Stopwatch
-from mmbench.mmdisco.design import DESIGNS
 from mmbench.registry import make_dataset
 from mmbench.runs.spec import make_requests
+from mmbench.types import DESIGNS
 
 STEP, BATCH, ROUNDS = 8, 16, 5
 

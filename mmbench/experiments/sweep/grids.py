@@ -49,7 +49,7 @@ class Grid:
         dataset: Real pairs, and what is generated for.
         metrics: Columns.
         num_fake: Pairs that the bases make beforehand.
-        training: Fields of `mmbench.mmdisco.training.TrainConfig`.
+        training: Fields of `mmbench.mmdisco.training_config.TrainConfig`.
         rows: In the order of the paper.
         published: Number of the table in mmbench/tables/data/paper.json; "" for a curve.
         axis: What a curve is drawn against; "" for a table.

@@ -21,11 +21,11 @@ from mmbench.runs.circumstances import invocation
 from mmbench.runs.generate import Shard
 from mmbench.runs.leases import LeaseTable
 from mmbench.runs.spec import make_requests
-from mmbench.system_names import OPTIONS, SystemName, make_system, parse_system_name, read_options
-from mmbench.types import Dataset, GuidablePair
+from mmbench.system_names import SystemName, make_system, parse_system_name, read_options
+from mmbench.types import LOSSES, Dataset, GuidablePair
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """What a user set; None leaves a value to the library's default.
 
@@ -37,7 +37,7 @@ class TrainSettings:
         num_real: Real pairs; all the dataset has if None.
         num_fake: Generated pairs, made before training.
         sizes: channels and num_blocks of the discriminator, where given.
-        options: Further fields of `mmbench.mmdisco.training.TrainConfig`.
+        options: Further fields of `mmbench.mmdisco.training_config.TrainConfig`.
         system_options: Options of the system, "NAME=VALUE".
         weights: Of the system: "real", or "random" to try the plumbing.
         out: Folder; pools of encoded pairs go to OUT/pools and are shared by designs and losses.
@@ -99,22 +99,22 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
     Returns:
         Where the weights are, and what they reached.
     """
-    if settings.loss not in OPTIONS[:3]:
-        raise UsageError(f"--loss is {settings.loss!r}.", ", ".join(OPTIONS[:3]), "--loss all")
+    if settings.loss not in LOSSES:
+        raise UsageError(f"--loss is {settings.loss!r}.", ", ".join(LOSSES), "--loss all")
     if settings.num_fake < 1 or (settings.num_real is not None and settings.num_real < 1):
         raise UsageError("The pools would be empty.", "at least one real and one generated pair", "--num-fake 1000")
     dataset = make_dataset(settings.dataset)
     system, pair = guidable_pair(
         settings.system, dataset, settings.system_options, device=settings.device, weights=settings.weights
     )
-    from mmbench.mmdisco.training import TrainConfig
+    from mmbench.mmdisco.training_config import TrainConfig
 
     config = TrainConfig(
         discriminator=pair.discriminator(settings.discriminator, **settings.sizes),
         loss=settings.loss,  # type: ignore[arg-type]
         **settings.options,
     )
-    if settings.re_pair and getattr(pair, "coupled", hasattr(pair, "epsilon")):
+    if settings.re_pair and pair.coupled:
         found = f"--re-pair: {settings.system} makes both halves of a pair together."
         raise UsageError(found, "models that make each half on its own", "the same command without --re-pair")
     shape = "".join(f"-{k}{v}" for k, v in sorted(settings.sizes.items()))
@@ -153,14 +153,10 @@ def _train(
     append_line(folder / "invocations.jsonl", invocation(list(settings.command), asked))
     result = train(
         config,
+        pair,
         real,
         fake,
-        pair.epsilon_video,
-        pair.epsilon_audio,
-        *pair.schedules,
         folder,
-        unconditional=pair.unconditional,
-        joint=getattr(pair, "epsilon", None),
         pairs=[real.folder.name, pool.folder.name],
         trained_on=f"{dataset.name} ({len(real)} real pairs), {settings.system} ({len(pool)} generated pairs"
         f"{', re-paired' * settings.re_pair}){f', pools of seed {pool_seed}' if pool_seed != config.seed else ''}",
