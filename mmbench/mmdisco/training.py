@@ -106,10 +106,17 @@ def train(
     resumed_at = training.restore(out_dir, record)
     if main:
         out_dir.mkdir(parents=True, exist_ok=True)
-    place = {"rank": accelerator.process_index, "world": world}
-    drawn = {"seed": config.seed, "batch_size": config.batch_size, "text_drop": config.text_drop}
-    models = {"num_timesteps": pair.schedules[0].num_train_timesteps, "unconditional": pair.unconditional}
-    batches = Batches(real, fake, **drawn, **models, **place)
+    batches = Batches(
+        real,
+        fake,
+        seed=config.seed,
+        batch_size=config.batch_size,
+        num_timesteps=pair.schedules[0].num_train_timesteps,
+        text_drop=config.text_drop,
+        unconditional=pair.unconditional,
+        rank=accelerator.process_index,
+        world=world,
+    )
     pinned = accelerator.device.type == "cuda"
     todo: Any = range(resumed_at, steps)
     loader = DataLoader(batches, None, sampler=todo, num_workers=config.workers, pin_memory=pinned)

@@ -111,7 +111,7 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
 
     config = TrainConfig(
         discriminator=pair.discriminator(settings.discriminator, **settings.sizes),
-        loss=settings.loss,  # type: ignore[arg-type]
+        loss=settings.loss,
         **settings.options,
     )
     if settings.re_pair and pair.coupled:
