@@ -31,10 +31,10 @@ class Plan:
     run: RunSpec
 
 
-def plan(settings: Settings) -> list[Plan]:
-    """The runs that `settings` asks for; unknown names end here."""
+def plan(settings: Settings, dataset: Dataset | None = None) -> list[Plan]:
+    """The runs that `settings` asks for, on its dataset, which may be open already; unknown names end here."""
     settings.check()
-    dataset = open_dataset(settings.dataset)
+    dataset = dataset or open_dataset(settings.dataset)
     plans = []
     options = read_options(settings.options, settings.systems)
     common: dict[str, Any] = {
