@@ -258,6 +258,44 @@ class Dataset(Protocol):
         ...
 
 
+# What a dataset may have besides; who wants it tests for it with isinstance.
+@runtime_checkable
+class RecommendsMetrics(Protocol):
+    """A dataset with metrics of its own, name or name.variant, for runs that name none."""
+
+    default_metrics: Sequence[str]
+
+
+@runtime_checkable
+class RejectsFiles(Protocol):
+    """A dataset that cannot use all files it was given: those it does not use, each with `path` and `reason`."""
+
+    rejected: Sequence[Any]
+
+
+@runtime_checkable
+class HasLabel(Protocol):
+    """A dataset whose discriminators are filed under a label, as of its contents, instead of its name."""
+
+    label: str
+
+
+@runtime_checkable
+class DeclaresFormat(Protocol):
+    """A dataset class that knows the format of its clips without their files."""
+
+    format: ClipFormat
+
+
+@runtime_checkable
+class ReportsPresence(Protocol):
+    """A dataset class that knows whether its files are here."""
+
+    def presence(self) -> tuple[bool, str, str]:
+        """Whether they are, where or why not, and what to type."""
+        ...
+
+
 class Extractor(Protocol):
     """A feature network or function on one modality; results are cached by (content digest, extractor digest).
 

@@ -9,20 +9,21 @@ from mmbench.errors import UsageError
 from mmbench.features.reference import ReferenceFile, read_reference
 from mmbench.jobs.settings import DEFAULT_METRICS, Settings
 from mmbench.registry import make_dataset, make_metric
-from mmbench.types import Dataset, Extractor, Metric
+from mmbench.types import Dataset, Extractor, Metric, RecommendsMetrics, RejectsFiles
 
 
 def open_dataset(name: str) -> Dataset:
     """The dataset called `name`; says which of its files it cannot use."""
     dataset: Dataset = make_dataset(name)
-    for bad in getattr(dataset, "rejected", ()):
+    for bad in dataset.rejected if isinstance(dataset, RejectsFiles) else ():
         log.warning("%s is not used: %s", bad.path, bad.reason)
     return dataset
 
 
 def metric_names(settings: Settings, dataset: Dataset | ReferenceFile | None) -> Sequence[str]:
     """The metrics asked for, or those the dataset recommends or the file was made for."""
-    return tuple(settings.metrics) or getattr(dataset, "default_metrics", DEFAULT_METRICS)
+    recommended = dataset.default_metrics if isinstance(dataset, RecommendsMetrics) else DEFAULT_METRICS
+    return tuple(settings.metrics) or recommended
 
 
 def make_metrics(settings: Settings, dataset: Dataset | ReferenceFile | None) -> list[Metric]:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from mmbench.datasets.copies.cut_anywhere import FORMAT, cut, fit, frame_index, num_starts
-from mmbench.datasets.mm_diffusion import MMDiffusionData
+from mmbench.datasets.mm_diffusion import LandscapeInDomain, MMDiffusionData
 from mmbench.errors import MediaError, MMBenchError
 from mmbench.registry import make_dataset
 from mmbench.types import Clip, Request
@@ -203,6 +203,6 @@ def test_a_copy_is_checked_by_the_rule_that_runs_use(root: Path, capsys: pytest.
         "train/too_short.mkv": ("too short", "1.200 s of video, not 1.600 s"),
         "train/silent.mkv": ("no sound", "it has no sound"),
     }
-    dataset = MMDiffusionData("landscape_ind", "landscape", str(root))
+    dataset = LandscapeInDomain(str(root))
     used = {f"{part.folder.name}/{name}" for part in (dataset.train, dataset.test) for name in part.starts}
     assert used == set(dataset.videos.values()) - set(bad)
