@@ -15,7 +15,7 @@ from mmbench.console import Format, progress, setup, show_rows
 
 
 class Setting(StrEnum):
-    """Whether the joint target has the base model's marginals."""
+    """The joint target of the toy: with the base model's marginals ("ind"), with others ("ood"), or both."""
 
     ind = "ind"
     ood = "ood"
@@ -44,7 +44,7 @@ def toy(
 
       mmbench toy --sigma 0.25 --sigma 0.1 --seeds 5 --out results/toy
     """
-    from mmbench.experiments.training.toy import COLUMNS, METHODS_WITHOUT_TRAINING, run
+    from mmbench.experiments.training.toy import COLUMNS, METHODS_WITHOUT_TRAINING, run_toy_experiment
 
     setup()
     settings = [s.value for s in Setting if s is not Setting.both] if setting is Setting.both else [setting.value]
@@ -54,7 +54,7 @@ def toy(
     with progress("toy", total, quiet=format is not Format.table) as bar:
         command = ("mmbench", *sys.argv[1:])
         options = {"quick": quick, "figures": figures, "command": command, "progress": bar}
-        rows = run(sigmas, settings, losses, seeds, out, **options)  # type: ignore[arg-type]
+        rows = run_toy_experiment(sigmas, settings, losses, seeds, out, **options)  # type: ignore[arg-type]
     show_rows(rows, COLUMNS, format, f"Table 1; records in {out}")
 
 
@@ -70,7 +70,7 @@ def train(
     num_real: Annotated[int | None, typer.Option(help="Real pairs; all by default.")] = None,
     num_fake: Annotated[int, typer.Option(help="Pairs the base models make beforehand.")] = 1000,
     re_pair: Annotated[
-        bool, typer.Option("--re-pair", help="Let generated halves of the same text meet anew throughout.")
+        bool, typer.Option("--re-pair", help="Pair generated videos and audios of equal texts anew throughout.")
     ] = False,
     epochs: Annotated[float | None, typer.Option(help="Passes over the real pairs; 100 by default.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps instead of epochs.")] = None,

@@ -15,7 +15,7 @@ from mmbench.console import Format, setup, show_rows
 
 
 class What(StrEnum):
-    """What is timed."""
+    """The work that is timed."""
 
     training = "training"
     inference = "inference"

@@ -63,7 +63,7 @@ def sweep(
 
       mmbench sweep figure5 --train-seeds 5 && mmbench table --paper 8 --out runs/sweep
     """
-    from mmbench.experiments.sweep.carry_out import PREVIEW_COLUMNS, preview, run_sweep
+    from mmbench.experiments.sweep.carry_out import PREVIEW_COLUMNS, preview_sweep, run_sweep
     from mmbench.experiments.sweep.cells import declare_sweep
     from mmbench.jobs.settings import Settings
 
@@ -104,7 +104,7 @@ def sweep(
         rows=row or (),
     )
     if dry_run:
-        return show_rows(preview(declared), PREVIEW_COLUMNS, format, "Dry run: nothing is written")
+        return show_rows(preview_sweep(declared), PREVIEW_COLUMNS, format, "Dry run: nothing is written")
     layout, undone = run_sweep(declared)
     show_rows(layout.rows, layout.columns, format, layout.title, layout.notes)
     if undone:

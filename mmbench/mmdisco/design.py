@@ -1,4 +1,4 @@
-"""What fixes a discriminator, and the published sizes.
+"""The configuration of a discriminator, and the published sizes.
 
 With `embed_channels` equal to C, as here, the parameter counts are those of the paper (arXiv 2405.17842, Tables 6, 9).
 """

@@ -53,7 +53,14 @@ class BasePair(Protocol):
 
 @dataclass(frozen=True)
 class TrainResult:
-    """Where the weights are, how many steps they had, where this run took over, and the reported losses."""
+    """The result of a training.
+
+    Attributes:
+        weights: Path of the finished weights.
+        steps: Steps that they had.
+        resumed_at: Step from which this run went on; 0 for a new training.
+        losses: The reported ones, by step.
+    """
 
     weights: Path
     steps: int
@@ -79,7 +86,7 @@ def train(
         config: How to train.
         pair: The base models.
         real: Pairs of the data.
-        fake: Pairs of which the base models generated each half on its own.
+        fake: Pairs whose video and audio the base models generated independently.
         out_dir: Folder; the checkpoint in it, if any, is resumed.
         trained_on: Dataset and base models in words, for the card.
         pairs: What tells these pairs from others, such as digests; a checkpoint of others is refused.

@@ -1,4 +1,4 @@
-"""How a discriminator is trained: the settings, and which of them a training that goes on may change."""
+"""The settings of a discriminator's training, and which of them a training that goes on may change."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FREE_TO_CHANGE = ("batch_size", "epochs", "steps", "checkpoint_every", "log_ever
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How to train; everything but the data, the base models and the schedules.
+    """The settings of a training: everything but the data and the base models.
 
     Attributes:
         discriminator: What to train.

@@ -138,6 +138,12 @@ def test_real_clips_come_from_test(data: MMDiffusionData) -> None:
     assert data.real(request, "draw 0").clip.digest() == items[0].clip.digest()
 
 
+def test_no_captions_are_written_for_a_dataset_without_texts(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = mmbench_here(capsys, "data", "caption", "landscape_ind", "--root", root)
+    assert result.returncode == 2
+    assert "mmbench data caption landscape" in result.stderr
+
+
 def test_prompts_are_empty_and_unique(data: MMDiffusionData) -> None:
     prompts = data.prompts(5, 0)
     assert {p.text for p in prompts} == {""}

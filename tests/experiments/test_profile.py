@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mmbench.errors import MMBenchError
 from mmbench.experiments.profiling.profile import (
     columns_of_rounds,
     make_batch,
@@ -83,6 +84,19 @@ def test_every_pair_is_timed_without_data_or_weights(system: str, what: str) -> 
     modules = made.pair().denoisers
     assert modules
     assert not any(p.requires_grad or p.grad is not None for module in modules for p in module.parameters())
+
+
+@pytest.mark.parametrize("system", ["mm_diffusion", "auffusion_vc2+mmdisco", "tiny"])
+def test_the_published_dataset_is_profiled_by_its_format_alone(
+    system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MMBENCH_HOME", str(tmp_path))  # where no video is
+    monkeypatch.chdir(tmp_path)
+    expected = {"mm_diffusion": (1.6, 64), "auffusion_vc2": (2.0, 256), "tiny": (2.0, 64)}[system.partition("+")[0]]
+    form = profiled_dataset(system, None).format
+    assert (form.num_frames / form.fps, form.height) == expected
+    with pytest.raises(MMBenchError, match="is not a folder"):
+        profiled_dataset(system, "vggsound:nowhere")
 
 
 def test_the_command_keeps_every_round(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -145,7 +145,7 @@ def examine_videos(
 
 @dataclass(frozen=True)
 class Preparation:
-    """How the videos of a dataset are made ready once, and where; `mmbench data` needs to know no more of them.
+    """The way in which the videos of a dataset are made ready once, and where: all that `mmbench data` needs.
 
     Attributes:
         dataset: Its name.
@@ -172,7 +172,7 @@ class Preparation:
         return {"dataset": self.dataset, "version": self.version, "format": asdict(self.format)}
 
     def entries(self, root: Path) -> list[Entry] | None:
-        """What the index of a copy says; see `read_index`."""
+        """The entries in the index of a copy; None without one (see `read_index`)."""
         return read_index(root / self.folder / INDEX, self.heading)
 
 

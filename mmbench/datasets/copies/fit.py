@@ -1,4 +1,4 @@
-"""Whether a user's video fits a dataset's clip format."""
+"""Tells whether a user's video fits a dataset's clip format, and why not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A user's copy of a dataset's videos: what `mmbench data` and `mmbench doctor` need to know of it."""
+"""A user's copy of a dataset's videos, as `mmbench data` and `mmbench doctor` see it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class VideoCopy(ABC):
     @property
     @abstractmethod
     def preparation(self) -> Preparation:
-        """How its videos are made ready once, and where."""
+        """The way in which its videos are made ready once."""
 
     @classmethod
     def presence(cls) -> tuple[bool, str, str]:

@@ -31,7 +31,7 @@ PERCENT = ("overhead", "speedup")
 
 @dataclass(frozen=True, kw_only=True)
 class ProfileSettings:
-    """What to profile.
+    """The settings of a profile.
 
     Attributes:
         what: "training" or "inference".
@@ -130,7 +130,7 @@ def make_profiled_system(system: str, design: str, dataset: Any, options: Sequen
         design: Of the discriminator, where the name has none.
         dataset: Of `profiled_dataset`.
         options: Of the system, "NAME=VALUE".
-        **common: What every system is told: device, dtype, weights.
+        **common: Arguments of every system: device, dtype, weights.
     """
     parsed = parse_system_name(system)
     if parsed.design is None and lookup("system", system.partition(":")[0]).guidable:

@@ -1,8 +1,8 @@
-"""`mmbench sweep`: every row of a grid trained, generated and scored. What is done is read from disk, so it resumes.
+"""`mmbench sweep`: trains, generates and scores every row of a grid. What is done is read from disk, so it resumes.
 
-OUT/SWEEP.jsonl     what was asked, each time, and what became of every cell
+OUT/SWEEP.jsonl     every start with its settings, and the outcome of every cell
 OUT/RUN/            runs as `mmbench run` leaves them; a run that several grids share is made once
-OUT/leases/         what processes are at, so that several share the cells
+OUT/leases/         cells that processes are working on, so that several share them
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ PREVIEW_COLUMNS = ("row", "training seed", "training", "samples", "scores", "sta
 PAUSE = 5.0  # [s] between looks at what other processes are doing
 
 
-def preview(sweep: Sweep) -> list[dict[str, Any]]:
-    """The plan, cell by cell: what is done and what is left. Writes nothing."""
+def preview_sweep(sweep: Sweep) -> list[dict[str, Any]]:
+    """The plan of a sweep, cell by cell: what is done and what is left. Writes nothing."""
     refuse_impossible(sweep)
     rows, n, before = [], sweep.run.num_samples, outcomes(sweep.file)
     for cell in sweep.cells:
@@ -72,7 +72,7 @@ def run_sweep(sweep: Sweep) -> tuple[Layout, str]:
 
 
 def carry_out(sweep: Sweep) -> list[str]:
-    """Do what is left of every cell; a cell that fails is noted, and the next one follows.
+    """Does what is left of every cell; a cell that fails is noted, and the next one follows.
 
     Several processes at one sweep, or at sweeps that share trainings, take different cells and wait for each other.
 
@@ -84,8 +84,10 @@ def carry_out(sweep: Sweep) -> list[str]:
     """
     refuse_impossible(sweep)
     sweep.run.out.mkdir(parents=True, exist_ok=True)
-    asked = {**sweep.identity, "metrics": [full_name(m) for m in sweep.metrics], "train_seeds": sweep.train_seeds}
-    append_line(sweep.file, {"sweep": sweep.id, **asked, **invocation(list(sweep.run.command), sweep.run.resolved())})
+    declared = {**sweep.identity, "metrics": [full_name(m) for m in sweep.metrics], "train_seeds": sweep.train_seeds}
+    append_line(
+        sweep.file, {"sweep": sweep.id, **declared, **invocation(list(sweep.run.command), sweep.run.resolved())}
+    )
     left: dict[str, str] = {}
     leases, waiting = LeaseTable(sweep.run.out / "leases"), sweep.cells
     while waiting:

@@ -1,4 +1,4 @@
-"""What is on disk of a cell: its weights, samples and records. A sweep resumes from nothing else."""
+"""The state of a cell on disk: weights, samples and records. A sweep resumes from nothing else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mmbench.types import full_name
 
 @dataclass(frozen=True)
 class CellState:
-    """What is on disk of a cell.
+    """The state of a cell on disk.
 
     Attributes:
         trained: Whether its weights are there; True where nothing is trained.

@@ -25,7 +25,7 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """What it is called in reports."""
+        """Label and training seed, as reports have it."""
         return self.row.label if self.train_seed is None else f"{self.row.label}, training seed {self.train_seed}"
 
 
@@ -110,7 +110,7 @@ class Sweep:
         return max(1, round(row.part * whole))
 
     def x(self, row: Row) -> float | None:
-        """Where a row stands on the axis of a curve."""
+        """The place of a row on the axis of a curve; None in a table."""
         if row.x is not None or not self.grid.axis:
             return row.x
         return self.steps(row) * self.training["batch_size"] / self.available

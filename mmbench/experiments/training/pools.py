@@ -2,7 +2,7 @@
 
 POOL/000003.safetensors      `CHUNK` pairs from 3 CHUNK on: video and audio stacked, and which texts are theirs
 POOL/texts/0a1b….safetensors     the texts of pairs, once each, named by their content
-POOL/leases/000004               who is making that chunk
+POOL/leases/000004               the process that is making that chunk
 
 A chunk is whole or absent, so a pool that was stopped goes on with those that are missing. Processes that fill one pool
 share its chunks; a longer pool keeps the full chunks of a shorter one.
@@ -71,9 +71,9 @@ class Pool:
         """Makes the missing chunks that no other process is making, then waits for those of other processes.
 
         Args:
-            make: Examples of these indices.
-            batch: How many it is asked for at once.
-            label: What the progress is called.
+            make: Makes the examples of these indices.
+            batch: Most indices of one call.
+            label: Title of the progress.
             quiet: No progress.
         """
         (self.folder / "texts").mkdir(parents=True, exist_ok=True)
