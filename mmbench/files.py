@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 from mmbench.errors import IncompleteError, IntegrityError
@@ -13,7 +14,7 @@ from mmbench.errors import IncompleteError, IntegrityError
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file so that it is whole or absent: beside, synced, renamed."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}")  # threads may write the same content at once
     try:
         with open(beside, "wb") as f:
             f.write(data)

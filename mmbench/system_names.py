@@ -11,6 +11,7 @@ from typing import Any
 
 from mmbench.errors import UsageError
 from mmbench.registry import Entry, discover, lookup
+from mmbench.types import DESIGNS, LOSSES
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,7 @@ class SystemName:
         return f"{self.base}+mmdisco{suffix}" + (f"-{self.option}" if self.option else "")
 
 
-DESIGNS = tuple(f"{extractor}_{fusion}" for extractor in ("res", "vit") for fusion in ("mlp", "naive", "frieren"))
-
-
-OPTIONS = ("all", "disc", "denoise", "release")
+OPTIONS = (*LOSSES, "release")  # what may follow the design in a name
 
 
 GIVEN = {"dataset", "device", "dtype", "weights", "guidance", "halves"}  # what factories get, though not by --set

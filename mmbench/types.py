@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
@@ -23,6 +23,10 @@ Spec = Mapping[str, Any]  # JSON-able, canonical: whatever changes the output is
 Features = dict[str, np.ndarray]  # what an extractor knows of one clip, by name
 Weights = Literal["none", "real", "trained", "tiny", "random"]  # how far a system's or network's weights are real
 Modality = Literal["video", "audio", "text"]
+Design = Literal["res_mlp", "res_naive", "res_frieren", "vit_mlp", "vit_naive", "vit_frieren"]  # of a discriminator
+DESIGNS: tuple[Design, ...] = get_args(Design)
+Loss = Literal["all", "disc", "denoise"]  # that a discriminator is trained with: both terms, or one alone
+LOSSES: tuple[Loss, ...] = get_args(Loss)
 
 
 @dataclass(frozen=True)
@@ -202,17 +206,19 @@ class GuidablePair(Protocol):
 
     A system registered with `guidable=True` has a method `pair()` that returns this. An example is (video, audio,
     video_text, audio_text): clean latents and text embeddings as torch tensors on the CPU, without a batch axis; the
-    texts are None for models without text. Models that predict both modalities at once also have
-    `epsilon(x_t, y_t, t, condition)`, which is then called instead of the other two. Where
-    the halves are independent all the same, an attribute `coupled` says so by being False.
+    texts are None for models without text.
 
     Attributes:
         schedules: `mmbench.mmdisco.schedule.NoiseSchedule` of video and audio.
         unconditional: (video_text, audio_text) of the empty prompt, or () for models without text.
+        coupled: Whether a model sees both modalities, so that the halves of what it makes belong together.
     """
 
     schedules: tuple[Any, Any]
-    unconditional: tuple[Any, ...]
+    coupled: bool
+
+    @property
+    def unconditional(self) -> tuple[Any, ...]: ...
 
     def discriminator(self, design: str, **sizes: int) -> Any:
         """A `DiscriminatorConfig` for these latents; `sizes` may give channels and num_blocks."""
@@ -226,12 +232,8 @@ class GuidablePair(Protocol):
         """Examples whose halves the base models made independently, from the request's own streams."""
         ...
 
-    def epsilon_video(self, x_t: Any, t: Any, text: Any) -> Any:
-        """Predicted noise of a batch of noised video latents; no gradient flows."""
-        ...
-
-    def epsilon_audio(self, x_t: Any, t: Any, text: Any) -> Any:
-        """The same for audio."""
+    def epsilon(self, x_t: Any, y_t: Any, t: Any, condition: Any) -> tuple[Any, Any]:
+        """Predicted noises of a batch of noised latents; `condition` is None or (video_text, audio_text)."""
         ...
 
 
@@ -253,6 +255,44 @@ class Dataset(Protocol):
 
     def reference(self, num: int | None, seed: int) -> Sequence[Item]:
         """Real items that statistics are made of, never ones that `real` gives; made or read when indexed."""
+        ...
+
+
+# What a dataset may have besides; who wants it tests for it with isinstance.
+@runtime_checkable
+class RecommendsMetrics(Protocol):
+    """A dataset with metrics of its own, name or name.variant, for runs that name none."""
+
+    default_metrics: Sequence[str]
+
+
+@runtime_checkable
+class RejectsFiles(Protocol):
+    """A dataset that cannot use all files it was given: those it does not use, each with `path` and `reason`."""
+
+    rejected: Sequence[Any]
+
+
+@runtime_checkable
+class HasLabel(Protocol):
+    """A dataset whose discriminators are filed under a label, as of its contents, instead of its name."""
+
+    label: str
+
+
+@runtime_checkable
+class DeclaresFormat(Protocol):
+    """A dataset class that knows the format of its clips without their files."""
+
+    format: ClipFormat
+
+
+@runtime_checkable
+class ReportsPresence(Protocol):
+    """A dataset class that knows whether its files are here."""
+
+    def presence(self) -> tuple[bool, str, str]:
+        """Whether they are, where or why not, and what to type."""
         ...
 
 

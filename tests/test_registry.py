@@ -9,7 +9,8 @@ import pytest
 
 from mmbench.errors import UsageError
 from mmbench.registry import Kind, catalogue, discover, make_metric, register
-from mmbench.system_names import DESIGNS, SystemName, make_system, parse_system_name
+from mmbench.system_names import SystemName, make_system, parse_system_name
+from mmbench.types import DESIGNS
 from tests.commands import mmbench, mmbench_here
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmbench.errors import MMBenchError
 from mmbench.system_names import SystemName
-from mmbench.types import Dataset, Weights
+from mmbench.types import Dataset, HasLabel, Weights
 
 SHIPPED = Path(__file__).parents[1] / "data"
 
@@ -22,7 +22,7 @@ def discriminator_stem(name: SystemName, dataset: Dataset, weights: Weights) -> 
     not trained for.
     """
     untrained = f"-{weights}" if weights in ("random", "tiny") else ""
-    return f"{name}-{getattr(dataset, 'label', dataset.name)}{untrained}"
+    return f"{name}-{dataset.label if isinstance(dataset, HasLabel) else dataset.name}{untrained}"
 
 
 def find_discriminator(name: SystemName, dataset: Dataset, weights: Weights) -> Path:

@@ -12,6 +12,7 @@ from typing import Any
 from mmbench import __version__
 from mmbench.registry import Kind, discover
 from mmbench.runs.circumstances import git_state, packages
+from mmbench.types import ReportsPresence
 
 OPTIONAL = {"matplotlib": "figures", "tensorboard": "train"}
 CLASHING = ("torchvision", "torchaudio", "xformers")
@@ -112,10 +113,9 @@ def _weights() -> list[dict[str, Any]]:
 
 
 def _datasets() -> list[dict[str, Any]]:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for entry in discover("dataset")[0].values():
-        presence = getattr(entry.factory, "presence", None)  # datasets of files say whether theirs are there
-        if presence is not None:
-            ok, found, next = presence()
+        if isinstance(entry.factory, ReportsPresence):
+            ok, found, next = entry.factory.presence()
             rows.append(_row(f"dataset {entry.name}", "ok" if ok else "missing", found, "" if ok else next))
     return rows

@@ -20,7 +20,7 @@ from mmbench.types import Clip, ClipFormat, Item, Prompt, Request, Spec
 
 VERSION = 1
 FORMAT = ClipFormat(num_frames=16, height=64, width=64, fps=8.0, num_samples=32000, sample_rate=16000)
-NUM_REFERENCE = 2048  # items of a reference set whose size nobody asked for
+NUM_REFERENCE = 2048  # items of a reference set by default
 PHRASES = {
     ("any", 1): "a {} ball bouncing",
     ("small", 1): "a small {} ball bouncing",

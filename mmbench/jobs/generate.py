@@ -32,7 +32,7 @@ class Plan:
 
 
 def plan(settings: Settings, dataset: Dataset | None = None) -> list[Plan]:
-    """The runs that `settings` asks for, on its dataset if that is open already; unknown names end here."""
+    """The runs that `settings` asks for, on its dataset, which may be open already; unknown names end here."""
     settings.check()
     dataset = dataset or open_dataset(settings.dataset)
     plans = []

@@ -12,13 +12,13 @@ from mmbench.features.reference import ReferenceFile, read_reference
 from mmbench.jobs.settings import DEFAULT_METRICS, Settings
 from mmbench.registry import make_dataset, make_metric
 from mmbench.scores.evaluate import Evaluation
-from mmbench.types import Dataset, Metric
+from mmbench.types import Dataset, Metric, RecommendsMetrics, RejectsFiles
 
 
 def open_dataset(name: str) -> Dataset:
     """The dataset called `name`; warns of each of its files that it cannot use."""
     dataset: Dataset = make_dataset(name)
-    for bad in getattr(dataset, "rejected", ()):
+    for bad in dataset.rejected if isinstance(dataset, RejectsFiles) else ():
         log.warning("%s is not used: %s", bad.path, bad.reason)
     return dataset
 
@@ -39,7 +39,8 @@ def open_evaluation(settings: Settings, real: Dataset | ReferenceFile | None) ->
 
 def metric_names(settings: Settings, real: Dataset | ReferenceFile | None) -> Sequence[str]:
     """Names of the metrics asked for, or of those that the dataset recommends or the file was made for."""
-    return tuple(settings.metrics) or getattr(real, "default_metrics", DEFAULT_METRICS)
+    recommended = real.default_metrics if isinstance(real, RecommendsMetrics) else DEFAULT_METRICS
+    return tuple(settings.metrics) or recommended
 
 
 def make_metrics(settings: Settings, real: Dataset | ReferenceFile | None) -> list[Metric]:

@@ -1,4 +1,4 @@
-"""What training leaves on disk: resumable checkpoints, the finished weights and their card.
+"""Stores and loads what a training leaves: resumable checkpoints, the finished weights and their card.
 
 Every file is written beside its place, synced and renamed, so that a kill leaves the old one or the new one.
 """
@@ -26,15 +26,15 @@ WEIGHTS, RECORD, CARD = "discriminator.safetensors", "training.json", "README.md
 
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` fill a file beside `path`, sync it, rename it into place and sync the folder."""
-    beside = path.with_name(f".{path.name}.part")  # always the same, so that what a kill left is overwritten
+    """Lets `write` fill a file next to `path`, syncs it, renames it into place and syncs the folder."""
+    partial = path.with_name(f".{path.name}.part")  # always the same, so that what a kill left is overwritten
     try:
-        write(beside)
-        with beside.open("rb+") as file:
+        write(partial)
+        with partial.open("rb+") as file:
             os.fsync(file.fileno())
-        beside.replace(path)
+        partial.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -43,7 +43,7 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 def save_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
-    """Store the state of a training; the one before stays as `checkpoint.previous.pt`."""
+    """Stores the state of a training; the one before stays as `checkpoint.previous.pt`."""
     current = folder / CHECKPOINT
     if current.exists():
         current.replace(folder / PREVIOUS)
@@ -51,7 +51,7 @@ def save_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any] | None:
-    """The newest readable checkpoint, on the CPU; None if there is none.
+    """Loads the newest readable checkpoint to the CPU; None if there is none.
 
     Raises:
         IntegrityError: If there are checkpoints, none of which can be read.
@@ -74,7 +74,7 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
 
 
 def save_weights(folder: Path, weights: Mapping[str, Tensor], config: DiscriminatorConfig) -> Path:
-    """Store a state dict under the official names as safetensors, with the config that `load_discriminator` needs."""
+    """Stores a state dict under the official names as safetensors, with the config that `load_discriminator` needs."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     metadata = {"config": json.dumps(asdict(config))}
     write_atomically(folder / WEIGHTS, lambda path: save_file(tensors, path, metadata))
@@ -82,14 +82,14 @@ def save_weights(folder: Path, weights: Mapping[str, Tensor], config: Discrimina
 
 
 def save_card(folder: Path, record: Mapping[str, Any]) -> None:
-    """Store what the weights are, for programs (`training.json`) and for people (`README.md`)."""
+    """Stores what the weights are, for programs (`training.json`) and for people (`README.md`)."""
     text = json.dumps(record, indent=2, sort_keys=True, allow_nan=False)
     write_atomically(folder / RECORD, lambda path: path.write_text(text + "\n"))
-    write_atomically(folder / CARD, lambda path: path.write_text(card(record)))
+    write_atomically(folder / CARD, lambda path: path.write_text(format_card(record)))
 
 
-def card(record: Mapping[str, Any]) -> str:
-    """The model card: what it is, what it was trained on and with, how far, how it went."""
+def format_card(record: Mapping[str, Any]) -> str:
+    """The model card as Markdown: design, data, settings, steps and losses."""
     training, losses = dict(record["config"]), record["losses"]
     discriminator = training.pop("discriminator")
     rows = {

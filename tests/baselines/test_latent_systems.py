@@ -25,8 +25,8 @@ from mmbench.mmdisco.losses import logit_and_gradient
 from mmbench.networks.devices import channels_last, local_device
 from mmbench.registry import make_dataset
 from mmbench.runs.spec import make_requests
-from mmbench.system_names import DESIGNS, make_system, parse_system_name
-from mmbench.types import Clip, Item
+from mmbench.system_names import make_system, parse_system_name
+from mmbench.types import DESIGNS, Clip, Item
 
 PAIRS = ("audioldm_animatediff", "auffusion_vc2")
 BOUNCE = make_dataset("bounce")

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 from mmbench.baselines.models.latent.pair import LatentPair
 from mmbench.experiments.training import pools
 from mmbench.runs.store import SampleStore
-from mmbench.system_names import DESIGNS
+from mmbench.types import DESIGNS
 from tests.commands import digests, mmbench_here, start
 from tests.media_files import flashes, write_media
 from tests.vggsound_copy import FREE, HELD, OTHER, keys, sound

@@ -23,7 +23,8 @@ from mmbench.errors import IntegrityError, MMBenchError, UsageError
 from mmbench.mmdisco.discriminator import Discriminator
 from mmbench.mmdisco.guidance import Guidance
 from mmbench.mmdisco.residual import average
-from mmbench.mmdisco.training import TrainConfig, train
+from mmbench.mmdisco.training import train
+from mmbench.mmdisco.training_config import TrainConfig
 from mmbench.registry import lookup
 from mmbench.runs.generate import generate
 from mmbench.runs.spec import make_runspec
@@ -312,16 +313,19 @@ def test_wrong_options_are_refused(dataset: Any, options: dict[str, Any], hint: 
     assert lookup("system", "mm_diffusion").guidable
 
 
-def test_a_discriminator_trains_on_the_coupled_prediction(pair: MMDiffusionPair, tmp_path: Path) -> None:
+def test_a_discriminator_trains_on_the_coupled_prediction(
+    pair: MMDiffusionPair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = pair.draw(REQUESTS)
     calls: list[Sequence[int]] = []
+    predict = pair.epsilon
 
-    def joint(x_t: torch.Tensor, y_t: torch.Tensor, t: torch.Tensor, condition: Any) -> Any:
+    def epsilon(x_t: torch.Tensor, y_t: torch.Tensor, t: torch.Tensor, condition: Any) -> Any:
         calls.append(x_t.shape)
-        return pair.epsilon(x_t, y_t, t, condition)
+        return predict(x_t, y_t, t, condition)
 
+    monkeypatch.setattr(pair, "epsilon", epsilon)
     config = TrainConfig(pair.discriminator("res_mlp", channels=32, num_blocks=1), batch_size=2, steps=2)
-    models = (pair.epsilon_video, pair.epsilon_audio)  # which raise: there is no prediction of one without the other
-    result = train(config, made, made[::-1], *models, *pair.schedules, tmp_path, joint=joint)
+    result = train(config, pair, made, made[::-1], tmp_path)
     assert calls == [(2, 8, 3, 16, 16)] * 2
     assert result.losses[-1]["denoising"] > 0

@@ -15,14 +15,16 @@ import pytest
 from mmbench.baselines.kinds.discriminators import SHIPPED
 from mmbench.errors import BusyError, IntegrityError, MMBenchError, StoppedError
 from mmbench.experiments.sweep import carry_out as sweeping
-from mmbench.experiments.sweep.cells import Sweep
+from mmbench.experiments.sweep.cell_jobs import lease_name
+from mmbench.experiments.sweep.cells import declare_sweep
 from mmbench.experiments.sweep.grids import GRIDS
 from mmbench.experiments.sweep.log import Asked, Differences, Outcome, read_lines, read_log
 from mmbench.experiments.training.train import train_discriminator
 from mmbench.files import append_line
+from mmbench.jobs import opening
 from mmbench.jobs.opening import open_dataset
 from mmbench.jobs.settings import Settings
-from mmbench.registry import discover, lookup
+from mmbench.registry import discover, lookup, make_dataset
 from mmbench.scores.records import read_records, read_score
 from mmbench.statistics.paired import paired_difference
 from mmbench.system_names import make_system, options_of, parse_system_name
@@ -237,6 +239,20 @@ def test_what_would_fail_everywhere_is_refused_at_once(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_sweep_opens_its_dataset_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+
+    def counted(name: str, **settings: Any) -> Any:
+        opened.append(name)
+        return make_dataset(name, **settings)
+
+    monkeypatch.setattr(opening, "make_dataset", counted)
+    code, plan, errors = run("--dry-run", "--train-seeds", "2")
+    assert code == 0, errors
+    assert len(plan) == 3
+    assert opened == ["bounce"]
+
+
 def test_a_dataset_that_we_do_not_have_is_said_to_be_missing(capsys: pytest.CaptureFixture[str]) -> None:
     missing = {name for name, grid in GRIDS.items() if grid.dataset not in discover("dataset")[0]}
     assert missing <= {"table7"}
@@ -283,10 +299,9 @@ def test_a_sweep_waits_for_a_training_that_is_under_way(
 def test_sweeps_that_share_runs_and_trainings_hold_the_same_leases() -> None:
     leases = []
     for table in ("table8", "table9"):
-        grid = GRIDS[table]
         settings = Settings(systems=(), dataset="bounce", num_samples=4)
-        sweep = Sweep(table, settings, "tiny", dict(grid.training) | {"steps": 2}, num_real=4, num_fake=2)
-        leases.append({cell.row.label: sweep.lease(cell) for cell in sweep.cells})
+        sweep = declare_sweep(table, settings, system="tiny", training={"steps": 2}, num_real=4, num_fake=2)
+        leases.append({cell.row.label: lease_name(sweep, cell) for cell in sweep.cells})
     shared = leases[0].keys() & leases[1].keys()
     assert shared == {"no guidance", "C=32, L=2", "C=128, L=2"}
     assert all(leases[0][label] == leases[1][label] for label in shared)

@@ -16,12 +16,12 @@ from torch import Tensor
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
 from mmbench.baselines.models.latent.videocrafter2_sampling import ScaledDDIM
 from mmbench.errors import UsageError
-from mmbench.mmdisco.design import Design, DiscriminatorConfig, out_of_domain
+from mmbench.mmdisco.design import DiscriminatorConfig, out_of_domain
 from mmbench.mmdisco.discriminator import Discriminator, load_discriminator
 from mmbench.mmdisco.losses import per_sample
 from mmbench.mmdisco.samplers import SchedulerSampler, make_scheduler
 from mmbench.mmdisco.schedule import NoiseSchedule, ScaledNoiseSchedule
-from mmbench.types import Clip, Item, Request
+from mmbench.types import Clip, Design, Item, Request
 
 FPS, SAMPLE_RATE, NUM_FRAMES, SIDE, NUM_SAMPLES = 8, 16000, 16, 256, 32000
 TEXTS_KEPT = 512  # prompts whose text states stay in memory

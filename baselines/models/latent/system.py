@@ -15,13 +15,12 @@ from mmbench.baselines.kinds.guided import PairSystem
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
 from mmbench.errors import UsageError
 from mmbench.system_names import SystemName
-from mmbench.types import Dataset, Spec, Weights
+from mmbench.types import Dataset, Design, Spec, Weights
 from mmbench.weights import checkpoints as published
 
 if TYPE_CHECKING:
     from mmbench.baselines.models.latent.pair import Layout
     from mmbench.baselines.parts.loading import Parts
-    from mmbench.mmdisco.design import Design
 
 PAPER, RELEASE = "paper", "mmdisco-release"
 OPTIONS = {

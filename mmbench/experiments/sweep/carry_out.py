@@ -1,8 +1,8 @@
-"""`mmbench sweep`: every row of a grid trained, generated and scored. What is done is read from disk, so it resumes.
+"""`mmbench sweep`: trains, generates and scores every row of a grid. What is done is read from disk, so it resumes.
 
-OUT/SWEEP.jsonl     what was asked, each time, and what became of every cell
+OUT/SWEEP.jsonl     every start with its settings, and the outcome of every cell
 OUT/RUN/            runs as `mmbench run` leaves them; a run that several grids share is made once
-OUT/leases/         what processes are at, so that several share the cells
+OUT/leases/         cells that processes are working on, so that several share them
 """
 
 from __future__ import annotations
@@ -15,25 +15,31 @@ from typing import Any
 from mmbench.baselines.kinds.discriminators import FOLDER_VARIABLE
 from mmbench.console import log
 from mmbench.errors import BusyError, MMBenchError, StoppedError
-from mmbench.experiments.sweep.cells import Cell, State, Sweep
+from mmbench.experiments.sweep.cell_jobs import lease_name, run_settings, training_of, weights_path
+from mmbench.experiments.sweep.cell_state import CellState, is_done, read_state
+from mmbench.experiments.sweep.cells import Cell, Sweep
+from mmbench.experiments.sweep.curves import save_curve
 from mmbench.experiments.sweep.log import Differences, Outcome, read_lines, read_log
-from mmbench.experiments.sweep.table import open_sweep, pair_runs
+from mmbench.experiments.sweep.table import lay_out_sweep, open_sweep, pair_runs
+from mmbench.experiments.sweep.validation import refuse_impossible
 from mmbench.experiments.training.train import train_discriminator
 from mmbench.files import append_line, write_whole
 from mmbench.jobs.run import run
 from mmbench.runs.circumstances import invocation
 from mmbench.runs.leases import LeaseTable
+from mmbench.tables.layout import Layout
 from mmbench.types import full_name
 
+PREVIEW_COLUMNS = ("row", "training seed", "training", "samples", "scores", "status", "run")
 PAUSE = 5.0  # [s] between looks at what other processes are doing
 
 
-def preview(sweep: Sweep) -> list[dict[str, Any]]:
-    """The plan, cell by cell: what is done and what is left. Writes nothing."""
-    sweep.check()
+def preview_sweep(sweep: Sweep) -> list[dict[str, Any]]:
+    """The plan of a sweep, cell by cell: what is done and what is left. Writes nothing."""
+    refuse_impossible(sweep)
     rows, n, before = [], sweep.run.num_samples, read_log(sweep.file).outcomes
     for cell in sweep.cells:
-        state, last = sweep.state(cell), before.get((cell.row.label, cell.train_seed))
+        state, last = read_state(sweep, cell), before.get((cell.row.label, cell.train_seed))
         reason = f"to do; failed: {last.reason}" if last and last.status == "failed" else "to do"
         rows.append(
             {
@@ -42,15 +48,31 @@ def preview(sweep: Sweep) -> list[dict[str, Any]]:
                 "training": f"{sweep.steps(cell.row)} steps{', done' * state.trained}" if cell.row.design else None,
                 "samples": f"{state.present}/{n}" + (f", {state.failed} failed" if state.failed else ""),
                 "scores": f"{len(state.scored)}/{len(sweep.metrics)}",
-                "status": "done" if sweep.is_done(state) else reason,
+                "status": "done" if is_done(sweep, state) else reason,
                 "run": state.run,
             }
         )
     return rows
 
 
+def run_sweep(sweep: Sweep) -> tuple[Layout, str]:
+    """Carries out a sweep, lays it out as its table, and draws it where its grid is a curve.
+
+    Returns:
+        The table, whose notes name what was drawn, and what remains undone and why; "" if nothing does.
+
+    Raises:
+        StoppedError: A signal or a full disk ended it.
+    """
+    left = carry_out(sweep)
+    layout = lay_out_sweep(open_sweep(sweep.file))
+    drawn = [f"Written: {path}" for path in save_curve(sweep.file)] if sweep.grid.axis else []
+    undone = f"{len(left)} of {len(sweep.cells)} cells are not whole. {'; '.join(left)}." if left else ""
+    return replace(layout, notes=[*layout.notes, *drawn]), undone
+
+
 def carry_out(sweep: Sweep) -> list[str]:
-    """Do what is left of every cell; a cell that fails is noted, and the next one follows.
+    """Does what is left of every cell; a cell that fails is noted, and the next one follows.
 
     Several processes at one sweep, or at sweeps that share trainings, take different cells and wait for each other.
 
@@ -60,18 +82,18 @@ def carry_out(sweep: Sweep) -> list[str]:
     Raises:
         StoppedError: A signal or a full disk ended it.
     """
-    sweep.check()
+    refuse_impossible(sweep)
     sweep.run.out.mkdir(parents=True, exist_ok=True)
-    asked = {**sweep.identity, "metrics": [full_name(m) for m in sweep.metrics], "train_seeds": sweep.train_seeds}
+    request = {**sweep.identity, "metrics": [full_name(m) for m in sweep.metrics], "train_seeds": sweep.train_seeds}
     circumstances = invocation(list(sweep.run.command), sweep.run.resolved())
-    append_line(sweep.file, {"kind": "asked", "sweep": sweep.id, **asked, **circumstances})
+    append_line(sweep.file, {"kind": "asked", "sweep": sweep.id, **request, **circumstances})
     left: dict[str, str] = {}
     leases, waiting = LeaseTable(sweep.run.out / "leases"), sweep.cells
     while waiting:
         busy = []
         for cell in waiting:
             try:
-                with leases.hold(sweep.lease(cell)) as lease:
+                with leases.hold(lease_name(sweep, cell)) as lease:
                     if lease is None:
                         raise BusyError("Another sweep is at it.")
                     number = sweep.cells.index(cell) + 1
@@ -106,20 +128,20 @@ def _settle(sweep: Sweep, cell: Cell) -> str:
     return reason
 
 
-def _complete(sweep: Sweep, cell: Cell) -> State:
+def _complete(sweep: Sweep, cell: Cell) -> CellState:
     """Train, generate and score what is missing of a cell."""
-    state = sweep.state(cell)
-    if sweep.is_done(state):
+    state = read_state(sweep, cell)
+    if is_done(sweep, state):
         return state
     if not state.trained:
         _train(sweep, cell)
-    run(sweep.run_of(cell))
-    return sweep.state(cell)
+    run(run_settings(sweep, cell))
+    return read_state(sweep, cell)
 
 
 def _train(sweep: Sweep, cell: Cell) -> None:
     """Train to the cell's steps, from where its training stands, and keep the weights of that moment."""
-    settings, path = sweep.training_of(cell), sweep.weights(cell)
+    settings, path = training_of(sweep, cell), weights_path(sweep, cell)
     result = train_discriminator(settings)
     if result["steps"] != settings.options["steps"]:
         found = f"{path.parent} was trained for {result['steps']} steps; {path.name} was not kept on the way"
@@ -131,7 +153,7 @@ def _note(sweep: Sweep, cell: Cell, status: str, run: str, reason: str) -> None:
     """Write what became of a cell, unless that is what is written already."""
     outcome = Outcome(cell.row.label, cell.train_seed, status, run, reason, sweep.x(cell.row))
     if cell.row.design:
-        outcome = replace(outcome, steps=sweep.steps(cell.row), discriminator=str(sweep.weights(cell)))
+        outcome = replace(outcome, steps=sweep.steps(cell.row), discriminator=str(weights_path(sweep, cell)))
     last = read_log(sweep.file).outcomes.get((outcome.row, outcome.train_seed))
     if last is None or replace(last, time="") != outcome:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
