@@ -289,7 +289,7 @@ class Score:
             None for metrics with per-sample values.
         baseline: The same metric with audio and video of different samples paired at random.
         baseline_stderr: Standard error of the baseline.
-        details: Further numbers worth keeping (companions, counts), JSON-able.
+        details: Further numbers worth keeping (a kernel distance, counts), JSON-able.
     """
 
     value: float

@@ -1,4 +1,7 @@
-"""Metrics of classifier outputs: inception score, and KL divergence between paired clips."""
+"""Inception score, and KL divergence between paired clips, from the logits of a sound classifier (PANNs, PaSST).
+
+Held to the reference implementations by the conformance fixtures; no metric is registered on them yet.
+"""
 
 from __future__ import annotations
 

@@ -65,12 +65,6 @@ def eq37_iou(onsets: np.ndarray, peaks: np.ndarray, fps: float) -> float:
     return _iou(sum(matched_counts(onsets, peaks, fps)) / 2, len(onsets) + len(peaks))
 
 
-def eq37_set_union(onsets: np.ndarray, peaks: np.ndarray, fps: float) -> float:
-    """Eq. 37 to the letter: M / |A ∪ V| where only equal times merge, so that synchrony on unlike grids gives 1/2."""
-    union = len(onsets) + len(peaks) - len(np.intersect1d(onsets, peaks))
-    return sum(matched_counts(onsets, peaks, fps)) / (2 * union) if union else float("nan")
-
-
 def max_matching(onsets: np.ndarray, peaks: np.ndarray, fps: float) -> int:
     """Size of the largest one-to-one matching of onsets and peaks near each other.
 
