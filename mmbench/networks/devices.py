@@ -21,7 +21,7 @@ def local_device(device: str) -> str:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     rank = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID")
-    return f"cuda:{int(rank) % torch.cuda.device_count()}" if device == "cuda" and rank else device
+    return f"cuda:{int(rank) % max(torch.cuda.device_count(), 1)}" if device == "cuda" and rank else device
 
 
 def channels_last(module: nn.Module) -> None:

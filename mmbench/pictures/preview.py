@@ -18,7 +18,7 @@ import numpy as np
 from mmbench.console import Progress
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.files import write_whole
-from mmbench.media import clip_files as media
+from mmbench.media.clip_files import write_preview
 from mmbench.pictures import contact_sheet as sheet
 from mmbench.pictures.page import Cell, page
 from mmbench.runs.find import find_run, run_folders
@@ -170,7 +170,7 @@ def _cells(columns: Sequence[Column], index: int, clips: Sequence[Clip | None], 
             continue
         file = Path(column.store.folder.name) / f"{index:06d}.mp4"
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        media.write_preview(enlarged(clip), folder / file)
+        write_preview(enlarged(clip), folder / file)
         yield Cell(file.as_posix(), column.scores(index))
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmbench.console import log
+from mmbench.files import write_whole
 
 Hashes = dict[str, str]  # path below the folder (of a file: its name) -> sha256
 
@@ -94,7 +94,7 @@ def recorded(path: Path) -> Hashes | None:
 def record(path: Path, hashes: Hashes) -> None:
     """Write digests beside `path`, to be compared with from now on."""
     try:
-        _write(record_path(path), listing(hashes))
+        write_whole(record_path(path), listing(hashes).encode())
     except OSError as error:
         log.warning("The digest of %s cannot be recorded beside it: %s", path, error)
 
@@ -110,14 +110,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write a JSON object so that a reader finds the old or the new one."""
-    _write(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+    write_whole(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def files(path: Path) -> dict[str, Path]:

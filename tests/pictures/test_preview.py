@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmbench.decode import decode
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.media import clip_files as media
 from mmbench.pictures import contact_sheet as sheet
 from mmbench.pictures.preview import enlarged, find_runs, open_columns, preview
 from mmbench.runs.spec import RunSpec
@@ -115,7 +115,7 @@ def test_a_gallery_holds_what_can_be_seen_and_heard(tmp_path: Path) -> None:
     assert text.count("no sample") == 2
     assert "&lt;b&gt; ball 2" in text
     assert re.search(r"<dt>m</dt><dd>0.250</dd>.*<dt>m</dt><dd>unscored</dd>", text, re.DOTALL)
-    clip = media.decode(to / a.name / "000001.mp4")
+    clip = decode(to / a.name / "000001.mp4")
     assert clip.video.shape == (3, 256, 256, 3)
     assert len(clip.audio) == pytest.approx(6000, abs=2048)
     assert (to / "contact_sheet.png").read_bytes()[:4] == b"\x89PNG"

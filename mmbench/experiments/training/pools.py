@@ -11,7 +11,6 @@ share its chunks; a longer pool keeps the full chunks of a shorter one.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.console import log, progress
+from mmbench.files import write_whole
 from mmbench.identity import digest_bytes
 from mmbench.runs.leases import LeaseTable
 
@@ -108,7 +108,7 @@ class Pool:
         names = [self._keep_texts(texts) for _, _, *texts in examples]
         halves = zip(*(example[:2] for example in examples), strict=True)
         tensors = {name: torch.stack(rows) for name, rows in zip(("video", "audio"), halves, strict=True)}
-        _write_whole(self._path(chunk), tensors, {"texts": json.dumps(names)})
+        _write_tensors(self._path(chunk), tensors, {"texts": json.dumps(names)})
 
     def _keep_texts(self, texts: Sequence[Any]) -> str:
         """Name of a pair's texts, which are written unless they are there; "" without texts."""
@@ -117,7 +117,7 @@ class Pool:
         tensors = {name: text.contiguous() for name, text in zip(("video", "audio"), texts, strict=True)}
         name = digest_bytes(*(text.numpy().data for text in tensors.values()))
         if not self._texts_path(name).exists():
-            _write_whole(self._texts_path(name), tensors, {})
+            _write_tensors(self._texts_path(name), tensors, {})
         return name
 
 
@@ -139,9 +139,7 @@ def _length(path: Path) -> int:
         return int(file.get_slice("video").get_shape()[0])
 
 
-def _write_whole(path: Path, tensors: dict[str, Any], metadata: dict[str, str]) -> None:
+def _write_tensors(path: Path, tensors: dict[str, Any], metadata: dict[str, str]) -> None:
     from safetensors.torch import save_file
 
-    beside = path.with_suffix(f".{os.getpid()}.part")
-    save_file(tensors, beside, metadata)
-    os.replace(beside, path)
+    write_whole(path, lambda beside: save_file(tensors, beside, metadata))
