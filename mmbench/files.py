@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from mmbench.errors import IncompleteError, IntegrityError
@@ -19,7 +20,7 @@ def write_whole(path: Path, data: bytes | Callable[[Path], Any]) -> None:
         path: The file, in a folder that exists; one that is there is replaced.
         data: Its content, or a function that writes the content to the path it is given.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.name}.{token_hex(4)}")  # other threads and hosts may write the same file
     try:
         if callable(data):
             data(beside)

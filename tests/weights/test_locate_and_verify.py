@@ -189,12 +189,12 @@ def test_fetch_holds_a_new_download_to_the_recorded_digest(server: Server, known
 def test_read_only_home_costs_time_not_correctness(
     known: Known, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path, text: str) -> None:
+    def refuse(path: Path, data: bytes) -> None:
         raise PermissionError(path)
 
     known()
     put(folder() / "net.bin")
-    monkeypatch.setattr(digests, "_write", refuse)
+    monkeypatch.setattr(digests, "write_whole", refuse)
     assert fetch() == folder() / "net.bin"
     assert weights.digest("net") == SHA
 
