@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from mmbench.datasets.bounce import Bounce, bounce
-from mmbench.pictures.drawing import animation, contact_sheet
+from mmbench.pictures.clip_images import animation, contact_sheet
 from mmbench.types import Item, Request
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"

@@ -41,7 +41,7 @@ ROUNDING = 1e-5  # relative; values are written with six digits
 COLUMNS = ("system", "metric", "expected", "found", "change", "allowed", "samples", "verdict")
 
 
-def check(
+def check_scores(
     settings: Settings, file: Path, *, num_samples: int | None = None, out: Path | None = None, update: bool = False
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Measure the systems of `settings` anew, compare with the expectation in `file`, and with `update` replace it.

@@ -21,7 +21,7 @@ def _row(check: str, status: str, found: str, next: str = "") -> dict[str, Any]:
     return {"check": check, "status": status, "found": found, "next": next}
 
 
-def examine(out: Path) -> list[dict[str, Any]]:
+def examine_installation(out: Path) -> list[dict[str, Any]]:
     """One row per check: status "ok", "missing" (something optional is absent) or "broken"."""
     rows = [_row("mmbench", "ok", f"{__version__}" + _git_text()), _python()]
     rows += [_torch(), *_packages(), *_plugins(), _folder("results", out), _folder("weights", _home())]
@@ -97,11 +97,11 @@ def _folder(what: str, path: Path) -> dict[str, Any]:
 
 def _weights() -> list[dict[str, Any]]:
     from mmbench.baselines.models.latent.inspection import examine as examine_tensors
-    from mmbench.weights.checkpoints import examine, status
+    from mmbench.weights.checkpoints import find_fault, status
 
     rows = []
     for w in status():
-        name, wrong = f"weights {w['name']}", examine(w["name"])
+        name, wrong = f"weights {w['name']}", find_fault(w["name"])
         if w["path"] is None:
             rows.append(_row(name, "missing", f"missing; for {w['purpose']}", f"mmbench weights fetch {w['name']}"))
         elif wrong := wrong or examine_tensors(w["name"]):

@@ -18,7 +18,7 @@ from mmbench.identity import digest_of
 from mmbench.jobs.evaluate import evaluate_run
 from mmbench.jobs.generate import generate_runs
 from mmbench.jobs.settings import Settings
-from mmbench.runs.circumstances import machine, packages
+from mmbench.runs.circumstances import in_checkout, machine, packages
 from mmbench.runs.store import SampleStore
 from mmbench.scores.records import read_score
 
@@ -62,6 +62,21 @@ class Expectation:
 def default_file(dataset: str) -> Path:
     """The file of the package that says what the default systems score on `dataset`, whether or not it is there."""
     return FOLDER / f"{''.join(c if c.isalnum() or c in '_-.' else '_' for c in dataset)}.json"
+
+
+def file_to_update(dataset: str) -> Path:
+    """The default file, if the package runs from a checkout, where a change of it can be committed.
+
+    Raises:
+        UsageError: The package is installed; what belongs to it is not to be changed.
+    """
+    if not in_checkout():
+        raise UsageError(
+            "The expectation that comes with an installed mmbench is not to be replaced.",
+            "--expected FILE, a file of your own",
+            f"mmbench check --update --dataset {dataset} --expected {default_file(dataset).name}",
+        )
+    return default_file(dataset)
 
 
 def measure(settings: Settings) -> Expectation:

@@ -36,7 +36,7 @@ def fetch(
     accept_licence: Annotated[
         bool, typer.Option("--accept-licence", help="Accept licences that forbid commercial use; asked once.")
     ] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
+    offline: opt.Offline = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     format: opt.Form = Format.table,
 ) -> None:
@@ -62,7 +62,7 @@ def verify(
     names: Annotated[list[str] | None, typer.Argument(help="Names; default: all that are here.")] = None,
     format: opt.Form = Format.table,
 ) -> None:
-    """Compare checkpoints with their published or recorded sha256. Exit code 4 if one differs.
+    """Are the checkpoints what was published? Compares with the published or recorded sha256. Exit code 4 if not.
 
     Examples:
 
@@ -70,9 +70,9 @@ def verify(
 
       mmbench weights verify i3d --format json
     """
-    from mmbench.weights.checkpoints import check
+    from mmbench.weights.checkpoints import verify_all
 
-    rows, failure = check(names or [])
+    rows, failure = verify_all(names or [])
     notes = [] if rows else ["No weights are here; see mmbench weights list."]
     show_rows(rows, ["name", "status", "digest", "sha256", "path"], format, notes=notes)
     if failure:

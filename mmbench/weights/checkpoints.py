@@ -84,7 +84,7 @@ def verify(name: str) -> Verdict:
     return _hold(entry(name), path, _cache().hashes(path))
 
 
-def examine(name: str) -> MMBenchError | None:
+def find_fault(name: str) -> MMBenchError | None:
     """What `verify` would raise; nothing is recorded, and hashed is only what changed since it was hashed last."""
     weight = entry(name)
     try:
@@ -132,7 +132,7 @@ def status() -> list[dict[str, Any]]:
     return rows
 
 
-def check(names: Sequence[str] = ()) -> tuple[list[dict[str, Any]], MMBenchError | None]:
+def verify_all(names: Sequence[str] = ()) -> tuple[list[dict[str, Any]], MMBenchError | None]:
     """Verify `names`, or all that are present; return one row each, and the first failure."""
     notes = {"published": "as published", "recorded": "as recorded", "first": "digest unknown, recorded on first fetch"}
     rows, failure = [], None
@@ -173,7 +173,7 @@ def fetch(name: str, *, accept_licence: bool = False, offline: bool = False, qui
     if not weight.sources:
         remedy = f"{_remedy(weight)}, and copy it to {destination}"
         raise MMBenchError(f"{name!r} can only be downloaded by hand.", _wanted(weight), remedy)
-    licences.require(weight, home() / "licences.json", accept_licence)
+    licences.require_consent(weight, home() / "licences.json", accept_licence)
     destination.parent.mkdir(parents=True, exist_ok=True)
     with destination.with_name(destination.name + ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from mmbench.checks.verification.check_row import NotApplicable, Row, judge, within
 from mmbench.checks.verification.ladders import Ladder, Material, ladders_for
-from mmbench.checks.verification.row import NotApplicable, Row, judge, within
 from mmbench.scores.evaluate import signature
 from mmbench.statistics.estimates import mean_estimate
 from mmbench.types import Features, FeatureTable, Metric, Score
@@ -50,7 +50,7 @@ class Subject:
         return next((k for k in ("random", "tiny", "trained", "real") if k in kinds), "none")
 
 
-def examine(subject: Subject, material: Material, seed: int) -> list[Row]:
+def check_metric(subject: Subject, material: Material, seed: int) -> list[Row]:
     """All checks of one metric, one row each."""
     metric = subject.metric
     spread = ladders_for(metric)

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from mmbench.checks.verification.row import NotApplicable, Row, judge
+from mmbench.checks.verification.check_row import NotApplicable, Row, judge
 from mmbench.types import Clip
 
 
-def examine() -> list[Row]:
+def check_machine() -> list[Row]:
     """All checks of the machine, one row each."""
     rows = [judge("lossless round trip", "store", "every pixel, sample and rate as written", round_trip)]
-    return rows + weights()
+    return rows + check_weights()
 
 
 def round_trip() -> tuple[bool, str]:
@@ -36,13 +36,13 @@ def round_trip() -> tuple[bool, str]:
     return all(equal.values()), ", ".join(f"{k} {'equal' if v else 'differ'}" for k, v in equal.items())
 
 
-def weights() -> list[Row]:
+def check_weights() -> list[Row]:
     """Digests of the published checkpoints that are here."""
-    from mmbench.weights.checkpoints import check
+    from mmbench.weights.checkpoints import verify_all
 
     rows: list[Row] = []
     required = "the published sha256, or that of the first use"
-    for found in check()[0]:
+    for found in verify_all()[0]:
         rows.append(judge("weights digest", found["name"], required, _verdict(found), "real"))
     return rows or [judge("weights digest", "all", required, _none_here)]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from mmbench.checks.verification.check_row import NotApplicable, Row, judge, within
 from mmbench.checks.verification.ladders import Material, identity, inputs_of
-from mmbench.checks.verification.row import NotApplicable, Row, judge, within
 from mmbench.networks.devices import precision_switches
 from mmbench.types import Extractor, Features
 
@@ -17,7 +17,9 @@ DEVICES = 1e-3  # likewise, for kernels of another device
 NUM_CLIPS = 3
 
 
-def examine(extractor: Extractor, build: Callable[[str], Extractor], owners: str, material: Material) -> list[Row]:
+def check_extractor(
+    extractor: Extractor, build: Callable[[str], Extractor], owners: str, material: Material
+) -> list[Row]:
     """All checks of one extractor, one row each.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmbench.pictures.drawing import (
+from mmbench.pictures.clip_images import (
     MARK,
     WAVE,
     animation,
