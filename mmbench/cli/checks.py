@@ -53,11 +53,7 @@ def verify(
 
 def check(
     update: Annotated[
-        bool,
-        typer.Option(
-            "--update",
-            help="Accept what is found as the new expectation; of an installed mmbench with --expected FILE only.",
-        ),
+        bool, typer.Option("--update", help="Accept what is found as the expectation; in a checkout or --expected.")
     ] = False,
     expected: Annotated[Path | None, typer.Option(help="The expectation; default: the package's, of DATASET.")] = None,
     system: Annotated[list[str] | None, typer.Option("--system", "-s", help="Only this one of them; repeat.")] = None,
@@ -74,8 +70,9 @@ def check(
 ) -> None:
     """Do the default systems still score as they did? Compares a small run with expected scores. Exit code 1 if not.
 
-    Every sample is made anew. A checkout's expectation lies in mmbench/checks/data and is to be committed. A value may move by half of its standard error, and its values per sample by half of
-    their standard deviation (root mean square): rounding on another machine stays below, a fault does not.
+    Every sample is made anew. A value may move by half of its standard error, and its values per sample by half of
+    their standard deviation (root mean square): rounding on another machine stays below, a fault does not. --update in
+    a checkout replaces the file in mmbench/checks/data, to be committed; elsewhere it takes --expected FILE.
 
     Examples:
 
