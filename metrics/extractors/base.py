@@ -16,7 +16,7 @@ import numpy as np
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.networks.devices import exact_float32, local_device
 from mmbench.types import Clip, Features, Modality, Spec, Weights
-from mmbench.weights import checkpoints as published
+from mmbench.weights import locations
 from mmbench.weights.known import KNOWN
 
 
@@ -78,7 +78,7 @@ class NetworkExtractor(ABC):
         """
         if self.weights == "real":
             for name in self.official:
-                published.locate(name)
+                locations.locate(name)
 
     def extract(self, batch: Sequence[Any]) -> list[Features]:
         """Features of each clip or text, in exact float32.

@@ -82,7 +82,7 @@ def _plugins() -> list[dict[str, Any]]:
 
 
 def _home() -> Path:
-    from mmbench.weights.checkpoints import home
+    from mmbench.weights.locations import home
 
     return home()
 

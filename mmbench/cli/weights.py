@@ -24,7 +24,8 @@ def list_(format: opt.Form = Format.table) -> None:
 
       mmbench weights list --format json
     """
-    from mmbench.weights.checkpoints import home, status
+    from mmbench.weights.checkpoints import status
+    from mmbench.weights.locations import home
 
     columns = ["name", "status", "verified", "bytes", "licence", "purpose"]
     show_rows(status(), columns, format, "Weights", [f"in {home() / 'weights'} or ./checkpoints"])
@@ -48,11 +49,11 @@ def fetch(
 
       mmbench weights fetch imagebind clip_bpe --accept-licence
     """
-    from mmbench.weights import checkpoints as weights
+    from mmbench.weights.fetch import fetch as fetch_weights
 
     rows = []
     for name in names:
-        path = weights.fetch(name, accept_licence=accept_licence, offline=offline, quiet=quiet)
+        path = fetch_weights(name, accept_licence=accept_licence, offline=offline, quiet=quiet)
         rows.append({"name": name, "path": str(path)})
     show_rows(rows, ["name", "path"], format)
 
@@ -89,6 +90,6 @@ def where(name: Annotated[str, typer.Argument(help="A name from `mmbench weights
 
       ls -l $(mmbench weights where vggish)
     """
-    from mmbench.weights.checkpoints import locate
+    from mmbench.weights.locations import locate
 
     print(locate(name))

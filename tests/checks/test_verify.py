@@ -207,10 +207,10 @@ def test_weights_of_another_digest_fail_and_none_are_skipped(monkeypatch: pytest
         {"name": "i3d", "status": "ok", "digest": "as published"},
         {"name": "vggish", "status": "corrupt", "digest": "has sha256 0"},
     ]
-    monkeypatch.setattr(weights, "check", lambda: (found, None))
-    assert [row["status"] for row in machine_checks.weights()] == ["pass", "fail"]
-    monkeypatch.setattr(weights, "check", lambda: ([], None))
-    assert [row["status"] for row in machine_checks.weights()] == ["skipped"]
+    monkeypatch.setattr(weights, "verify_all", lambda: (found, None))
+    assert [row["status"] for row in machine_checks.check_weights()] == ["pass", "fail"]
+    monkeypatch.setattr(weights, "verify_all", lambda: ([], None))
+    assert [row["status"] for row in machine_checks.check_weights()] == ["skipped"]
 
 
 def test_a_check_with_nothing_to_judge_is_skipped_with_its_reason() -> None:
