@@ -15,8 +15,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from mmbench.metrics.extractors.vggish import VGGishExtractor
 from mmbench.metrics.networks import audio_frontend
-from mmbench.metrics.networks.imagebind import ImageBind, ImageBindConfig, TowerConfig
+from mmbench.metrics.networks.imagebind import ImageBind, ImageBindConfig
 from mmbench.metrics.networks.imagebind_preprocess import audio_views, mean_over_views, video_views
+from mmbench.metrics.networks.imagebind_transformer import TowerConfig
 from mmbench.metrics.networks.vggish import prepare_waveform
 from mmbench.networks.clip_tokens import ClipTokenizer
 from mmbench.networks.devices import exact_float32

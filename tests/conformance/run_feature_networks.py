@@ -147,10 +147,10 @@ def imagebind_model(fixture: Fixture) -> None:
         MODALITIES,
         ImageBind,
         ImageBindConfig,
-        TowerConfig,
         load_towers,
     )
     from mmbench.metrics.networks.imagebind_preprocess import audio_views, mean_over_views, video_views
+    from mmbench.metrics.networks.imagebind_transformer import TowerConfig
 
     with torch.device("meta"):
         full = ImageBind(HUGE).state_dict()
