@@ -21,7 +21,7 @@ NUM_REPLICATES = 1000  # standard error of the standard error: 2 %
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """Real clips as a Fréchet distance needs them.
+    """The real clips of a Fréchet distance: their moments, and where they are known, their features.
 
     Attributes:
         moments: Of all rows.
@@ -50,7 +50,7 @@ class Reference:
 
     @classmethod
     def from_statistics(cls, arrays: Mapping[str, np.ndarray]) -> Reference:
-        """The inverse of `statistics`; what needs single clips cannot be had any more."""
+        """The reference that `statistics` describes; without clips there is no kernel distance and no infinity."""
         floor = float(arrays["floor"])
         return cls(Moments.from_arrays(arrays), None, int(arrays["clips"]), None if np.isnan(floor) else floor)
 

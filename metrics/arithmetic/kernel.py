@@ -66,13 +66,16 @@ def kernel_distance(
 
 
 def polynomial_kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(n, m) kernel (x·y / d + 1)³ of (n, d) and (m, d) features."""
+    """The cubic kernel (x·y / d + 1)³, (n, m), of (n, d) and (m, d) features."""
     k = x @ y.T / x.shape[1] + 1.0
     return k * k * k  # a power is twenty times slower
 
 
 def gaussian_kernel(x: np.ndarray, y: np.ndarray, centre: np.ndarray, bandwidth: float) -> np.ndarray:
-    """(n, m) kernel exp(-|x - y|² / (2 bandwidth²)); the squares are expanded, which is exact enough about `centre`."""
+    """The Gaussian kernel exp(-|x - y|² / (2 bandwidth²)), (n, m), of (n, d) and (m, d) features.
+
+    Squares are expanded, which is fast, and about the features' `centre` (d,) also exact enough.
+    """
     a, b = (x - centre) / bandwidth, (y - centre) / bandwidth
     u = a @ b.T - 0.5 * np.einsum("ij,ij->i", a, a)[:, None] - 0.5 * np.einsum("ij,ij->i", b, b)
     return np.exp(np.minimum(u, 0.0, out=u), out=u)

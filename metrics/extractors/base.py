@@ -21,7 +21,7 @@ from mmbench.weights.known import KNOWN
 
 
 class NetworkExtractor(ABC):
-    """A network with its weights and its place in memory.
+    """Base of the extractors that are networks: builds the network at the first clip, and runs it in exact float32.
 
     Args:
         weights: "real" takes the published file, "random" a deterministic stand-in for tests and dry runs.

@@ -1,4 +1,4 @@
-"""What moved away from the expectation, how far, and by whose doing.
+"""Compares a small run of the default systems with its expected scores: what moved, how far, and who changed.
 
 Seeds are fixed, so the same code gives the same samples: nothing of the scatter between samples is left in the change
 of a value, only rounding that differs between machines, and what somebody changed. Two comparisons per system and

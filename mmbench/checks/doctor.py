@@ -1,4 +1,4 @@
-"""What works on this machine, what is missing, and what to type for it."""
+"""Looks at the installation: what works on this machine, what is missing, and what to type for it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,15 @@ def _row(check: str, status: str, found: str, next: str = "") -> dict[str, Any]:
 
 
 def examine_installation(out: Path) -> list[dict[str, Any]]:
-    """One row per check: status "ok", "missing" (something optional is absent) or "broken"."""
+    """Look at packages, devices, plugins, folders, weights and datasets.
+
+    Args:
+        out: The folder of runs.
+
+    Returns:
+        One row per check: status "ok", "missing" (something optional is absent) or "broken", what was found, and what
+        to type next.
+    """
     rows = [_row("mmbench", "ok", f"{__version__}" + _git_text()), _python()]
     rows += [_torch(), *_packages(), *_plugins(), _folder("results", out), _folder("weights", _home())]
     return rows + _weights() + _datasets()

@@ -48,7 +48,7 @@ class SystemValues:
 
 @dataclass(frozen=True)
 class Expectation:
-    """A measurement with where and on what it was made."""
+    """The scores of all systems, with the dataset, seed, machine and packages they were measured with."""
 
     mmbench: str
     dataset: str
@@ -115,7 +115,7 @@ def _short(x: float | None) -> float | None:
 
 
 def leaves(spec: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """A spec as path -> value; descriptions of the dataset, long and the same everywhere, as their digest."""
+    """The values of a nested spec by their paths, such as "system.steps"; of dataset descriptions only the digest."""
     found: dict[str, Any] = {}
     for key, value in sorted(spec.items()):
         if key == "dataset" and isinstance(value, Mapping):
@@ -128,7 +128,7 @@ def leaves(spec: Mapping[str, Any], path: str = "") -> dict[str, Any]:
 
 
 def read_expectation(file: Path) -> Expectation:
-    """The committed expectation.
+    """Read an expectation.
 
     Raises:
         MMBenchError: There is none.

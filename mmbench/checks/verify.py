@@ -1,4 +1,4 @@
-"""Do the metrics mean what they say, on this machine? Checks them all on clips whose truth is known."""
+"""Checks on this machine that metrics measure what they claim, on clips whose truth is known."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def _extractors(used: Sequence[tuple[Subject, Extractor, int]], material: Materi
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
-    """What a reader of the table must know."""
+    """Lines under the table: how many checks passed, and which metrics ran on random weights."""
     random = sorted({row["metric"] for row in rows if row["weights"] == "random" and "(" not in row["metric"]})
     counts = [f"{sum(r['status'] == s for r in rows)} {word}" for s, word in WORDS.items()]
     lines = [", ".join(counts) + "."]

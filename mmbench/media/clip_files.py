@@ -1,4 +1,4 @@
-"""Clips in files: the lossless form that the store keeps, previews for people, and reading what others made."""
+"""Clips in files: the lossless form that the store keeps, and previews for people."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def write_lossless(clip: Clip, file: str | Path | BinaryIO) -> None:
 
 
 def read_lossless(file: str | Path | BinaryIO) -> Clip:
-    """Read what `write_lossless` wrote, exactly; `decode` reads everybody's files.
+    """Read what `write_lossless` wrote, exactly; `mmbench.media.decode` reads other people's files.
 
     Raises:
         MediaError: Not such a file, or it does not hold the very pixels and samples that it announces.

@@ -20,7 +20,7 @@ PACKAGES = ("numpy", "scipy", "torch", "diffusers", "transformers", "opencv-pyth
 
 @cache
 def machine() -> dict[str, Any]:
-    """What this machine is: no name of it, only its kind."""
+    """The kind of machine this is: processor, cores, system, GPUs; nothing that names it."""
     cpu = platform.processor() or platform.machine()
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():

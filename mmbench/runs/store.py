@@ -36,7 +36,7 @@ RESOURCES = "resources.jsonl"
 
 @dataclass(frozen=True)
 class SampleRecord:
-    """What the store knows of one sample without decoding it."""
+    """The record of a stored sample: its prompt, the digests of its content, size, and what it took."""
 
     index: int
     prompt_id: str
@@ -64,7 +64,7 @@ class FailureRecord:
 
 @dataclass(frozen=True)
 class Status:
-    """Indices of a run's first n samples by what is on disk."""
+    """The indices of a run's samples that are present, failed and missing."""
 
     present: list[int]
     failed: list[int]
@@ -80,6 +80,7 @@ class StoredSource:
     digest: str = ""
 
     def load(self) -> Clip:
+        """Decode the sample; MediaError if it is damaged."""
         return read_lossless(self.path)
 
 
@@ -132,7 +133,12 @@ def note_invocation(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 class SampleStore:
-    """One run on disk."""
+    """One run on disk: stores samples, says which there are, and lets one process at a time make each.
+
+    Args:
+        folder: The run's folder.
+        run: What its manifest says.
+    """
 
     def __init__(self, folder: Path, run: RunSpec) -> None:
         self.folder, self.run = folder, run
@@ -153,10 +159,11 @@ class SampleStore:
         return self.samples / f"{index:06d}{suffix}"
 
     def has(self, index: int) -> bool:
+        """Whether sample `index` is stored."""
         return self._path(index, ".json").exists()
 
     def status(self, num: int | None = None) -> Status:
-        """What is there of samples 0 .. num - 1 (all that are on disk when num is None)."""
+        """Which are on disk of samples 0 .. num - 1 (all that are on disk when num is None)."""
         names = os.listdir(self.samples)
         present = {int(n[:6]) for n in names if n.endswith(".json") and n[:6].isdigit() and len(n) == 11}
         failed = {int(n[:6]) for n in names if n.endswith(".failed.json")} - present
@@ -164,6 +171,7 @@ class SampleStore:
         return Status(sorted(present & wanted), sorted(failed & wanted), sorted(wanted - present - failed))
 
     def record(self, index: int) -> SampleRecord:
+        """The record of a stored sample; IntegrityError if it is damaged."""
         path = self._path(index, ".json")
         try:
             return SampleRecord(**read_json(path))
@@ -171,9 +179,11 @@ class SampleStore:
             raise IntegrityError(f"{path} is corrupt: {error}.", "a sample's record", f"rm {path}") from error
 
     def failure(self, index: int) -> FailureRecord:
+        """The record of a sample that failed."""
         return FailureRecord(**read_json(self._path(index, ".failed.json")))
 
     def source(self, index: int) -> StoredSource:
+        """A stored sample as something to load."""
         return StoredSource(f"{index:06d}", self._path(index, ".mkv"))
 
     @contextmanager

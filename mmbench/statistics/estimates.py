@@ -1,4 +1,4 @@
-"""How sure a number is: intervals, paired differences, shuffled baselines, the bootstrap, and planning."""
+"""Values with their standard errors and intervals: of means, and by the bootstrap of set metrics."""
 
 from __future__ import annotations
 
@@ -72,5 +72,5 @@ def bootstrap_estimate(value: float, replicates: np.ndarray, n: int, level: floa
 
 
 def resample_indices(n: int, replicates: int, seed: int) -> np.ndarray:
-    """(replicates, n) bootstrap indices into n clips: the same for every system of equal n and seed, so they pair."""
+    """Bootstrap indices (replicates, n) into n clips: the same for every system of equal n and seed, so they pair."""
     return generator(seed, n).integers(0, n, size=(replicates, n))

@@ -51,7 +51,7 @@ def verify(name: str) -> Verdict:
 
 
 def find_fault(name: str) -> MMBenchError | None:
-    """What `verify` would raise; nothing is recorded, and hashed is only what changed since it was hashed last."""
+    """The error that `verify` would raise, or None; records nothing, and hashes only what is not known."""
     weight = entry(name)
     try:
         path = locate(name)

@@ -41,7 +41,7 @@ class DigestCache:
         return hashes
 
     def remember(self, path: Path, hashes: Hashes) -> None:
-        """Take digests for granted that were computed under another name."""
+        """Keep digests that were computed while the file had another name."""
         self._keep({str(file): [*_stamp(file), hashes[name]] for name, file in files(path).items()})
 
     def _keep(self, entries: Mapping[str, Any]) -> None:
@@ -66,7 +66,7 @@ def total_bytes(path: Path) -> int:
 
 
 def listing(hashes: Hashes) -> str:
-    """What `sha256sum` prints for these files, sorted by path; `sha256sum --check` reads it."""
+    """The text that `sha256sum` prints for these files, sorted by path; `sha256sum --check` reads it."""
     return "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items()))
 
 

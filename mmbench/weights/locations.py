@@ -44,7 +44,7 @@ def locate(name: str) -> Path:
 
 
 def whereabouts(name: str, member: str = "") -> str:
-    """What to type for the right file, and its address; `member` is a file of a folder."""
+    """Text for an error: what to type for the right file, and its address; `member` is a file of a folder."""
     weight = entry(name)
     source = weight.sources[0] if weight.sources else ""
     if source.startswith("hf://"):

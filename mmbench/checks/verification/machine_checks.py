@@ -14,13 +14,13 @@ from mmbench.types import Clip
 
 
 def check_machine() -> list[Row]:
-    """All checks of the machine, one row each."""
+    """Check the machine: lossless storage and the digests of checkpoints; one row each."""
     rows = [judge("lossless round trip", "store", "every pixel, sample and rate as written", round_trip)]
     return rows + check_weights()
 
 
 def round_trip() -> tuple[bool, str]:
-    """A clip of odd sizes and rates through the store's file format and back."""
+    """Whether a clip of odd sizes and rates comes back from the store's file format as it was."""
     from mmbench.media.clip_files import read_lossless, write_lossless
 
     rng = np.random.default_rng(0)
@@ -37,7 +37,7 @@ def round_trip() -> tuple[bool, str]:
 
 
 def check_weights() -> list[Row]:
-    """Digests of the published checkpoints that are here."""
+    """Check the digests of the published checkpoints that are here, one row each."""
     from mmbench.weights.checkpoints import verify_all
 
     rows: list[Row] = []
