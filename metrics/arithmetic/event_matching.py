@@ -34,8 +34,8 @@ def tempotokens_v1(onsets: np.ndarray, peaks: np.ndarray, fps: float) -> float:
 def tempotokens_v2(onsets: np.ndarray, peaks: np.ndarray, fps: float) -> float:
     """AV-Align as TempoTokens corrected it: each onset, in the order given, takes the first free peak near it.
 
-    The number of pairs is the I of `tempotokens_v1`, so that values lie in [0, 1].
-        guyyariv/TempoTokens@bf0b1e3:av_align.py, which also asks peaks for 0.1 px of flow. NaN if both lists are empty.
+    The number of pairs is the I of `tempotokens_v1`, so that values lie in [0, 1]; NaN if both lists are empty.
+    Source: guyyariv/TempoTokens@bf0b1e3:av_align.py, which also asks peaks for 0.1 px of flow.
     """
     free = np.ones(len(peaks), dtype=bool)
     for row in near(onsets, peaks, fps):
@@ -51,7 +51,7 @@ def matched_counts(onsets: np.ndarray, peaks: np.ndarray, fps: float) -> tuple[i
 def sony_pr(onsets: np.ndarray, peaks: np.ndarray, fps: float) -> float:
     """AV-Align of SVG_baseline: p q / (p + q - p q), p and q the matched shares of onsets and of peaks.
 
-    0 wherever that is undefined.     SonyResearch/SVG_baseline@e8ebd06:py_scripts/evaluation/av_align.py.
+    0 wherever that is undefined. Source: SonyResearch/SVG_baseline@e8ebd06:py_scripts/evaluation/av_align.py.
     """
     matched_onsets, matched_peaks = matched_counts(onsets, peaks, fps)
     if not matched_onsets or not matched_peaks:

@@ -84,7 +84,7 @@ def _sound_panel(clip: Clip, marks: Sequence[float], width: int, wave_height: in
     return np.concatenate([wave, spectrogram_image(audio, clip.sample_rate, mel_height, width)])
 
 
-def contact_sheet(
+def clip_sheet(
     clips: Sequence[Clip],
     titles: Sequence[str],
     *,
