@@ -26,8 +26,8 @@ import numpy as np
 from mmbench.errors import MediaError, MMBenchError, UsageError
 from mmbench.registry import register
 from mmbench.types import Clip, Dataset, Request, Spec, Weights
-from mmbench.weights import checkpoints as published
 from mmbench.weights import file_digests as digests
+from mmbench.weights import locations
 
 VERSION = 1  # raised when the code changes what it draws
 FPS = 24.0  # what all three are trained on
@@ -110,7 +110,7 @@ class DiffusersJoint:
         """Commit of the repository, or digest of the folder's files."""
         if self._folder is None:
             return self._revision
-        cache = digests.DigestCache(published.home() / "digests.json")
+        cache = digests.DigestCache(locations.home() / "digests.json")
         return digests.digest_of(cache.hashes(self._folder.absolute()))
 
     def spec(self) -> Spec:

@@ -25,7 +25,7 @@ NUM_SHUFFLES = 8
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(...) float64 cosines along the last axis of two (..., d) arrays; no norm counts as less than 1e-6."""
+    """The cosines (...), float64, along the last axis of two (..., d) arrays; no norm counts as less than 1e-6."""
     x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
     norms = [np.maximum(np.linalg.norm(v, axis=-1), EPS) for v in (x, y)]
     return np.sum(x * y, axis=-1) / (norms[0] * norms[1])

@@ -338,7 +338,7 @@ class Score:
         baseline: The same metric with audio and video of different samples paired at random.
         baseline_stderr: Standard error of the baseline.
         low, high: Bounds of the value's 95 % interval, of the estimate that gave the standard error; None without one.
-        details: Further numbers worth keeping (companions, counts), JSON-able.
+        details: Further numbers worth keeping (a kernel distance, counts), JSON-able.
     """
 
     value: float

@@ -18,7 +18,7 @@ from mmbench.files import write_whole
 from mmbench.identity import digest_of
 from mmbench.jobs.run import run as run_job
 from mmbench.jobs.settings import Settings
-from mmbench.runs.circumstances import machine, packages
+from mmbench.runs.circumstances import in_checkout, machine, packages
 from mmbench.runs.store import SampleStore
 
 NUM_SAMPLES = 16  # scores of single samples are compared, so few samples see much
@@ -47,7 +47,7 @@ class SystemValues:
 
 @dataclass(frozen=True)
 class Expectation:
-    """A measurement with where and on what it was made."""
+    """The scores of all systems, with the dataset, seed, machine and packages they were measured with."""
 
     mmbench: str
     dataset: str
@@ -61,6 +61,21 @@ class Expectation:
 def default_file(dataset: str) -> Path:
     """The file of the package that says what the default systems score on `dataset`, whether or not it is there."""
     return FOLDER / f"{''.join(c if c.isalnum() or c in '_-.' else '_' for c in dataset)}.json"
+
+
+def file_to_update(dataset: str) -> Path:
+    """The default file, if the package runs from a checkout, where a change of it can be committed.
+
+    Raises:
+        UsageError: The package is installed; what belongs to it is not to be changed.
+    """
+    if not in_checkout():
+        raise UsageError(
+            "The expectation that comes with an installed mmbench is not to be replaced.",
+            "--expected FILE, a file of your own",
+            f"mmbench check --update --dataset {dataset} --expected {default_file(dataset).name}",
+        )
+    return default_file(dataset)
 
 
 def measure(settings: Settings) -> Expectation:
@@ -99,7 +114,7 @@ def _short(x: float | None) -> float | None:
 
 
 def leaves(spec: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """A spec as path -> value; descriptions of the dataset, long and the same everywhere, as their digest."""
+    """The values of a nested spec by their paths, such as "system.steps"; of dataset descriptions only the digest."""
     found: dict[str, Any] = {}
     for key, value in sorted(spec.items()):
         if key == "dataset" and isinstance(value, Mapping):
@@ -112,7 +127,7 @@ def leaves(spec: Mapping[str, Any], path: str = "") -> dict[str, Any]:
 
 
 def read_expectation(file: Path) -> Expectation:
-    """The committed expectation.
+    """Read an expectation.
 
     Raises:
         MMBenchError: There is none.

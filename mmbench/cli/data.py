@@ -30,7 +30,7 @@ Root = Annotated[Path | None, typer.Option("--root", help="Where the copy is. De
 
 @app.command("check")
 def check_videos(dataset: Name, root: Root = None, format: opt.Form = Format.table, verbose: opt.Verbose = 0) -> None:
-    """List the videos that cannot be used: missing, corrupt, too short, without sound. Writes nothing.
+    """Which videos of your copy cannot be used? Missing, corrupt, too short, without sound. Writes nothing.
 
     Reads every file, but decodes only first frames; `mmbench data prepare` finds damage further in, too. Missing videos
     are counted; --format json names them, as rows like the others.

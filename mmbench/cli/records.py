@@ -176,15 +176,15 @@ def unpack(
 
 
 def doctor(out: opt.Out = Path("runs"), format: opt.Form = Format.table) -> None:
-    """Check this machine: Python, torch, devices, folders, plugins, weights, datasets.
+    """Is everything installed and in place? Looks at Python, torch, devices, folders, plugins, weights, datasets.
 
     Examples:
 
       mmbench doctor
     """
-    from mmbench.checks.doctor import examine
+    from mmbench.checks.doctor import examine_installation
 
-    rows = examine(out)
+    rows = examine_installation(out)
     show_rows(rows, ["check", "status", "found", "next"], format)
     if any(row["status"] == "broken" for row in rows):
         raise MMBenchError("Something is broken; see above.", "every check ok or missing", "the commands in `next`")

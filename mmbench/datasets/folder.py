@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mmbench.datasets.copies.fit import rates_and_size, why_unfit
+from mmbench.datasets.copies.fit import clip_shape, why_unfit
 from mmbench.datasets.copies.lazy import LazyItems
 from mmbench.datasets.copies.texts import read_prompts
 from mmbench.errors import MMBenchError, UsageError
@@ -32,9 +32,9 @@ def _rank(*key: object) -> bytes:
 
 def majority_format(reports: Sequence[dict[str, Any]]) -> ClipFormat:
     """The format most clips have: their rates and size, then the most frequent number of frames among those."""
-    shapes = Counter(map(rates_and_size, reports))
+    shapes = Counter(map(clip_shape, reports))
     fps, height, width, rate = shape = max(shapes, key=lambda s: (shapes[s], s))
-    lengths = Counter(r["video"]["frames"] for r in reports if rates_and_size(r) == shape)
+    lengths = Counter(r["video"]["frames"] for r in reports if clip_shape(r) == shape)
     frames = max(lengths, key=lambda n: (lengths[n], n))
     num_samples = round(frames / fps * rate)
     return ClipFormat(frames, height, width, float(fps), num_samples, rate or SILENT_RATE)

@@ -59,8 +59,8 @@ class Split:
     @cached_property
     def hashes(self) -> dict[str, str]:
         """sha256 by path below the folder; hashed once, then known by size and time of change."""
-        from mmbench.weights.checkpoints import home
         from mmbench.weights.file_digests import DigestCache
+        from mmbench.weights.locations import home
 
         if all(name in self.known and self.known[name].is_of(self.folder / name) for name in self.names):
             return {name: self.known[name].sha256 for name in self.names}

@@ -11,12 +11,14 @@ import fcntl
 import os
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mmbench.console import log
+from mmbench.files import write_whole
 from mmbench.identity import digest_of
 from mmbench.types import Extractor, Features, Spec
 
@@ -137,7 +139,5 @@ def _write_features(folder: Path, table: Mapping[str, Features]) -> Path:
 
     tensors = {f"{digest}/{name}": np.array(v, order="C") for digest, fs in table.items() for name, v in fs.items()}
     path = folder / f"{time.time_ns()}-{os.getpid()}.safetensors"
-    beside = path.with_suffix(".part")
-    save_file(tensors, beside)
-    os.replace(beside, path)
+    write_whole(path, partial(save_file, tensors))
     return path

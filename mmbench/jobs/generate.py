@@ -14,10 +14,10 @@ from mmbench.jobs.opening import metric_names, open_dataset
 from mmbench.jobs.settings import Settings
 from mmbench.runs.circumstances import invocation
 from mmbench.runs.generate import Shard, StopSignal, generate
-from mmbench.runs.resources import Usage
 from mmbench.runs.shared_videos import videos_for
 from mmbench.runs.spec import RunSpec, make_requests, make_runspec
 from mmbench.runs.store import RESOURCES, SampleStore, note_invocation
+from mmbench.runs.usage import Usage
 from mmbench.system_names import make_system, read_options
 from mmbench.types import Dataset, System
 

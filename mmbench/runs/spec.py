@@ -76,9 +76,8 @@ class RunSpec:
             run = replace(run, video=data.get("video", ""), video_of=data.get("video_of", ""))
             stated = data["digest"]
         except (KeyError, TypeError) as error:
-            raise IntegrityError(
-                f"{origin} is not a run's manifest: {error!r} is missing.", "", "mmbench list runs"
-            ) from error
+            wrong = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            raise IntegrityError(f"{origin} is not a run's manifest: {wrong}.", "", "mmbench list runs") from error
         if run.digest != stated:
             raise IntegrityError(
                 f"{origin} was changed: its spec has digest {run.digest}, but it says {stated}.",

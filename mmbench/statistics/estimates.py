@@ -1,4 +1,4 @@
-"""Estimates of a metric: standard errors and intervals of means, and of set metrics by the bootstrap."""
+"""Values with their standard errors and intervals: of means, and by the bootstrap of set metrics."""
 
 from __future__ import annotations
 
@@ -99,5 +99,5 @@ def bootstrap_score(value: float, replicates: np.ndarray, n: int, **others: Any)
 
 
 def resample_indices(n: int, replicates: int, seed: int) -> np.ndarray:
-    """(replicates, n) bootstrap indices into n clips: the same for every system of equal n and seed, so they pair."""
+    """Bootstrap indices (replicates, n) into n clips: the same for every system of equal n and seed, so they pair."""
     return generator(seed, n).integers(0, n, size=(replicates, n))

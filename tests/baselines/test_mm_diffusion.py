@@ -31,7 +31,7 @@ from mmbench.runs.spec import make_runspec
 from mmbench.runs.store import SampleStore, read_manifest
 from mmbench.system_names import make_system
 from mmbench.types import Clip, ClipFormat, Item, Prompt, Request
-from mmbench.weights.checkpoints import locate
+from mmbench.weights.locations import locate
 
 SMALL = ClipFormat(num_frames=8, height=16, width=16, fps=10.0, num_samples=1024, sample_rate=16000)
 REQUESTS = [Request(Prompt(f"{i:05d}", ""), i, 3) for i in range(2)]

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from mmbench.errors import IntegrityError, NonFiniteError, UsageError
-from mmbench.mmdisco.checkpoint import CHECKPOINT, PREVIOUS, load_checkpoint, save_checkpoint, write_atomically
+from mmbench.mmdisco.checkpoint import CHECKPOINT, PREVIOUS, load_checkpoint, save_checkpoint
 from mmbench.mmdisco.design import out_of_domain
 from mmbench.mmdisco.discriminator import load_discriminator
 from mmbench.mmdisco.losses import Epsilon, Pair, independent
@@ -284,20 +284,6 @@ def test_an_unreadable_checkpoint_falls_back_to_the_one_before(tmp_path: Path) -
     (tmp_path / PREVIOUS).write_bytes(b"")
     with pytest.raises(IntegrityError, match="can be read"):
         load_checkpoint(tmp_path)
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "a"
-    path.write_text("old")
-
-    def fails(beside: Path) -> None:
-        beside.write_text("ne")
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, fails)
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_another_training_in_the_folder_is_refused(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 from mmbench.types import ClipFormat
 
 
-def rates_and_size(report: dict[str, Any]) -> tuple[Fraction, int, int, int]:
-    """The frame rate [1/s], height, width [px] and sample rate [Hz] (0 without sound) of a probed clip."""
+def clip_shape(report: dict[str, Any]) -> tuple[Fraction, int, int, int]:
+    """Frame rate [1/s], height, width [px] and sample rate [Hz] (0 without sound) of a probed clip."""
     video, audio = report["video"], report["audio"]
     return Fraction(video["fps"]), video["height"], video["width"], audio["sample_rate"] if audio else 0
 
@@ -22,7 +22,7 @@ def why_unfit(report: dict[str, Any], form: ClipFormat, exact: bool) -> str | No
         form: The format.
         exact: Rates and size must be those of the format; otherwise clips are resampled.
     """
-    fps, height, width, rate = rates_and_size(report)
+    fps, height, width, rate = clip_shape(report)
     if form.num_samples and not rate:
         return "it has no sound"
     wanted = Fraction(form.fps).limit_denominator(1_000_000)

@@ -18,7 +18,7 @@ def data_places(name: str, folder: str, path: str = "") -> tuple[str, list[Path]
         The environment variable MMBENCH_DATA_<NAME>, and the only place that `path` or it names; without either
         $MMBENCH_HOME/data/<folder> and ./data/<folder>.
     """
-    from mmbench.weights.checkpoints import home
+    from mmbench.weights.locations import home
 
     variable = f"MMBENCH_DATA_{name.upper()}"
     given = path or os.environ.get(variable, "")

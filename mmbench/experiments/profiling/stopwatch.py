@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from mmbench.errors import MMBenchError
-from mmbench.runs.resources import Usage
+from mmbench.runs.usage import Usage
 from mmbench.types import Request
 
 PROMPT = "a dog barks at the sea"

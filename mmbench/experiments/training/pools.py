@@ -108,7 +108,7 @@ class Pool:
         names = [self._keep_texts(texts) for _, _, *texts in examples]
         videos, audios = zip(*(example[:2] for example in examples), strict=True)
         tensors = {"video": torch.stack(videos), "audio": torch.stack(audios)}
-        _save_tensors(self._path(chunk), tensors, {"texts": json.dumps(names)})
+        _write_tensors(self._path(chunk), tensors, {"texts": json.dumps(names)})
 
     def _keep_texts(self, texts: Sequence[Any]) -> str:
         """Name of a pair's texts, which are written unless they are there; "" without texts."""
@@ -117,7 +117,7 @@ class Pool:
         tensors = {name: text.contiguous() for name, text in zip(("video", "audio"), texts, strict=True)}
         name = digest_bytes(*(text.numpy().data for text in tensors.values()))
         if not self._texts_path(name).exists():
-            _save_tensors(self._texts_path(name), tensors, {})
+            _write_tensors(self._texts_path(name), tensors, {})
         return name
 
 
@@ -139,7 +139,7 @@ def _length(path: Path) -> int:
         return int(file.get_slice("video").get_shape()[0])
 
 
-def _save_tensors(path: Path, tensors: dict[str, Any], metadata: dict[str, str]) -> None:
-    from safetensors.torch import save
+def _write_tensors(path: Path, tensors: dict[str, Any], metadata: dict[str, str]) -> None:
+    from safetensors.torch import save_file
 
-    write_whole(path, save(tensors, metadata))
+    write_whole(path, lambda beside: save_file(tensors, beside, metadata))

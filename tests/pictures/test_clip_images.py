@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmbench.pictures.drawing import (
+from mmbench.pictures.clip_images import (
     MARK,
     WAVE,
     animation,
-    contact_sheet,
+    clip_sheet,
     log_spectrogram,
     spectrogram_image,
     waveform_image,
@@ -30,7 +30,7 @@ def clip(seconds: float = 2.0, frames: int = 16, height: int = 32, width: int = 
 
 
 def test_sheet_shows_every_frame_in_order() -> None:
-    sheet = contact_sheet([clip()], ["x"], frame_size=32, gap=4)
+    sheet = clip_sheet([clip()], ["x"], frame_size=32, gap=4)
     assert sheet.dtype == np.uint8
     assert sheet.shape[1] == 16 * 32 + 8
     row = sheet[4 + 20 + 16, 4 + 16 : 4 + 16 * 32 : 32, 0]
@@ -38,33 +38,33 @@ def test_sheet_shows_every_frame_in_order() -> None:
 
 
 def test_sheet_of_clips_of_different_formats() -> None:
-    sheet = contact_sheet([clip(), clip(frames=8, width=64), clip(seconds=0.5)], ["a", "b", "c"])
-    one = contact_sheet([clip()], ["a"])
+    sheet = clip_sheet([clip(), clip(frames=8, width=64), clip(seconds=0.5)], ["a", "b", "c"])
+    one = clip_sheet([clip()], ["a"])
     assert sheet.shape[0] == 3 * (one.shape[0] - 10) + 10
 
 
 def test_marks_stand_at_their_time() -> None:
-    plain = contact_sheet([clip()], ["x"], frame_size=32, gap=4)
-    marked = contact_sheet([clip()], ["x"], marks=[[1.0, 7.0]], frame_size=32, gap=4)
+    plain = clip_sheet([clip()], ["x"], frame_size=32, gap=4)
+    marked = clip_sheet([clip()], ["x"], marks=[[1.0, 7.0]], frame_size=32, gap=4)
     columns = np.flatnonzero((plain != marked).any(axis=(0, 2)))
     assert set(columns) <= {4 + 255, 4 + 256}
     assert (marked[:, 4 + 256] == MARK).all(axis=-1).any()
 
 
 def test_title_is_drawn() -> None:
-    assert not np.array_equal(contact_sheet([clip()], ["glass"]), contact_sheet([clip()], ["metal"]))
+    assert not np.array_equal(clip_sheet([clip()], ["glass"]), clip_sheet([clip()], ["metal"]))
 
 
 def test_silent_and_soundless_clips() -> None:
     silent = Clip(clip().video, 8.0, np.zeros(2 * RATE, np.float32), RATE)
     none = Clip(clip().video, 8.0, np.zeros(0, np.float32), RATE)
-    np.testing.assert_array_equal(contact_sheet([silent], ["x"]), contact_sheet([none], ["x"]))
+    np.testing.assert_array_equal(clip_sheet([silent], ["x"]), clip_sheet([none], ["x"]))
 
 
 @pytest.mark.parametrize(("clips", "titles", "marks"), [([], [], None), ([clip()], [], None), ([clip()], ["x"], [])])
 def test_counts_must_agree(clips: list[Clip], titles: list[str], marks: list[list[float]] | None) -> None:
     with pytest.raises(ValueError, match="expected one of each"):
-        contact_sheet(clips, titles, marks=marks)
+        clip_sheet(clips, titles, marks=marks)
 
 
 def test_spectrogram_level_and_place_of_a_tone() -> None:

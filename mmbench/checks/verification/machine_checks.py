@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from mmbench.checks.verification.row import NotApplicable, Row, judge
+from mmbench.checks.verification.check_row import NotApplicable, Row, judge
 from mmbench.types import Clip
 
 
-def examine() -> list[Row]:
-    """All checks of the machine, one row each."""
+def check_machine() -> list[Row]:
+    """Check the machine: lossless storage and the digests of checkpoints; one row each."""
     rows = [judge("lossless round trip", "store", "every pixel, sample and rate as written", round_trip)]
-    return rows + weights()
+    return rows + check_weights()
 
 
 def round_trip() -> tuple[bool, str]:
-    """A clip of odd sizes and rates through the store's file format and back."""
+    """Whether a clip of odd sizes and rates comes back from the store's file format as it was."""
     from mmbench.media.clip_files import read_lossless, write_lossless
 
     rng = np.random.default_rng(0)
@@ -36,13 +36,13 @@ def round_trip() -> tuple[bool, str]:
     return all(equal.values()), ", ".join(f"{k} {'equal' if v else 'differ'}" for k, v in equal.items())
 
 
-def weights() -> list[Row]:
-    """Digests of the published checkpoints that are here."""
-    from mmbench.weights.checkpoints import check
+def check_weights() -> list[Row]:
+    """Check the digests of the published checkpoints that are here, one row each."""
+    from mmbench.weights.checkpoints import verify_all
 
     rows: list[Row] = []
     required = "the published sha256, or that of the first use"
-    for found in check()[0]:
+    for found in verify_all()[0]:
         rows.append(judge("weights digest", found["name"], required, _verdict(found), "real"))
     return rows or [judge("weights digest", "all", required, _none_here)]
 

@@ -1,4 +1,4 @@
-"""What generating took: time, and peak memory of the process and of its GPU."""
+"""The time and peak memory, of the process and of its GPU, that generating takes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Usage:
-    """Measures from its making on. Peaks are of this process alone, models included."""
+    """A meter of time and peak memory that runs from its construction on; of this process alone, models included."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from mmbench.checks.verification.check_row import NotApplicable, Row, judge, within
 from mmbench.checks.verification.ladders import Ladder, Material, ladders_for
-from mmbench.checks.verification.row import NotApplicable, Row, judge, within
 from mmbench.scores.evaluate import signature
 from mmbench.statistics.estimates import mean_estimate
 from mmbench.types import Features, FeatureTable, Metric, Score
@@ -50,8 +50,8 @@ class Subject:
         return next((k for k in ("random", "tiny", "trained", "real") if k in kinds), "none")
 
 
-def examine(subject: Subject, material: Material, seed: int) -> list[Row]:
-    """All checks of one metric, one row each."""
+def check_metric(subject: Subject, material: Material, seed: int) -> list[Row]:
+    """Check one metric: identity, order, missing samples, answers to distortions, signature; one row each."""
     metric = subject.metric
     spread = ladders_for(metric)
 
@@ -85,7 +85,7 @@ def examine(subject: Subject, material: Material, seed: int) -> list[Row]:
 
 
 def identity(score: Callable[[FeatureTable], Score], reference: FeatureTable) -> tuple[bool, str]:
-    """The distance of a set from itself is zero, in units of the features' total variance."""
+    """Whether the distance of a set from itself is zero, in units of the features' total variance."""
     return within(score(reference).value / total_variance(reference), EXACT, "distance / variance")
 
 
@@ -100,7 +100,7 @@ def total_variance(table: FeatureTable) -> float:
 
 
 def copies(score: Callable[[FeatureTable], Score], table: FeatureTable) -> tuple[bool, str]:
-    """Every sample twice: both copies have the very value that the sample has in the plain set."""
+    """Whether, with every sample there twice, both copies have the value that the sample has alone."""
     once, twice = score(table).per_sample, score({k: [*v, *v] for k, v in table.items()}).per_sample
     if once is None or twice is None:
         raise NotApplicable("the metric has no values per sample and compares with nothing")
@@ -109,7 +109,7 @@ def copies(score: Callable[[FeatureTable], Score], table: FeatureTable) -> tuple
 
 
 def permutation(score: Callable[[FeatureTable], Score], table: FeatureTable, seed: int) -> tuple[bool, str]:
-    """The value does not depend on the order of samples, and values per sample go with their samples."""
+    """Whether the value is independent of the order of samples, and values per sample go with their samples."""
     order = np.random.default_rng(seed).permutation(len(next(iter(table.values()))))
     a, b = score(table), score({k: [v[i] for i in order] for k, v in table.items()})
     held, measured = within(relative(a.value, b.value), EXACT, "relative difference")
@@ -120,7 +120,7 @@ def permutation(score: Callable[[FeatureTable], Score], table: FeatureTable, see
 
 
 def missing(score: Callable[[FeatureTable], Score], table: FeatureTable) -> tuple[bool, str]:
-    """A sample that is not there changes nothing but the count."""
+    """Whether a sample that is not there changes nothing but the count."""
     gap = score({k: [None if i == 1 else f for i, f in enumerate(v)] for k, v in table.items()})
     without = score({k: [f for i, f in enumerate(v) if i != 1] for k, v in table.items()})
     held, measured = within(relative(gap.value, without.value), EXACT, "relative difference")
@@ -128,17 +128,17 @@ def missing(score: Callable[[FeatureTable], Score], table: FeatureTable) -> tupl
 
 
 def relative(a: float, b: float) -> float:
-    """|a - b| in units of the larger; NaN if either is."""
+    """The difference |a - b| in units of the larger; NaN if either is."""
     return abs(a - b) / max(abs(a), abs(b), np.finfo(float).tiny)
 
 
 def nothing_known() -> tuple[bool, str]:
-    """A metric of one half without a reference: no distortion is bound to worsen it."""
+    """Say that nothing can be required of a metric of one half without a reference: no distortion must worsen it."""
     raise NotApplicable("one modality and no reference: no distortion must worsen it")
 
 
 def answer(subject: Subject, material: Material, ladder: Ladder, seed: int) -> tuple[bool, str]:
-    """The metric grows worse up the ladder, from the real clips to the strongest distortion.
+    """Whether the metric grows worse from the real clips to the strongest distortion.
 
     Agreement of halves under networks of random weights means nothing, and under networks made for other pictures and
     sounds nothing is guaranteed on drawn ones: there a missing answer is reported, not judged.
@@ -194,7 +194,7 @@ def worsening(a: np.ndarray, b: np.ndarray, higher_is_better: bool) -> float:
 
 
 def same_signature(subject: Subject, material: Material) -> tuple[bool, str]:
-    """The signature says what was computed, not when or by which object; it survives JSON."""
+    """Whether the signature is the same of a metric made again and of one that was used, and survives JSON."""
     size = material.items[0].clip.size()
     fresh = signature(subject.build(subject.device), [size])
     metric = subject.metric

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from mmbench.checks.verification.check_row import NotApplicable, Row, judge, within
 from mmbench.checks.verification.ladders import Material, identity, inputs_of
-from mmbench.checks.verification.row import NotApplicable, Row, judge, within
 from mmbench.networks.devices import precision_switches
 from mmbench.types import Extractor, Features
 
@@ -17,8 +17,10 @@ DEVICES = 1e-3  # likewise, for kernels of another device
 NUM_CLIPS = 3
 
 
-def examine(extractor: Extractor, build: Callable[[str], Extractor], owners: str, material: Material) -> list[Row]:
-    """All checks of one extractor, one row each.
+def check_extractor(
+    extractor: Extractor, build: Callable[[str], Extractor], owners: str, material: Material
+) -> list[Row]:
+    """Check one extractor: batches, determinism, devices, precision; one row each.
 
     Args:
         extractor: As the metrics hold it.
@@ -50,14 +52,14 @@ def examine(extractor: Extractor, build: Callable[[str], Extractor], owners: str
 def batch_independence(
     extractor: Extractor, inputs: Sequence[Any], material: Material, limit: float
 ) -> tuple[bool, str]:
-    """The same clips in the batches of the whole set, and in a small batch in reverse order."""
+    """Whether clips have the same features in the batches of the whole set and in a small batch in reverse order."""
     usual = material.features(extractor)[: len(inputs)]
     alone = extractor.extract(inputs[::-1])[::-1]
     return within(distance(usual, alone), limit, "largest difference")
 
 
 def determinism(extractor: Extractor, inputs: Sequence[Any]) -> tuple[str, Callable[[], tuple[bool, str]]]:
-    """Twice the same clip: bit-equal on the CPU; a GPU may add in another order."""
+    """What the same clip twice must give, and the check: bit-equal on the CPU; a GPU may add in another order."""
     kind = getattr(getattr(extractor, "device", None), "type", "cpu")
     limit = 0.0 if kind == "cpu" else ROUNDING
 
@@ -69,7 +71,7 @@ def determinism(extractor: Extractor, inputs: Sequence[Any]) -> tuple[str, Calla
 
 
 def devices_agree(build: Callable[[str], Extractor], inputs: Sequence[Any]) -> tuple[bool, str]:
-    """The same features on the CPU and on the GPU."""
+    """Whether the CPU and the GPU give the same features."""
     import torch
 
     if not torch.cuda.is_available():
@@ -79,7 +81,7 @@ def devices_agree(build: Callable[[str], Extractor], inputs: Sequence[Any]) -> t
 
 
 def exact_precision(extractor: Extractor, inputs: Sequence[Any]) -> tuple[bool, str]:
-    """With TF32 switched on outside, every layer that runs inside still computes in full float32."""
+    """Whether every layer computes in full float32 although TF32 is switched on outside."""
     import torch
 
     switches = list(precision_switches().values())

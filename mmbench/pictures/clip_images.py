@@ -84,7 +84,7 @@ def _sound_panel(clip: Clip, marks: Sequence[float], width: int, wave_height: in
     return np.concatenate([wave, spectrogram_image(audio, clip.sample_rate, mel_height, width)])
 
 
-def contact_sheet(
+def clip_sheet(
     clips: Sequence[Clip],
     titles: Sequence[str],
     *,
@@ -94,7 +94,7 @@ def contact_sheet(
     mel_height: int = 56,
     gap: int = 10,
 ) -> np.ndarray:
-    """Show clips under each other: frames in a row, below them waveform and mel spectrogram on the same time axis.
+    """A picture of clips under each other: frames in a row over waveform and mel spectrogram, on one time axis.
 
     Args:
         clips: Clips of any format; frame i stands over the time from i / fps to (i + 1) / fps.
@@ -133,7 +133,7 @@ def contact_sheet(
 def animation(
     clips: Sequence[Clip], titles: Sequence[str], *, frame_size: int = 128, mel_height: int = 40, gap: int = 6
 ) -> np.ndarray:
-    """Clips side by side, each over its spectrogram with a playhead at the frame's time.
+    """An animation of clips side by side, each over its spectrogram with a playhead at the frame's time.
 
     Args:
         clips: Clips with equally many frames.
