@@ -1,11 +1,12 @@
 # make run      install into .venv and run the main job on the embedded default
 # make test     install into .venv, then ruff, mypy and the whole test suite
+# make quick    the tests of less than seconds each, in about a minute: no whole jobs, no full-size networks
 # make install  only create .venv
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: install run test check tests bench clean
+.PHONY: install run test check tests quick bench clean
 install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
@@ -25,6 +26,9 @@ check: install
 
 tests: install
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+quick: install
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not e2e and not gpu" $(ARGS)
 
 bench: install
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only -p no:xdist $(ARGS)

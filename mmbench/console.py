@@ -1,4 +1,4 @@
-"""One output sink: results on stdout as table, JSON or bare values; progress, logs and errors on stderr."""
+"""What commands print: results on stdout as table, JSON or bare values; progress, logs and errors on stderr."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def setup(verbose: int = 0) -> None:
 
 
 def jsonable(value: Any) -> Any:
-    """`value` with NaN and infinity as null, so that every JSON reader accepts it."""
+    """Convert a value to what every JSON reader accepts: NaN and infinity become null, keys become text."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -57,7 +57,7 @@ def show_rows(
     title: str = "",
     notes: Sequence[str] = (),
 ) -> None:
-    """Print rows: a table of `columns`, JSON of whole rows, or with quiet the first column only.
+    """Print rows as a table of `columns`, as JSON of whole rows, or with quiet the first column only.
 
     Args:
         rows: One mapping per row; cells of a table are str(value), empty for None.
@@ -93,7 +93,7 @@ def _starts_numeric(cell: Any) -> bool:
 
 
 def show_mapping(value: Mapping[str, Any], format: Format) -> None:
-    """Print one record: aligned lines, JSON, or with quiet its values."""
+    """Print one record as aligned lines, as JSON, or with quiet its values only."""
     if format is Format.json:
         print(json.dumps(jsonable(value), indent=1, ensure_ascii=False))
     elif format is Format.quiet:
@@ -115,13 +115,20 @@ def show_error(error: MMBenchError) -> None:
 
 
 class Progress:
-    """Counts work done. `advance` is called once per finished piece; `note` adds a word (failures so far)."""
+    """A count of finished pieces of work, with a line on stderr every SECONDS_BETWEEN_LINES unless quiet.
+
+    Args:
+        label: What is being done.
+        total: Pieces there are.
+        quiet: Print nothing.
+    """
 
     def __init__(self, label: str, total: int, quiet: bool = False) -> None:
         self.label, self.total, self.done, self.quiet = label, total, 0, quiet
         self.started = self._last = time.monotonic()
 
     def advance(self, count: int = 1, note: str = "") -> None:
+        """Count finished pieces; `note` is added to the line (failures so far)."""
         self.done += count
         now = time.monotonic()
         if not self.quiet and now - self._last >= SECONDS_BETWEEN_LINES:
@@ -152,7 +159,7 @@ class _Bar(Progress):
 
 @contextmanager
 def progress(label: str, total: int, quiet: bool = False) -> Iterator[Progress]:
-    """A progress bar on a terminal; else one line per 30 s; nothing when quiet."""
+    """Show progress on stderr: a bar on a terminal, else a line every 30 s; nothing when quiet."""
     if quiet or not sys.stderr.isatty():
         yield Progress(label, total, quiet)
         return

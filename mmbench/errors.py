@@ -37,17 +37,17 @@ class UsageError(MMBenchError):
 
 
 class IncompleteError(MMBenchError):
-    """Work remains: stopped by a signal, or some samples failed."""
+    """Work remains to be done: it was stopped by a signal, or some samples failed."""
 
     exit_code = 3
 
 
 class StoppedError(IncompleteError):
-    """A signal or a full disk ended the work: whatever was to follow would fare no better."""
+    """A signal or a full disk ended the work; nothing that was to follow is tried."""
 
 
 class BusyError(MMBenchError):
-    """Another live process is at this very work."""
+    """Another live process is doing the same work."""
 
 
 class IntegrityError(MMBenchError):

@@ -1,9 +1,9 @@
-"""Finds systems, datasets and metrics by name: in our own folders and in entry points of installed packages.
+"""The registry of systems, datasets and metrics: finds them by name in this package and in installed ones.
 
-A file in `baselines/`, `metrics/` or `mmbench/datasets/` takes part by decorating a factory with literal names; using a
-name imports such files, so they keep heavy imports inside functions. Files without the decorator (networks) are left
-alone. Other distributions take part through the entry-point groups `mmbench.systems`, `mmbench.datasets` and
-`mmbench.metrics`, each entry naming a module that decorates its factories.
+A file in `baselines/`, `metrics/` or `mmbench/datasets/` takes part by decorating a factory with `@register(...)` of
+literal values. Files are read as syntax to find the decorators, and those that have one are imported when a name of
+their kind is used, so they keep heavy imports inside functions. Other distributions take part through the entry-point
+groups `mmbench.systems`, `mmbench.datasets` and `mmbench.metrics`, each entry naming a module that decorates factories.
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ import importlib
 import inspect
 import re
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mmbench.errors import MMBenchError, UsageError
+
+if TYPE_CHECKING:  # `mmbench list` answers without numpy
+    from mmbench.types import Dataset, Metric
 
 Kind = Literal["system", "dataset", "metric"]
 GROUPS: dict[Kind, tuple[str, str]] = {
@@ -33,19 +36,28 @@ GROUPS: dict[Kind, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered name: its factory, one line about it, where it comes from, and what a user may set."""
+    """A registered system, dataset or metric.
+
+    Attributes:
+        kind: Which of the three.
+        name: What users type.
+        summary: One line for `mmbench list`.
+        factory: Class or function that builds it.
+        origin: Module that registered it.
+        guidable: For systems: a pair of diffusion models that accepts +mmdisco.
+    """
 
     kind: Kind
     name: str
     summary: str
     factory: Callable[..., Any]
     origin: str
-    guidable: bool = False  # a pair of diffusion models: accepts +mmdisco
+    guidable: bool = False
 
 
 @dataclass(frozen=True)
 class Broken:
-    """A plugin that could not be imported, with the reason."""
+    """A file or plugin that could not be read or imported, with the reason."""
 
     kind: Kind
     name: str
@@ -83,13 +95,47 @@ def _error_line(error: BaseException) -> str:
     return "".join(traceback.format_exception_only(error)).strip()
 
 
-def _own_files(kind: Kind) -> list[tuple[str, str]]:
-    """(module name, source) of our own files that register something of `kind`."""
-    package_name = GROUPS[kind][0]
-    folders = [Path(p) for p in importlib.import_module(package_name).__path__]
-    files = sorted((f for folder in folders for f in folder.glob("*.py")), key=lambda f: f.stem)
-    sources = [(f"{package_name}.{f.stem}", f.read_text(encoding="utf-8")) for f in files]
-    return [(module, source) for module, source in sources if f'@register("{kind}"' in source]
+@dataclass(frozen=True)
+class _Declared:
+    """A `@register(...)` as it stands in a file that has not been imported."""
+
+    module: str
+    kind: str
+    name: str
+    summary: str
+    guidable: bool = False
+
+
+def _declarations(module: str, source: str) -> Iterator[_Declared]:
+    """Read what a file registers from its syntax, however its decorators are wrapped over lines.
+
+    Raises:
+        SyntaxError: The file is not Python.
+        ValueError: An argument is not a literal.
+    """
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "register":
+            given = dict(zip(("kind", "name", "summary"), node.args, strict=False))
+            given |= {k.arg: k.value for k in node.keywords if k.arg}
+            try:
+                yield _Declared(module, **{key: ast.literal_eval(value) for key, value in given.items()})
+            except (ValueError, TypeError) as error:
+                raise ValueError(f"line {node.lineno}: register takes literal values: {error}") from error
+
+
+def _read_own_files(kind: Kind) -> tuple[list[_Declared], list[Broken]]:
+    """Read what our own files register of `kind`, without importing them, and which files cannot be read."""
+    package = GROUPS[kind][0]
+    folders = [Path(p) for p in importlib.import_module(package).__path__]
+    declared, broken = [], []
+    for file in sorted((f for folder in folders for f in folder.glob("*.py")), key=lambda f: f.stem):
+        module, source = f"{package}.{file.stem}", file.read_text(encoding="utf-8")
+        try:
+            if "register" in source:  # most files are not parsed
+                declared += [d for d in _declarations(module, source) if d.kind == kind]
+        except (SyntaxError, ValueError) as error:
+            broken.append(Broken(kind, file.stem, module, _error_line(error)))
+    return declared, broken
 
 
 def _load_entry_points(kind: Kind) -> list[Broken]:
@@ -107,8 +153,8 @@ def _load_entry_points(kind: Kind) -> list[Broken]:
 @cache
 def discover(kind: Kind) -> tuple[dict[str, Entry], list[Broken]]:
     """Import every file and entry point of `kind`; return what registered, and what broke."""
-    broken = []
-    for module, _ in _own_files(kind):
+    declared, broken = _read_own_files(kind)
+    for module in dict.fromkeys(d.module for d in declared):
         try:
             importlib.import_module(module)
         except Exception as error:
@@ -117,27 +163,15 @@ def discover(kind: Kind) -> tuple[dict[str, Entry], list[Broken]]:
     return dict(sorted(_registered[kind].items())), broken
 
 
-def _declared(kind: Kind) -> list[dict[str, Any]]:
-    """Rows of our own files, read from their decorators without importing them: `mmbench list` must answer at once."""
-    rows = []
-    for module, source in _own_files(kind):
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "register":
-                words = [a.value if isinstance(a, ast.Constant) else "" for a in node.args]
-                guidable = any(k.arg == "guidable" for k in node.keywords)
-                if words[0] == kind:
-                    rows.append(_row(str(words[1]), str(words[2]), guidable, module))
-    return rows
-
-
 def _row(name: str, summary: str, guidable: bool, origin: str) -> dict[str, Any]:
     return {"name": name, "summary": summary + (" (+mmdisco)" * guidable), "from": origin, "broken": False}
 
 
 def catalogue(kind: Kind) -> list[dict[str, Any]]:
-    """Rows for `mmbench list`: every entry, and every broken plugin with its error."""
-    rows = {row["name"]: row for row in _declared(kind)}
-    broken = _load_entry_points(kind)
+    """List every entry and every broken plugin, one row each for `mmbench list`; our own files are not imported."""
+    declared, broken = _read_own_files(kind)
+    rows = {d.name: _row(d.name, d.summary, d.guidable, d.module) for d in declared}
+    broken += _load_entry_points(kind)
     for e in _registered[kind].values():
         rows.setdefault(e.name, _row(e.name, e.summary, e.guidable, e.origin))
     bad = [{"name": b.name, "summary": f"BROKEN: {b.error}", "from": b.origin, "broken": True} for b in broken]
@@ -145,7 +179,7 @@ def catalogue(kind: Kind) -> list[dict[str, Any]]:
 
 
 def lookup(kind: Kind, name: str) -> Entry:
-    """The entry registered as `name`.
+    """Find the entry registered as `name`.
 
     Raises:
         UsageError: No such name; says which names are near.
@@ -165,14 +199,15 @@ def lookup(kind: Kind, name: str) -> Entry:
     )
 
 
-def make_dataset(name: str, **settings: Any) -> Any:
-    """Build the dataset called `name`, or of `name:argument` (folder:PATH)."""
+def make_dataset(name: str, **settings: Any) -> Dataset:
+    """Build the dataset called `name`, with an argument where it takes one, as in folder:PATH."""
     base, _, argument = name.partition(":")
     factory = lookup("dataset", base).factory
-    return factory(argument, **settings) if argument else factory(**settings)
+    dataset: Dataset = factory(argument, **settings) if argument else factory(**settings)
+    return dataset
 
 
-def make_metric(name: str, **settings: Any) -> Any:
+def make_metric(name: str, **settings: Any) -> Metric:
     """Build the metric called `name`, or one of its presets as `name.variant`.
 
     Of `settings` (device, weights) a metric gets those its factory takes: one without networks has no use for them.
@@ -180,4 +215,5 @@ def make_metric(name: str, **settings: Any) -> Any:
     base, _, variant = name.partition(".")
     factory = lookup("metric", base).factory
     taken = {k: v for k, v in settings.items() if k in inspect.signature(factory).parameters}
-    return factory(variant, **taken) if variant else factory(**taken)
+    metric: Metric = factory(variant, **taken) if variant else factory(**taken)
+    return metric

@@ -11,25 +11,52 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+ABSENT = "no reference outputs at"  # how the reasons of tests that are skipped without them begin
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("mmbench")
-    group._arggroup.conflict_handler = "resolve"  # pytest's own --fixtures keeps its other name, --funcargs
+    # pytest has a --fixtures of its own, which keeps its other name, --funcargs; it offers no public way to say so.
+    group._arggroup.conflict_handler = "resolve"
     group.addoption(
+        "--reference-outputs",
         "--fixtures",
+        dest="reference_outputs",
         type=Path,
-        default=REPOSITORY.parent / "shared" / "conformance",
-        help="folder of reference outputs (default: ../shared/conformance)",
+        help="folder of reference outputs (default: $MMBENCH_FIXTURES, else ../shared/conformance)",
     )
+
+
+def reference_outputs(config: pytest.Config) -> Path:
+    """The folder of reference outputs: as given, from the environment, or beside the repository."""
+    beside = REPOSITORY.parent / "shared" / "conformance"
+    return config.getoption("reference_outputs") or Path(os.environ.get("MMBENCH_FIXTURES") or beside)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a folder that was asked for and holds nothing: every comparison would be skipped, and the run green."""
+    folder = reference_outputs(config)
+    asked = config.getoption("reference_outputs") or os.environ.get("MMBENCH_FIXTURES")
+    if asked and not next(folder.rglob("config.json"), None):
+        raise pytest.UsageError(f"{folder} holds no reference outputs (folders with a config.json).")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much was not compared with the official code."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = [str(report.longrepr[2]) for report in skipped if isinstance(report.longrepr, tuple)]
+    count = sum(ABSENT in reason for reason in reasons)
+    if count:
+        where = reference_outputs(terminalreporter.config)
+        terminalreporter.write_line(f"{count} skipped: {ABSENT} {where} (--reference-outputs PATH)", yellow=True)
 
 
 @pytest.fixture(scope="session")
 def fixtures_folder(request: pytest.FixtureRequest) -> Path:
     """The folder of reference outputs; skips the test where it is absent."""
-    folder: Path = request.config.getoption("--fixtures")
+    folder = reference_outputs(request.config)
     if not folder.is_dir():
-        pytest.skip(f"no reference outputs at {folder}")
+        pytest.skip(f"{ABSENT} {folder}")
     return folder
 
 

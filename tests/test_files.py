@@ -1,14 +1,82 @@
-"""Files are whole or absent: interrupted writes leave what was there, and nothing beside it."""
+"""Files survive a power cut: what is renamed into place has reached the disk, and what fails leaves no trace."""
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mmbench.files import write_whole
+from mmbench.errors import IncompleteError, IntegrityError
+from mmbench.files import append_line, read_json, write_whole
+
+
+def test_what_takes_the_name_has_reached_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, events = tmp_path / "file", list[tuple[str, bytes]]()
+    path.write_bytes(b"old")
+    sync, replace = os.fsync, os.replace
+
+    def fsync(number: int) -> None:
+        beside = set(tmp_path.iterdir()) - {path}
+        events.append(("sync", b"".join(p.read_bytes() for p in beside)))
+        sync(number)
+
+    def rename(source: Path, target: Path) -> None:
+        events.append(("rename", Path(source).read_bytes()))
+        assert path.read_bytes() == b"old"
+        assert Path(source).parent == Path(target).parent, "only within a folder is a rename atomic"
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", rename)
+    write_whole(path, b"new")
+    assert events[:2] == [("sync", b"new"), ("rename", b"new")]
+    assert {kind for kind, _ in events[2:]} <= {"sync"}, "the folder may be synced, too"
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("file", b"new")]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_failed_write_leaves_the_old_file_and_nothing_beside(
+    step: str, error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(type(error)):
+        write_whole(path, b"new")
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("file", b"old")]
+
+
+def test_a_line_is_appended_and_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, synced = tmp_path / "lines", list[bytes]()
+    monkeypatch.setattr(os, "fsync", lambda _: synced.append(path.read_bytes()))
+    append_line(path, {"a": "é"})
+    append_line(path, {"a": 2})
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [{"a": "é"}, {"a": 2}]
+    assert synced[-1] == path.read_bytes()
+    assert len(synced) == 2
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        append_line(path, {"a": float("nan")})
+    assert len(path.read_text().splitlines()) == 2
+    with pytest.raises(IncompleteError, match="Cannot write to"):
+        append_line(tmp_path, {})
+
+
+def test_unreadable_json_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "file.json"
+    path.write_text('{"a": [1, null]}')
+    assert read_json(path) == {"a": [1, None]}
+    path.write_text('{"a": [1, nu')
+    with pytest.raises(IntegrityError, match=r"file\.json is corrupt"):
+        read_json(path)
 
 
 @pytest.mark.parametrize("data", [b"new", lambda path: path.write_bytes(b"new")])

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from mmbench.errors import UsageError
-from mmbench.registry import Kind, catalogue, discover, make_metric, register
+import mmbench.metrics
+from mmbench import registry
+from mmbench.errors import MMBenchError, UsageError
+from mmbench.registry import GROUPS, Kind, catalogue, discover, make_metric, register
 from mmbench.system_names import SystemName, make_system, parse_system_name
 from mmbench.types import DESIGNS
-from tests.commands import mmbench, mmbench_here
+from tests import commands
+from tests.commands import mmbench_here
+from tests.conftest import REPOSITORY
 
 
 @pytest.mark.parametrize(
@@ -67,31 +74,93 @@ def test_a_name_must_be_plain() -> None:
         register("system", "My-System", "no")
 
 
+FOLDERS = {"system": "baselines", "dataset": "mmbench/datasets", "metric": "metrics"}
+
+
+def decorators(kind: Kind) -> dict[str, tuple[str, str]]:
+    """Module and summary by name, of every decorated class or function anywhere in a kind's folder."""
+    found = {}
+    for file in sorted((REPOSITORY / FOLDERS[kind]).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            for call in getattr(node, "decorator_list", []):
+                if ast.unparse(call).startswith("register("):
+                    said, name, summary = (ast.literal_eval(argument) for argument in call.args)
+                    assert said == kind, f"{file} registers a {said}"
+                    guidable = any(word.arg == "guidable" for word in call.keywords)
+                    found[name] = f"{GROUPS[kind][0]}.{file.stem}", summary + " (+mmdisco)" * guidable
+    return found
+
+
 @pytest.mark.parametrize("kind", ["system", "dataset", "metric"])
-def test_the_catalogue_says_what_the_imported_files_register(kind: Kind) -> None:
+def test_every_decorator_in_the_folder_is_listed_and_imported(kind: Kind) -> None:
     """Of our own files: what other tests register in this process comes and goes."""
-    entries = {name: entry for name, entry in discover(kind)[0].items() if entry.origin.startswith("mmbench.")}
-    rows = {row["name"]: row for row in catalogue(kind) if row["from"].startswith("mmbench.")}
-    assert list(rows) == list(entries)
-    for name, entry in entries.items():
-        assert rows[name]["summary"] == entry.summary + " (+mmdisco)" * entry.guidable
-        assert rows[name]["from"] == entry.origin
+    written = decorators(kind)
+    rows = {r["name"]: (r["from"], r["summary"]) for r in catalogue(kind) if r["from"].startswith("mmbench.")}
+    assert rows == written
+    entries = {name: e for name, e in discover(kind)[0].items() if e.origin.startswith("mmbench.")}
+    assert {n: (e.origin, e.summary + " (+mmdisco)" * e.guidable) for n, e in entries.items()} == written
+
+
+@pytest.fixture
+def metrics_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder whose files are metrics of ours, and only for this test."""
+    known = discover("metric")[0]
+    monkeypatch.setattr(mmbench.metrics, "__path__", [*mmbench.metrics.__path__, str(tmp_path)])
+    monkeypatch.setitem(registry._registered, "metric", dict(known))
+    discover.cache_clear()
+    yield tmp_path
+    discover.cache_clear()
+    for file in tmp_path.glob("*.py"):
+        sys.modules.pop(f"mmbench.metrics.{file.stem}", None)
+
+
+def test_a_decorator_may_be_wrapped_over_lines(metrics_folder: Path) -> None:
+    (metrics_folder / "loudness.py").write_text(
+        "from mmbench.registry import register\n\n\n"
+        "@register(\n    'metric',\n    'loudness',\n    summary='How loud '\n    'a sound is',\n)\n"
+        "class Loudness:\n    def __init__(self, variant='plain'):\n        self.variant = variant\n"
+    )
+    rows = {row["name"]: row for row in catalogue("metric")}
+    assert rows["loudness"]["summary"] == "How loud a sound is"
+    assert "mmbench.metrics.loudness" not in sys.modules, "a list imports nothing"
+    assert make_metric("loudness.peak").variant == "peak"
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("@register('metric', 'loudness', 'How loud'\nclass Loudness: ...\n", "SyntaxError"),
+        ("@register('metric', NAME, 'How loud')\nclass Loudness: ...\n", "line 1: register takes literal values"),
+    ],
+    ids=["not Python", "not literal"],
+)
+def test_a_file_that_cannot_be_read_is_said_to_be_broken_and_hides_no_other(
+    metrics_folder: Path, source: str, reason: str
+) -> None:
+    (metrics_folder / "loudness.py").write_text(source)
+    *rows, bad = catalogue("metric")
+    assert bad["broken"]
+    assert reason in bad["summary"]
+    assert "fvd" in {row["name"] for row in rows}
+    with pytest.raises(MMBenchError, match=reason):
+        make_metric("loudness")
+    assert make_metric("av_align").name == "av_align"
 
 
 @pytest.mark.parametrize("kind", ["systems", "datasets", "metrics"])
 def test_another_distribution_registers_its_own(kind: str) -> None:
-    result = mmbench("list", kind, "--format", "json")
+    result = commands.mmbench("list", kind, "--format", "json")
     rows = {row["name"]: row for row in json.loads(result.stdout)}
     assert rows[f"fixture_{kind[:-1]}"]["from"] == "mmbench_fixture"
     assert len(rows) > 1
 
 
 def test_a_broken_plugin_is_listed_with_its_error() -> None:
-    result = mmbench("list", "systems")
+    result = commands.mmbench("list", "systems")
     assert result.returncode == 1
     assert "fixture_broken" in result.stdout
     assert "needs a package that is not here" in result.stdout
-    use = mmbench("run", "--system", "fixture_broken", "-n", "1")
+    use = commands.mmbench("run", "--system", "fixture_broken", "-n", "1")
     assert use.returncode == 1
     assert "needs a package that is not here" in use.stderr
     assert "mmbench doctor" in use.stderr

@@ -41,6 +41,7 @@ def make_here(items: Any, workers: int) -> None:
     np.save(items.words, np.concatenate([items.render(k) for k in range(0, script.NUM_ITEMS, script.CHUNK)]))
 
 
+@pytest.mark.e2e
 def test_every_stage_runs_and_a_second_run_changes_nothing(script: Any, tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()

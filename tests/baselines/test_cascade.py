@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,9 +22,7 @@ from mmbench.system_names import make_system, options_of, read_options
 from mmbench.tables.table import pivot
 from mmbench.types import Clip, Request, Weights
 from tests.builders import record
-from tests.commands import environment, mmbench_here
-from tests.conftest import REPOSITORY
-from tests.runs.test_resume import wait_for
+from tests.commands import mmbench_here
 
 BOUNCE = make_dataset("bounce")
 REQUESTS = make_requests(BOUNCE, 3, seed=0)
@@ -100,6 +96,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return digests(stored(tmp_path_factory.mktemp("alone"), cascade()))
 
 
+@pytest.mark.e2e
 def test_videos_are_taken_from_the_run_of_the_video_model(
     tmp_path: Path, alone: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +111,7 @@ def test_videos_are_taken_from_the_run_of_the_video_model(
         assert ours.notes["video_of"] == base.run.run_id
 
 
+@pytest.mark.e2e
 def test_what_that_run_lacks_is_made_and_is_the_same(tmp_path: Path, alone: list[str]) -> None:
     base, system = stored(tmp_path, tiny(), num=1), cascade()
     store = stored(tmp_path, system)
@@ -123,6 +121,7 @@ def test_what_that_run_lacks_is_made_and_is_the_same(tmp_path: Path, alone: list
     assert base.run.video == store.run.video
 
 
+@pytest.mark.e2e
 def test_another_cascade_on_the_same_videos_serves_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, louder = stored(tmp_path, cascade()), cascade(sound_loudness=1.0)
     monkeypatch.setattr(louder.video_half, "generate", no_video)
@@ -145,6 +144,7 @@ def test_other_videos_are_not_taken() -> None:
     assert len({same, *(run.video for run in others)}) == 6
 
 
+@pytest.mark.e2e
 def test_damaged_runs_and_clips_are_passed_over(
     tmp_path: Path, alone: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -160,6 +160,7 @@ def test_damaged_runs_and_clips_are_passed_over(
     assert "the video of sample 1 is not taken from" in caplog.text
 
 
+@pytest.mark.e2e
 def test_a_sample_without_sound_fails_alone_and_resumes(tmp_path: Path, alone: list[str]) -> None:
     stored(tmp_path, tiny(), num=2)
     broken = stored(tmp_path, cascade(sound_broken=1))
@@ -182,6 +183,7 @@ def _refuse(*_: Any) -> Any:
     raise AssertionError("the other half is loaded")
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("name", PAIRS)
 def test_halves_are_loaded_alone_and_give_what_the_pair_gives(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = next(make_system(name, **SMALL).generate(REQUESTS[1:2]))
@@ -214,6 +216,7 @@ def test_a_cascade_looks_for_the_weights_of_its_video_half_alone(tmp_path: Path,
         make_system("auffusion_animatediff", dataset=BOUNCE)
 
 
+@pytest.mark.e2e
 def test_independent_halves_are_the_halves_of_their_pairs() -> None:
     clip = next(make_system("auffusion_animatediff", **SMALL).generate(REQUESTS[:1]))
     seen, heard = (next(make_system(name, **SMALL).generate(REQUESTS[:1])) for name in PAIRS)
@@ -276,18 +279,16 @@ def test_a_number_of_the_video_alone_stands_in_parentheses() -> None:
     assert not pivot([record(system="pair", **fvd), record(system="other", **fvd)]).notes
 
 
-def test_killed_in_between_it_goes_on_with_what_is_there(tmp_path: Path, alone: list[str]) -> None:
-    code = f"from pathlib import Path; from {__name__} import *; stored(Path({str(tmp_path)!r}), cascade(), batch=1)"
-    process = subprocess.Popen([sys.executable, "-c", code], env=environment(PYTHONPATH="."), cwd=REPOSITORY)
-    wait_for(lambda: list(tmp_path.glob("*/samples/000000.json")) or process.poll() is not None, seconds=240)
-    process.kill()
-    process.wait()
+@pytest.mark.e2e
+def test_begun_before_its_video_model_it_goes_on_with_what_is_there(tmp_path: Path, alone: list[str]) -> None:
+    stored(tmp_path, cascade(), num=1)
     stored(tmp_path, tiny(), num=2)
     store = stored(tmp_path, cascade())
     assert digests(store) == alone
     assert "video_of" not in store.record(0).notes
 
 
+@pytest.mark.e2e
 def test_cascades_beside_their_pair_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     systems = [word for name in ("vc2_specvqgan", "vc2_difffoley", "auffusion_vc2") for word in ("-s", name)]
     small = ["size=tiny", "num_inference_steps=2", "sound_num_inference_steps=2"]

@@ -177,6 +177,7 @@ def test_damaged_and_changed_and_wrong_files_are_refused(write: Write) -> None:
             checkpoints.load("difffoley_cavp", networks_of)
 
 
+@pytest.mark.e2e
 def test_sounds_have_the_datasets_format_and_do_not_know_their_batch(tiny: DiffFoley) -> None:
     together, alone = tiny.sound(REQUESTS, CLIPS), tiny.sound(REQUESTS[2:], CLIPS[2:])
     assert [(wave.shape, wave.dtype) for wave in together] == [((32000,), np.float32)] * 3
@@ -186,6 +187,7 @@ def test_sounds_have_the_datasets_format_and_do_not_know_their_batch(tiny: DiffF
     assert tiny.weights == "tiny"
 
 
+@pytest.mark.e2e
 def test_tiles_are_filled_up(tiny: DiffFoley, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a GPU: always as many go through the networks, and what they are filled up with is dropped."""
     tiled = foley(tile=2)

@@ -113,6 +113,7 @@ def test_a_small_ltx2_runs_and_a_clip_does_not_know_its_batch(ltx2: Path) -> Non
     assert len(system.spec()["content"]) == 64
 
 
+@pytest.mark.e2e
 def test_on_the_command_line(ltx2: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = [f"model={ltx2}", "height=32", "width=32", "num_inference_steps=1", f"kwargs={json.dumps(CALL)}"]
     options = [word for option in small for word in ("--set", option)]

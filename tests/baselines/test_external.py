@@ -182,6 +182,7 @@ def test_what_cannot_be_used_fails_alone_without_a_second_run(
     assert len(calls(fake)) == 1
 
 
+@pytest.mark.e2e
 def test_crashes_and_hangs_fail_alone_name_their_log_and_can_be_retried(fake: Path, tmp_path: Path) -> None:
     undisturbed = records(made(fake, tmp_path / "undisturbed"))
     assert len(undisturbed) == N
@@ -234,6 +235,7 @@ def test_an_interrupt_ends_the_program(fake: Path, tmp_path: Path) -> None:
     wait_for(lambda: process_start(pid) is None, seconds=10)
 
 
+@pytest.mark.e2e
 def test_killed_and_resumed_it_makes_the_same_run(fake: Path, tmp_path: Path) -> None:
     out, whole = tmp_path / "killed", tmp_path / "whole"
     arguments = ("-s", f"external:{fake}", *FIXTURE[2:], "-n", str(N), "--batch-size", "2", "--out")

@@ -76,6 +76,7 @@ def test_full_sizes_are_the_published_ones() -> None:
     assert sum(p.numel() for p in animated.parameters()) == 1_312_730_244
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("name", MODELS)
 def test_latents_become_clips_and_clips_latents(tiny: dict[str, Any], name: str) -> None:
     model = tiny[name]

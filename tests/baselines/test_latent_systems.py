@@ -54,6 +54,7 @@ def equal(first: Clip, second: Clip) -> bool:
     return first.digest() == second.digest()
 
 
+@pytest.mark.e2e
 def test_clips_have_the_papers_format_and_do_not_know_their_batch(base: Any) -> None:
     together, alone = list(base.generate(REQUESTS[:2])), list(base.generate(REQUESTS[1:2]))
     assert [clip.size() for clip in together] == ["16x256x256@8+32000@16000"] * 2
@@ -63,6 +64,7 @@ def test_clips_have_the_papers_format_and_do_not_know_their_batch(base: Any) -> 
     assert set(base.spec()["components"].values()) == {"tiny", "float32", "paper", 8}
 
 
+@pytest.mark.e2e
 def test_guidance_starts_from_the_same_noise_and_changes_both_halves(
     base: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,6 +86,7 @@ def test_guidance_starts_from_the_same_noise_and_changes_both_halves(
     assert guided.spec()["mmdisco"]["weights"] == "random"
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("design", DESIGNS)
 def test_every_design_guides_either_pair(base: Any, design: str, monkeypatch: pytest.MonkeyPatch) -> None:
     system = tiny(f"{base.name}+mmdisco-{design}", joint_scale=(500.0, 500.0))
@@ -96,6 +99,7 @@ def test_every_design_guides_either_pair(base: Any, design: str, monkeypatch: py
     assert not torch.equal(audio, unguided[1])
 
 
+@pytest.mark.e2e
 def test_tiles_of_samples_are_filled_up(base: Any) -> None:
     pair = base.pair()
     tiles = LatentPair(pair.video, pair.audio, pair.layout, Sampling(num_inference_steps=1), tile=2)
@@ -105,6 +109,7 @@ def test_tiles_of_samples_are_filled_up(base: Any) -> None:
         assert torch.equal(all_of_them[2:], last)
 
 
+@pytest.mark.e2e
 def test_a_pair_gives_training_what_it_needs(base: Any) -> None:
     pair = base.pair()
     item = BOUNCE.real(REQUESTS[0], "real")
@@ -214,6 +219,7 @@ def test_every_process_of_a_launcher_has_its_own_gpu(monkeypatch: pytest.MonkeyP
     assert local_device("auto") == "cuda:0"
 
 
+@pytest.mark.e2e
 def test_the_release_runs_another_schedule_and_fresh_noise() -> None:
     paper, release = (tiny("auffusion_vc2", preset=preset).pair() for preset in ("paper", "mmdisco-release"))
     assert (paper.schedules[0], release.schedules[0]) == (NATIVE, RELEASED_MMDISCO)

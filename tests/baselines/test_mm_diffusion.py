@@ -130,6 +130,7 @@ def test_shifts_are_uniform_and_a_row_knows_its_generator_alone(pair: MMDiffusio
     assert not pair.unet.draw_shifts([np.random.default_rng(0)], 8)[:, 2:5].any()  # a window of all frames stays
 
 
+@pytest.mark.e2e
 def test_the_network_is_one_graph_to_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = partial(torch.compile, backend="eager", fullgraph=True)  # a break in the graph is an error
     monkeypatch.setattr(torch, "compile", whole)
@@ -164,6 +165,7 @@ def test_the_presets_are_those_of_both_repositories(pair: MMDiffusionPair) -> No
     assert seen == times * 2
 
 
+@pytest.mark.e2e
 def test_two_samples_through_the_store_do_not_depend_on_their_batch(tmp_path: Path) -> None:
     made = system()
     store = SampleStore.create(tmp_path, make_runspec(made, Unconditional(), 3, "mm_diffusion", "landscape_ind"))  # type: ignore[arg-type]
@@ -180,6 +182,7 @@ def test_two_samples_through_the_store_do_not_depend_on_their_batch(tmp_path: Pa
     assert alone.audio_digest() == clips[1].audio_digest()
 
 
+@pytest.mark.e2e
 def test_guided_and_unguided_start_from_the_same_noise(pair: MMDiffusionPair) -> None:
     torch.manual_seed(0)
     discriminator = Discriminator(pair.discriminator("res_mlp", channels=32, num_blocks=1)).eval()
@@ -210,6 +213,7 @@ def test_real_items_come_back_as_they_were(pair: MMDiffusionPair) -> None:
     assert pair.decode(x[None], y[None], REQUESTS[:1])[0].digest() == clip.digest()
 
 
+@pytest.mark.e2e
 def test_super_resolution_enlarges_four_times_with_one_noise_per_clip() -> None:
     form = replace(SMALL, height=8, width=8)
     pair = load_pair("tiny", {"unet": "", "super_resolution": ""}, form, QUICK, "cpu", "float32")
@@ -249,6 +253,7 @@ def test_checkpoints_are_loaded_strictly(tmp_path: Path, monkeypatch: pytest.Mon
         network("real", "mmdiffusion_landscape", CoupledUNet, TINY, None)
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("dataset", ["landscape", "aistpp"])
 def test_the_released_discriminator_is_taken_for_what_it_is(
     dataset: str, fixtures_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -313,6 +318,7 @@ def test_wrong_options_are_refused(dataset: Any, options: dict[str, Any], hint: 
     assert lookup("system", "mm_diffusion").guidable
 
 
+@pytest.mark.e2e
 def test_a_discriminator_trains_on_the_coupled_prediction(
     pair: MMDiffusionPair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

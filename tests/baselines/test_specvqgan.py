@@ -138,6 +138,7 @@ def test_sampling_follows_the_probabilities_of_the_largest_logits() -> None:
     assert ends.tolist() == [probabilities.nonzero().min(), probabilities.nonzero().max()]
 
 
+@pytest.mark.e2e
 def test_codes_do_not_know_their_batch(tiny: SpecVQGAN) -> None:
     requests = make_requests(BOUNCE, 10, seed=1)
     feats = torch.randn(10, 128, 5)
@@ -151,6 +152,7 @@ def test_codes_do_not_know_their_batch(tiny: SpecVQGAN) -> None:
     assert len(torch.unique(together, dim=0)) == 10
 
 
+@pytest.mark.e2e
 def test_sound_has_the_datasets_format_and_is_the_requests_own(tiny: SpecVQGAN) -> None:
     sounds = tiny.sound(REQUESTS, CLIPS)
     assert [(s.shape, s.dtype) for s in sounds] == [((32000,), np.float32)] * 3

@@ -56,6 +56,7 @@ def test_clips_have_the_format_of_bounce(base: list[Clip]) -> None:
     assert {clip.size() for clip in base} == {"16x64x64@8+32000@16000"}
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("name", ["tiny", "tiny_cascade", "tiny+mmdisco", "tiny+mmdisco-res_frieren"])
 def test_a_sample_does_not_depend_on_its_batch(name: str, base: list[Clip]) -> None:
     together = digests(base if name == "tiny" else generate(name, REQUESTS))
@@ -106,6 +107,7 @@ def test_text_decides() -> None:
     assert wood.audio_digest() != metal.audio_digest()
 
 
+@pytest.mark.e2e
 def test_text_guidance_changes_samples_and_1_is_none(base: list[Clip]) -> None:
     at_one = generate("tiny", REQUESTS, free_scale=(1.0, 1.0))
     for clip, same in zip(at_one, base, strict=True):

@@ -75,6 +75,7 @@ def verdicts(printed: str) -> dict[str, str]:
     return {row["metric"].partition(".")[0]: row["verdict"] for row in json.loads(printed)}
 
 
+@pytest.mark.e2e
 def test_default_systems_score_as_committed(capsys: pytest.CaptureFixture[str]) -> None:
     result = mmbench_here(capsys, "check", "--expected", COMMITTED, "--format", "json")
     assert result.returncode == 0, result.stdout + result.stderr
@@ -107,6 +108,7 @@ def test_rounding_of_another_machine_passes(
     assert "ground_truth: 16 of 16 samples are other ones, although its spec is the same." in result.stdout
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("guided", ["tiny+mmdisco", "tiny+mmdisco-res_frieren"])
 def test_guidance_of_scale_zero_fails(
     guided: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -207,6 +209,7 @@ def test_samples_of_an_earlier_check_are_not_taken_for_new_ones(tmp_path: Path) 
         measure(Settings(out=tmp_path))
 
 
+@pytest.mark.e2e
 def test_update_and_failure_on_the_command_line(tmp_path: Path) -> None:
     file, runs = tmp_path / "expected" / "f.json", tmp_path / "runs"
     made = mmbench("check", *FIXTURE, "--expected", file, "--update", "-n", "6", "--out", runs)

@@ -32,6 +32,7 @@ def test_the_bare_command_compares_controls_models_and_their_joint(tmp_path: Pat
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.e2e
 def test_the_default_job_tells_ground_truth_from_independent(default_run: Path) -> None:
     rows = {
         row["system"]: row
@@ -46,12 +47,14 @@ def test_the_default_job_tells_ground_truth_from_independent(default_run: Path) 
     assert low < independent["record"]["baseline"] < high, "independent pairs score like shuffled ones"
 
 
+@pytest.mark.e2e
 def test_table_shows_what_run_recorded(default_run: Path) -> None:
     result = mmbench("table", "--out", default_run, "--metric", "av_align", "--format", "json")
     assert result.returncode == 0, result.stderr
     assert [row["system"] for row in json.loads(result.stdout)] == ["ground_truth", "independent"]
 
 
+@pytest.mark.e2e
 def test_show_lets_a_stranger_repeat_the_run(default_run: Path) -> None:
     shown = json.loads(mmbench("show", "ground_truth-bounce", "--out", default_run, "--format", "json").stdout)
     assert shown["samples"] == {"present": 64, "failed": 0}
@@ -72,6 +75,7 @@ def test_show_lets_a_stranger_repeat_the_run(default_run: Path) -> None:
     assert "Invocation 1" in text.stdout
 
 
+@pytest.mark.e2e
 def test_show_verify_finds_a_damaged_sample(default_run: Path, tmp_path: Path) -> None:
     out = tmp_path / "runs"
     assert mmbench("generate", *FIXTURE, "-n", "2", "--out", out).returncode == 0
@@ -104,6 +108,7 @@ def test_every_help_has_examples(command: str, capsys: pytest.CaptureFixture[str
     assert f"mmbench {command}" in result.stdout.split("Examples:")[1]
 
 
+@pytest.mark.e2e
 def test_doctor_says_what_is_missing_and_what_to_type(tmp_path: Path) -> None:
     result = mmbench("doctor", "--out", tmp_path, "--format", "json", MMBENCH_HOME=str(tmp_path))
     rows = {row["check"]: row for row in json.loads(result.stdout)}
@@ -159,6 +164,7 @@ def test_a_folder_without_write_permission(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.e2e
 def test_a_corrupt_record_is_named_and_refused(tmp_path: Path) -> None:
     assert mmbench("run", *FIXTURE, "-n", "2", "--out", tmp_path).returncode == 0
     records = only_store(tmp_path).folder / "records.jsonl"
@@ -178,6 +184,7 @@ def test_a_changed_manifest_is_refused(tmp_path: Path) -> None:
     assert "was changed" in result.stderr
 
 
+@pytest.mark.e2e
 def test_published_clips_score_as_the_reference_says(clips_folder: Path, fixtures_folder: Path, tmp_path: Path) -> None:
     video = clips_folder / "landscape.mp4"
     cut = ("--clip-frames", "16", "--clip-stride", "17")

@@ -1,25 +1,34 @@
-"""Every fixture folder under --fixtures is one test with the folder's name as its id."""
+"""Every folder of reference outputs is one test with the folder's name as its id."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conformance.harness import Fixture, load_runners, recipe_tensor
+from tests.conftest import ABSENT, reference_outputs
+
+# Seconds each: whole clips, or networks at their full size.
+SLOW = {"end_to_end_fvd_fad", "i3d_logits", "av_align_windows_8fps", "av_align_clips", "vggish_logmel_embeddings"}
 
 
 def _folders(root: Path) -> list[Path]:
     return sorted(p.parent for p in root.rglob("config.json")) if root.is_dir() else []
 
 
+def _parameter(folder: Path) -> Any:
+    return pytest.param(folder, id=folder.name, marks=[pytest.mark.e2e] if folder.name in SLOW else [])
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "folder" in metafunc.fixturenames:
-        root: Path = metafunc.config.getoption("--fixtures")
+        root = reference_outputs(metafunc.config)
         folders = _folders(root)
-        absent = pytest.param(None, marks=pytest.mark.skip(reason=f"no reference outputs at {root}"), id="absent")
-        metafunc.parametrize("folder", [pytest.param(f, id=f.name) for f in folders] or [absent])
+        absent = pytest.param(None, marks=pytest.mark.skip(reason=f"{ABSENT} {root}"), id="absent")
+        metafunc.parametrize("folder", [_parameter(f) for f in folders] or [absent])
 
 
 def test_fixture(folder: Path) -> None:

@@ -65,6 +65,7 @@ def test_published_numbers_stand_below_systems_of_their_size() -> None:
 CASES = {"tiny": "res_frieren", "auffusion_vc2": "vit_naive", "mm_diffusion": "res_mlp"}
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("system", "what"),
     [*itertools.product(("tiny", "auffusion_vc2"), ("training", "inference")), ("mm_diffusion", "training")],
@@ -99,6 +100,7 @@ def test_the_published_dataset_is_profiled_by_its_format_alone(
         profiled_dataset(system, "vggsound:nowhere")
 
 
+@pytest.mark.e2e
 def test_the_command_keeps_every_round(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     quick = ["--num-inference-steps", "2", "--out", tmp_path, "--format", "json"]
     result = mmbench_here(capsys, "profile", "inference", *TINY, *quick)

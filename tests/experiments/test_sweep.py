@@ -64,6 +64,7 @@ def file_of(folder: Path) -> Path:
     return file
 
 
+@pytest.mark.e2e
 def test_a_grid_is_planned_made_and_laid_out_beside_the_paper(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -116,6 +117,7 @@ def test_a_grid_is_planned_made_and_laid_out_beside_the_paper(
     assert json.loads(shown.stdout) == rows
 
 
+@pytest.mark.e2e
 def test_stopped_at_any_moment_the_same_command_goes_on(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +151,7 @@ def test_stopped_at_any_moment_the_same_command_goes_on(
     assert {row["row"] for row in table if row["status"] == ""} == {"no guidance", "loss disc"}
 
 
+@pytest.mark.e2e
 def test_a_failing_cell_is_noted_and_the_others_follow(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +176,7 @@ def test_a_failing_cell_is_noted_and_the_others_follow(
     assert read_log(file_of(tmp_path)).outcomes["loss disc", 0].status == "ok"
 
 
+@pytest.mark.e2e
 def test_a_course_of_training_is_one_training_and_becomes_a_curve(run: Run, tmp_path: Path) -> None:
     steps = ("--steps", "6", "--train-seeds", "1")
     points = ["--row", "no guidance", "--row", "1/6 of the training", "--row", "3/6 of the training"]
@@ -262,6 +266,7 @@ def test_a_dataset_that_we_do_not_have_is_said_to_be_missing(capsys: pytest.Capt
         assert "--dataset folder:PATH" in result.stderr
 
 
+@pytest.mark.e2e
 def test_two_processes_at_one_sweep_take_different_cells(run: Run, tmp_path: Path) -> None:
     common = ["--device", "cpu", "--out", tmp_path / "out", "--row", "loss denoise", "--train-seeds", "2"]
     command = ["sweep", "table7", *MINIATURE, *QUICK, *ROWS, *common]
@@ -277,6 +282,7 @@ def test_two_processes_at_one_sweep_take_different_cells(run: Run, tmp_path: Pat
         assert len(read_lines(records)) == 1, "each was scored once"
 
 
+@pytest.mark.e2e
 def test_a_sweep_waits_for_a_training_that_is_under_way(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ PAIR = ["--system", "fixture_pair", "--dataset", "fixture_dataset"]
 SMALL = ["--num-real", "6", "--num-fake", "5", "--batch-size", "2", "--format", "json"]
 
 
+@pytest.mark.e2e
 def test_training_leaves_weights_and_pools_and_resumes(tmp_path: Path) -> None:
     first = mmbench("train", *PAIR, *SMALL, "--steps", "3", "--out", tmp_path)
     assert first.returncode == 0, first.stderr
@@ -43,6 +44,7 @@ def test_training_leaves_weights_and_pools_and_resumes(tmp_path: Path) -> None:
     assert len({p.name for p in (tmp_path / "pools").iterdir()} - pools) == 2, "made once, trained on by all"
 
 
+@pytest.mark.e2e
 def test_a_training_has_one_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["train", *PAIR, *SMALL, "--steps", "3", "--out", tmp_path]
     assert mmbench(*command).returncode == 0
@@ -81,12 +83,14 @@ def test_halves_that_were_made_together_are_not_re_paired(tmp_path: Path, capsys
     assert "without --re-pair" in result.stderr
 
 
+@pytest.mark.e2e
 def test_an_unknown_design_names_the_known_ones(tmp_path: Path) -> None:
     result = mmbench("train", *PAIR, *SMALL, "--discriminator", "res_freiren", "--out", tmp_path)
     assert result.returncode == 2
     assert "res_frieren" in result.stderr
 
 
+@pytest.mark.e2e
 def test_toy_prints_table_1_beside_the_paper(tmp_path: Path) -> None:
     quick = ["toy", "--quick", "--seeds", "1", "--setting", "ind", "--loss", "all", "--format", "json"]
     result = mmbench(*quick, "--out", tmp_path)

@@ -27,6 +27,7 @@ def folder(tmp_path: Path) -> Path:
     return clips
 
 
+@pytest.mark.e2e
 def test_a_folder_is_scored_and_every_file_accounted_for(folder: Path, tmp_path: Path) -> None:
     result = mmbench("evaluate", folder, "--name", "mine", "--out", tmp_path / "runs", "--format", "json")
     assert result.returncode == 0, result.stderr

@@ -119,6 +119,7 @@ def test_features_have_unit_variance_on_real_clips(modality: str) -> None:
     assert 0.6 < rows.var(0).mean() < 1.4
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("modality", ["video", "audio", "text"])
 def test_a_clip_does_not_see_its_batch(modality: str) -> None:
     some = items("real")[:5]
@@ -195,6 +196,7 @@ def test_another_file_of_weights_is_another_extractor(tmp_path: Any, monkeypatch
     assert BounceVideo().spec() != before
 
 
+@pytest.mark.e2e
 def test_independent_sound_shows_in_the_joint_score_alone() -> None:
     mixed = {**truth(), "bounce_audio": EXTRACTORS["audio"].extract([x.clip for x in items("independent 0")])}
     joint = paired_difference(score(IBBounceAV(), truth()), score(IBBounceAV(), mixed))
@@ -241,6 +243,7 @@ DISTANCES: list[tuple[Any, str, Change, tuple[float, ...]]] = [
 NAMES = ["blur", "pixel noise", "freeze", "shuffle", "white noise", "low-pass", "clipping"]
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(("metric", "modality", "change", "strengths"), DISTANCES, ids=NAMES)
 def test_distances_rise_with_the_distortion(
     metric: Any, modality: str, change: Change, strengths: tuple[float, ...]
@@ -252,6 +255,7 @@ def test_distances_rise_with_the_distortion(
     assert whole.low > 0
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("sign", [1, -1], ids=["late", "early"])
 def test_the_joint_score_falls_as_sound_and_picture_part(sign: int) -> None:
     shifts = (0.0625, 0.125, 0.25, 0.5)

@@ -153,6 +153,7 @@ D, N = 8, 160
 SPREAD = np.arange(1, D + 1) ** -0.75  # spectra of real features fall off like this or faster
 
 
+@pytest.mark.e2e
 def test_basic_interval_covers_the_truth_where_percentiles_exclude_even_the_value() -> None:
     rng = np.random.default_rng(6)
     reference = Moments.of(rng.normal(size=(300, D)) * SPREAD)
@@ -182,6 +183,7 @@ def test_percentiles_exclude_the_value_when_n_is_a_few_times_d() -> None:
     assert bootstrap_estimate(value, replicates, 90).high < value
 
 
+@pytest.mark.e2e
 def test_intervals_of_rows_that_come_in_clips_need_the_clips() -> None:
     rng = np.random.default_rng(8)
     reference = Moments.of(rng.normal(size=(300, D)) * SPREAD)
@@ -202,6 +204,7 @@ def test_intervals_of_rows_that_come_in_clips_need_the_clips() -> None:
     assert np.mean(naive) < 0.8 * np.mean(clustered)
 
 
+@pytest.mark.e2e
 def test_paired_difference_of_distances_covers_and_is_tighter_than_either_error() -> None:
     rng = np.random.default_rng(9)
     reference = Moments.of(rng.normal(size=(300, D)) * SPREAD)

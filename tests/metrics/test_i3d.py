@@ -120,6 +120,7 @@ def test_each_frame_is_resized_alone(frames: torch.Tensor) -> None:
     assert torch.equal(preprocess_frames(frames)[:, :, 3:4], preprocess_frames(frames[:, 3:4]))
 
 
+@pytest.mark.e2e
 def test_batch_norm_epsilon_matters(frames: torch.Tensor, logits: torch.Tensor) -> None:
     with exact_float32():
         other = random_i3d(bn_eps=1e-5)(preprocess_frames(frames))
@@ -227,10 +228,12 @@ def torchscript(network: I3D, tmp_path_factory: pytest.TempPathFactory) -> torch
         return torch.jit.load(str(file))
 
 
+@pytest.mark.e2e
 def test_a_torchscript_is_read_and_compared(torchscript: torch.jit.ScriptModule) -> None:
     assert check_against_torchscript(read_state(torchscript.state_dict()), torchscript) < 1e-5
 
 
+@pytest.mark.e2e
 def test_the_published_file_becomes_an_extractor(
     torchscript: torch.jit.ScriptModule, network: I3D, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,6 +242,7 @@ def test_the_published_file_becomes_an_extractor(
     assert all(torch.equal(found[key], value) for key, value in network.state_dict().items())
 
 
+@pytest.mark.e2e
 def test_a_network_that_computes_otherwise_is_refused(torchscript: torch.jit.ScriptModule) -> None:
     with pytest.raises(MMBenchError, match="differs from i3d_torchscript"):
         check_against_torchscript(random_i3d(bn_eps=1e-5), torchscript)
@@ -282,6 +286,7 @@ def extractor() -> I3DExtractor:
     return I3DExtractor("random", device="cpu", num_frames=9)
 
 
+@pytest.mark.e2e
 def test_extractor_looks_at_the_first_frames_alone(extractor: I3DExtractor) -> None:
     long, other = clip(12), clip(9, seed=1)
     short = Clip(long.video[:9], 8.0, long.audio, 16000)

@@ -118,6 +118,7 @@ def extractor() -> VGGishExtractor:
     return VGGishExtractor("random", device="cpu")
 
 
+@pytest.mark.e2e
 def test_rows_per_clip_do_not_depend_on_the_batch(extractor: VGGishExtractor) -> None:
     clips = [clip(tone(1.6)), clip(tone(3.0, 44100), 44100), clip(np.zeros(32000))]
     together = [f["embedding"] for f in extractor.extract(clips)]

@@ -99,6 +99,7 @@ def test_optimal_logit_adds_the_difference_of_scores() -> None:
     torch.testing.assert_close(grad_x, (h(x + step) - h(x - step)) / (2 * step), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.e2e
 def test_exact_scores_reach_the_target_with_the_default_sampler() -> None:
     x, y = sample(exact_epsilon(0.25), optimal_logit("ood", 0.25), 2000, [0], ToyConfig())
     record = describe(torch.stack([x[0], y[0]], -1), target("ood", 0.25))
@@ -164,6 +165,7 @@ def test_a_seed_trains_alike_alone_and_in_company() -> None:
     assert not torch.allclose(discriminators[0].modulation[0], discriminators[0].modulation[1], atol=1e-2)
 
 
+@pytest.mark.e2e
 def test_run_gives_a_record_per_setting_method_and_seed_and_the_table_counts_them(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     seen = []

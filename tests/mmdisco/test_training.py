@@ -151,6 +151,7 @@ def test_draws_are_independent_and_texts_are_dropped_together() -> None:
     assert not torch.equal(other_seed.noise[0], real[0].noise[0])
 
 
+@pytest.mark.e2e
 def test_training_learns_and_leaves_a_record(tmp_path: Path) -> None:
     config = replace(CONFIG, steps=40, loss="disc", batch_size=8, log_every=10, checkpoint_every=40, ema_decay=0.9)
     result = train(config, Bases(), REAL, FAKE, tmp_path, trained_on="numbers")
@@ -217,6 +218,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.mark.e2e
 @pytest.mark.usefixtures("one_thread")
 def test_a_killed_training_resumes_bit_exactly(tmp_path: Path) -> None:
     config = replace(CONFIG, steps=400, log_every=100)
@@ -236,6 +238,7 @@ def test_a_killed_training_resumes_bit_exactly(tmp_path: Path) -> None:
     assert not list((tmp_path / "killed").glob(".*")), "half-written files are left"
 
 
+@pytest.mark.e2e
 @pytest.mark.usefixtures("one_thread")
 def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     with socket.socket() as free:

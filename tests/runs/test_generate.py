@@ -9,6 +9,7 @@ import pytest
 
 from mmbench.errors import IntegrityError, MMBenchError, NonFiniteError, UsageError
 from mmbench.identity import canonical_json, digest_of
+from mmbench.runs import spec as runspec
 from mmbench.runs.generate import Shard, generate
 from mmbench.runs.spec import RunSpec, make_requests, make_runspec
 from mmbench.runs.store import SampleStore, read_manifest
@@ -137,3 +138,35 @@ def test_digests_see_every_pixel_sample_and_rate() -> None:
     assert Clip(a.video, a.fps, audio, a.sample_rate).audio_digest() != a.audio_digest()
     assert Clip(a.video, a.fps, a.audio, 8000).audio_digest() != a.audio_digest()
     assert Clip(a.video, 8, a.audio, a.sample_rate).digest() == a.digest()
+
+
+def test_a_failing_sample_takes_no_others_with_it_and_none_is_made_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[list[int]]()
+
+    class Noting(FixtureSystem):
+        def generate(self, requests):  # type: ignore[no-untyped-def]
+            asked.append([request.index for request in requests])
+            yield from super().generate(requests)
+
+    monkeypatch.setenv("FIXTURE_FAULTS", "2:crash")
+    store = SampleStore.create(tmp_path, RunSpec("s", "d", 0, "none", {}))
+    generate(store, Noting(), make_requests(FixtureDataset(), 5, 0), batch_size=4)
+    assert (store.status(5).present, store.status(5).failed) == ([0, 1, 3, 4], [2])
+    assert asked == [[0, 1, 2, 3], [2], [3], [4]]
+    assert store.made == 4
+
+
+def test_the_identity_names_the_format_and_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    def made() -> RunSpec:
+        return make_runspec(FixtureSystem(), FixtureDataset(), 0, "s", "d")
+
+    before = made()
+    assert before.spec["format"] == runspec.FORMAT_VERSION
+    assert before.spec["system"]["code"]
+    assert before.spec["dataset"]["code"]
+    monkeypatch.setattr(runspec, "FORMAT_VERSION", runspec.FORMAT_VERSION + 1)
+    after = made()
+    assert after.run_id != before.run_id, "samples of another format must not be taken for these"
+    assert after.video != before.video

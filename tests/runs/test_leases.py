@@ -82,3 +82,24 @@ def test_a_lease_is_touched_while_held_and_the_heartbeat_ends_with_the_last(
         second.release()
         heart.join(60)
         assert not heart.is_alive()
+
+
+def test_the_heart_of_a_living_owner_beats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "HEARTBEAT", 0.01)
+    table = LeaseTable(tmp_path)
+    first, second = table.acquire("7"), table.acquire("8")
+    assert first is not None
+    assert second is not None
+    old = time.time() - STALE - 1
+    for path in (tmp_path / "7", tmp_path / "8"):
+        os.utime(path, (old, old))
+    end = time.monotonic() + 60
+    while min(path.stat().st_mtime for path in (tmp_path / "7", tmp_path / "8")) < old + STALE:
+        assert time.monotonic() < end, "a held lease was not touched: another host would take it over"
+        time.sleep(0.01)
+    first.release()
+    os.utime(tmp_path / "8", (old, old))
+    while (tmp_path / "8").stat().st_mtime < old + STALE:
+        assert time.monotonic() < end, "a released lease stopped the heart of the others"
+        time.sleep(0.01)
+    assert not (tmp_path / "7").exists()

@@ -14,6 +14,8 @@ import pytest
 
 from tests.commands import FIXTURE, digests, environment, mmbench, only_store, start
 
+pytestmark = pytest.mark.e2e
+
 N = 12
 
 

@@ -204,3 +204,41 @@ def test_plan_scales_with_the_root_of_n_and_refuses_nonsense() -> None:
     for stderr, n, effect in [(0.0, 10, 1.0), (1.0, 1, 1.0), (1.0, 10, -1.0), (float("nan"), 10, None)]:
         with pytest.raises(ValueError, match="expected a pilot"):
             plan(stderr, n, effect)
+
+
+@pytest.mark.parametrize("beyond", [0, 3])
+def test_bootstrap_p_counts_the_value_itself_among_the_replicates(beyond: int) -> None:
+    """(tail + 1) / (replicates + 1), twice (Davison & Hinkley 1997, 4.11)."""
+    value, noise = 2.0, np.concatenate([np.full(beyond, 2.5), np.linspace(-1.5, 1.5, 19 - beyond)])
+    a, b = set_score(10.0, np.full(19, 10.0), 50), set_score(10.0 + value, 10.0 + value + noise, 50)
+    p = paired_difference(a, b).p_value
+    assert p == pytest.approx(2 * (beyond + 1) / 20, rel=1e-12)
+    assert paired_difference(a, a).p_value == 1.0
+
+
+def shuffled_by_hand(values: np.ndarray, partner: np.ndarray) -> float:
+    """The variance of the mean over pairs, one covariance of pairs that share a clip at a time."""
+    shuffles, n = partner.shape
+    pairs = [(i, int(partner[k, i]), values[i, partner[k, i]]) for k in range(shuffles) for i in range(n)]
+    assert len({(i, j) for i, j, _ in pairs}) == len(pairs), "no pair twice"
+    mean = sum(value for *_, value in pairs) / len(pairs)
+    clustered = sum((u - mean) * (v - mean) for i, j, u in pairs for k, m, v in pairs if i == k or j == m)
+    independent = sum((u - mean) ** 2 for *_, u in pairs)
+    return max(clustered, independent) / len(pairs) ** 2 * n / (n - 1)
+
+
+@pytest.mark.parametrize("clustered", [True, False])
+def test_shuffled_baseline_error_has_both_corrections(clustered: bool) -> None:
+    """Of few clusters, n / (n - 1), and never less than independent values would have."""
+    rng, n = np.random.default_rng(8), 12
+    seed = next(s for s in range(99) if len({(i, j) for p in derangements(n, 3, s) for i, j in enumerate(p)}) == 3 * n)
+    partner = derangements(n, 3, seed)
+    if clustered:
+        values = rng.normal(size=n)[:, None] + rng.normal(size=n)
+    else:  # the pairs of each clip cancel, so that the clustered variance is the smaller one
+        values = np.zeros((n, n))
+        values[np.arange(n), partner[0]], values[np.arange(n), partner[1]] = 1.0, -1.0
+    estimate = shuffled_baseline(lambda i, j: values[i, j], n, 3, seed)
+    assert estimate.stderr == pytest.approx(np.sqrt(shuffled_by_hand(values, partner)), rel=1e-12)
+    margin = stats.t.ppf(0.975, n - 1) * estimate.stderr
+    assert (estimate.low, estimate.high) == pytest.approx((estimate.value - margin, estimate.value + margin), rel=1e-12)

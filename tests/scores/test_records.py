@@ -1,0 +1,79 @@
+"""Records and what stands behind them are whole on disk, or refused by name."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mmbench.errors import IntegrityError
+from mmbench.scores.records import finite, read_records, read_samples, read_score, save
+from mmbench.types import Score
+from tests.builders import record
+
+SAMPLES = [{"id": str(i), "text": "t"} for i in range(2)]
+PER_SAMPLE = Score(0.5, 0.1, 1, per_sample=np.array([0.5, np.nan]))
+OF_A_SET = Score(0.5, 0.1, 2, replicates=np.array([0.25, 0.75, math.pi]))
+
+
+@pytest.mark.parametrize("score", [PER_SAMPLE, OF_A_SET], ids=["per sample", "of a set"])
+def test_the_record_comes_last_and_all_before_it_is_renamed_into_place(
+    score: Score, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renamed, replace = list[str](), os.replace
+
+    def rename(source: Any, target: Any) -> None:
+        assert not (tmp_path / "records.jsonl").exists(), "a record must not speak of files that are not there"
+        renamed.append(Path(target).name)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", rename)
+    save(tmp_path, record(n_expected=2), score, SAMPLES)
+    assert sorted(renamed) == sorted(p.name for p in (tmp_path / "scores").iterdir())
+    assert len(read_records(tmp_path)) == 1
+
+
+def test_scores_are_read_back_as_they_were(tmp_path: Path) -> None:
+    a, b = record(n_expected=2, details={"kvd": 1.0}), record(n_expected=2, metric="other.v", signature="other|v")
+    save(tmp_path, a, PER_SAMPLE, SAMPLES)
+    save(tmp_path, b, OF_A_SET, [SAMPLES[0], None])
+    assert read_records(tmp_path) == [a, b]
+    back, of_set = read_score(tmp_path, a), read_score(tmp_path, b)
+    np.testing.assert_array_equal(back.per_sample, PER_SAMPLE.per_sample)
+    np.testing.assert_array_equal(of_set.replicates, OF_A_SET.replicates)
+    assert back.replicates is None
+    assert of_set.per_sample is None
+    assert (back.value, back.stderr, back.details) == (a.value, a.stderr, {"kvd": 1.0})
+    assert read_samples(tmp_path, b)[1] == {"index": 1, "missing": True}
+
+
+def test_the_latest_of_a_signature_and_n_counts(tmp_path: Path) -> None:
+    for value, n in ((0.1, 8), (0.2, 8), (0.3, 16)):
+        save(tmp_path, record(value=value, n_expected=n), Score(value, None, n), [None] * n)
+    assert [r.value for r in read_records(tmp_path)] == [0.2, 0.3]
+    assert read_records(tmp_path / "nowhere") == []
+
+
+def test_damage_is_named(tmp_path: Path) -> None:
+    r = record(n_expected=2)
+    save(tmp_path, r, PER_SAMPLE, SAMPLES)
+    (values,) = (tmp_path / "scores").iterdir()
+    values.write_text(values.read_text().splitlines()[0] + "\n")
+    with pytest.raises(IntegrityError, match="1 samples where 2 are expected"):
+        read_samples(tmp_path, r)
+    values.unlink()
+    with pytest.raises(IntegrityError, match="samples behind"):
+        read_score(tmp_path, r)
+    lines = tmp_path / "records.jsonl"
+    lines.write_text(lines.read_text() + json.dumps({"run_id": "x"}) + "\n")
+    with pytest.raises(IntegrityError, match=r"records\.jsonl line 2 is corrupt"):
+        read_records(tmp_path)
+
+
+def test_what_json_cannot_say_becomes_none() -> None:
+    assert [finite(x) for x in (math.nan, math.inf, None, 0.0)] == [None, None, None, 0.0]
