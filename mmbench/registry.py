@@ -14,7 +14,7 @@ import importlib
 import inspect
 import re
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -165,6 +165,11 @@ def lookup(kind: Kind, name: str) -> Entry:
     )
 
 
+def parameters_of(factory: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Parameters of a class or function, by name."""
+    return inspect.signature(factory).parameters
+
+
 def make_dataset(name: str, **settings: Any) -> Any:
     """Build the dataset called `name`, or of `name:argument` (folder:PATH)."""
     base, _, argument = name.partition(":")
@@ -179,5 +184,10 @@ def make_metric(name: str, **settings: Any) -> Any:
     """
     base, _, variant = name.partition(".")
     factory = lookup("metric", base).factory
-    taken = {k: v for k, v in settings.items() if k in inspect.signature(factory).parameters}
+    taken = {k: v for k, v in settings.items() if k in metric_settings(name)}
     return factory(variant, **taken) if variant else factory(**taken)
+
+
+def metric_settings(name: str) -> set[str]:
+    """Names of the settings that the metric called `name` takes: some of device and weights."""
+    return set(parameters_of(lookup("metric", name.partition(".")[0]).factory)) - {"variant"}

@@ -15,7 +15,7 @@ from typing import Any
 from mmbench import __version__
 from mmbench.errors import IntegrityError
 from mmbench.identity import canonical_json, digest_of, source_digest
-from mmbench.types import Dataset, Request, Spec, System, Weights
+from mmbench.types import Dataset, OnVideos, Request, Spec, System, Weights, video_spec_of
 
 FORMAT_VERSION = 1  # raised when the sample store or the seed rule changes
 
@@ -93,20 +93,18 @@ def make_runspec(system: System, dataset: Dataset, seed: int, system_name: str, 
         "dataset": {"name": dataset.name, "code": source_digest(dataset), **dataset.spec()},
         "seed": seed,
     }
-    half = video_half(system)
-    decides = getattr(half, "video_spec", half.spec)()
-    about = {"name": half.name, "weights": half.weights, "code": source_digest(half), **decides}
+    source = video_source(system)
+    about = {"name": source.name, "weights": source.weights, "code": source_digest(source), **video_spec_of(source)}
     video, video_of = digest_of({**spec, "system": about}), ""
-    if half is not system:
-        video_of, spec["video"] = half.name, video
+    if source is not system:
+        video_of, spec["video"] = source.name, video
     spec = json.loads(canonical_json(spec))  # tuples become lists here, so that a reread manifest has the same digest
     return RunSpec(system_name, dataset_name, seed, system.weights, spec, video, video_of)
 
 
-def video_half(system: System) -> System:
-    """Whose videos a system shows: its own, unless it says otherwise (`OnVideos`)."""
-    half = getattr(system, "video_half", None)
-    return system if half is None else video_half(half)
+def video_source(system: System) -> System:
+    """The system that makes the videos which a system shows: itself, or what an `OnVideos` names."""
+    return video_source(system.video_source) if isinstance(system, OnVideos) else system
 
 
 def make_requests(dataset: Dataset, num: int, seed: int) -> list[Request]:

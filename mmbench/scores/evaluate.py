@@ -18,7 +18,7 @@ from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore
 from mmbench.scores.records import Record, finite, save
 from mmbench.statistics.estimates import bootstrap_estimate, mean_estimate
-from mmbench.types import Dataset, FeatureTable, Metric, Score, codecs_of, distinct_extractors, full_name
+from mmbench.types import Dataset, FeatureTable, Metric, Score, codecs_of, distinct_extractors, full_name, least_real
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def _record(
         baseline=finite(score.baseline),
         baseline_stderr=finite(score.baseline_stderr),
         lossy=any(c.codecs.endswith("lossy") for c in found.contents if c),
-        extractor_weights=next((k for k in ("random", "tiny", "trained", "real") if k in kinds), "none"),
+        extractor_weights=least_real(kinds),
         reference=reference,
         time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         details=dict(score.details),

@@ -13,6 +13,7 @@ from mmbench.statistics.estimates import mean_estimate
 from mmbench.tables.compare import comparable
 from mmbench.tables.format import count_text, signed, with_error
 from mmbench.tables.published import printed_name, published_values
+from mmbench.types import is_untrained
 
 FIRST = ("dataset", "system", "row", "trainings", "n", "weights", "networks")  # columns before the metrics
 
@@ -48,7 +49,7 @@ def _fill(
         row["numbers"][metric]["difference"] = {"value": float(values.mean()), "stderr": error}
         row[_heading(first)] += f"\nΔ {signed(float(values.mean()), error)}"
     for column, kind in (("weights", first.weights), ("networks", first.extractor_weights)):
-        if kind in ("random", "tiny"):
+        if is_untrained(kind):
             row[column] = kind
 
 

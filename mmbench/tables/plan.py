@@ -14,6 +14,7 @@ from mmbench.scores.records import Record
 from mmbench.statistics.planning import plan
 from mmbench.tables.compare import compare
 from mmbench.tables.table import gather
+from mmbench.types import is_untrained
 
 LEVEL = 0.95
 COLUMNS = ("metric", "pilot", "n", "s.e. of difference", "detectable", "effect", "needed")
@@ -125,7 +126,7 @@ def pilot(out: Path, metric: str, systems: Sequence[str], dataset: str | None) -
             f"mmbench run --num-samples 64 -m {metric}",
         )
     r = max(single, key=lambda r: (r.n_scored, r.stderr))
-    untrained = bool({"random", "tiny"} & {r.weights, r.extractor_weights})
+    untrained = any(map(is_untrained, (r.weights, r.extractor_weights)))
     return Pilot(r.metric, (r.system,), r.dataset, r.n_scored, math.sqrt(2) * (r.stderr or 0.0), untrained)
 
 
@@ -139,7 +140,7 @@ def _pair(out: Path, a: Record, b: Record, asked: bool) -> Pilot | None:
         return None
     if difference is None or not difference.stderr:
         return None
-    untrained = bool({"random", "tiny"} & {a.weights, b.weights, a.extractor_weights})
+    untrained = any(map(is_untrained, (a.weights, b.weights, a.extractor_weights)))
     return Pilot(a.metric, (a.system, b.system), a.dataset, difference.n, difference.stderr, untrained)
 
 

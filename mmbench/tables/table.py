@@ -12,6 +12,7 @@ from mmbench.runs.store import read_manifest
 from mmbench.scores.records import Record, read_records
 from mmbench.tables.compare import comparable
 from mmbench.tables.format import count_text, with_error
+from mmbench.types import is_untrained
 
 
 def gather(
@@ -78,9 +79,9 @@ def pivot(records: Sequence[Record]) -> tuple[list[dict[str, Any]], list[str]]:
                 found = f"{r.system} has several runs with {metric} (seeds or spec differ)."
                 raise MMBenchError(found, "one run per system", "mmbench table --seed K, or another --out")
             row[arrows[metric]] = value_text(r, column)
-            if r.weights in ("random", "tiny"):
+            if is_untrained(r.weights):
                 row["weights"] = r.weights
-            if r.extractor_weights in ("random", "tiny"):
+            if is_untrained(r.extractor_weights):
                 row["networks"] = r.extractor_weights
     extra = [c for c in ("weights", "networks") if any(c in row for row in rows.values())]
     return list(rows.values()), ["system", "dataset", "n", *extra, *arrows.values()]

@@ -13,7 +13,7 @@ from typing import Any
 from mmbench.errors import UsageError
 from mmbench.experiments.profiling import stopwatch as timing
 from mmbench.registry import lookup, make_dataset
-from mmbench.system_names import SystemName, make_system, parse_system_name, read_options
+from mmbench.system_names import SystemName, make_system, parse_system_name, read_options, takes_setting
 from mmbench.tables.published import published
 from mmbench.types import ClipFormat, Request
 
@@ -54,6 +54,8 @@ def build(system: str, design: str, dataset: Any, options: Sequence[str], **comm
     parsed = parse_system_name(system)
     if parsed.design is None and lookup("system", system.partition(":")[0]).guidable:
         parsed = SystemName(system, design, "")
+    if not takes_setting(str(parsed), "weights"):  # how real weights are costs no time
+        common.pop("weights", None)
     return make_system(str(parsed), dataset=dataset, **common, **read_options(options, [str(parsed)])[str(parsed)])
 
 

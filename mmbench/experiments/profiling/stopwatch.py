@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from mmbench.baselines.kinds.pair import GuidableSystem
 from mmbench.errors import MMBenchError
 from mmbench.runs.resources import Usage
 from mmbench.types import Request
@@ -69,7 +70,7 @@ def inference(system: Any, requests: Sequence[Request], runs: int, watch: Stopwa
     for k in range(runs + 1):
         lap: Lap = watch.lap if k else lambda _: watch.start()
         watch.start()
-        if not getattr(system, "guided", False):
+        if not (isinstance(system, GuidableSystem) and system.guided):
             clips = list(system.generate(requests))
             lap("generate")
         else:

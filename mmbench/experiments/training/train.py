@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.baselines.kinds.discriminators import discriminator_stem
+from mmbench.baselines.kinds.pair import DiffusionPair
 from mmbench.errors import BusyError, UsageError
 from mmbench.experiments.training.pools import CHUNK, Example, Pool
 from mmbench.files import append_line
@@ -22,7 +23,7 @@ from mmbench.runs.generate import Shard
 from mmbench.runs.leases import LeaseTable
 from mmbench.runs.spec import make_requests
 from mmbench.system_names import OPTIONS, SystemName, make_system, parse_system_name, read_options
-from mmbench.types import Dataset, GuidablePair
+from mmbench.types import Dataset, batch_size_of
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class TrainSettings:
         return SystemName(self.system, self.discriminator, "" if self.loss == "all" else self.loss)
 
 
-def guidable_pair(name: str, dataset: Dataset, options: Sequence[str] = (), **common: Any) -> tuple[Any, GuidablePair]:
+def guidable_pair(name: str, dataset: Dataset, options: Sequence[str] = (), **common: Any) -> tuple[Any, DiffusionPair]:
     """The system called `name` and its pair of base models; refuses systems that cannot be guided.
 
     Args:
@@ -114,9 +115,9 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
         loss=settings.loss,  # type: ignore[arg-type]
         **settings.options,
     )
-    if settings.re_pair and getattr(pair, "coupled", hasattr(pair, "epsilon")):
-        found = f"--re-pair: {settings.system} makes both halves of a pair together."
-        raise UsageError(found, "models that make each half on its own", "the same command without --re-pair")
+    if settings.re_pair and pair.coupled:
+        found = f"--re-pair: {settings.system} makes the video and the audio of a pair together."
+        raise UsageError(found, "models that make each modality on its own", "the same command without --re-pair")
     shape = "".join(f"-{k}{v}" for k, v in sorted(settings.sizes.items()))
     usual = f"{discriminator_stem(settings.name, dataset, system.weights)}{shape}-s{config.seed}"
     folder = settings.out / (settings.folder or usual)
@@ -141,7 +142,7 @@ def _only_here(folder: Path) -> Iterator[None]:
 
 
 def _train(
-    settings: TrainSettings, config: Any, dataset: Dataset, system: Any, pair: GuidablePair, folder: Path
+    settings: TrainSettings, config: Any, dataset: Dataset, system: Any, pair: DiffusionPair, folder: Path
 ) -> dict[str, Any]:
     from mmbench.mmdisco.pairs import RePaired
     from mmbench.mmdisco.training import train
@@ -160,7 +161,7 @@ def _train(
         *pair.schedules,
         folder,
         unconditional=pair.unconditional,
-        joint=getattr(pair, "epsilon", None),
+        joint=pair.epsilon,
         pairs=[real.folder.name, pool.folder.name],
         trained_on=f"{dataset.name} ({len(real)} real pairs), {settings.system} ({len(pool)} generated pairs"
         f"{', re-paired' * settings.re_pair}){f', pools of seed {pool_seed}' if pool_seed != config.seed else ''}",
@@ -175,7 +176,7 @@ def _train(
     }
 
 
-def _pools(settings: TrainSettings, dataset: Dataset, system: Any, pair: GuidablePair, seed: int) -> tuple[Pool, Pool]:
+def _pools(settings: TrainSettings, dataset: Dataset, system: Any, pair: DiffusionPair, seed: int) -> tuple[Pool, Pool]:
     """Real and generated pairs, encoded; shared by all trainings of the same system, dataset and seed."""
     items = dataset.reference(settings.num_real, seed)
     common = {"system": {**system.spec(), "code": source_digest(system)}, "dataset": dict(dataset.spec()), "seed": seed}
@@ -190,6 +191,6 @@ def _pools(settings: TrainSettings, dataset: Dataset, system: Any, pair: Guidabl
     real.fill(encode, CHUNK, "encode real pairs", settings.quiet)
     fake = Pool(pools / f"{settings.system}-fake-{key['fake']}", settings.num_fake)
     requests = make_requests(dataset, settings.num_fake, seed)
-    batch = getattr(system, "batch_size", 1)
+    batch = batch_size_of(system)
     fake.fill(lambda indices: pair.draw([requests[i] for i in indices]), batch, "generate pairs", settings.quiet)
     return real, fake
