@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from mmbench.baselines.parts.options import CommonOptions
 from mmbench.errors import MediaError, MMBenchError, UsageError
 from mmbench.registry import register
 from mmbench.types import Clip, Dataset, Request, Spec, Weights
@@ -32,7 +33,6 @@ from mmbench.weights import locations
 VERSION = 1  # raised when the code changes what it draws
 FPS = 24.0  # what all three are trained on
 GRID = 8  # LTX-2 makes 8 k + 1 frames, the others 4 k + 1
-DTYPES = ("float32", "float16", "bfloat16")
 SAMPLE_RATES = (  # where pipelines tell the rate of their sound
     "vocoder.config.output_sampling_rate",
     "audio_sample_rate",
@@ -87,8 +87,7 @@ class DiffusersJoint:
         if not model:
             wanted = "--set model=REPO, or the folder of one"
             raise UsageError("diffusers_joint needs a model.", wanted, "mmbench show diffusers_joint")
-        if dtype not in DTYPES:
-            raise UsageError(f"diffusers_joint has no dtype {dtype!r}.", f"one of {', '.join(DTYPES)}")
+        common = CommonOptions.read(self.name, "full", weights, dtype)
         if not (fps > 0 and (kwargs is None or isinstance(kwargs, Mapping))):
             raise UsageError(f"fps={fps} and kwargs={kwargs!r}.", "a rate above 0 and a JSON object")
         folder = Path(model).expanduser()
@@ -97,7 +96,7 @@ class DiffusersJoint:
             raise UsageError(found, "a commit of 40 hex digits, as its page shows", "--set revision=COMMIT")
         if folder.is_dir() and not (folder / "model_index.json").is_file():
             raise UsageError(f"{model} holds no model_index.json.", "a pipeline as save_pretrained writes it")
-        self.weights: Weights = "random" if weights == "random" else "real"
+        self.weights: Weights = common.weights
         self._form, self._device, self._dtype, self._offload = form, device, dtype, offload
         self._model, self._revision, self._folder = model, str(revision), folder if folder.is_dir() else None
         least = math.ceil(Fraction(form.num_frames) / Fraction(form.fps) * Fraction(fps))

@@ -34,7 +34,7 @@ Outcome = Clip | ProgramError
 
 @register("system", "external", "Your own program: external:FILE.toml says how to run it; prompts in, clips out.")
 class External:
-    """A program that a TOML file declares (`mmbench/baselines/external_program.py` says how).
+    """A program that a TOML file declares (`mmbench.baselines.kinds.program` says how).
 
     It is run once per batch. What it leaves after ending well is final; after a crash or a time-out its readable clips
     count, and the others are tried alone, so that one sample fails alone. Folders of failed batches are kept.
@@ -43,27 +43,28 @@ class External:
         file: The declaration.
         dataset: What is generated for.
 
-    Attributes:
-        work_folder: Where its folders are; the harness names one in the run's folder.
-
     Raises:
         UsageError: No declaration, or one that cannot be right.
         MMBenchError: The program or its files are not here.
     """
 
-    def __init__(self, file: str = "", *, dataset: Dataset, **_: Any) -> None:
+    def __init__(self, file: str = "", *, dataset: Dataset) -> None:
         if not file:
             raise UsageError("The system external needs a declaration.", "external:FILE.toml", "-s external:my.toml")
         self._declared = read_declaration(Path(file))
         self.name, self.weights = f"external:{self._declared.name}", self._declared.weights
         self.batch_size, self._form = self._declared.batch_size, dataset.format
-        self.work_folder: Path | None = None
+        self._folder: Path | None = None  # a temporary one per batch unless the harness names one
         self._outcomes: dict[Any, Outcome] = {}  # of the last batches, until they are asked for
         self._trouble = ""
 
     def spec(self) -> Spec:
         """How the program is called, and digests of its files."""
         return {"system": "external", "interface": VERSION, "declared": self._declared.spec()}
+
+    def keep_files_in(self, folder: Path) -> None:
+        """Put the program's prompts, clips and logs into `folder`."""
+        self._folder = folder
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Clip]:
         """Yield one clip per request, in order; raises ProgramError where there is none."""
@@ -82,7 +83,7 @@ class External:
 
     def _make(self, requests: Sequence[Request]) -> dict[Any, Outcome]:
         """Run the program for these requests and read what it left; a batch that ended badly leaves some open."""
-        parent = self.work_folder or Path(tempfile.mkdtemp(prefix="mmbench-external-"))
+        parent = self._folder or Path(tempfile.mkdtemp(prefix="mmbench-external-"))
         work = (parent / f"{requests[0].index:06d}-{requests[-1].index:06d}").absolute()
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
@@ -97,7 +98,7 @@ class External:
                 if not trouble or len(requests) == 1:
                     outcomes[key_of(request)] = ProgramError(self._trouble)
         if sum(isinstance(outcome, Clip) for outcome in outcomes.values()) == len(requests):
-            shutil.rmtree(work if self.work_folder else parent)
+            shutil.rmtree(work if self._folder else parent)
         return outcomes
 
     def _line(self, request: Request, out: Path) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from mmbench.baselines.ground_truth import STREAM
 from mmbench.errors import MMBenchError
@@ -22,7 +21,7 @@ class Independent:
     name = "independent"
     weights: Weights = "none"
 
-    def __init__(self, *, dataset: Dataset, **_: Any) -> None:
+    def __init__(self, *, dataset: Dataset) -> None:
         self.dataset = dataset
 
     def spec(self) -> Spec:

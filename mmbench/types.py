@@ -8,7 +8,7 @@ nothing that implements these protocols, touches a file: `store`, `features` and
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -22,11 +22,23 @@ from mmbench.identity import digest_bytes
 Spec = Mapping[str, Any]  # JSON-able, canonical: whatever changes the output is in it, nothing else is
 Features = dict[str, np.ndarray]  # what an extractor knows of one clip, by name
 Weights = Literal["none", "real", "trained", "tiny", "random"]  # how far a system's or network's weights are real
+LEAST_REAL: tuple[Weights, ...] = ("random", "tiny", "trained", "real", "none")  # first what makes numbers mean least
+UNTRAINED: tuple[Weights, ...] = ("random", "tiny")  # samples and scores made with these try the plumbing
 Modality = Literal["video", "audio", "text"]
 Design = Literal["res_mlp", "res_naive", "res_frieren", "vit_mlp", "vit_naive", "vit_frieren"]  # of a discriminator
 DESIGNS: tuple[Design, ...] = get_args(Design)
 Loss = Literal["all", "disc", "denoise"]  # that a discriminator is trained with: both terms, or one alone
 LOSSES: tuple[Loss, ...] = get_args(Loss)
+
+
+def least_real(kinds: Collection[str]) -> Weights:
+    """The least real of several kinds of weights, which is what may be said of the whole; "none" of no weights."""
+    return next((kind for kind in LEAST_REAL if kind in kinds), "none")
+
+
+def is_untrained(weights: str) -> bool:
+    """Whether weights are random, at full or tiny size, so that what is made with them has no quality."""
+    return weights in UNTRAINED
 
 
 @dataclass(frozen=True)
@@ -160,7 +172,8 @@ class System(Protocol):
     """Turns requests into clips. One instance serves one run; loading weights belongs in the first `generate`.
 
     `spec()` holds all that changes its output (components and their digests, sampler, steps, scales) and a `version`,
-    raised by hand when its code changes what it draws.
+    raised by hand when its code changes what it draws. What else a system may tell or be told is declared by the
+    protocols below; a registered factory with `guidable=True` makes a `mmbench.baselines.kinds.pair.GuidableSystem`.
     """
 
     name: str
@@ -173,67 +186,86 @@ class System(Protocol):
         ...
 
 
+@runtime_checkable
+class Batched(Protocol):
+    """A system that is faster on several requests at once: `batch_size` of them, unless a user says otherwise."""
+
+    batch_size: int
+
+
+def batch_size_of(system: Any) -> int:
+    """The number of requests that a system is given at once by default: 1 unless it is `Batched`."""
+    return int(system.batch_size) if isinstance(system, Batched) else 1
+
+
+@runtime_checkable
+class SpecifiesModalities(Protocol):
+    """A system whose specs of video and of audio differ: each leaves out what changes the other modality alone."""
+
+    def video_spec(self) -> Spec:
+        """Everything that changes the videos."""
+        ...
+
+    def audio_spec(self) -> Spec:
+        """Everything that changes the sounds."""
+        ...
+
+
+def video_spec_of(system: Any) -> Spec:
+    """Everything that changes a system's videos: all of its spec unless it `SpecifiesModalities`."""
+    spec: Spec = system.video_spec() if isinstance(system, SpecifiesModalities) else system.spec()
+    return spec
+
+
+def audio_spec_of(system: Any) -> Spec:
+    """Everything that changes the sounds of a system or video-to-audio model, as `video_spec_of`."""
+    spec: Spec = system.audio_spec() if isinstance(system, SpecifiesModalities) else system.spec()
+    return spec
+
+
 Videos = Callable[[Request], Clip | None]  # a finished clip that shows the video of a request; None where there is none
 
 
+@runtime_checkable
 class OnVideos(System, Protocol):
-    """A system that shows the videos of another one, as a cascade does, and makes them only where nobody has.
+    """A system that shows the videos of another one, as a cascade does, and makes them only where there are none yet.
 
-    Runs of equal `video_spec()` (a system's own word, or else all of its `spec()`), dataset and seed show the same
-    videos. Before it generates, the harness lets `videos` look them up in the runs that are there.
+    Runs of equal `video_spec_of(video_source)`, dataset and seed show the same videos. Before such a system generates,
+    the harness gives it the means to look them up in the runs that are there.
 
     Attributes:
-        video_half: Whose videos these are; it makes them where `videos` has none.
-        videos: Looks a request's video up.
+        video_source: The system whose videos these are.
     """
 
-    video_half: System
-    videos: Videos
+    video_source: System
+
+    def use_videos(self, videos: Videos) -> None:
+        """Take the videos of requests from `videos` where it has them, instead of making them."""
+        ...
 
 
+@runtime_checkable
+class UsesAudioOf(Protocol):
+    """A system whose sounds another system or a video-to-audio model makes."""
+
+    audio_source: Any
+
+
+@runtime_checkable
 class KeepsFiles(System, Protocol):
-    """A system that cannot do without files, as another program's clips; the harness says where they may be.
+    """A system that cannot do without files, as a program's clips."""
 
-    Attributes:
-        work_folder: A folder of the run's own, made by the system if it is needed; None for a temporary one.
-    """
-
-    work_folder: Path | None
-
-
-class GuidablePair(Protocol):
-    """The two frozen base models of a guidable system, as MMDisCo trains and guides on them.
-
-    A system registered with `guidable=True` has a method `pair()` that returns this. An example is (video, audio,
-    video_text, audio_text): clean latents and text embeddings as torch tensors on the CPU, without a batch axis; the
-    texts are None for models without text.
-
-    Attributes:
-        schedules: `mmbench.mmdisco.schedule.NoiseSchedule` of video and audio.
-        unconditional: (video_text, audio_text) of the empty prompt, or () for models without text.
-        coupled: Whether a model sees both modalities, so that the halves of what it makes belong together.
-    """
-
-    schedules: tuple[Any, Any]
-    coupled: bool
-
-    @property
-    def unconditional(self) -> tuple[Any, ...]: ...
-
-    def discriminator(self, design: str, **sizes: int) -> Any:
-        """A `DiscriminatorConfig` for these latents; `sizes` may give channels and num_blocks."""
+    def keep_files_in(self, folder: Path) -> None:
+        """Write files to `folder`, which is the run's own and made by the system if it is needed."""
         ...
 
-    def encode(self, item: Item) -> tuple[Any, ...]:
-        """The example of a real item."""
-        ...
 
-    def draw(self, requests: Sequence[Request]) -> list[tuple[Any, ...]]:
-        """Examples whose halves the base models made independently, from the request's own streams."""
-        ...
+@runtime_checkable
+class DeclaresOptions(Protocol):
+    """A factory of systems whose options are not its own keyword arguments: one that is made of other systems."""
 
-    def epsilon(self, x_t: Any, y_t: Any, t: Any, condition: Any) -> tuple[Any, Any]:
-        """Predicted noises of a batch of noised latents; `condition` is None or (video_text, audio_text)."""
+    def options(self) -> dict[str, Any]:
+        """Defaults of the options, by name."""
         ...
 
 

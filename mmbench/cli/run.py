@@ -25,11 +25,11 @@ def _settings(**given: Any) -> Any:
     return Settings(**chosen, command=("mmbench", *sys.argv[1:]))
 
 
-def _plan_only(settings: Any, format: Format) -> None:
+def _plan_only(settings: Any, format: Format, scored: bool = False) -> None:
     from mmbench.jobs.generate import preview_plan
 
     columns = ["run", "system", "dataset", "seed", "present", "failed", "to make", "metrics"]
-    show_rows(preview_plan(settings), columns, format, "Dry run: nothing is written")
+    show_rows(preview_plan(settings, scored), columns, format, "Dry run: nothing is written")
 
 
 def _print_cells(columns: Any, format: Format, title: str) -> None:
@@ -93,7 +93,7 @@ def run(
         verbose=verbose,
     )
     if dry_run:
-        return _plan_only(settings, format)
+        return _plan_only(settings, format, scored=True)
     scored = run_job(settings)
     if not scored:  # the first process of the launcher prints
         return None

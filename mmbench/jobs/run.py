@@ -25,7 +25,7 @@ def run(settings: Settings) -> list[Scored]:
     dataset = open_dataset(settings.dataset)
     with open_evaluation(settings, dataset) as evaluation:
         evaluation.find_weights()  # what is missing ends here, not in hours
-        stores = generate_runs(settings, dataset)
+        stores = generate_runs(settings, dataset, scored=True)
         shard = settings.shard or Shard()
         if shard.rank:
             return []

@@ -25,7 +25,7 @@ from mmbench.runs.find import find_run, run_folders
 from mmbench.runs.store import SampleStore
 from mmbench.scores.records import read_records, read_score
 from mmbench.tables.format import with_error
-from mmbench.types import Clip
+from mmbench.types import Clip, is_untrained
 
 LEAST_SIZE = (
     256  # smaller videos are enlarged by a whole factor, so that players and chroma subsampling spare them [px]
@@ -90,7 +90,7 @@ def open_columns(folders: Sequence[Path]) -> list[Column]:
 
 def _unreal(weights: str, what: str) -> str:
     """What must be said of numbers and samples that mean nothing."""
-    return f", {weights} {what}" if weights in ("random", "tiny") else ""
+    return f", {weights} {what}" if is_untrained(weights) else ""
 
 
 def _column(store: SampleStore, name: str) -> Column:

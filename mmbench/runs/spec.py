@@ -18,7 +18,7 @@ from mmbench.code_identity import DATASET_ROOMS, SYSTEM_ROOMS, code_digest
 from mmbench.errors import IntegrityError
 from mmbench.identity import canonical_json, digest_of
 from mmbench.registry import Kind, discover
-from mmbench.types import Dataset, Request, Spec, System, Weights
+from mmbench.types import Dataset, OnVideos, Request, Spec, System, UsesAudioOf, Weights, video_spec_of
 
 FORMAT_VERSION = 1  # raised when the sample store or the seed rule changes
 
@@ -96,18 +96,17 @@ def make_runspec(system: System, dataset: Dataset, seed: int, system_name: str, 
         "dataset": {"name": dataset.name, "code": dataset_code(dataset), **dataset.spec()},
         "seed": seed,
     }
-    half = video_half(system)
-    decides = getattr(half, "video_spec", half.spec)()
-    about = {"name": half.name, "weights": half.weights, "code": system_code(half), **decides}
+    source = video_source(system)
+    about = {"name": source.name, "weights": source.weights, "code": system_code(source), **video_spec_of(source)}
     video, video_of = digest_of({**spec, "system": about}), ""
-    if half is not system:
-        video_of, spec["video"] = half.name, video
+    if source is not system:
+        video_of, spec["video"] = source.name, video
     spec = json.loads(canonical_json(spec))  # tuples become lists here, so that a reread manifest has the same digest
     return RunSpec(system_name, dataset_name, seed, system.weights, spec, video, video_of)
 
 
 def system_code(system: System) -> str:
-    """Digest of the code that draws a system's samples: of its class, of the file that registers it, of its halves."""
+    """Digest of the code that draws a system's samples: its class, the file that registers it, what it is made of."""
     return code_digest(_modules_of(system), SYSTEM_ROOMS)
 
 
@@ -117,9 +116,10 @@ def dataset_code(dataset: Dataset) -> str:
 
 
 def _modules_of(system: Any) -> list[str]:
-    halves = [half for name in ("video_half", "audio_half") if (half := getattr(system, name, None)) is not None]
+    sources = [system.video_source] if isinstance(system, OnVideos) else []
+    sources += [system.audio_source] if isinstance(system, UsesAudioOf) else []
     mine = _origins("system", system, system.name.partition("+")[0])
-    return [*mine, *(module for half in halves for module in _modules_of(half))]
+    return [*mine, *(module for source in sources for module in _modules_of(source))]
 
 
 def _origins(kind: Kind, thing: object, name: str) -> list[str]:
@@ -128,10 +128,9 @@ def _origins(kind: Kind, thing: object, name: str) -> list[str]:
     return [type(thing).__module__, *([entry.origin] if entry else [])]
 
 
-def video_half(system: System) -> System:
-    """Whose videos a system shows: its own, unless it says otherwise (`OnVideos`)."""
-    half = getattr(system, "video_half", None)
-    return system if half is None else video_half(half)
+def video_source(system: System) -> System:
+    """The system that makes the videos which a system shows: itself, or what an `OnVideos` names."""
+    return video_source(system.video_source) if isinstance(system, OnVideos) else system
 
 
 def make_requests(dataset: Dataset, num: int, seed: int) -> list[Request]:

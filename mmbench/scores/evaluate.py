@@ -17,7 +17,17 @@ from mmbench.identity import digest_of
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore
 from mmbench.scores.records import Record, Scored, finite, save
-from mmbench.types import Dataset, Extractor, FeatureTable, Metric, Score, codecs_of, distinct_extractors, full_name
+from mmbench.types import (
+    Dataset,
+    Extractor,
+    FeatureTable,
+    Metric,
+    Score,
+    codecs_of,
+    distinct_extractors,
+    full_name,
+    least_real,
+)
 
 
 @dataclass(frozen=True)
@@ -167,7 +177,7 @@ class Evaluation:
             baseline=finite(score.baseline),
             baseline_stderr=finite(score.baseline_stderr),
             lossy=any(c.codecs.endswith("lossy") for c in found.contents if c),
-            extractor_weights=next((k for k in ("random", "tiny", "trained", "real") if k in kinds), "none"),
+            extractor_weights=least_real(kinds),
             reference=reference,
             time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             details=dict(score.details),

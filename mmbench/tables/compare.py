@@ -13,7 +13,7 @@ from mmbench.errors import MMBenchError
 from mmbench.scores.records import Record, Scored, finite
 from mmbench.statistics.paired import Difference, holm, paired_difference
 from mmbench.tables.format import count_text, digits_of, signed, with_error
-from mmbench.types import Score
+from mmbench.types import UNTRAINED, Score
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def comparable(records: Sequence[Record]) -> None:
         if len(set(values)) > 1:
             refuse(what, values, "mmbench evaluate RUN --num-samples N with one N and one --metric for all")
     kinds = [r.weights for r in records]
-    if {"random", "tiny"} & set(kinds) and {"real", "trained"} & set(kinds):
+    if set(UNTRAINED) & set(kinds) and {"real", "trained"} & set(kinds):
         refuse("kind of weights", kinds, "leave out the systems with random or tiny weights: --system ...")
 
 
@@ -187,7 +187,7 @@ def list_caveats(records: Sequence[Record]) -> list[str]:
         notes.append(
             "Clips came through lossy codecs: " + ", ".join(sorted({r.system for r in records if r.lossy})) + "."
         )
-    for kind in ("random", "tiny"):
+    for kind in UNTRAINED:
         systems = sorted({r.system for r in records if r.weights == kind})
         networks = sorted({r.metric for r in records if r.extractor_weights == kind})
         if systems:

@@ -13,8 +13,8 @@ from mmbench.statistics.estimates import mean_estimate
 from mmbench.tables.compare import comparable, heading
 from mmbench.tables.format import count_text, signed, with_error
 from mmbench.tables.published import printed_name, published_values
+from mmbench.types import is_untrained
 
-UNTRAINED = ("random", "tiny")  # kinds of weights that a table never shows without saying so
 FIRST = ("dataset", "system", "row", "trainings", "n", "weights", "networks")  # columns before the metrics
 NOTE = "(): the videos are another system's, and so is this number."
 
@@ -156,8 +156,8 @@ def make_cell(records: Sequence[Record], paired: Sequence[Number] = (), borrowed
         "; ".join(dict.fromkeys(count_text(r) for r in records)),
         average_differences(paired) if paired else None,
         borrowed,
-        first.weights if first.weights in UNTRAINED else "",
-        first.extractor_weights if first.extractor_weights in UNTRAINED else "",
+        first.weights if is_untrained(first.weights) else "",
+        first.extractor_weights if is_untrained(first.extractor_weights) else "",
     )
 
 

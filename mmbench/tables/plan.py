@@ -15,6 +15,7 @@ from mmbench.statistics.planning import plan
 from mmbench.tables.compare import comparable, compare
 from mmbench.tables.runs import read_runs
 from mmbench.tables.table import gather
+from mmbench.types import is_untrained
 
 LEVEL = 0.95
 COLUMNS = ("metric", "pilot", "n", "s.e. of difference", "detectable", "effect", "needed")
@@ -126,7 +127,7 @@ def pilot(out: Path, metric: str, systems: Sequence[str], dataset: str | None) -
             f"mmbench run --num-samples 64 -m {metric}",
         )
     r = max(single, key=lambda r: (r.n_scored, r.stderr))
-    untrained = bool({"random", "tiny"} & {r.weights, r.extractor_weights})
+    untrained = any(map(is_untrained, (r.weights, r.extractor_weights)))
     return Pilot(r.metric, (r.system,), r.dataset, r.n_scored, math.sqrt(2) * (r.stderr or 0.0), untrained)
 
 
@@ -140,7 +141,7 @@ def _pair(out: Path, a: Record, b: Record, asked: bool) -> Pilot | None:
         return None
     if not stderr:
         return None
-    untrained = bool({"random", "tiny"} & {a.weights, b.weights, a.extractor_weights})
+    untrained = any(map(is_untrained, (a.weights, b.weights, a.extractor_weights)))
     return Pilot(a.metric, (a.system, b.system), a.dataset, n, stderr, untrained)
 
 

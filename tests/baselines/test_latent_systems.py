@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from mmbench.baselines.kinds.discriminators import Guide
 from mmbench.baselines.kinds.guided import PairSystem
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
 from mmbench.baselines.models.latent import pair as latent_pair
@@ -318,7 +319,7 @@ def test_the_released_discriminator_is_looked_for_under_its_name(
 
     def system(released: str) -> PairSystem:
         name = parse_system_name("auffusion_vc2+mmdisco-release")
-        return PairSystem("auffusion_vc2", Stub, {}, "real", Sampling(), BOUNCE, name, released=released)
+        return PairSystem("auffusion_vc2", Stub, {}, "real", Sampling(), BOUNCE, name, guide=Guide(released=released))
 
     with pytest.raises(MMBenchError, match="mmbench weights fetch mmdisco_auffusion_vc2"):
         system("mmdisco_auffusion_vc2").spec()

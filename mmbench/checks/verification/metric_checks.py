@@ -16,7 +16,7 @@ from mmbench.checks.verification.check_row import NotApplicable, Row, judge, wit
 from mmbench.checks.verification.ladders import Ladder, Material, ladders_for
 from mmbench.scores.evaluate import signature
 from mmbench.statistics.estimates import mean_estimate
-from mmbench.types import Features, FeatureTable, Metric, Score
+from mmbench.types import Features, FeatureTable, Metric, Score, is_untrained, least_real
 
 EXACT = 1e-9  # relative; for float64 sums in another order
 ALLOWANCE = 3.0  # standard errors that a step may seem to improve
@@ -47,7 +47,7 @@ class Subject:
     def weights(self) -> str:
         """How real its networks are; the least real one counts."""
         kinds = {e.weights for e in self.metric.extractors()}
-        return next((k for k in ("random", "tiny", "trained", "real") if k in kinds), "none")
+        return least_real(kinds)
 
 
 def check_metric(subject: Subject, material: Material, seed: int) -> list[Row]:
@@ -144,7 +144,7 @@ def answer(subject: Subject, material: Material, ladder: Ladder, seed: int) -> t
     sounds nothing is guaranteed on drawn ones: there a missing answer is reported, not judged.
     """
     metric = subject.metric
-    if not metric.needs_reference and subject.weights in ("random", "tiny"):
+    if not metric.needs_reference and is_untrained(subject.weights):
         raise NotApplicable(f"{subject.weights} weights: agreement under untrained networks means nothing")
     values = [values_of_parts(subject, material, seed)]
     values += [values_of_parts(subject, material, seed, ladder, step) for step in ladder.steps]

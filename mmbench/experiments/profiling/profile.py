@@ -18,7 +18,7 @@ from mmbench.files import append_line
 from mmbench.registry import lookup, make_dataset
 from mmbench.runs.circumstances import invocation
 from mmbench.runs.spec import make_requests
-from mmbench.system_names import SystemName, make_system, parse_system_name, read_options
+from mmbench.system_names import SystemName, make_system, parse_system_name, read_options, takes_setting
 from mmbench.tables.published import published
 from mmbench.types import ClipFormat, DeclaresFormat, Prompt, Request
 
@@ -144,6 +144,8 @@ def make_profiled_system(system: str, design: str, dataset: Any, options: Sequen
     parsed = parse_system_name(system)
     if parsed.design is None and lookup("system", system.partition(":")[0]).guidable:
         parsed = SystemName(system, design, "")
+    if not takes_setting(str(parsed), "weights"):  # how real weights are costs no time
+        common.pop("weights", None)
     return make_system(str(parsed), dataset=dataset, **common, **read_options(options, [str(parsed)])[str(parsed)])
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from mmbench.baselines.kinds.pair import GuidableSystem
 from mmbench.errors import MMBenchError
 from mmbench.runs.usage import Usage
 from mmbench.types import Request
@@ -71,7 +72,7 @@ def time_inference(system: Any, requests: Sequence[Request], runs: int, watch: S
     for k in range(runs + 1):
         lap: Lap = watch.lap if k else lambda _: watch.start()
         watch.start()
-        if not getattr(system, "guided", False):
+        if not (isinstance(system, GuidableSystem) and system.guided):
             clips = list(system.generate(requests))
             lap("generate")
         else:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.baselines.kinds.discriminators import discriminator_stem
+from mmbench.baselines.kinds.pair import DiffusionPair
 from mmbench.errors import BusyError, UsageError
 from mmbench.experiments.training.pools import CHUNK, Example, Pool
 from mmbench.files import append_line
@@ -22,7 +23,7 @@ from mmbench.runs.generate import Shard
 from mmbench.runs.leases import LeaseTable
 from mmbench.runs.spec import make_requests, system_code
 from mmbench.system_names import SystemName, make_system, parse_system_name, read_options
-from mmbench.types import LOSSES, Dataset, GuidablePair
+from mmbench.types import LOSSES, Dataset, batch_size_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ class TrainSettings:
 
 def make_guidable_pair(
     name: str, dataset: Dataset, options: Sequence[str] = (), **common: Any
-) -> tuple[Any, GuidablePair]:
+) -> tuple[Any, DiffusionPair]:
     """Makes the system called `name` and its pair of base models; refuses systems that cannot be guided.
 
     Args:
@@ -117,8 +118,8 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
         **settings.options,
     )
     if settings.re_pair and pair.coupled:
-        found = f"--re-pair: {settings.system} makes video and audio of a pair together."
-        raise UsageError(found, "models that make each on its own", "the same command without --re-pair")
+        found = f"--re-pair: {settings.system} makes the video and the audio of a pair together."
+        raise UsageError(found, "models that make each modality on its own", "the same command without --re-pair")
     shape = "".join(f"-{k}{v}" for k, v in sorted(settings.sizes.items()))
     usual = f"{discriminator_stem(settings.name, dataset, system.weights)}{shape}-s{config.seed}"
     folder = settings.out / (settings.folder or usual)
@@ -143,7 +144,7 @@ def _hold_training(folder: Path) -> Iterator[None]:
 
 
 def _train(
-    settings: TrainSettings, config: Any, dataset: Dataset, system: Any, pair: GuidablePair, folder: Path
+    settings: TrainSettings, config: Any, dataset: Dataset, system: Any, pair: DiffusionPair, folder: Path
 ) -> dict[str, Any]:
     from mmbench.mmdisco.pairs import RePaired
     from mmbench.mmdisco.training import train
@@ -174,7 +175,7 @@ def _train(
 
 
 def _fill_pools(
-    settings: TrainSettings, dataset: Dataset, system: Any, pair: GuidablePair, seed: int
+    settings: TrainSettings, dataset: Dataset, system: Any, pair: DiffusionPair, seed: int
 ) -> tuple[Pool, Pool]:
     """Fills the pools of encoded real and generated pairs that trainings of one system, dataset and seed share."""
     items = dataset.reference(settings.num_real, seed)
@@ -190,6 +191,6 @@ def _fill_pools(
     real.fill(encode, CHUNK, "encode real pairs", settings.quiet)
     fake = Pool(pools / f"{settings.system}-fake-{key['fake']}", settings.num_fake)
     requests = make_requests(dataset, settings.num_fake, seed)
-    batch = getattr(system, "batch_size", 1)
+    batch = batch_size_of(system)
     fake.fill(lambda indices: pair.draw([requests[i] for i in indices]), batch, "generate pairs", settings.quiet)
     return real, fake
