@@ -218,6 +218,7 @@ def test_the_classifier_sees_the_whole_clip_and_the_network_eight_seconds(tiny: 
     assert not torch.equal(unguided, alone.sample(other.flip(1), noise))
 
 
+@pytest.mark.e2e
 def test_double_guidance_changes_the_sound_from_the_same_noise(tiny: DiffFoley) -> None:
     (guided,), (unguided,) = (s.sound(REQUESTS[:1], CLIPS[:1]) for s in (tiny, foley(classifier_scale=0.0)))
     assert not np.array_equal(guided, unguided)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from mmbench.system_names import make_system
 from mmbench.weights import checkpoints as published
 from mmbench.weights.headers import damage, read_meta
 from tests.baselines import published_copies as copies
+
+pytestmark = pytest.mark.e2e
 
 PAIRS = {"audioldm": "audioldm_animatediff", "realistic_vision": "audioldm_animatediff"}
 PAIRS |= {"animatediff": "audioldm_animatediff", "auffusion": "auffusion_vc2", "videocrafter2": "auffusion_vc2"}
@@ -56,8 +58,8 @@ OTHERS = [
 
 
 @pytest.fixture(scope="module")
-def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Whole copies of the four models that are folders."""
+def originals(tmp_path_factory: pytest.TempPathFactory, fixtures_folder: Path) -> Iterator[Path]:
+    """Whole copies of the four models that are folders and of the one that is a file; small sizes are expected."""
     root = tmp_path_factory.mktemp("published")
     with pytest.MonkeyPatch.context() as patch:
         for name in TENSORS:
@@ -66,13 +68,15 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
         copies.save_realistic_vision(root / "realistic_vision")
         copies.save_animatediff(root / "animatediff")
         copies.save_auffusion(root / "auffusion", patch)
-    return root
+    with pytest.MonkeyPatch.context() as patch:
+        copies.save_videocrafter2(root / "model.ckpt", fixtures_folder, patch)
+        yield root
 
 
 @pytest.fixture(autouse=True)
-def here(originals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fixtures_folder: Path) -> Path:
+def here(originals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user's own copies of everything that both pairs need."""
-    copies.save_videocrafter2(tmp_path / "model.ckpt", fixtures_folder, monkeypatch)
+    shutil.copy(originals / "model.ckpt", tmp_path / "model.ckpt")
     monkeypatch.setattr(
         "mmbench.baselines.models.latent.auffusion_mel.VOCODER",
         {**copies.auffusion.VOCODER, "upsample_initial_channel": 64},

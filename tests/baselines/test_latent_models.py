@@ -180,6 +180,7 @@ def test_audioldm_from_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     same(model, audioldm.AudioLDM(Parts("audioldm")), "audioldm")
 
 
+@pytest.mark.e2e
 def test_animatediff_from_its_folders(tmp_path: Path, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     copies.save_realistic_vision(tmp_path / "rv")
     copies.save_animatediff(tmp_path / "motion")

@@ -84,7 +84,7 @@ def test_every_tensor_of_the_released_transformer_has_its_place(
     assert {k: v.shape for k, v in ours.items()} == read
     assert [count(gpt), count(decoder)] == [306_783_232, 42_775_425]
     for lacking in ("transformer.blocks.23.mlp.2.bias", "first_stage_model.quantize.embedding.weight"):
-        with pytest.raises(MMBenchError, match=rf"lacks 1 tensors, first {lacking.partition('.')[2]}"):
+        with pytest.raises(MMBenchError, match=rf"lacks 1 tensors .* first {lacking.partition('.')[2]}"):
             model.load_checkpoint(gpt, decoder, {k: v for k, v in state.items() if k != lacking}, "it")
     with caplog.at_level(logging.WARNING, "mmbench"):
         model.load_checkpoint(gpt, decoder, {**state, "transformer.surplus": torch.empty(1)}, "it")

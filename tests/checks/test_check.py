@@ -87,6 +87,7 @@ def test_default_systems_score_as_committed(capsys: pytest.CaptureFixture[str]) 
 FAULTS = [(swapped_channels, "ib_bounce_tv"), (one_frame_of_delay, "av_align")]
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(("fault", "seen_by"), FAULTS, ids=[f.__name__ for f, _ in FAULTS])
 def test_a_planted_fault_fails(
     fault: Change, seen_by: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -99,6 +100,7 @@ def test_a_planted_fault_fails(
     assert "mmbench check --update" in result.stderr
 
 
+@pytest.mark.e2e
 def test_rounding_of_another_machine_passes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -94,6 +94,7 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.e2e
 def test_quiet_prints_names_only_and_logs_stay_off_stdout(tmp_path: Path) -> None:
     result = mmbench("generate", *FIXTURE, "-n", "1", "--out", tmp_path, "--format", "quiet", "-vv")
     assert result.stdout.split() == [only_store(tmp_path).folder.name]
@@ -175,6 +176,7 @@ def test_a_corrupt_record_is_named_and_refused(tmp_path: Path) -> None:
     assert "damaged" in mmbench("list", "runs", "--out", tmp_path).stdout
 
 
+@pytest.mark.e2e
 def test_a_changed_manifest_is_refused(tmp_path: Path) -> None:
     assert mmbench("generate", *FIXTURE, "-n", "1", "--out", tmp_path).returncode == 0
     manifest = only_store(tmp_path).folder / "manifest.json"

@@ -12,7 +12,16 @@ from tests.conformance.harness import Fixture, load_runners, recipe_tensor
 from tests.conftest import ABSENT, reference_outputs
 
 # Seconds each: whole clips, or networks at their full size.
-SLOW = {"end_to_end_fvd_fad", "i3d_logits", "av_align_windows_8fps", "av_align_clips", "vggish_logmel_embeddings"}
+SLOW = {
+    "av_align_clips",
+    "av_align_windows_8fps",
+    "difffoley_cavp_full",
+    "end_to_end_fvd_fad",
+    "i3d_logits",
+    "mmdiffusion_unet_official_topology",
+    "vc2_unet_official_topology",
+    "vggish_logmel_embeddings",
+}
 
 
 def _folders(root: Path) -> list[Path]:

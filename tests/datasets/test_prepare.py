@@ -43,6 +43,7 @@ def make(root: Path, name: str = "vggsound") -> list[Entry]:
     return prepare_videos(root, copy.videos, replace(copy.preparation, dataset=name), workers=1, quiet=True)
 
 
+@pytest.mark.e2e
 def test_the_commands_keep_the_good_and_explain_the_rest(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     raw = VGGSound(str(root))
     before = {key: raw.items([key])[0] for key in GOOD}

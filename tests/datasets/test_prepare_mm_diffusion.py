@@ -159,6 +159,7 @@ def test_any_time_line_comes_back(tmp_path: Path) -> None:
 # a copy and its index
 
 
+@pytest.mark.e2e
 def test_the_commands_make_a_copy_ready_once(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -113,6 +113,7 @@ def test_the_command_keeps_every_round(tmp_path: Path, capsys: pytest.CaptureFix
     assert line["command"][:3] == ["mmbench", "profile", "inference"]
 
 
+@pytest.mark.e2e
 def test_a_timing_of_nothing_does_not_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     quick = ["--num-inference-steps", "2", "--out", tmp_path]
     idle = mmbench_here(capsys, "profile", "inference", *TINY, *quick, "--joint-scale", "0,0")

@@ -10,16 +10,24 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
+import tests.fixture_distribution.mmbench_fixture  # noqa: F401 - registers its pair in this process
+from mmbench.registry import discover
 from mmbench.runs.leases import LeaseTable
-from tests.commands import mmbench, mmbench_here
+from tests.commands import mmbench_here
 
 PAIR = ["--system", "fixture_pair", "--dataset", "fixture_dataset"]
 SMALL = ["--num-real", "6", "--num-fake", "5", "--batch-size", "2", "--format", "json"]
 
 
+@pytest.fixture(autouse=True)
+def _found() -> None:
+    """Names that were looked for before the pair was registered are looked for again."""
+    discover.cache_clear()
+
+
 @pytest.mark.e2e
-def test_training_leaves_weights_and_pools_and_resumes(tmp_path: Path) -> None:
-    first = mmbench("train", *PAIR, *SMALL, "--steps", "3", "--out", tmp_path)
+def test_training_leaves_weights_and_pools_and_resumes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = mmbench_here(capsys, "train", *PAIR, *SMALL, "--steps", "3", "--out", tmp_path)
     assert first.returncode == 0, first.stderr
     done = json.loads(first.stdout)
     assert (done["steps"], done["resumed at"]) == (3, 0)
@@ -31,15 +39,17 @@ def test_training_leaves_weights_and_pools_and_resumes(tmp_path: Path) -> None:
         "fixture_pair-real": 6,
         "fixture_pair-fake": 5,
     }
-    again = json.loads(mmbench("train", *PAIR, *SMALL, "--steps", "5", "--out", tmp_path).stdout)
+    again = json.loads(mmbench_here(capsys, "train", *PAIR, *SMALL, "--steps", "5", "--out", tmp_path).stdout)
     assert (again["steps"], again["resumed at"]) == (5, 3)
     pools = {p.name for p in (tmp_path / "pools").iterdir()}
     for other, changed in ((["--re-pair"], "num_fake"), (["--pool-seed", "7"], "pairs")):
-        refused = mmbench("train", *PAIR, *SMALL, *other, "--steps", "5", "--out", tmp_path)
+        refused = mmbench_here(capsys, "train", *PAIR, *SMALL, *other, "--steps", "5", "--out", tmp_path)
         assert f"{changed} is" in refused.stderr, "another training: it must not go on from this checkpoint"
     assert len({p.name for p in (tmp_path / "pools").iterdir()} - pools) == 2
     for seed in ("7", "8"):
-        anew = mmbench("train", *PAIR, *SMALL, "--seed", seed, "--pool-seed", "0", "--steps", "2", "--out", tmp_path)
+        anew = mmbench_here(
+            capsys, "train", *PAIR, *SMALL, "--seed", seed, "--pool-seed", "0", "--steps", "2", "--out", tmp_path
+        )
         assert anew.returncode == 0, anew.stderr
     assert len({p.name for p in (tmp_path / "pools").iterdir()} - pools) == 2, "made once, trained on by all"
 
@@ -47,11 +57,11 @@ def test_training_leaves_weights_and_pools_and_resumes(tmp_path: Path) -> None:
 @pytest.mark.e2e
 def test_a_training_has_one_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["train", *PAIR, *SMALL, "--steps", "3", "--out", tmp_path]
-    assert mmbench(*command).returncode == 0
+    assert mmbench_here(capsys, *command).returncode == 0
     (folder,) = tmp_path.glob("*/checkpoint.pt")
     before = folder.read_bytes()
     with LeaseTable(folder.parent / "leases").hold("training"):
-        refused = mmbench(*command[:-3], "9", *command[-2:])
+        refused = mmbench_here(capsys, *command[:-3], "9", *command[-2:])
     assert refused.returncode == 1
     assert f"is being trained by process {os.getpid()}" in refused.stderr
     assert folder.read_bytes() == before
@@ -83,17 +93,16 @@ def test_halves_that_were_made_together_are_not_re_paired(tmp_path: Path, capsys
     assert "without --re-pair" in result.stderr
 
 
-@pytest.mark.e2e
-def test_an_unknown_design_names_the_known_ones(tmp_path: Path) -> None:
-    result = mmbench("train", *PAIR, *SMALL, "--discriminator", "res_freiren", "--out", tmp_path)
+def test_an_unknown_design_names_the_known_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = mmbench_here(capsys, "train", *PAIR, *SMALL, "--discriminator", "res_freiren", "--out", tmp_path)
     assert result.returncode == 2
     assert "res_frieren" in result.stderr
 
 
 @pytest.mark.e2e
-def test_toy_prints_table_1_beside_the_paper(tmp_path: Path) -> None:
+def test_toy_prints_table_1_beside_the_paper(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     quick = ["toy", "--quick", "--seeds", "1", "--setting", "ind", "--loss", "all", "--format", "json"]
-    result = mmbench(*quick, "--out", tmp_path)
+    result = mmbench_here(capsys, *quick, "--out", tmp_path)
     assert result.returncode == 0, result.stderr
     rows = {row["method"]: row for row in json.loads(result.stdout)}
     assert {"gt", "exact", "no_joint", "optimal", "all"} <= set(rows)

@@ -127,6 +127,7 @@ def test_batch_norm_epsilon_matters(frames: torch.Tensor, logits: torch.Tensor) 
     assert 1e-3 < float((other - logits).abs().max() / logits.abs().max()) < 0.1
 
 
+@pytest.mark.e2e
 def test_jpeg_frames_move_features(network: I3D, frames: torch.Tensor, logits: torch.Tensor) -> None:
     coded = [cv2.imencode(".jpg", f, [cv2.IMWRITE_JPEG_QUALITY, 95])[1] for f in frames[0].numpy()]
     decoded = np.stack([cv2.imdecode(c, cv2.IMREAD_COLOR) for c in coded])

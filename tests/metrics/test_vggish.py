@@ -130,6 +130,7 @@ def test_rows_per_clip_do_not_depend_on_the_batch(extractor: VGGishExtractor) ->
     np.testing.assert_allclose(together[2][0], together[2][1], atol=1e-5)
 
 
+@pytest.mark.e2e
 def test_a_clip_without_sound_is_refused(extractor: VGGishExtractor) -> None:
     with pytest.raises(MMBenchError, match="no audio"):
         extractor.extract([clip(np.zeros(0))])

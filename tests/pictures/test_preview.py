@@ -160,6 +160,7 @@ def test_runs_that_do_not_pair_are_refused(tmp_path: Path) -> None:
         preview(open_columns([a, other_prompt]), 2, tmp_path / "look")
 
 
+@pytest.mark.e2e
 def test_the_command_and_its_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_run(tmp_path, "a")
     good = mmbench_here(capsys, "preview", "a-d", "--out", tmp_path, "--format", "quiet")
