@@ -153,3 +153,7 @@ class Reference(LazyItems):
     def make(self, choice: str) -> Item:
         """Decode one clip by its name."""
         return self.dataset._item(choice)
+
+    def text(self, choice: str) -> str:
+        """The prompt in the folder's table; "" without one."""
+        return self.dataset._texts[choice]

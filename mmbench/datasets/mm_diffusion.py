@@ -235,6 +235,10 @@ class Reference(LazyItems):
         """Decode one clip by its video's name and first tick."""
         return self.part.item(*choice)
 
+    def text(self, choice: tuple[str, int]) -> str:
+        """No clip has a text."""
+        return ""
+
 
 @register("dataset", "landscape_ind", "Landscape as MM-Diffusion has it: nature, 1.6 s, 64x64 at 10 fps, no texts.")
 class LandscapeInDomain(MMDiffusionData):

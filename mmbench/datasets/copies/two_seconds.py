@@ -223,6 +223,10 @@ class Clips(LazyItems):
         key, label, entry = choice
         return Item(key, Prompt(key, label, {"file": entry.file}), self._clip(entry))
 
+    def text(self, choice: tuple[str, str, Entry]) -> str:
+        """The label or caption."""
+        return choice[1]
+
     def _clip(self, entry: Entry) -> Clip:
         if not entry.clip:
             return conformed(self.root / entry.file, FORMAT)

@@ -14,6 +14,7 @@ from typing import Any
 
 from mmbench.baselines.kinds.discriminators import DEFAULT_FOLDER, FOLDER_VARIABLE, discriminator_stem
 from mmbench.experiments.sweep.cells import Cell, Sweep
+from mmbench.experiments.training.fakes import VERSION as FAKES_VERSION
 from mmbench.experiments.training.train import TrainSettings
 from mmbench.identity import digest_of
 from mmbench.jobs.settings import Settings
@@ -47,7 +48,15 @@ def training_of(sweep: Sweep, cell: Cell) -> TrainSettings:
         quiet=sweep.run.quiet,
         command=sweep.run.command,
     )
-    named_by: list[Any] = [sweep.num_real, sweep.num_fake, settings.sizes, options, of_bases, sweep.run.weights]
+    named_by: list[Any] = [
+        FAKES_VERSION,
+        sweep.num_real,
+        sweep.num_fake,
+        settings.sizes,
+        options,
+        of_bases,
+        sweep.run.weights,
+    ]
     if any(other.part < 1 for other in sweep.grid.rows):
         named_by.append([sweep.table, sweep.training.get("steps"), sweep.training["epochs"]])
     stem = discriminator_stem(settings.name, sweep.dataset, "none")  # that weights are random is in the digest

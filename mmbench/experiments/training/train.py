@@ -14,6 +14,8 @@ from typing import Any
 from mmbench.baselines.kinds.discriminators import discriminator_stem
 from mmbench.baselines.kinds.pair import DiffusionPair
 from mmbench.errors import BusyError, UsageError
+from mmbench.experiments.training.fakes import VERSION as FAKES_VERSION
+from mmbench.experiments.training.fakes import requests_of_fakes, texts_of
 from mmbench.experiments.training.pools import CHUNK, Example, Pool
 from mmbench.files import append_line
 from mmbench.identity import digest_of
@@ -21,7 +23,7 @@ from mmbench.registry import discover, lookup, make_dataset
 from mmbench.runs.circumstances import invocation
 from mmbench.runs.generate import Shard
 from mmbench.runs.leases import LeaseTable
-from mmbench.runs.spec import make_requests, system_code
+from mmbench.runs.spec import system_code
 from mmbench.system_names import SystemName, make_system, parse_system_name, read_options
 from mmbench.types import LOSSES, Dataset, batch_size_of
 
@@ -179,8 +181,13 @@ def _fill_pools(
 ) -> tuple[Pool, Pool]:
     """Fills the pools of encoded real and generated pairs that trainings of one system, dataset and seed share."""
     items = dataset.reference(settings.num_real, seed)
+    texts = texts_of(items)
     common = {"system": {**system.spec(), "code": system_code(system)}, "dataset": dict(dataset.spec()), "seed": seed}
-    key = {k: digest_of(json.loads(json.dumps({**common, "kind": k})))[:12] for k in ("real", "fake")}
+    kinds: dict[str, dict[str, Any]] = {
+        "real": {"kind": "real"},
+        "fake": {"kind": "fake", "version": FAKES_VERSION, "texts": digest_of(texts)},
+    }
+    key = {name: digest_of(json.loads(json.dumps({**common, **kind})))[:12] for name, kind in kinds.items()}
     pools = settings.out / "pools"
 
     def encode(indices: list[int]) -> list[Example]:
@@ -190,7 +197,7 @@ def _fill_pools(
     real = Pool(pools / f"{settings.system}-real-{key['real']}", len(items))
     real.fill(encode, CHUNK, "encode real pairs", settings.quiet)
     fake = Pool(pools / f"{settings.system}-fake-{key['fake']}", settings.num_fake)
-    requests = make_requests(dataset, settings.num_fake, seed)
+    requests = requests_of_fakes(texts, settings.num_fake, seed)
     batch = batch_size_of(system)
     fake.fill(lambda indices: pair.draw([requests[i] for i in indices]), batch, "generate pairs", settings.quiet)
     return real, fake
