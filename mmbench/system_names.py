@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmbench.errors import UsageError
+from mmbench.optional_protocols import DeclaresOptions
 from mmbench.registry import Entry, discover, lookup, parameters_of
-from mmbench.types import DESIGNS, LOSSES, DeclaresOptions
+from mmbench.types import DESIGNS, LOSSES
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,14 @@ SOUNDS = ["mmbench.baselines.models.specvqgan.sound", "mmbench.baselines.models.
 DATASETS = [
     f"mmbench.datasets.{f.stem}" for f in (REPOSITORY / "mmbench/datasets").glob("*.py") if f.stem != "__init__"
 ]
-TRAINS = {"training", "checkpoint", "reporting", "pairs"}  # of the method, what trains and draws nothing
+TRAINS = {
+    "training",
+    "trainer",
+    "training_config",
+    "checkpoint",
+    "reporting",
+    "pairs",
+}  # of the method, what trains and draws nothing
 DRAWING = reached_modules([*SYSTEMS, *SOUNDS], SYSTEM_ROOMS) | reached_modules(DATASETS, DATASET_ROOMS)
 
 

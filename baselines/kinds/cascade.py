@@ -2,7 +2,7 @@
 
 The source of the videos is any registered system: of a pair whose models can be loaded one by one its video model
 alone, else the whole, whose sound is dropped. Clips are taken from the source's own run where there is one
-(`mmbench.types.OnVideos`).
+(`mmbench.optional_protocols.OnVideos`).
 """
 
 from __future__ import annotations
@@ -15,22 +15,10 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from mmbench.optional_protocols import Videos, audio_spec_of, batch_size_of, video_spec_of
 from mmbench.registry import lookup
 from mmbench.system_names import GIVEN, GUIDANCE, keywords_of, make_system, options_of, parse_system_name, takes_setting
-from mmbench.types import (
-    Clip,
-    ClipFormat,
-    Dataset,
-    Request,
-    Spec,
-    System,
-    Videos,
-    Weights,
-    audio_spec_of,
-    batch_size_of,
-    least_real,
-    video_spec_of,
-)
+from mmbench.types import Clip, ClipFormat, Dataset, Request, Spec, System, Weights, least_real
 
 VERSION = 1  # raised when the code of this file changes what is drawn
 SOUND = "sound_"  # prefix of the options of a video-to-audio model
@@ -53,7 +41,7 @@ class VideoToAudio(Protocol):
 
 
 class SoundOnVideos(ABC):
-    """A system that shows the videos of another one with sound of its own (`mmbench.types.OnVideos`).
+    """A system that shows the videos of another one with sound of its own (`mmbench.optional_protocols.OnVideos`).
 
     Args:
         name: Registered name.

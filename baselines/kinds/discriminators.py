@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmbench.errors import MMBenchError, UsageError
+from mmbench.optional_protocols import HasLabel
 from mmbench.system_names import SystemName
-from mmbench.types import Dataset, HasLabel, Weights, is_untrained
+from mmbench.types import Dataset, Weights, is_untrained
 from mmbench.weights import checkpoints as published
 
 SHIPPED = Path(__file__).parents[1] / "data"

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from mmbench import __version__
+from mmbench.optional_protocols import ReportsPresence
 from mmbench.registry import Kind, discover
 from mmbench.runs.circumstances import git_state, packages
-from mmbench.types import ReportsPresence
 
 OPTIONAL = {"matplotlib": "figures", "tensorboard": "train"}
 CLASHING = ("torchvision", "torchaudio", "xformers")

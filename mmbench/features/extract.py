@@ -17,7 +17,8 @@ from mmbench.console import Progress
 from mmbench.errors import MMBenchError
 from mmbench.features.cache import FeatureCache
 from mmbench.identity import digest_bytes
-from mmbench.types import ClipSource, Extractor, Features, HasWeights
+from mmbench.optional_protocols import HasWeights
+from mmbench.types import ClipSource, Extractor, Features
 
 CHUNK = 16  # clips per task: contiguous, so that cuts of one long video share its decoding
 POOL_PAYS_AFTER = 8.0  # [s] of work left; starting workers costs a few seconds of imports each

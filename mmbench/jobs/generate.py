@@ -12,6 +12,7 @@ from mmbench.console import progress
 from mmbench.files import append_line
 from mmbench.jobs.opening import metric_names, open_dataset
 from mmbench.jobs.settings import Settings
+from mmbench.optional_protocols import KeepsFiles, OnVideos, batch_size_of
 from mmbench.registry import metric_settings
 from mmbench.runs.circumstances import invocation
 from mmbench.runs.generate import Shard, StopSignal, generate
@@ -20,7 +21,7 @@ from mmbench.runs.spec import RunSpec, make_requests, make_runspec
 from mmbench.runs.store import RESOURCES, SampleStore, note_invocation
 from mmbench.runs.usage import Usage
 from mmbench.system_names import divide_settings, make_system, read_options
-from mmbench.types import Dataset, KeepsFiles, OnVideos, System, batch_size_of
+from mmbench.types import Dataset, System
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from mmbench.errors import UsageError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.reference import ReferenceFile, read_reference
 from mmbench.jobs.settings import DEFAULT_METRICS, Settings
+from mmbench.optional_protocols import RecommendsMetrics, RejectsFiles
 from mmbench.registry import make_dataset, make_metric
 from mmbench.scores.evaluate import Evaluation
-from mmbench.types import Dataset, Metric, RecommendsMetrics, RejectsFiles
+from mmbench.types import Dataset, Metric
 
 
 def open_dataset(name: str) -> Dataset:

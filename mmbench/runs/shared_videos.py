@@ -7,9 +7,10 @@ from pathlib import Path
 
 from mmbench.console import log
 from mmbench.errors import MMBenchError
+from mmbench.optional_protocols import Videos
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore
-from mmbench.types import Clip, Request, Videos
+from mmbench.types import Clip, Request
 
 
 def videos_for(run: RunSpec, out: Path) -> Videos:

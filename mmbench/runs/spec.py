@@ -17,8 +17,9 @@ from mmbench import __version__
 from mmbench.code_identity import DATASET_ROOMS, SYSTEM_ROOMS, code_digest
 from mmbench.errors import IntegrityError
 from mmbench.identity import canonical_json, digest_of
+from mmbench.optional_protocols import OnVideos, UsesAudioOf, video_spec_of
 from mmbench.registry import Kind, discover
-from mmbench.types import Dataset, OnVideos, Request, Spec, System, UsesAudioOf, Weights, video_spec_of
+from mmbench.types import Dataset, Request, Spec, System, Weights
 
 FORMAT_VERSION = 1  # raised when the sample store or the seed rule changes
 

@@ -12,7 +12,7 @@ from mmbench.baselines.models.difffoley.sound import DiffFoley
 from mmbench.baselines.models.specvqgan.sound import SpecVQGAN
 from mmbench.baselines.parts.options import CommonOptions
 from mmbench.errors import UsageError
-from mmbench.experiments.profiling.profile import build
+from mmbench.experiments.profiling.profile import make_profiled_system
 from mmbench.jobs.generate import plan
 from mmbench.jobs.settings import Settings
 from mmbench.registry import Entry, catalogue, discover, make_dataset
@@ -155,7 +155,7 @@ def test_training_refuses_and_profiling_allows_weights_that_a_pair_does_not_take
     trained = mmbench_here(capsys, "train", "--system", "tiny", "-d", "bounce", "--weights", "random", "-o", tmp_path)
     assert trained.returncode == 2
     assert "--weights random: tiny does not take it." in " ".join(trained.stderr.split())
-    assert build("tiny", "res_mlp", BOUNCE, (), device="cpu", dtype="float32", weights="random").guided
+    assert make_profiled_system("tiny", "res_mlp", BOUNCE, (), device="cpu", dtype="float32", weights="random").guided
 
 
 def test_common_options_say_what_weights_there_are() -> None:

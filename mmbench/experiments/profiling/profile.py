@@ -15,12 +15,13 @@ from typing import Any
 from mmbench.errors import UsageError
 from mmbench.experiments.profiling.stopwatch import PROMPT, Stopwatch, time_inference, time_training
 from mmbench.files import append_line
+from mmbench.optional_protocols import DeclaresFormat
 from mmbench.registry import lookup, make_dataset
 from mmbench.runs.circumstances import invocation
 from mmbench.runs.spec import make_requests
 from mmbench.system_names import SystemName, make_system, parse_system_name, read_options, takes_setting
 from mmbench.tables.published import published
-from mmbench.types import ClipFormat, DeclaresFormat, Prompt, Request
+from mmbench.types import ClipFormat, Prompt, Request
 
 TABLES = {"training": "11", "inference": "12"}
 DATASETS = {"mm_diffusion": "landscape_ind", "audioldm_animatediff": "vggsound", "auffusion_vc2": "vggsound"}

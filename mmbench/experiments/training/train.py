@@ -19,13 +19,14 @@ from mmbench.experiments.training.fakes import requests_of_fakes, texts_of
 from mmbench.experiments.training.pools import CHUNK, Example, Pool
 from mmbench.files import append_line
 from mmbench.identity import digest_of
+from mmbench.optional_protocols import batch_size_of
 from mmbench.registry import discover, lookup, make_dataset
 from mmbench.runs.circumstances import invocation
 from mmbench.runs.generate import Shard
 from mmbench.runs.leases import LeaseTable
 from mmbench.runs.spec import system_code
 from mmbench.system_names import SystemName, make_system, parse_system_name, read_options
-from mmbench.types import LOSSES, Dataset, batch_size_of
+from mmbench.types import LOSSES, Dataset
 
 
 @dataclass(frozen=True, kw_only=True)

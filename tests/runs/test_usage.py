@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mmbench.runs import resources
-from mmbench.runs.resources import Usage
+from mmbench.runs import usage as timing
+from mmbench.runs.usage import Usage
 
 
 def test_seconds_count_from_the_making(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [10.0]
-    monkeypatch.setattr(resources.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(timing.time, "monotonic", lambda: now[0])
     usage = Usage()
     now[0] = 12.3456
     assert usage.report()["seconds"] == 2.346
