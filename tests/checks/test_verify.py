@@ -231,12 +231,12 @@ def registered(monkeypatch: pytest.MonkeyPatch, **metrics: Callable[..., Any]) -
     monkeypatch.setattr(verify, "make_metric", lambda name, **settings: metrics[name]())
     items = [item(i) for i in range(12)]
     monkeypatch.setattr(verify, "make_dataset", lambda name: SimpleNamespace(reference=lambda n, seed: items))
-    monkeypatch.setattr(machine_checks, "weights", lambda: [])
+    monkeypatch.setattr(machine_checks, "check_weights", lambda: [])
 
 
 def test_all_registered_metrics_are_verified_and_shared_extractors_once(monkeypatch: pytest.MonkeyPatch) -> None:
     registered(monkeypatch, one=Agreement, two=Agreement, three=Distance)
-    rows = verify.verify(num_samples=12, quiet=True)
+    rows = verify.verify_metrics(num_samples=12, quiet=True)
     assert {row["status"] for row in rows} == {"pass"}
     assert [r["metric"] for r in rows if r["check"] == "determinism"] == [
         "peak_video (one, two)",
@@ -251,7 +251,7 @@ def test_a_metric_that_cannot_be_made_fails_alone(monkeypatch: pytest.MonkeyPatc
         raise MMBenchError("no such file")
 
     registered(monkeypatch, one=Agreement, two=broken)
-    rows = verify.verify(num_samples=12, quiet=True)
+    rows = verify.verify_metrics(num_samples=12, quiet=True)
     assert [(r["metric"], r["measured"]) for r in rows if r["status"] == "fail"] == [
         ("two", "MMBenchError: no such file")
     ]
@@ -260,11 +260,11 @@ def test_a_metric_that_cannot_be_made_fails_alone(monkeypatch: pytest.MonkeyPatc
 def test_quick_leaves_out_what_is_slow_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     registered(monkeypatch, one=Agreement)
     monkeypatch.setattr(verify, "seconds_per_clip", lambda extractor, material: 0.9)
-    rows = verify.verify(num_samples=12, quick=True, quiet=True)
+    rows = verify.verify_metrics(num_samples=12, quick=True, quiet=True)
     assert [(r["status"], r["measured"]) for r in rows if r["metric"] == "one"] == [
         ("skipped", "--quick: 0.9 s of CPU time per clip")
     ]
-    assert "signature" in {r["check"] for r in verify.verify(num_samples=12, quiet=True)}
+    assert "signature" in {r["check"] for r in verify.verify_metrics(num_samples=12, quiet=True)}
 
 
 def test_the_price_of_a_clip_leaves_out_loading_and_waiting(material: Material) -> None:
@@ -297,15 +297,15 @@ def test_random_weights_are_named_below_the_table() -> None:
 
 def test_wrong_arguments_end_before_any_work() -> None:
     with pytest.raises(UsageError, match="num-samples is 3"):
-        verify.verify(num_samples=3)
+        verify.verify_metrics(num_samples=3)
     with pytest.raises(UsageError, match="Unknown metric"):
-        verify.verify(["fvdd"])
+        verify.verify_metrics(["fvdd"])
     with pytest.raises(UsageError, match="Unknown variant"):
-        verify.verify(["av_align.none"])
+        verify.verify_metrics(["av_align.none"])
 
 
 def test_av_align_on_bounce_means_what_it_says() -> None:
-    rows = verify.verify(["av_align.matched"], quiet=True)
+    rows = verify.verify_metrics(["av_align.matched"], quiet=True)
     assert [r["check"] for r in rows if r["status"] == "fail"] == []
     (shift,) = [r for r in rows if r["check"] == "answer to shift"]
     assert shift["status"] == "pass"
