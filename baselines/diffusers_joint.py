@@ -45,17 +45,17 @@ class DiffusersJoint:
     """One pipeline, whatever its model. `--weights random` says that the model's weights are untrained.
 
     Args:
-        dataset: What is generated for.
+        dataset: The dataset that is generated for.
         device: auto, cpu, cuda.
         dtype: Precision of the model.
         weights: "real", or "random" for a folder of untrained weights: records then say so.
         model: A repository of the Hugging Face hub, or a folder.
         revision: The repository's commit, 40 hex digits: a branch would name other weights tomorrow.
-        fps: Frame rate that is asked for [1/s].
-        num_frames: Frames that are asked for; as many as the dataset's duration takes if 0.
-        height: Of the frames [px]; the pipeline's own if 0. The centre is scaled to the dataset's size.
-        width: The same.
-        num_inference_steps: The pipeline's own if 0.
+        fps: Frame rate of the pipeline's video [1/s].
+        num_frames: Frames of the pipeline's video; as many as the dataset's duration takes if 0.
+        height: Height of the pipeline's frames [px]; its own default if 0. The centre is scaled to the dataset's size.
+        width: Width of the frames, likewise.
+        num_inference_steps: Steps of the sampler; the pipeline's own default if 0.
         kwargs: JSON object of what else its call takes: kwargs={"guidance_scale": 4.0}.
         offload: Keep on the GPU only the part that is at work.
 
@@ -101,8 +101,11 @@ class DiffusersJoint:
         self._model, self._revision, self._folder = model, str(revision), folder if folder.is_dir() else None
         least = math.ceil(Fraction(form.num_frames) / Fraction(form.fps) * Fraction(fps))
         frames = num_frames or math.ceil((least - 1) / GRID) * GRID + 1
-        asked = {"num_frames": frames, "height": height, "width": width, "num_inference_steps": num_inference_steps}
-        self._fps, self._asked = fps, {name: value for name, value in asked.items() if value} | dict(kwargs or {})
+        arguments = {"num_frames": frames, "height": height, "width": width, "num_inference_steps": num_inference_steps}
+        self._fps, self._arguments = (
+            fps,
+            {name: value for name, value in arguments.items() if value} | dict(kwargs or {}),
+        )
 
     @cached_property
     def _content(self) -> str:
@@ -113,9 +116,9 @@ class DiffusersJoint:
         return digests.digest_of(cache.hashes(self._folder.absolute()))
 
     def spec(self) -> Spec:
-        """The model's content and what its call is asked; of a folder no place."""
+        """Name and content of the model, and the arguments of its call; of a folder only the content."""
         model = {"model": "" if self._folder else self._model, "content": self._content, "dtype": self._dtype}
-        return {"system": self.name, "version": VERSION, **model, "fps": self._fps, "call": self._asked}
+        return {"system": self.name, "version": VERSION, **model, "fps": self._fps, "call": self._arguments}
 
     @cached_property
     def _pipeline(self) -> Any:
@@ -149,8 +152,8 @@ class DiffusersJoint:
         pipeline = self._pipeline
         takes = inspect.signature(pipeline.__call__).parameters
         rate_name = "frame_rate" if "frame_rate" in takes else "fps"
-        asked = {rate_name: self._fps, "enable_sound": True, "output_type": "np", **self._asked}
-        given = {name: value for name, value in asked.items() if name in takes or name in self._asked}
+        arguments = {rate_name: self._fps, "enable_sound": True, "output_type": "np", **self._arguments}
+        given = {name: value for name, value in arguments.items() if name in takes or name in self._arguments}
         for request in requests:
             output = pipeline(prompt=request.prompt.text, generator=generator_of(request, "joint noise"), **given)
             video, audio = frames_of(output), sound_of(output)

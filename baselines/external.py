@@ -4,7 +4,7 @@ The program reads JSON lines {id, prompt, prompt_id, index, seed, num_frames, he
 sample_rate, output} and leaves, for each, one of
 
     ID.mp4 (.mkv .webm .mov .avi .m4v)          a video with its sound
-    ID.mp4 and ID.wav (.flac .mp3 .ogg ...)     or with the sound beside it
+    ID.mp4 and ID.wav (.flac .mp3 .ogg ...)     or the sound in a file of its own
     ID/*.png (.jpg) and ID.wav                  or its frames, in order of their names, at the `fps` of the line
 
 in the folder {out}; `output` is that folder with ID, so that output + ".mp4" is right. Size, rates and length are
@@ -55,11 +55,11 @@ class External:
         self.name, self.weights = f"external:{self._declared.name}", self._declared.weights
         self.batch_size, self._form = self._declared.batch_size, dataset.format
         self._folder: Path | None = None  # a temporary one per batch unless the harness names one
-        self._outcomes: dict[Any, Outcome] = {}  # of the last batches, until they are asked for
+        self._outcomes: dict[Any, Outcome] = {}  # of the last batches, until they are yielded
         self._trouble = ""
 
     def spec(self) -> Spec:
-        """How the program is called, and digests of its files."""
+        """Command of the program, and digests of its files."""
         return {"system": "external", "interface": VERSION, "declared": self._declared.spec()}
 
     def keep_files_in(self, folder: Path) -> None:
@@ -74,7 +74,7 @@ class External:
         for request in requests:
             outcome = self._outcomes.get(key_of(request))
             if outcome is None:
-                raise ProgramError(self._trouble)  # asked for alone, it gets another attempt
+                raise ProgramError(self._trouble)  # as a batch of its own it gets another attempt
             if isinstance(outcome, Clip) or len(requests) == 1:
                 del self._outcomes[key_of(request)]
             if not isinstance(outcome, Clip):
@@ -102,11 +102,11 @@ class External:
         return outcomes
 
     def _line(self, request: Request, out: Path) -> dict[str, Any]:
-        """What the program is told of a request; its seed is the request's own number in [0, 2^31)."""
+        """The line of a request in the program's prompts; its seed is the request's own number in [0, 2^31)."""
         name = f"{request.index:06d}"
-        asked = {"id": name, "prompt": request.prompt.text, "prompt_id": request.prompt.id, "index": request.index}
+        line = {"id": name, "prompt": request.prompt.text, "prompt_id": request.prompt.id, "index": request.index}
         seed = int(request.rng("external").integers(2**31))
-        return {**asked, "seed": seed, **asdict(self._form), "output": str(out / name)}
+        return {**line, "seed": seed, **asdict(self._form), "output": str(out / name)}
 
     def _read(self, out: Path, name: str) -> Clip:
         """A clip that the program left, in the dataset's format; raises MediaError if there is none to use."""
@@ -125,17 +125,17 @@ class External:
             video = join_frames(video, self._form.fps)
         clip = conform(decode(video, sounds[0] if sounds else None), self._form)
         if len(clip.audio) != self._form.num_samples:
-            raise MediaError(f"{video.name} holds no sound", "a sound, in the video or beside it")
+            raise MediaError(f"{video.name} holds no sound", "a sound, in the video or in a file of its own")
         return clip
 
 
 def key_of(request: Request) -> tuple[Any, ...]:
-    """What tells one request from another."""
+    """Seed, prompt and index, which identify a request."""
     return request.seed, request.prompt.id, request.index
 
 
 def join_frames(folder: Path, fps: float) -> Path:
-    """A lossless video of the pictures in a folder, beside it; raises MediaError if they are no video."""
+    """Write the pictures in a folder as a lossless video next to it; raises MediaError if they are no video."""
     from PIL import Image, UnidentifiedImageError
 
     from mmbench.media.clip_files import write_lossless

@@ -1,4 +1,4 @@
-"""Control: real video with the sound of another real clip of the same prompt; each half perfect, jointly wrong."""
+"""Control: real video with the sound of another real clip of the same prompt; each modality real, the pair wrong."""
 
 from __future__ import annotations
 

@@ -108,8 +108,14 @@ def make_system(text: str, **settings: Any) -> Any:
 
 def takes_setting(system: str, setting: str) -> bool:
     """Whether the factory of the system called `system` takes a common setting; one with **keywords takes all."""
-    parameters = parameters_of(lookup("system", parse_system_name(system).base).factory)
-    return setting in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return bool(settings_taken_by(lookup("system", parse_system_name(system).base).factory, {setting: None}))
+
+
+def settings_taken_by(factory: Callable[..., Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a factory takes: those that it names, or all if it has **keywords."""
+    parameters = parameters_of(factory)
+    free = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return {key: value for key, value in settings.items() if free or key in parameters}
 
 
 def divide_settings(

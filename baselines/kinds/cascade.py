@@ -17,7 +17,16 @@ import numpy as np
 
 from mmbench.optional_protocols import Videos, audio_spec_of, batch_size_of, video_spec_of
 from mmbench.registry import lookup
-from mmbench.system_names import GIVEN, GUIDANCE, keywords_of, make_system, options_of, parse_system_name, takes_setting
+from mmbench.system_names import (
+    GIVEN,
+    GUIDANCE,
+    keywords_of,
+    make_system,
+    options_of,
+    parse_system_name,
+    settings_taken_by,
+    takes_setting,
+)
 from mmbench.types import Clip, ClipFormat, Dataset, Request, Spec, System, Weights, least_real
 
 VERSION = 1  # raised when the code of this file changes what is drawn
@@ -25,7 +34,7 @@ SOUND = "sound_"  # prefix of the options of a video-to-audio model
 
 
 class VideoToAudio(Protocol):
-    """A model that makes sound for videos. Built by `Class(dataset=, device=, dtype=, weights=, size=, **options)`."""
+    """A model that makes sound for videos. Its class gets those of dataset, device, dtype, weights and size that it takes."""
 
     name: str
     weights: Weights
@@ -161,15 +170,16 @@ class RegisteredCascade(Cascade):
     ) -> None:
         common: dict[str, Any] = {"dataset": dataset, "device": device, "dtype": dtype, "weights": weights}
         of_sound = {key.removeprefix(SOUND): value for key, value in options.items() if key.startswith(SOUND)}
-        sound = resolve_name(self.audio)(**common, size=options.get("size", "full"), **of_sound)
+        factory = resolve_name(self.audio)
+        sound = factory(**settings_taken_by(factory, common | {"size": options.get("size", "full")}), **of_sound)
         super().__init__(self.base, make_source(self.video, "video", common, options), sound, dataset.format)
 
     @classmethod
     def options(cls) -> dict[str, Any]:
         """Defaults of the options, by name; `size` reaches both models."""
-        heard = {key: value for key, value in keywords_of(resolve_name(cls.audio)).items() if key not in GIVEN}
-        size = {"size": heard.pop("size")} if "size" in heard else {}
-        return size | source_options(cls.video) | {f"{SOUND}{key}": value for key, value in heard.items()}
+        of_sound = {key: value for key, value in keywords_of(resolve_name(cls.audio)).items() if key not in GIVEN}
+        size = {"size": of_sound.pop("size")} if "size" in of_sound else {}
+        return size | source_options(cls.video) | {f"{SOUND}{key}": value for key, value in of_sound.items()}
 
 
 class RegisteredSources(IndependentSources):

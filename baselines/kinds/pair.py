@@ -25,7 +25,7 @@ STREAMS = ("video noise", "audio noise")  # of a request; every pair draws from 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a pair is sampled; all of it is part of a run's identity.
+    """Settings of a pair's sampler and guidance, all of them part of a run's identity.
 
     Attributes:
         sampler: "ddpm", "ddim" or "dpmsolver++2m".

@@ -20,7 +20,7 @@ DTYPES = ("float32", "float16", "bfloat16")
 
 @dataclass(frozen=True)
 class CommonOptions:
-    """How real a system's weights are, and in which precision its denoisers compute.
+    """Kind of a system's weights and precision of its denoisers.
 
     Attributes:
         weights: "real"; "random" for untrained networks of the published size; "tiny" for narrow untrained ones.

@@ -42,7 +42,7 @@ class Brightness:
 
     name, batch_size = "brightness", 2
 
-    def __init__(self, *, weights: Weights = "real", loudness: float = 0.5, broken: int = -1, **_: Any) -> None:
+    def __init__(self, *, weights: Weights = "real", loudness: float = 0.5, broken: int = -1) -> None:
         self.weights, self.loudness, self.broken = weights, loudness, broken
 
     def spec(self) -> dict[str, Any]:

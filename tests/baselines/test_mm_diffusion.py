@@ -19,6 +19,7 @@ from mmbench.baselines.kinds.pair import Sampling
 from mmbench.baselines.models.mm_diffusion.blocks import CrossAttention, repeat
 from mmbench.baselines.models.mm_diffusion.pair import MMDiffusionPair, load_pair, network
 from mmbench.baselines.models.mm_diffusion.unet import TINY, CoupledUNet, CoupledUNetConfig
+from mmbench.baselines.parts.options import CommonOptions
 from mmbench.errors import IntegrityError, MMBenchError, UsageError
 from mmbench.mmdisco.discriminator import Discriminator
 from mmbench.mmdisco.guidance import Guidance
@@ -36,6 +37,7 @@ from mmbench.weights.locations import locate
 SMALL = ClipFormat(num_frames=8, height=16, width=16, fps=10.0, num_samples=1024, sample_rate=16000)
 REQUESTS = [Request(Prompt(f"{i:05d}", ""), i, 3) for i in range(2)]
 QUICK = Sampling(sampler="mmdisco", num_inference_steps=3)
+SMALL_OPTIONS = CommonOptions("tiny", "float32")
 
 
 class Unconditional:
@@ -59,7 +61,7 @@ def system(**options: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def pair() -> MMDiffusionPair:
-    return load_pair("tiny", {"unet": ""}, SMALL, QUICK, "cpu", "float32")
+    return load_pair(SMALL_OPTIONS, {"unet": ""}, SMALL, QUICK, "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +218,7 @@ def test_real_items_come_back_as_they_were(pair: MMDiffusionPair) -> None:
 @pytest.mark.e2e
 def test_super_resolution_enlarges_four_times_with_one_noise_per_clip() -> None:
     form = replace(SMALL, height=8, width=8)
-    pair = load_pair("tiny", {"unet": "", "super_resolution": ""}, form, QUICK, "cpu", "float32")
+    pair = load_pair(SMALL_OPTIONS, {"unet": "", "super_resolution": ""}, form, QUICK, "cpu")
     video, audio = torch.zeros(1, 5, 3, 8, 8), torch.zeros(1, 1, 1024)
     (first,) = pair.decode(video, audio, REQUESTS[:1])
     (second,) = pair.decode(video[:, :1], audio, REQUESTS[1:])
@@ -278,7 +280,7 @@ def test_the_released_discriminator_is_taken_for_what_it_is(
     torch.save({name: torch.randn(shape, generator=g) * 0.02 for name, shape in shapes.items()}, file)
     system = released()
     assert system.spec()["mmdisco"]["weights"] == hashlib.sha256(file.read_bytes()).hexdigest()[:32]
-    small = load_pair("tiny", {"unet": ""}, SMALL, QUICK, "cpu", "float32")
+    small = load_pair(SMALL_OPTIONS, {"unet": ""}, SMALL, QUICK, "cpu")
     monkeypatch.setattr(system, "_load", lambda: small)
     discriminator = system._discriminator
     assert sum(p.numel() for p in discriminator.parameters()) == 12_682_241

@@ -23,7 +23,7 @@ from mmbench.weights import checkpoints as published
 from mmbench.weights import locations
 
 NewName = Callable[[str], str | None]
-UNREAD = re.compile(  # noise schedule, CAVP's audio half, and an encoder that the classifier was trained with
+UNREAD = re.compile(  # noise schedule, CAVP's audio encoder, and an encoder that the classifier was trained with
     r"(betas|alphas_cumprod|alphas_cumprod_prev|(sqrt|log|posterior)_\w+|scale_factor"
     r"|spec_encoder\..+|logit_scale|cond_model\..+)"
 )
@@ -31,7 +31,7 @@ UNREAD = re.compile(  # noise schedule, CAVP's audio half, and an encoder that t
 
 @dataclass(frozen=True)
 class Part:
-    """Where the tensors of a network lie.
+    """Location of the tensors of a network.
 
     Attributes:
         checkpoint: Name in `mmbench.weights.known`.

@@ -46,7 +46,7 @@ UNREAD = re.compile(r"\.(weight_g|original0)$")  # lengths of weights, whose dir
 
 
 def examine(name: str) -> MMBenchError | None:
-    """What tensors of a published model are missing or of another shape: the first file with its error, or None."""
+    """Find missing tensors of a published model, or ones of another shape: the first file with its error, or None."""
     if name not in NETWORKS:
         return None
     path = locations.locate(name)
@@ -113,7 +113,7 @@ def _shapes(state: Mapping[str, Any]) -> Shapes:
 
 
 def _tensors(name: str, path: Path, file: Path) -> dict[str, Any]:
-    """What a file holds, without values; its error says where to get it."""
+    """Read names and shapes of the tensors in a file; the error says where to get the file."""
     try:
         return read_meta(file)
     except IntegrityError as error:
