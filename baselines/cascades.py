@@ -1,8 +1,8 @@
-"""Cascades of arXiv 2405.17842, Tables 3, 4 and 13, on the videos of its pairs; and the halves of the pairs swapped."""
+"""Cascades of arXiv 2405.17842, Tables 3, 4 and 13, on the videos of its pairs; and video and sound of two pairs."""
 
 from __future__ import annotations
 
-from mmbench.baselines.kinds.cascade import RegisteredCascade, RegisteredHalves
+from mmbench.baselines.kinds.cascade import RegisteredCascade, RegisteredSources
 from mmbench.registry import register
 
 ANIMATEDIFF, VIDEOCRAFTER2 = "audioldm_animatediff", "auffusion_vc2"
@@ -40,15 +40,17 @@ class VideoCrafter2DiffFoley(RegisteredCascade):
     base, video, audio = "vc2_difffoley", VIDEOCRAFTER2, DIFF_FOLEY
 
 
-@register("system", "auffusion_animatediff", "The videos of audioldm_animatediff beside the sounds of auffusion_vc2")
-class AuffusionAnimateDiff(RegisteredHalves):
-    """Auffusion and AnimateDiff, which know nothing of each other."""
+@register(
+    "system", "auffusion_animatediff", "Videos of audioldm_animatediff, sounds of auffusion_vc2, made independently"
+)
+class AuffusionAnimateDiff(RegisteredSources):
+    """AnimateDiff for the video and Auffusion for the sound, each ignorant of the other."""
 
     base, video, audio = "auffusion_animatediff", ANIMATEDIFF, VIDEOCRAFTER2
 
 
-@register("system", "audioldm_vc2", "The videos of auffusion_vc2 beside the sounds of audioldm_animatediff")
-class AudioLDMVideoCrafter2(RegisteredHalves):
-    """AudioLDM and VideoCrafter2, which know nothing of each other."""
+@register("system", "audioldm_vc2", "Videos of auffusion_vc2, sounds of audioldm_animatediff, made independently")
+class AudioLDMVideoCrafter2(RegisteredSources):
+    """VideoCrafter2 for the video and AudioLDM for the sound, each ignorant of the other."""
 
     base, video, audio = "audioldm_vc2", VIDEOCRAFTER2, ANIMATEDIFF

@@ -23,16 +23,16 @@ from typing import Any
 
 import numpy as np
 
+from mmbench.baselines.parts.options import CommonOptions
 from mmbench.errors import MediaError, MMBenchError, UsageError
 from mmbench.registry import register
 from mmbench.types import Clip, Dataset, Request, Spec, Weights
-from mmbench.weights import checkpoints as published
 from mmbench.weights import file_digests as digests
+from mmbench.weights import locations
 
 VERSION = 1  # raised when the code changes what it draws
 FPS = 24.0  # what all three are trained on
 GRID = 8  # LTX-2 makes 8 k + 1 frames, the others 4 k + 1
-DTYPES = ("float32", "float16", "bfloat16")
 SAMPLE_RATES = (  # where pipelines tell the rate of their sound
     "vocoder.config.output_sampling_rate",
     "audio_sample_rate",
@@ -45,17 +45,17 @@ class DiffusersJoint:
     """One pipeline, whatever its model. `--weights random` says that the model's weights are untrained.
 
     Args:
-        dataset: What is generated for.
+        dataset: The dataset that is generated for.
         device: auto, cpu, cuda.
         dtype: Precision of the model.
         weights: "real", or "random" for a folder of untrained weights: records then say so.
         model: A repository of the Hugging Face hub, or a folder.
         revision: The repository's commit, 40 hex digits: a branch would name other weights tomorrow.
-        fps: Frame rate that is asked for [1/s].
-        num_frames: Frames that are asked for; as many as the dataset's duration takes if 0.
-        height: Of the frames [px]; the pipeline's own if 0. The centre is scaled to the dataset's size.
-        width: The same.
-        num_inference_steps: The pipeline's own if 0.
+        fps: Frame rate of the pipeline's video [1/s].
+        num_frames: Frames of the pipeline's video; as many as the dataset's duration takes if 0.
+        height: Height of the pipeline's frames [px]; its own default if 0. The centre is scaled to the dataset's size.
+        width: Width of the frames, likewise.
+        num_inference_steps: Steps of the sampler; the pipeline's own default if 0.
         kwargs: JSON object of what else its call takes: kwargs={"guidance_scale": 4.0}.
         offload: Keep on the GPU only the part that is at work.
 
@@ -87,8 +87,7 @@ class DiffusersJoint:
         if not model:
             wanted = "--set model=REPO, or the folder of one"
             raise UsageError("diffusers_joint needs a model.", wanted, "mmbench show diffusers_joint")
-        if dtype not in DTYPES:
-            raise UsageError(f"diffusers_joint has no dtype {dtype!r}.", f"one of {', '.join(DTYPES)}")
+        common = CommonOptions.read(self.name, "full", weights, dtype)
         if not (fps > 0 and (kwargs is None or isinstance(kwargs, Mapping))):
             raise UsageError(f"fps={fps} and kwargs={kwargs!r}.", "a rate above 0 and a JSON object")
         folder = Path(model).expanduser()
@@ -97,26 +96,29 @@ class DiffusersJoint:
             raise UsageError(found, "a commit of 40 hex digits, as its page shows", "--set revision=COMMIT")
         if folder.is_dir() and not (folder / "model_index.json").is_file():
             raise UsageError(f"{model} holds no model_index.json.", "a pipeline as save_pretrained writes it")
-        self.weights: Weights = "random" if weights == "random" else "real"
+        self.weights: Weights = common.weights
         self._form, self._device, self._dtype, self._offload = form, device, dtype, offload
         self._model, self._revision, self._folder = model, str(revision), folder if folder.is_dir() else None
         least = math.ceil(Fraction(form.num_frames) / Fraction(form.fps) * Fraction(fps))
         frames = num_frames or math.ceil((least - 1) / GRID) * GRID + 1
-        asked = {"num_frames": frames, "height": height, "width": width, "num_inference_steps": num_inference_steps}
-        self._fps, self._asked = fps, {name: value for name, value in asked.items() if value} | dict(kwargs or {})
+        arguments = {"num_frames": frames, "height": height, "width": width, "num_inference_steps": num_inference_steps}
+        self._fps, self._arguments = (
+            fps,
+            {name: value for name, value in arguments.items() if value} | dict(kwargs or {}),
+        )
 
     @cached_property
     def _content(self) -> str:
         """Commit of the repository, or digest of the folder's files."""
         if self._folder is None:
             return self._revision
-        cache = digests.DigestCache(published.home() / "digests.json")
+        cache = digests.DigestCache(locations.home() / "digests.json")
         return digests.digest_of(cache.hashes(self._folder.absolute()))
 
     def spec(self) -> Spec:
-        """The model's content and what its call is asked; of a folder no place."""
+        """Name and content of the model, and the arguments of its call; of a folder only the content."""
         model = {"model": "" if self._folder else self._model, "content": self._content, "dtype": self._dtype}
-        return {"system": self.name, "version": VERSION, **model, "fps": self._fps, "call": self._asked}
+        return {"system": self.name, "version": VERSION, **model, "fps": self._fps, "call": self._arguments}
 
     @cached_property
     def _pipeline(self) -> Any:
@@ -150,8 +152,8 @@ class DiffusersJoint:
         pipeline = self._pipeline
         takes = inspect.signature(pipeline.__call__).parameters
         rate_name = "frame_rate" if "frame_rate" in takes else "fps"
-        asked = {rate_name: self._fps, "enable_sound": True, "output_type": "np", **self._asked}
-        given = {name: value for name, value in asked.items() if name in takes or name in self._asked}
+        arguments = {rate_name: self._fps, "enable_sound": True, "output_type": "np", **self._arguments}
+        given = {name: value for name, value in arguments.items() if name in takes or name in self._arguments}
         for request in requests:
             output = pipeline(prompt=request.prompt.text, generator=generator_of(request, "joint noise"), **given)
             video, audio = frames_of(output), sound_of(output)

@@ -4,7 +4,7 @@ The program reads JSON lines {id, prompt, prompt_id, index, seed, num_frames, he
 sample_rate, output} and leaves, for each, one of
 
     ID.mp4 (.mkv .webm .mov .avi .m4v)          a video with its sound
-    ID.mp4 and ID.wav (.flac .mp3 .ogg ...)     or with the sound beside it
+    ID.mp4 and ID.wav (.flac .mp3 .ogg ...)     or the sound in a file of its own
     ID/*.png (.jpg) and ID.wav                  or its frames, in order of their names, at the `fps` of the line
 
 in the folder {out}; `output` is that folder with ID, so that output + ".mp4" is right. Size, rates and length are
@@ -34,7 +34,7 @@ Outcome = Clip | ProgramError
 
 @register("system", "external", "Your own program: external:FILE.toml says how to run it; prompts in, clips out.")
 class External:
-    """A program that a TOML file declares (`mmbench/baselines/external_program.py` says how).
+    """A program that a TOML file declares (`mmbench.baselines.kinds.program` says how).
 
     It is run once per batch. What it leaves after ending well is final; after a crash or a time-out its readable clips
     count, and the others are tried alone, so that one sample fails alone. Folders of failed batches are kept.
@@ -43,27 +43,28 @@ class External:
         file: The declaration.
         dataset: What is generated for.
 
-    Attributes:
-        work_folder: Where its folders are; the harness names one in the run's folder.
-
     Raises:
         UsageError: No declaration, or one that cannot be right.
         MMBenchError: The program or its files are not here.
     """
 
-    def __init__(self, file: str = "", *, dataset: Dataset, **_: Any) -> None:
+    def __init__(self, file: str = "", *, dataset: Dataset) -> None:
         if not file:
             raise UsageError("The system external needs a declaration.", "external:FILE.toml", "-s external:my.toml")
         self._declared = read_declaration(Path(file))
         self.name, self.weights = f"external:{self._declared.name}", self._declared.weights
         self.batch_size, self._form = self._declared.batch_size, dataset.format
-        self.work_folder: Path | None = None
-        self._outcomes: dict[Any, Outcome] = {}  # of the last batches, until they are asked for
+        self._folder: Path | None = None  # a temporary one per batch unless the harness names one
+        self._outcomes: dict[Any, Outcome] = {}  # of the last batches, until they are yielded
         self._trouble = ""
 
     def spec(self) -> Spec:
-        """How the program is called, and digests of its files."""
+        """Command of the program, and digests of its files."""
         return {"system": "external", "interface": VERSION, "declared": self._declared.spec()}
+
+    def keep_files_in(self, folder: Path) -> None:
+        """Put the program's prompts, clips and logs into `folder`."""
+        self._folder = folder
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Clip]:
         """Yield one clip per request, in order; raises ProgramError where there is none."""
@@ -73,7 +74,7 @@ class External:
         for request in requests:
             outcome = self._outcomes.get(key_of(request))
             if outcome is None:
-                raise ProgramError(self._trouble)  # asked for alone, it gets another attempt
+                raise ProgramError(self._trouble)  # as a batch of its own it gets another attempt
             if isinstance(outcome, Clip) or len(requests) == 1:
                 del self._outcomes[key_of(request)]
             if not isinstance(outcome, Clip):
@@ -82,7 +83,7 @@ class External:
 
     def _make(self, requests: Sequence[Request]) -> dict[Any, Outcome]:
         """Run the program for these requests and read what it left; a batch that ended badly leaves some open."""
-        parent = self.work_folder or Path(tempfile.mkdtemp(prefix="mmbench-external-"))
+        parent = self._folder or Path(tempfile.mkdtemp(prefix="mmbench-external-"))
         work = (parent / f"{requests[0].index:06d}-{requests[-1].index:06d}").absolute()
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
@@ -97,15 +98,15 @@ class External:
                 if not trouble or len(requests) == 1:
                     outcomes[key_of(request)] = ProgramError(self._trouble)
         if sum(isinstance(outcome, Clip) for outcome in outcomes.values()) == len(requests):
-            shutil.rmtree(work if self.work_folder else parent)
+            shutil.rmtree(work if self._folder else parent)
         return outcomes
 
     def _line(self, request: Request, out: Path) -> dict[str, Any]:
-        """What the program is told of a request; its seed is the request's own number in [0, 2^31)."""
+        """The line of a request in the program's prompts; its seed is the request's own number in [0, 2^31)."""
         name = f"{request.index:06d}"
-        asked = {"id": name, "prompt": request.prompt.text, "prompt_id": request.prompt.id, "index": request.index}
+        line = {"id": name, "prompt": request.prompt.text, "prompt_id": request.prompt.id, "index": request.index}
         seed = int(request.rng("external").integers(2**31))
-        return {**asked, "seed": seed, **asdict(self._form), "output": str(out / name)}
+        return {**line, "seed": seed, **asdict(self._form), "output": str(out / name)}
 
     def _read(self, out: Path, name: str) -> Clip:
         """A clip that the program left, in the dataset's format; raises MediaError if there is none to use."""
@@ -124,17 +125,17 @@ class External:
             video = join_frames(video, self._form.fps)
         clip = conform(decode(video, sounds[0] if sounds else None), self._form)
         if len(clip.audio) != self._form.num_samples:
-            raise MediaError(f"{video.name} holds no sound", "a sound, in the video or beside it")
+            raise MediaError(f"{video.name} holds no sound", "a sound, in the video or in a file of its own")
         return clip
 
 
 def key_of(request: Request) -> tuple[Any, ...]:
-    """What tells one request from another."""
+    """Seed, prompt and index, which identify a request."""
     return request.seed, request.prompt.id, request.index
 
 
 def join_frames(folder: Path, fps: float) -> Path:
-    """A lossless video of the pictures in a folder, beside it; raises MediaError if they are no video."""
+    """Write the pictures in a folder as a lossless video next to it; raises MediaError if they are no video."""
     from PIL import Image, UnidentifiedImageError
 
     from mmbench.media.clip_files import write_lossless

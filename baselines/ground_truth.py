@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from mmbench.registry import register
 from mmbench.types import Clip, Dataset, Request, Spec, Weights
@@ -18,7 +17,7 @@ class GroundTruth:
     name = "ground_truth"
     weights: Weights = "none"
 
-    def __init__(self, *, dataset: Dataset, **_: Any) -> None:
+    def __init__(self, *, dataset: Dataset) -> None:
         self.dataset = dataset
 
     def spec(self) -> Spec:

@@ -1,10 +1,9 @@
-"""Control: real video with the sound of another real clip of the same prompt; each half perfect, jointly wrong."""
+"""Control: real video with the sound of another real clip of the same prompt; each modality real, the pair wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from mmbench.baselines.ground_truth import STREAM
 from mmbench.errors import MMBenchError
@@ -22,7 +21,7 @@ class Independent:
     name = "independent"
     weights: Weights = "none"
 
-    def __init__(self, *, dataset: Dataset, **_: Any) -> None:
+    def __init__(self, *, dataset: Dataset) -> None:
         self.dataset = dataset
 
     def spec(self) -> Spec:

@@ -7,39 +7,26 @@ the discriminator that MMDisCo's authors released for it. `sampler` is "mmdisco"
 
 from __future__ import annotations
 
-from typing import Any
-
+from mmbench.baselines.kinds.discriminators import Guide
 from mmbench.baselines.kinds.guided import PairSystem
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
+from mmbench.baselines.parts.options import CommonOptions, require_at_least, require_choice
 from mmbench.errors import UsageError
 from mmbench.registry import register
 from mmbench.system_names import SystemName
 from mmbench.types import ClipFormat, Dataset, Weights
-from mmbench.weights import checkpoints as published
 
 CHECKPOINTS = {"landscape_ind": "mmdiffusion_landscape", "aistpp": "mmdiffusion_aistpp"}  # by dataset
 DISCRIMINATORS = {name: f"mmdisco_{checkpoint}" for name, checkpoint in CHECKPOINTS.items()}  # MMDisCo's
 RELEASED = ClipFormat(num_frames=16, height=64, width=64, fps=10.0, num_samples=25600, sample_rate=16000)
-OPTIONS = {
-    "size": ("full", "tiny"),
-    "weights": ("real", "random"),
-    "sampler": ("mmdisco", "mm-diffusion"),
-    "dtype": ("float32", "float16", "bfloat16"),
-}
+SAMPLERS = ("mmdisco", "mm-diffusion")
 BATCH_SIZE, ORDER = 8, 3  # of the solver: no fewer evaluations than that
 
 
-def check(dataset: Dataset, kind: Weights, **options: str) -> None:
-    """Refuse what cannot work before anything is loaded.
-
-    Raises:
-        UsageError: An unknown option, a dataset without a checkpoint, or a format the network cannot make.
-    """
-    for name, value in options.items():
-        if value not in OPTIONS[name]:
-            raise UsageError(f"mm_diffusion has no {name} {value!r}.", f"one of {', '.join(OPTIONS[name])}")
+def require_format(dataset: Dataset, weights: Weights) -> None:
+    """Raise UsageError for a dataset without a checkpoint, or of a format that the network cannot make."""
     form = dataset.format
-    if kind == "real" and (dataset.name not in CHECKPOINTS or form != RELEASED):
+    if weights == "real" and (dataset.name not in CHECKPOINTS or form != RELEASED):
         found = f"There is no checkpoint of mm_diffusion for {dataset.name} ({form.width}x{form.height})."
         raise UsageError(found, f"one of {', '.join(CHECKPOINTS)}", f"--dataset {next(iter(CHECKPOINTS))}")
     if form.height % 8 or form.width % 8 or form.num_samples % 64 or form.num_frames < 8:
@@ -62,9 +49,8 @@ def mm_diffusion(
     super_resolution: bool = False,
     compile: bool = False,
     guidance: SystemName | None = None,
-    **_: Any,
 ) -> PairSystem:
-    """The system.
+    """Build the system; its networks are loaded when first used.
 
     Args:
         dataset: Picks the checkpoint and the format.
@@ -84,30 +70,29 @@ def mm_diffusion(
         UsageError: An option or the dataset does not fit.
         MMBenchError: The checkpoints are not here; says how to get them.
     """
-    kind: Weights = "tiny" if size == "tiny" else "random" if weights == "random" else "real"
-    check(dataset, kind, size=size, weights=weights, sampler=sampler, dtype=dtype)
-    if num_inference_steps < ORDER:
-        raise UsageError(f"mm_diffusion cannot sample in {num_inference_steps} steps.", f"a whole number from {ORDER}")
+    common = CommonOptions.read("mm_diffusion", size, weights, dtype)
+    require_choice("mm_diffusion", "sampler", sampler, SAMPLERS)
+    require_format(dataset, common.weights)
+    require_at_least("mm_diffusion", "num_inference_steps", num_inference_steps, ORDER)
     sampling = Sampling(sampler, num_inference_steps, joint_scale=joint_scale)
     base = CHECKPOINTS.get(dataset.name, "")
     names = {"unet": base} | ({"super_resolution": f"{base}_sr"} if super_resolution else {})
-    components = {part: published.digest(name) if kind == "real" else kind for part, name in names.items()}
+    components = common.digests(names)
+    released = "" if common.untrained else DISCRIMINATORS[dataset.name]
 
     def load() -> DiffusionPair:
         from mmbench.baselines.models.mm_diffusion.pair import load_pair
 
-        return load_pair(kind, names, dataset.format, sampling, device, dtype, compile)
+        return load_pair(common, names, dataset.format, sampling, device, compile)
 
     return PairSystem(
         "mm_diffusion",
         load,
         {**components, "dtype": dtype} | ({"compile": True} if compile else {}),
-        kind,
+        common.weights,
         sampling,
         dataset,
         guidance,
         batch_size=BATCH_SIZE,
-        discriminator=discriminator,
-        untrained_guide=kind != "real",
-        released=DISCRIMINATORS[dataset.name] if kind == "real" else "",
+        guide=Guide(discriminator, released, untrained=common.untrained),
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
-from typing import Any
 
-from mmbench.baselines.kinds.discriminators import SHIPPED
+from mmbench.baselines.kinds.discriminators import SHIPPED, Guide
 from mmbench.baselines.kinds.guided import PairSystem
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
 from mmbench.identity import digest_bytes
@@ -14,18 +14,19 @@ from mmbench.system_names import SystemName
 from mmbench.types import Dataset, Spec
 
 NUM_INFERENCE_STEPS = 25
-JOINT_SCALES = {"bounce": (2.0, 6.0), "bounce_heavy": (2.0, 1.0)}  # by dataset, chosen on seed 3: results/tiny
+JOINT_SCALES = {"bounce": (2.0, 6.0), "bounce_heavy": (2.0, 1.0)}  # chosen on seed 3: results/tiny
+OTHER_JOINT_SCALE = (1.0, 1.0)
 BATCH_SIZE = 16
 
 
 @cache
 def components(*files: str) -> Spec:
-    """Digests of shipped weights."""
+    """Digests of shipped files of weights, by name."""
     return {file: digest_bytes((SHIPPED / f"{file}.safetensors").read_bytes()) for file in files}
 
 
 class TinySystem(PairSystem):
-    """The pair, guided or not; `cascade` makes the sound after the video."""
+    """The embedded pair as a system, guided or not; with `cascade` the sound is made after the video."""
 
     base, cascade = "tiny", False
 
@@ -37,26 +38,26 @@ class TinySystem(PairSystem):
         sampler: str = "dpmsolver++2m",
         num_inference_steps: int = NUM_INFERENCE_STEPS,
         free_scale: tuple[float, float] | None = None,
-        joint_scale: tuple[float, float] | None = None,
+        joint_scale: tuple[float, float] | Mapping[str, tuple[float, float]] = JOINT_SCALES,
         discriminator: str = "",
         guidance: SystemName | None = None,
-        **_: Any,
     ) -> None:
-        """Take the shipped weights; they are loaded when first used.
+        """Read the options; the shipped weights are loaded when first used.
 
         Args:
-            dataset: What is generated for; picks the discriminator.
+            dataset: The dataset that is generated for; picks the discriminator.
             device: auto, cpu, cuda.
             sampler: "dpmsolver++2m", "ddpm" or "ddim".
             num_inference_steps: Steps of the sampler.
             free_scale: Text guidance of (video, audio); a single conditional pass without.
-            joint_scale: Weights of the discriminator's gradient on (video, audio); by default those of `JOINT_SCALES`
-                for the dataset, or 1 and 1.
+            joint_scale: Weights of the discriminator's gradient on (video, audio), or such pairs by name of the
+                dataset; 1 and 1 for datasets that the mapping lacks.
             discriminator: File of a discriminator, instead of the one that belongs to name and dataset.
             guidance: The name with +mmdisco; None for the pair alone.
         """
-        joint_scale = joint_scale or JOINT_SCALES.get(dataset.name, (1.0, 1.0))
-        sampling = Sampling(sampler, num_inference_steps, free_scale, joint_scale)
+        scales = joint_scale if isinstance(joint_scale, Mapping) else {dataset.name: joint_scale}
+        scale = scales.get(dataset.name, OTHER_JOINT_SCALE)
+        sampling = Sampling(sampler, num_inference_steps, free_scale, scale)
 
         def load() -> DiffusionPair:
             from mmbench.baselines.models.tiny.pair import TinyCascade, TinyPair
@@ -74,17 +75,17 @@ class TinySystem(PairSystem):
             dataset,
             guidance,
             batch_size=BATCH_SIZE,
-            discriminator=discriminator,
+            guide=Guide(discriminator),
         )
 
 
 @register("system", "tiny", "Embedded pair of small diffusion models, video and audio, made for bounce.", guidable=True)
 class Tiny(TinySystem):
-    """Video and audio of the same prompt that know nothing of each other; with +mmdisco they do."""
+    """Generates video and audio of a prompt independently; with +mmdisco jointly."""
 
 
 @register("system", "tiny_cascade", "Embedded cascade: the video of tiny, then a small video-to-audio model.")
 class TinyCascadeSystem(TinySystem):
-    """Text to video to audio, the rival of joint generation."""
+    """Generates the video from the text, then the audio from the video."""
 
     base, cascade = "tiny_cascade", True

@@ -26,7 +26,7 @@ from mmbench.metrics.arithmetic.event_matching import eq37_iou, matched, sony_pr
 from mmbench.metrics.extractors.onsets import OnsetTimes, first_clear_time
 from mmbench.metrics.extractors.optical_flow import FarnebackFlow, flow_peaks
 from mmbench.registry import register
-from mmbench.statistics.estimates import mean_estimate
+from mmbench.statistics.estimates import mean_estimate, mean_score
 from mmbench.statistics.shuffled import shuffled_baseline
 from mmbench.types import Extractor, FeatureTable, Score
 
@@ -106,12 +106,9 @@ class AVAlign:
         scored = np.flatnonzero(~np.isnan(values)).tolist()
         mean = mean_estimate(values)
         base = shuffled_baseline(lambda i, j: pair(scored[i], scored[j]), len(scored), NUM_SHUFFLES, seed)
-        return Score(
-            value=mean.value,
-            stderr=mean.stderr,
-            num_scored=mean.n,
+        return mean_score(
+            values,
             num_unscored=len(fps) - mean.n,
-            per_sample=values,
             baseline=base.value if base.n else None,
             baseline_stderr=base.stderr,
             details={

@@ -45,20 +45,20 @@ class BounceFrechet(FrechetMetric):
 
 @register("metric", "fvd_bounce", "Fréchet video distance on the package's own bounce features")
 class FVDBounce(BounceFrechet):
-    """Distance of videos, with FVD's ddof and companion."""
+    """Distance of videos, with FVD's ddof and kernel distance."""
 
     name = "fvd_bounce"
     tower = BounceVideo
-    ddof, companion = 0, "kvd"
+    ddof, kernel_distance = 0, "kvd"
 
 
 @register("metric", "fad_bounce", "Fréchet audio distance on the package's own bounce features")
 class FADBounce(BounceFrechet):
-    """Distance of sounds, with FAD's ddof and companion."""
+    """Distance of sounds, with FAD's ddof and kernel distance."""
 
     name = "fad_bounce"
     tower = BounceAudio
-    ddof, companion = 1, "kad"
+    ddof, kernel_distance = 1, "kad"
 
 
 class BounceAgreement(ImageBindScore):

@@ -32,7 +32,7 @@ class FAD(FrechetMetric):
 
     name = "fad"
     variants = ("audioldm_eval",)
-    feature, ddof, companion = "embedding", 1, "kad"
+    feature, ddof, kernel_distance = "embedding", 1, "kad"
 
     def __init__(
         self, variant: str = "audioldm_eval", weights: Literal["real", "random"] = "real", device: str = "auto"

@@ -32,7 +32,7 @@ class FVD(FrechetMetric):
 
     name = "fvd"
     variants = ("stylegan_v_16f",)
-    feature, ddof, companion = "logits", 0, "kvd"
+    feature, ddof, kernel_distance = "logits", 0, "kvd"
 
     def __init__(
         self, variant: str = "stylegan_v_16f", weights: Literal["real", "random"] = "real", device: str = "auto"

@@ -16,7 +16,7 @@ from mmbench.errors import UsageError
 from mmbench.metrics.extractors.base import NetworkExtractor
 from mmbench.metrics.extractors.imagebind import ImageBindAudio, ImageBindText, ImageBindVideo
 from mmbench.registry import register
-from mmbench.statistics.estimates import mean_estimate
+from mmbench.statistics.estimates import mean_estimate, mean_score
 from mmbench.statistics.shuffled import shuffled_baseline
 from mmbench.types import Extractor, FeatureTable, Score
 
@@ -25,7 +25,7 @@ NUM_SHUFFLES = 8
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(...) float64 cosines along the last axis of two (..., d) arrays; no norm counts as less than 1e-6."""
+    """The cosines (...), float64, along the last axis of two (..., d) arrays; no norm counts as less than 1e-6."""
     x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
     norms = [np.maximum(np.linalg.norm(v, axis=-1), EPS) for v in (x, y)]
     return np.sum(x * y, axis=-1) / (norms[0] * norms[1])
@@ -72,20 +72,16 @@ class ImageBindScore:
         values = np.full(len(pairs), np.nan)
         for i, a, b in found:
             values[i] = cosine(a, b)
-        mean = mean_estimate(values)
 
         def shuffled(i: int, j: int) -> float:
             return float(cosine(found[i][1], found[j][2]))
 
         base = shuffled_baseline(shuffled, len(found), NUM_SHUFFLES, seed) if self.shuffles and len(found) > 1 else None
-        return Score(
-            value=mean.value,
-            stderr=mean.stderr,
-            num_scored=mean.n,
-            per_sample=values,
+        return mean_score(
+            values,
             baseline=base.value if base else None,
             baseline_stderr=base.stderr if base else None,
-            details={"matched_minus_shuffled": mean.value - base.value} if base else {},
+            details={"matched_minus_shuffled": mean_estimate(values).value - base.value} if base else {},
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,6 +45,11 @@ def jsonable(value: Any) -> Any:
     return value
 
 
+def terminal_width() -> int:
+    """Characters in a line of stdout: the terminal's, or COLUMNS; 240 for a pipe, whose reader wants nothing folded."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 240
+
+
 def show_rows(
     rows: Sequence[Mapping[str, Any]],
     columns: Sequence[str],
@@ -76,8 +82,7 @@ def show_rows(
         table.add_column(name, justify="right" if numeric and rows else "left", overflow="fold")
     for row in rows:
         table.add_row(*["" if row.get(c) is None else str(row[c]) for c in columns])
-    # A pipe has no width of its own: never fold what another program reads.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 240, markup=False)
+    console = Console(highlight=False, width=terminal_width(), height=25, markup=False)  # rich heeds both or none
     console.print(table)
     for note in notes:
         console.print(note)

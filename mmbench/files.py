@@ -1,28 +1,46 @@
-"""Files that are whole or absent: written beside and renamed, lines appended in one write."""
+"""Files that are whole or absent whatever is interrupted: written beside and renamed, lines appended in one write."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from mmbench.errors import IncompleteError, IntegrityError
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is whole or absent: beside, synced, renamed."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+def write_whole(path: Path, data: bytes | Callable[[Path], Any]) -> None:
+    """Write a file that others see whole or not at all: under another name beside it, synced to the disk, then renamed.
+
+    Args:
+        path: The file, in a folder that exists; one that is there is replaced.
+        data: Its content, or a function that writes the content to the path it is given.
+    """
+    beside = path.with_name(f".{path.name}.{token_hex(4)}")  # other threads and hosts may write the same file
     try:
-        with open(beside, "wb") as f:
-            f.write(data)
-            f.flush()
-            os.fsync(f.fileno())
+        if callable(data):
+            data(beside)
+        else:
+            beside.write_bytes(data)
+        _sync(beside)
         os.replace(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+    with suppress(OSError):  # not every network disk can sync a folder
+        _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def append_line(path: Path, record: Mapping[str, Any]) -> None:

@@ -1,11 +1,9 @@
-"""Digests of bytes, of values and of code: what makes two runs, features or records the same."""
+"""Digests of bytes and of values: what makes two runs, features or records the same."""
 
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
-from pathlib import Path
 from typing import Any
 
 
@@ -27,9 +25,3 @@ def canonical_json(value: Any) -> str:
 def digest_of(value: Any) -> str:
     """First 32 hex digits of the sha256 of `value`'s canonical JSON."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:32]
-
-
-def source_digest(thing: Any) -> str:
-    """Digest of the source file that defines `thing`'s class: an edited file is another run."""
-    file = inspect.getsourcefile(type(thing))
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file else "unknown"

@@ -14,7 +14,7 @@ import importlib
 import inspect
 import re
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -199,6 +199,11 @@ def lookup(kind: Kind, name: str) -> Entry:
     )
 
 
+def parameters_of(factory: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Parameters of a class or function, by name."""
+    return inspect.signature(factory).parameters
+
+
 def make_dataset(name: str, **settings: Any) -> Dataset:
     """Build the dataset called `name`, with an argument where it takes one, as in folder:PATH."""
     base, _, argument = name.partition(":")
@@ -214,6 +219,11 @@ def make_metric(name: str, **settings: Any) -> Metric:
     """
     base, _, variant = name.partition(".")
     factory = lookup("metric", base).factory
-    taken = {k: v for k, v in settings.items() if k in inspect.signature(factory).parameters}
+    taken = {k: v for k, v in settings.items() if k in metric_settings(name)}
     metric: Metric = factory(variant, **taken) if variant else factory(**taken)
     return metric
+
+
+def metric_settings(name: str) -> set[str]:
+    """Names of the settings that the metric called `name` takes: some of device and weights."""
+    return set(parameters_of(lookup("metric", name.partition(".")[0]).factory)) - {"variant"}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mmbench.errors import UsageError
-from mmbench.registry import Entry, discover, lookup
+from mmbench.optional_protocols import DeclaresOptions
+from mmbench.registry import Entry, discover, lookup, parameters_of
+from mmbench.types import DESIGNS, LOSSES
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,18 @@ class SystemName:
         return f"{self.base}+mmdisco{suffix}" + (f"-{self.option}" if self.option else "")
 
 
-DESIGNS = tuple(f"{extractor}_{fusion}" for extractor in ("res", "vit") for fusion in ("mlp", "naive", "frieren"))
+OPTIONS = (*LOSSES, "release")  # what may follow the design in a name
 
 
-OPTIONS = ("all", "disc", "denoise", "release")
+COMMON: Mapping[str, Collection[Any] | None] = {  # settings of every job, and the values that ask nothing of a system
+    "dataset": None,  # any
+    "device": ("auto", "cpu"),  # a system without networks runs on the CPU
+    "dtype": ("float32",),
+    "weights": ("real",),
+}
 
 
-GIVEN = {"dataset", "device", "dtype", "weights", "guidance", "halves"}  # what factories get, though not by --set
+GIVEN = {*COMMON, "guidance", "modalities"}  # keyword arguments of factories that --set does not reach
 
 
 def parse_system_name(text: str) -> SystemName:
@@ -71,21 +77,91 @@ def parse_system_name(text: str) -> SystemName:
 
 
 def make_system(text: str, **settings: Any) -> Any:
-    """Build the system called `text`; `settings` (device, dtype, dataset ...) reach its factory."""
+    """Build the system called `text`.
+
+    Args:
+        text: Name, as `parse_system_name` reads it.
+        **settings: Common settings (dataset, device, dtype, weights) and options of the system; its factory gets
+            those that it takes.
+
+    Raises:
+        UsageError: No such system; a common setting that it does not take, with a value that asks for something; an
+            option that it does not have.
+    """
     name = parse_system_name(text)
     entry = lookup("system", name.base)
     if name.argument and not takes_argument(entry.factory):
         raise UsageError(f"The system {name.base} takes no {name.argument!r}.", name.base, "mmbench list systems")
-    if name.design is None:
-        return entry.factory(*[name.argument] * bool(name.argument), **settings)
-    if not entry.guidable:
+    if name.design is not None and not entry.guidable:
         guidable = [e.name for e in discover("system")[0].values() if e.guidable]
         raise UsageError(
             f"{name.base!r} is not a pair of diffusion models, so MMDisCo cannot guide it.",
             f"one of {', '.join(guidable) or 'none registered yet'}",
             "mmbench list systems",
         )
-    return entry.factory(guidance=name, **settings)
+    options = {key: value for key, value in settings.items() if key not in COMMON}
+    refuse_unknown_options(entry, options)
+    common = divide_settings({key: value for key, value in settings.items() if key in COMMON}, [text])[text]
+    guidance = {} if name.design is None else {"guidance": name}
+    return entry.factory(*[name.argument] * bool(name.argument), **guidance, **common, **options)
+
+
+def takes_setting(system: str, setting: str) -> bool:
+    """Whether the factory of the system called `system` takes a common setting; one with **keywords takes all."""
+    return bool(settings_taken_by(lookup("system", parse_system_name(system).base).factory, {setting: None}))
+
+
+def settings_taken_by(factory: Callable[..., Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a factory takes: those that it names, or all if it has **keywords."""
+    parameters = parameters_of(factory)
+    free = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return {key: value for key, value in settings.items() if free or key in parameters}
+
+
+def divide_settings(
+    settings: Mapping[str, Any], systems: Sequence[str], taken_elsewhere: Collection[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """Common settings of a job by system: each system gets those that it takes.
+
+    Args:
+        settings: Values of `COMMON`, by name.
+        systems: Names of the job's systems.
+        taken_elsewhere: Settings that something else in the job takes, as metrics take weights.
+
+    Raises:
+        UsageError: A setting that nothing takes and that asks for something; says what the systems do take.
+    """
+    for setting, value in settings.items():
+        neutral = COMMON[setting]
+        ignored = setting not in taken_elsewhere and not any(takes_setting(name, setting) for name in systems)
+        if ignored and neutral is not None and value not in neutral:
+            raise UsageError(
+                f"--{setting} {value}: {', '.join(systems)} {'do' if len(systems) > 1 else 'does'} not take it.",
+                f"only {_options_in_words(systems)}",
+                f"the same command without --{setting}",
+            )
+    return {name: {k: v for k, v in settings.items() if takes_setting(name, k)} for name in systems}
+
+
+def _options_in_words(systems: Sequence[str]) -> str:
+    """What a user may set of these systems, as options of a command."""
+    common = [key for key in COMMON if any(takes_setting(name, key) for name in systems)]
+    own = {key for name in systems for key in options_of(lookup("system", parse_system_name(name).base))}
+    return ", ".join(f"--{key.replace('_', '-')}" for key in (*common, *sorted(own))) or "no options"
+
+
+def refuse_unknown_options(entry: Entry, options: Collection[str]) -> None:
+    """Raise UsageError if the system has no option of one of these names; **keywords alone may mean anything."""
+    parameters = parameters_of(entry.factory)
+    free = any(p.kind is p.VAR_KEYWORD for p in parameters.values()) and not isinstance(entry.factory, DeclaresOptions)
+    known = options_of(entry)
+    for option in options:
+        if not (free or option in known or option in parameters):
+            raise UsageError(
+                f"{entry.name} has no option {option!r}.",
+                f"one of {', '.join(known) or 'none'}",
+                f"mmbench show {entry.name}",
+            )
 
 
 def read_options(texts: Sequence[str], systems: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -109,20 +185,20 @@ def read_options(texts: Sequence[str], systems: Sequence[str]) -> dict[str, dict
 
 
 def options_of(entry: Entry) -> dict[str, Any]:
-    """What a user may set of a system with --set, and the defaults; systems made of others say so themselves."""
-    tell = getattr(entry.factory, "options", None)
-    options = tell() if tell else keywords_of(entry.factory)
+    """Options that a user may set of a system with --set, and their defaults; `DeclaresOptions` gives its own."""
+    factory = entry.factory
+    options = factory.options() if isinstance(factory, DeclaresOptions) else keywords_of(factory)
     return {name: default for name, default in options.items() if name not in GIVEN}
 
 
 def takes_argument(factory: Callable[..., Any]) -> bool:
     """Whether a factory takes what follows the colon of a name."""
-    return any(p.kind is p.POSITIONAL_OR_KEYWORD for p in inspect.signature(factory).parameters.values())
+    return any(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters_of(factory).values())
 
 
 def keywords_of(factory: Callable[..., Any]) -> dict[str, Any]:
     """Keyword arguments of a factory, and the defaults."""
-    parameters = inspect.signature(factory).parameters.values()
+    parameters = parameters_of(factory).values()
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 

@@ -8,11 +8,10 @@ nothing that implements these protocols, touches a file: `store`, `features` and
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
@@ -22,7 +21,23 @@ from mmbench.identity import digest_bytes
 Spec = Mapping[str, Any]  # JSON-able, canonical: whatever changes the output is in it, nothing else is
 Features = dict[str, np.ndarray]  # what an extractor knows of one clip, by name
 Weights = Literal["none", "real", "trained", "tiny", "random"]  # how far a system's or network's weights are real
+LEAST_REAL: tuple[Weights, ...] = ("random", "tiny", "trained", "real", "none")  # first what makes numbers mean least
+UNTRAINED: tuple[Weights, ...] = ("random", "tiny")  # samples and scores made with these try the plumbing
 Modality = Literal["video", "audio", "text"]
+Design = Literal["res_mlp", "res_naive", "res_frieren", "vit_mlp", "vit_naive", "vit_frieren"]  # of a discriminator
+DESIGNS: tuple[Design, ...] = get_args(Design)
+Loss = Literal["all", "disc", "denoise"]  # that a discriminator is trained with: both terms, or one alone
+LOSSES: tuple[Loss, ...] = get_args(Loss)
+
+
+def least_real(kinds: Collection[str]) -> Weights:
+    """The least real of several kinds of weights, which is what may be said of the whole; "none" of no weights."""
+    return next((kind for kind in LEAST_REAL if kind in kinds), "none")
+
+
+def is_untrained(weights: str) -> bool:
+    """Whether weights are random, at full or tiny size, so that what is made with them has no quality."""
+    return weights in UNTRAINED
 
 
 @dataclass(frozen=True)
@@ -156,7 +171,8 @@ class System(Protocol):
     """Turns requests into clips. One instance serves one run; loading weights belongs in the first `generate`.
 
     `spec()` holds all that changes its output (components and their digests, sampler, steps, scales) and a `version`,
-    raised by hand when its code changes what it draws.
+    raised by hand when its code changes what it draws. What else a system may tell or be told is declared by the
+    protocols below; a registered factory with `guidable=True` makes a `mmbench.baselines.kinds.pair.GuidableSystem`.
     """
 
     name: str
@@ -166,72 +182,6 @@ class System(Protocol):
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Clip]:
         """Yield one clip per request, in order; the result does not depend on how requests are batched."""
-        ...
-
-
-Videos = Callable[[Request], Clip | None]  # a finished clip that shows the video of a request; None where there is none
-
-
-class OnVideos(System, Protocol):
-    """A system that shows the videos of another one, as a cascade does, and makes them only where nobody has.
-
-    Runs of equal `video_spec()` (a system's own word, or else all of its `spec()`), dataset and seed show the same
-    videos. Before it generates, the harness lets `videos` look them up in the runs that are there.
-
-    Attributes:
-        video_half: Whose videos these are; it makes them where `videos` has none.
-        videos: Looks a request's video up.
-    """
-
-    video_half: System
-    videos: Videos
-
-
-class KeepsFiles(System, Protocol):
-    """A system that cannot do without files, as another program's clips; the harness says where they may be.
-
-    Attributes:
-        work_folder: A folder of the run's own, made by the system if it is needed; None for a temporary one.
-    """
-
-    work_folder: Path | None
-
-
-class GuidablePair(Protocol):
-    """The two frozen base models of a guidable system, as MMDisCo trains and guides on them.
-
-    A system registered with `guidable=True` has a method `pair()` that returns this. An example is (video, audio,
-    video_text, audio_text): clean latents and text embeddings as torch tensors on the CPU, without a batch axis; the
-    texts are None for models without text. Models that predict both modalities at once also have
-    `epsilon(x_t, y_t, t, condition)`, which is then called instead of the other two. Where
-    the halves are independent all the same, an attribute `coupled` says so by being False.
-
-    Attributes:
-        schedules: `mmbench.mmdisco.schedule.NoiseSchedule` of video and audio.
-        unconditional: (video_text, audio_text) of the empty prompt, or () for models without text.
-    """
-
-    schedules: tuple[Any, Any]
-    unconditional: tuple[Any, ...]
-
-    def discriminator(self, design: str, **sizes: int) -> Any:
-        """A `DiscriminatorConfig` for these latents; `sizes` may give channels and num_blocks."""
-        ...
-
-    def encode(self, item: Item) -> tuple[Any, ...]:
-        """The example of a real item."""
-        ...
-
-    def draw(self, requests: Sequence[Request]) -> list[tuple[Any, ...]]:
-        """Examples whose halves the base models made independently, from the request's own streams."""
-        ...
-
-    def epsilon_video(self, x_t: Any, t: Any, text: Any) -> Any:
-        """Predicted noise of a batch of noised video latents; no gradient flows."""
-        ...
-
-    def epsilon_audio(self, x_t: Any, t: Any, text: Any) -> Any:
-        """The same for audio."""
         ...
 
 
@@ -260,7 +210,6 @@ class Extractor(Protocol):
     """A feature network or function on one modality; results are cached by (content digest, extractor digest).
 
     `batch_size` 1 asks for a process pool over clips (plain CPU code); more asks for batches in one process (networks).
-    One with weights also has `prepare()`, which raises MMBenchError if they are not here; it is called before any work.
     """
 
     name: str
@@ -289,7 +238,8 @@ class Score:
             None for metrics with per-sample values.
         baseline: The same metric with audio and video of different samples paired at random.
         baseline_stderr: Standard error of the baseline.
-        details: Further numbers worth keeping (companions, counts), JSON-able.
+        low, high: Bounds of the value's 95 % interval, of the estimate that gave the standard error; None without one.
+        details: Further numbers worth keeping (a kernel distance, counts), JSON-able.
     """
 
     value: float
@@ -301,6 +251,8 @@ class Score:
     baseline: float | None = None
     baseline_stderr: float | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    low: float | None = None
+    high: float | None = None
 
 
 FeatureTable = Mapping[str, Sequence[Features | None]]  # extractor name -> features per sample; None where missing

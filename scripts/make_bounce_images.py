@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from mmbench.datasets.bounce import Bounce, bounce
-from mmbench.pictures.drawing import animation, contact_sheet
+from mmbench.pictures.clip_images import animation, clip_sheet
 from mmbench.types import Item, Request
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -35,7 +35,7 @@ def main() -> None:
     dataset = bounce()
     DOCS.mkdir(exist_ok=True)
     shown = items(dataset, SHEET)
-    sheet = contact_sheet(
+    sheet = clip_sheet(
         [item.clip for item in shown],
         [item.prompt.text for item in shown],
         marks=[item.truth["impact_times"] for item in shown],

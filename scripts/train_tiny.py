@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -27,6 +26,7 @@ from torch import Tensor, nn
 
 from mmbench.baselines.models.tiny.networks import FILES, NETWORKS, Denoiser, log_mel, pack, words_of
 from mmbench.datasets.bounce import bounce
+from mmbench.files import write_whole
 from mmbench.mmdisco.losses import add_noise
 from mmbench.runs.circumstances import machine
 
@@ -124,9 +124,8 @@ class Training:
 
     def save(self) -> None:
         parts = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "average": self.average}
-        beside = self.path.with_suffix(".part")
-        torch.save({**parts, "step": self.step, "seconds": self.seconds, "curve": self.curve}, beside)
-        os.replace(beside, self.path)
+        state = {**parts, "step": self.step, "seconds": self.seconds, "curve": self.curve}
+        write_whole(self.path, lambda beside: torch.save(state, beside))
 
     def run(self, loss_of: Callable[[nn.Module, int], dict[str, Tensor]]) -> None:
         """Step to the end of the course; `loss_of` gives named losses of one step, of which the first is minimised."""

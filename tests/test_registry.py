@@ -14,7 +14,8 @@ import mmbench.metrics
 from mmbench import registry
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.registry import GROUPS, Kind, catalogue, discover, make_metric, register
-from mmbench.system_names import DESIGNS, SystemName, make_system, parse_system_name
+from mmbench.system_names import SystemName, make_system, parse_system_name
+from mmbench.types import DESIGNS
 from tests import commands
 from tests.commands import mmbench_here
 from tests.conftest import REPOSITORY

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmbench.checks.verification import of_metrics as checks_metric
+from mmbench.checks.verification import metric_checks
 from mmbench.checks.verification.ladders import Material
-from mmbench.checks.verification.of_metrics import Subject
+from mmbench.checks.verification.metric_checks import Subject
 from mmbench.types import Clip, Features, FeatureTable, Item, Prompt, Score
 
 RATE = 8000  # [Hz]
@@ -117,7 +117,7 @@ class Distance:
 def examined(build: Callable[[], Any], material: Material) -> dict[str, dict[str, Any]]:
     """Rows of a metric by check."""
     subject = Subject("fake", lambda device: build())
-    return {row["check"]: row for row in checks_metric.examine(subject, material, 0)}
+    return {row["check"]: row for row in metric_checks.check_metric(subject, material, 0)}
 
 
 def failed(rows: dict[str, dict[str, Any]]) -> set[str]:

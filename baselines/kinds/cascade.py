@@ -1,7 +1,8 @@
-"""Systems made of two halves: a cascade makes sound for videos; independent halves know nothing of each other.
+"""Systems on the videos of another system: cascades, which make sound for them, and independently generated sounds.
 
-The video half is any registered system: of a pair that can be loaded by half its video model alone, else the whole,
-whose sound is dropped. Its clips are taken from its own run where there is one (`mmbench.types.OnVideos`).
+The source of the videos is any registered system: of a pair whose models can be loaded one by one its video model
+alone, else the whole, whose sound is dropped. Clips are taken from the source's own run where there is one
+(`mmbench.optional_protocols.OnVideos`).
 """
 
 from __future__ import annotations
@@ -14,17 +15,26 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from mmbench.optional_protocols import Videos, audio_spec_of, batch_size_of, video_spec_of
 from mmbench.registry import lookup
-from mmbench.system_names import GIVEN, GUIDANCE, keywords_of, make_system, options_of, parse_system_name
-from mmbench.types import Clip, ClipFormat, Dataset, Request, Spec, System, Videos, Weights
+from mmbench.system_names import (
+    GIVEN,
+    GUIDANCE,
+    keywords_of,
+    make_system,
+    options_of,
+    parse_system_name,
+    settings_taken_by,
+    takes_setting,
+)
+from mmbench.types import Clip, ClipFormat, Dataset, Request, Spec, System, Weights, least_real
 
 VERSION = 1  # raised when the code of this file changes what is drawn
-LEAST_REAL: tuple[Weights, ...] = ("random", "tiny", "trained", "real", "none")
-SOUND = "sound_"  # what the options of a video-to-audio model are called, beside those of the video half
+SOUND = "sound_"  # prefix of the options of a video-to-audio model
 
 
 class VideoToAudio(Protocol):
-    """Makes sound for videos. Made by `Class(dataset=, device=, dtype=, weights=, size=, **options)`."""
+    """A model that makes sound for videos. Its class gets those of dataset, device, dtype, weights and size that it takes."""
 
     name: str
     weights: Weights
@@ -39,53 +49,57 @@ class VideoToAudio(Protocol):
         ...
 
 
-class OnVideosOf(ABC):
-    """Shows the videos of another system, with sound of its own.
+class SoundOnVideos(ABC):
+    """A system that shows the videos of another one with sound of its own (`mmbench.optional_protocols.OnVideos`).
 
     Args:
         name: Registered name.
-        video: Whose videos these are.
-        audio: Where the sound comes from.
+        video: The system whose videos these are.
+        audio: The system or video-to-audio model that makes the sound.
     """
 
     def __init__(self, name: str, video: System, audio: Any) -> None:
-        self.name, self.video_half, self.audio_half = name, video, audio
-        self.weights = next(kind for kind in LEAST_REAL if kind in (video.weights, audio.weights))
-        self.batch_size = max(int(getattr(half, "batch_size", 1)) for half in (video, audio))
-        self.videos: Videos = lambda request: None
+        self.name, self.video_source, self.audio_source = name, video, audio
+        self.weights: Weights = least_real((video.weights, audio.weights))
+        self.batch_size = max(batch_size_of(video), batch_size_of(audio))
+        self._videos: Videos = lambda request: None
 
     def spec(self) -> Spec:
-        """Whose videos these are, what decides them, and what decides the sound."""
-        video, audio = self.video_half, self.audio_half
-        halves = {
-            "video": {"of": video.name, **getattr(video, "video_spec", video.spec)()},
-            "audio": {"of": audio.name, **getattr(audio, "audio_spec", audio.spec)()},
+        """Name and specification of the source of the videos and of the source of the sounds."""
+        video, audio = self.video_source, self.audio_source
+        sources = {
+            "video": {"of": video.name, **video_spec_of(video)},
+            "audio": {"of": audio.name, **audio_spec_of(audio)},
         }
-        return {"system": self.name, "version": VERSION, **halves}
+        return {"system": self.name, "version": VERSION, **sources}
+
+    def use_videos(self, videos: Videos) -> None:
+        """Take the videos of requests from `videos` where it has them, instead of making them."""
+        self._videos = videos
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Clip]:
         """Yield one clip per request, in order."""
-        found = [self.videos(request) for request in requests]
-        lacking = [request for request, clip in zip(requests, found, strict=True) if clip is None]
-        made = self.video_half.generate(lacking) if lacking else iter(())
-        clips = [next(made) if clip is None else clip for clip in found]
-        step = int(getattr(self.audio_half, "batch_size", 1))
+        known = [self._videos(request) for request in requests]
+        missing = [request for request, clip in zip(requests, known, strict=True) if clip is None]
+        made = self.video_source.generate(missing) if missing else iter(())
+        clips = [next(made) if clip is None else clip for clip in known]
+        step = batch_size_of(self.audio_source)
         for i in range(0, len(requests), step):
             yield from self.add_sound(requests[i : i + step], clips[i : i + step])
 
     @abstractmethod
     def add_sound(self, requests: Sequence[Request], clips: Sequence[Clip]) -> Iterator[Clip]:
-        """The clips with the sound of the audio half."""
+        """Yield the clips with the sound of the audio source."""
 
 
 def with_sound(clip: Clip, audio: np.ndarray, sample_rate: int) -> Clip:
-    """A clip with another sound; nothing that its notes tell of the former one stays."""
+    """A copy of a clip with another sound, and without the notes on the former one."""
     notes = {key: note for key, note in clip.notes.items() if key != "audio"}
     return replace(clip, audio=audio, sample_rate=sample_rate, notes=notes)
 
 
-class Cascade(OnVideosOf):
-    """Text to video to sound.
+class Cascade(SoundOnVideos):
+    """A cascade: text to video by one system, video to sound by another model.
 
     Args:
         name: Registered name.
@@ -99,46 +113,51 @@ class Cascade(OnVideosOf):
         self._form = form
 
     def add_sound(self, requests: Sequence[Request], clips: Sequence[Clip]) -> Iterator[Clip]:
-        """The clips with sound made for them; raises ValueError if it has another length."""
+        """Yield the clips with sound made for them; raises ValueError if it has another length."""
         num_samples = self._form.num_samples
-        for clip, audio in zip(clips, self.audio_half.sound(requests, clips), strict=True):
+        for clip, audio in zip(clips, self.audio_source.sound(requests, clips), strict=True):
             if audio.shape != (num_samples,):
-                raise ValueError(f"{self.audio_half.name} made sound of shape {audio.shape}, not ({num_samples},)")
+                raise ValueError(f"{self.audio_source.name} made sound of shape {audio.shape}, not ({num_samples},)")
             yield with_sound(clip, audio, self._form.sample_rate)
 
 
-class IndependentHalves(OnVideosOf):
-    """Text to video and text to sound, each on its own; both halves are systems."""
+class IndependentSources(SoundOnVideos):
+    """Text to video by one system and text to sound by another, each ignorant of the other."""
 
     def add_sound(self, requests: Sequence[Request], clips: Sequence[Clip]) -> Iterator[Clip]:
-        """The videos with the sounds that the other system makes for the same requests."""
-        for clip, heard in zip(clips, self.audio_half.generate(requests), strict=True):
-            yield with_sound(clip, heard.audio, heard.sample_rate)
+        """Yield the videos with the sounds that the other system makes for the same requests."""
+        for clip, sounding in zip(clips, self.audio_source.generate(requests), strict=True):
+            yield with_sound(clip, sounding.audio, sounding.sample_rate)
 
 
-def half(name: str, which: str, settings: Mapping[str, Any]) -> Any:
-    """The "video" or "audio" half of a registered system; all of it if it cannot be loaded by half."""
-    parts = {"halves": (which,)} if "+" not in name and "halves" in keywords_of(factory_of(name)) else {}
-    return make_system(name, **settings, **parts)
+def make_source(name: str, modality: str, common: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+    """Build a registered system for its "video" or "audio" alone, or whole if its models cannot be loaded one by one.
+
+    Args:
+        name: Of the system, guided or not.
+        modality: "video" or "audio".
+        common: Common settings; it gets those that it takes.
+        options: Options of the system or of others; it gets its own.
+    """
+    factory = lookup("system", parse_system_name(name).base).factory
+    alone = {"modalities": (modality,)} if "+" not in name and "modalities" in keywords_of(factory) else {}
+    taken = {key: value for key, value in common.items() if takes_setting(name, key)}
+    own = {key: value for key, value in options.items() if key in source_options(name)}
+    return make_system(name, **taken, **own, **alone)
 
 
-def factory_of(name: str) -> Any:
-    """What makes the system called `name`, guided or not."""
-    return lookup("system", parse_system_name(name).base).factory
-
-
-def half_options(name: str) -> dict[str, Any]:
-    """What a user may set of a system that serves as a half, and the defaults."""
+def source_options(name: str) -> dict[str, Any]:
+    """Options of a system that serves as a source, and their defaults: those of guidance only if it is guided."""
     options = options_of(lookup("system", parse_system_name(name).base))
     return {key: value for key, value in options.items() if "+" in name or key not in GUIDANCE}
 
 
 class RegisteredCascade(Cascade):
-    """A cascade by names. Its options are the video half's, and the video-to-audio model's with "sound_" before them.
+    """A cascade by names; its options are the video source's, and the video-to-audio model's after "sound_".
 
     Attributes:
         base: Registered name.
-        video: Name of the system whose videos these are.
+        video: Name of the system that makes the videos.
         audio: "module:Class" of a `VideoToAudio`; imported when the system is made.
     """
 
@@ -150,27 +169,26 @@ class RegisteredCascade(Cascade):
         self, *, dataset: Dataset, device: str = "auto", dtype: str = "float32", weights: str = "real", **options: Any
     ) -> None:
         common: dict[str, Any] = {"dataset": dataset, "device": device, "dtype": dtype, "weights": weights}
-        taken = half_options(self.video)
-        seen = {key: value for key, value in options.items() if key in taken}
-        heard = {key.removeprefix(SOUND): value for key, value in options.items() if key.startswith(SOUND)}
-        sound = resolve_name(self.audio)(**common, size=options.get("size", "full"), **heard)
-        super().__init__(self.base, half(self.video, "video", {**common, **seen}), sound, dataset.format)
+        of_sound = {key.removeprefix(SOUND): value for key, value in options.items() if key.startswith(SOUND)}
+        factory = resolve_name(self.audio)
+        sound = factory(**settings_taken_by(factory, common | {"size": options.get("size", "full")}), **of_sound)
+        super().__init__(self.base, make_source(self.video, "video", common, options), sound, dataset.format)
 
     @classmethod
     def options(cls) -> dict[str, Any]:
-        """What a user may set, and the defaults; `size` is of both halves."""
-        heard = {key: value for key, value in keywords_of(resolve_name(cls.audio)).items() if key not in GIVEN}
-        size = {"size": heard.pop("size")} if "size" in heard else {}
-        return size | half_options(cls.video) | {f"{SOUND}{key}": value for key, value in heard.items()}
+        """Defaults of the options, by name; `size` reaches both models."""
+        of_sound = {key: value for key, value in keywords_of(resolve_name(cls.audio)).items() if key not in GIVEN}
+        size = {"size": of_sound.pop("size")} if "size" in of_sound else {}
+        return size | source_options(cls.video) | {f"{SOUND}{key}": value for key, value in of_sound.items()}
 
 
-class RegisteredHalves(IndependentHalves):
-    """Independent halves by names. Options that both take reach both.
+class RegisteredSources(IndependentSources):
+    """Independent sources by names; options that both take reach both.
 
     Attributes:
         base: Registered name.
-        video: Name of the system whose videos these are.
-        audio: Name of the system whose sounds these are.
+        video: Name of the system that makes the videos.
+        audio: Name of the system that makes the sounds.
     """
 
     base: ClassVar[str]
@@ -181,15 +199,10 @@ class RegisteredHalves(IndependentHalves):
         self, *, dataset: Dataset, device: str = "auto", dtype: str = "float32", weights: str = "real", **options: Any
     ) -> None:
         common = {"dataset": dataset, "device": device, "dtype": dtype, "weights": weights}
-
-        def of(name: str) -> dict[str, Any]:
-            taken = half_options(name)
-            return {**common, **{key: value for key, value in options.items() if key in taken}}
-
-        video, audio = half(self.video, "video", of(self.video)), half(self.audio, "audio", of(self.audio))
-        super().__init__(self.base, video, audio)
+        video = make_source(self.video, "video", common, options)
+        super().__init__(self.base, video, make_source(self.audio, "audio", common, options))
 
     @classmethod
     def options(cls) -> dict[str, Any]:
-        """What a user may set, and the defaults."""
-        return half_options(cls.audio) | half_options(cls.video)
+        """Defaults of the options, by name."""
+        return source_options(cls.audio) | source_options(cls.video)

@@ -1,13 +1,18 @@
-"""Where trained discriminators lie: those a user trained, and those that ship with the package."""
+"""Which discriminator guides a pair, and where its file is: given, trained here, released or shipped."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
-from mmbench.errors import MMBenchError
+from mmbench.errors import MMBenchError, UsageError
+from mmbench.optional_protocols import HasLabel
 from mmbench.system_names import SystemName
-from mmbench.types import Dataset, Weights
+from mmbench.types import Dataset, Weights, is_untrained
+from mmbench.weights import checkpoints as published
 
 SHIPPED = Path(__file__).parents[1] / "data"
 
@@ -15,23 +20,86 @@ SHIPPED = Path(__file__).parents[1] / "data"
 FOLDER_VARIABLE, DEFAULT_FOLDER = "MMBENCH_DISCRIMINATORS", "runs/discriminators"
 
 
-def discriminator_stem(name: SystemName, dataset: Dataset, weights: Weights) -> str:
-    """What a discriminator's folder is called, up to its sizes and seed.
+@dataclass(frozen=True)
+class Guide:
+    """Which discriminator guides a pair with +mmdisco.
 
-    Those of untrained models are called so, and those of a folder of clips after its content: none guides what it was
-    not trained for.
+    Attributes:
+        file: A discriminator that the user names; "" for the one that belongs to system and dataset.
+        released: Name in `mmbench.weights.known` of the discriminator that +mmdisco-release asks for; "" for none.
+        released_design: Its design.
+        released_logit: Guide by the logit of the released code, which is flat where the discriminator is sure.
+        untrained: Use random weights where there is no trained discriminator, to try the plumbing.
     """
-    untrained = f"-{weights}" if weights in ("random", "tiny") else ""
-    return f"{name}-{getattr(dataset, 'label', dataset.name)}{untrained}"
+
+    file: str = ""
+    released: str = ""
+    released_design: str = "res_mlp"
+    released_logit: bool = False
+    untrained: bool = False
+
+    def refuse_other_designs(self, name: SystemName) -> None:
+        """Raise UsageError if a name asks for a released discriminator of another design than the released one."""
+        if name.option == "release" and name.design not in ("res_mlp", self.released_design):
+            found = f"{name}: the released discriminator is a {self.released_design}."
+            raise UsageError(found, f"{name.base}+mmdisco-release", "leave the design out")
+
+    def find(self, name: SystemName, dataset: Dataset, weights: Weights) -> Path | None:
+        """The discriminator's file; None if a discriminator with random weights is to be used.
+
+        Raises:
+            UsageError: The file that the user names does not exist.
+            MMBenchError: There is no discriminator; says how to get one.
+        """
+        if self.file:
+            if not Path(self.file).is_file():
+                raise UsageError(f"There is no file {self.file}.", "a discriminator", "mmbench train")
+            return Path(self.file)
+        try:
+            if name.option == "release" and self.released:
+                return published.verify(self.released).path
+            return find_discriminator(name, dataset, weights)
+        except MMBenchError:
+            if not self.untrained:
+                raise
+            return None
+
+    def design(self, name: SystemName, path: Path | None) -> str:
+        """The design that a discriminator's file declares, else the one of the system's name."""
+        if path is not None and path.suffix == ".safetensors":
+            from safetensors import safe_open
+
+            with safe_open(path, framework="np") as file:
+                if config := (file.metadata() or {}).get("config"):
+                    return str(json.loads(config)["design"])
+        return self.released_design if name.option == "release" else str(name.design)
+
+
+OWN_DISCRIMINATOR = Guide()  # the one that belongs to system and dataset
+
+
+def file_digest(path: Path | None) -> str:
+    """Digest of a discriminator's file, 32 hex digits; "random" for None."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:32] if path else "random"
+
+
+def discriminator_stem(name: SystemName, dataset: Dataset, weights: Weights) -> str:
+    """The beginning of the name of a discriminator's folder, which its sizes and seed follow.
+
+    It tells untrained base models from real ones, and folders of clips by their content, so that no discriminator
+    guides what it was not trained for.
+    """
+    untrained = f"-{weights}" if is_untrained(weights) else ""
+    return f"{name}-{dataset.label if isinstance(dataset, HasLabel) else dataset.name}{untrained}"
 
 
 def find_discriminator(name: SystemName, dataset: Dataset, weights: Weights) -> Path:
-    """The weights of a guided system's discriminator: what `mmbench train` left, of the lowest seed, else shipped ones.
+    """The file of a guided system's discriminator: of `mmbench train` the one of the lowest seed, else a shipped one.
 
     Args:
         name: The system.
         dataset: What it was trained on.
-        weights: How far those of the base models are real.
+        weights: Kind of the base models' weights.
 
     Raises:
         MMBenchError: There are none; says how to train them.
@@ -52,5 +120,5 @@ def find_discriminator(name: SystemName, dataset: Dataset, weights: Weights) -> 
 
 
 def seed_of(weights: Path) -> str:
-    """What follows the last "-s" in the name of a discriminator's folder."""
+    """The seed in the name of a discriminator's folder, after the last "-s"."""
     return weights.parent.name.rpartition("-s")[2]

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from mmbench.errors import MMBenchError
-from mmbench.types import Clip, Item, Request
+from mmbench.types import Clip, Item, Request, System
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +25,7 @@ STREAMS = ("video noise", "audio noise")  # of a request; every pair draws from 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a pair is sampled; all of it is part of a run's identity.
+    """Settings of a pair's sampler and guidance, all of them part of a run's identity.
 
     Attributes:
         sampler: "ddpm", "ddim" or "dpmsolver++2m".
@@ -41,10 +41,12 @@ class Sampling:
 
 
 class DiffusionPair(ABC):
-    """Two frozen diffusion models, one of video and one of audio: the `GuidablePair` of a `PairSystem`.
+    """Two frozen diffusion models, one of video and one of audio, as MMDisCo samples, trains and guides on them.
 
-    Tensors of one sample have no batch axis, those given to the models do. Weights are loaded by the constructor of the
-    subclass, which is called when the first of them is needed.
+    Tensors of one sample have no batch axis, those given to the models do. An example, as discriminators are trained
+    on, is (video, audio, video_text, audio_text): clean latents and text embeddings on the CPU; the texts are None for
+    models without text. Weights are loaded by the constructor of the subclass, which is called when the first of them
+    is needed.
 
     Attributes:
         schedules: `NoiseSchedule` of video and audio.
@@ -53,7 +55,7 @@ class DiffusionPair(ABC):
         tile: Samples that go through the models together; batches are filled up to it with copies, so that the
             arithmetic of a sample is the same whatever batch it came in. 0 leaves batches as they are.
         sampling: The pair's defaults.
-        coupled: Whether the models see both modalities, so that their halves belong together.
+        coupled: Whether each model sees both modalities, so that video and audio of a generated pair belong together.
         dtype: Precision the base models are autocast to; None for none.
     """
 
@@ -80,40 +82,40 @@ class DiffusionPair(ABC):
 
     @abstractmethod
     def epsilon_audio(self, x_t: Tensor, t: Tensor, text: Tensor | None) -> Tensor:
-        """The same for audio."""
+        """Predicted noise of (n, *shape) noised audio latents at integer timesteps t (n,), with graph."""
 
     @abstractmethod
     def decode(self, video: Tensor, audio: Tensor, requests: Sequence[Request]) -> list[Clip]:
-        """Clips of n clean latents."""
+        """The clips that n pairs of clean latents decode to."""
 
     @abstractmethod
     def encode(self, item: Item) -> tuple[Any, ...]:
-        """(video, audio, video_text, audio_text) of a real item on the CPU; texts None for models without."""
+        """The example of a real item."""
 
     @abstractmethod
     def discriminator(self, design: str, **sizes: int) -> DiscriminatorConfig:
-        """Config of a discriminator for these latents."""
+        """The config of a discriminator for these latents; `sizes` may give channels and num_blocks."""
 
     def released(self, path: Path) -> Any:
         """The discriminator that MMDisCo's authors released for this pair, read from `path`."""
         raise MMBenchError("No discriminator was released for these models.", "one trained here", "mmbench train")
 
     def epsilon(self, x_t: Tensor, y_t: Tensor, t: Tensor, condition: Any) -> tuple[Tensor, Tensor]:
-        """Both predictions; `condition` is None or (video_text, audio_text). Coupled models override this."""
+        """Predicted noise of both modalities; `condition` is None or (video_text, audio_text)."""
         video_text, audio_text = condition or (None, None)
         return self.epsilon_video(x_t, t, video_text), self.epsilon_audio(y_t, t, audio_text)
 
     def epsilon_for(self, requests: Sequence[Request]) -> JointEpsilon:
-        """`epsilon` for the samples of these requests; models that draw numbers as they run take them from there."""
+        """The `epsilon` of these requests' samples; models that draw numbers as they run draw from their streams."""
         return self.epsilon
 
     @cached_property
     def unconditional(self) -> tuple[Tensor, ...]:
-        """(video_text, audio_text) of the empty prompt, or ()."""
+        """(video_text, audio_text) of the empty prompt, without a batch axis; () for models without text."""
         return tuple(text[0] for text in self.texts([""]))
 
     def draw(self, requests: Sequence[Request]) -> list[tuple[Any, ...]]:
-        """Examples whose halves the models made independently, as `mmbench train` wants them."""
+        """Examples that the models generate for these requests, from the requests' own streams."""
         video, audio = self.sample(requests)
         texts = self.texts([r.prompt.text for r in requests]) or ([None] * len(requests),) * 2
         return list(zip(video.cpu(), audio.cpu(), *texts, strict=True))
@@ -121,12 +123,12 @@ class DiffusionPair(ABC):
     def sample(
         self, requests: Sequence[Request], guidance: Any = None, epsilon: JointEpsilon | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Clean latents of n requests, a tile at a time.
+        """Generate clean latents of n requests, a tile at a time.
 
         Args:
             requests: Their prompts and noises.
-            guidance: Makes a `mmbench.mmdisco.guidance.Guidance` of (text, unconditional text); None for the bases.
-            epsilon: What predicts, instead of `epsilon_for`.
+            guidance: Maps (text, unconditional text) to a `mmbench.mmdisco.guidance.Guidance`; None for the bases.
+            epsilon: Predicts the noise, instead of `epsilon_for`.
         """
         import torch
 
@@ -139,7 +141,7 @@ class DiffusionPair(ABC):
     def sample_tile(
         self, requests: Sequence[Request], guidance: Any = None, epsilon: JointEpsilon | None = None
     ) -> tuple[Tensor, Tensor]:
-        """`sample` for requests that go through the models together."""
+        """Generate clean latents of requests that go through the models together."""
         from mmbench.mmdisco.guidance import JointPredictor
         from mmbench.mmdisco.samplers import sample_pair
 
@@ -159,13 +161,33 @@ class DiffusionPair(ABC):
         return video, audio
 
     def sampler(self) -> Any:
-        """Steps both modalities; systems with a solver of their own override this."""
+        """The sampler of both modalities; pairs with a solver of their own override this."""
         from mmbench.mmdisco.samplers import SchedulerSampler, make_scheduler
 
         def maker(schedule: NoiseSchedule) -> Callable[[], Any]:
             return lambda: make_scheduler(self.sampling.sampler, schedule)  # type: ignore[arg-type]
 
         return SchedulerSampler(tuple(maker(s) for s in self.schedules), self.sampling.num_inference_steps)
+
+
+@runtime_checkable
+class GuidableSystem(System, Protocol):
+    """A system of a `DiffusionPair`, which a factory registered with `guidable=True` makes.
+
+    Attributes:
+        guided: Whether a discriminator guides it (+mmdisco).
+    """
+
+    @property
+    def guided(self) -> bool: ...
+
+    def pair(self) -> DiffusionPair:
+        """The base models, on which a discriminator is trained."""
+        ...
+
+    def guide(self, text: tuple[Any, ...], unconditional: tuple[Any, ...]) -> Any:
+        """The `mmbench.mmdisco.guidance.Guidance` of samples of these texts."""
+        ...
 
 
 def generator_of(request: Request, stream: str) -> torch.Generator:

@@ -8,7 +8,7 @@ A declaration is a TOML file:
     timeout = 3600                                 # of one batch [s]
     batch_size = 8                                 # prompts it gets at once
     files = ["models/ovi.safetensors"]             # whose content is part of the run's identity
-    environment = { CUDA_VISIBLE_DEVICES = "0" }   # beside the user's own; recorded, so no place for secrets
+    environment = { CUDA_VISIBLE_DEVICES = "0" }   # added to the user's own; recorded, so no place for secrets
     weights = "real"                               # or trained, tiny, random, none
     version = 1                                    # raised by hand when what it makes changes unseen
 
@@ -45,7 +45,7 @@ class ProgramError(RuntimeError):
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a user says of a program; see the head of this file."""
+    """A user's declaration of a program, as the head of this file shows it."""
 
     name: str
     command: Sequence[str]
@@ -60,7 +60,7 @@ class Declaration:
 
     @property
     def folder(self) -> Path:
-        """Where the program runs."""
+        """The directory that the program runs in."""
         return (self.root / self.directory).resolve()
 
     def spec(self) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def run_program(declared: Declaration, lines: Sequence[Mapping[str, Any]], work:
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process and its children: asked first if it still runs, then killed."""
+    """End a process and its children: SIGTERM if it still runs, then SIGKILL."""
     if process.poll() is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)

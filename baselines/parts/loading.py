@@ -23,7 +23,7 @@ from mmbench.weights import checkpoints as published
 
 @dataclass(frozen=True)
 class Parts:
-    """Where the parts of one model come from and where they go.
+    """Origin of the weights of one model's parts, and their device and precision.
 
     Attributes:
         name: The model's name in `mmbench.weights.known`.
@@ -49,7 +49,7 @@ class Parts:
         return published.verify(self.name).path if self.weights == "real" else None
 
     def build(self, kind: Any, full: Mapping[str, Any], tiny: Mapping[str, Any], subfolder: str = "") -> Any:
-        """One part: a class of diffusers or transformers, or any module with `from_pretrained`.
+        """Load or build one part: a class of diffusers or transformers, or any module with `from_pretrained`.
 
         Args:
             kind: The class.
@@ -62,18 +62,18 @@ class Parts:
         return self.place(self.new(kind, full, tiny, subfolder))
 
     def new(self, kind: Any, full: Mapping[str, Any], tiny: Mapping[str, Any], label: str) -> Any:
-        """The untrained part; `label` names it among the parts."""
+        """Build the part untrained; `label` names it among the parts."""
         config = {**full, **tiny} if self.weights == "tiny" else full
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(zlib.crc32(f"{self.name}/{label}".encode()))
             return kind(kind.config_class(**config)) if getattr(kind, "config_class", None) else kind(**config)
 
     def place(self, module: nn.Module) -> Any:
-        """On the device, frozen, in evaluation mode."""
+        """Put a network on the device, frozen, in evaluation mode."""
         return module.to(self.device).eval().requires_grad_(False)
 
     def denoiser(self, module: nn.Module) -> Any:
-        """A network that is called at every step: in the precision and memory layout that is fast."""
+        """Put a network that is called at every step on the device, in the fastest layout and given precision."""
         placed = self.place(module)
         if self.device.startswith("cuda"):
             channels_last(placed)

@@ -1,4 +1,7 @@
-"""Metrics of classifier outputs: inception score, and KL divergence between paired clips."""
+"""Inception score, and KL divergence between paired clips, from the logits of a sound classifier (PANNs, PaSST).
+
+Held to the reference implementations by the conformance fixtures; no metric is registered on them yet.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,13 @@ from mmbench.metrics.arithmetic.frechet import checked
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """(n, classes) logarithms of class probabilities."""
+    """The logarithms (n, classes) of class probabilities of (n, classes) logits."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
 def inception_score(logits: np.ndarray, splits: int = 10, seed: int = 2020) -> tuple[float, float]:
-    """Mean and standard deviation over splits of exp E KL(p(class | clip) ‖ p(class)), after a published shuffle.
+    """The inception score, exp E KL(p(class | clip) ‖ p(class)): mean and standard deviation over shuffled splits.
 
     Source: haoheliu/audioldm_eval@8dc07ee:audioldm_eval/metrics/isc.py.
 
@@ -44,7 +47,7 @@ def inception_score(logits: np.ndarray, splits: int = 10, seed: int = 2020) -> t
 
 
 def paired_kl(generated: np.ndarray, target: np.ndarray, activation: Literal["softmax", "sigmoid"]) -> np.ndarray:
-    """(n,) KL divergence of each generated clip's classes from those of its target clip.
+    """The KL divergence (n,) of each generated clip's classes from those of its target clip.
 
     Source: haoheliu/audioldm_eval@8dc07ee:audioldm_eval/metrics/kl.py.
 

@@ -10,7 +10,10 @@ import numpy as np
 
 
 def near(times: np.ndarray, centres: np.ndarray, fps: float) -> np.ndarray:
-    """(K, L) bool: c - 1/fps < t < c + 1/fps, rounded as written; |t - c| < 1/fps differs at the window's edge."""
+    """Which times (K,) lie near which centres (L,): (K, L) bool.
+
+    c - 1/fps < t < c + 1/fps, rounded as written; |t - c| < 1/fps differs at the window's edge.
+    """
     t, c = np.asarray(times, np.float64)[:, None], np.asarray(centres, np.float64)[None]
     return (c - 1 / fps < t) & (t < c + 1 / fps)
 
@@ -20,18 +23,19 @@ def _iou(intersection: float, total: int) -> float:
 
 
 def tempotokens_v1(onsets: np.ndarray, peaks: np.ndarray, fps: float) -> float:
-    """I / (|A| + |V| - I) with I the number of onsets near any peak; NaN if both lists are empty.
+    """AV-Align as TempoTokens first published it: I / (|A| + |V| - I), I the number of onsets near any peak.
 
-    An onset counts as often as it comes, a peak once: one peak and k onsets near it give k, not 1.
-    guyyariv/TempoTokens@34d9502:av_align.py, its undefined `n` read as len(arr).
+    An onset counts as often as it comes, a peak once: one peak and k onsets near it give k, not 1. NaN if both lists
+    are empty. Source: guyyariv/TempoTokens@34d9502:av_align.py, its undefined `n` read as len(arr).
     """
     return _iou(int(near(onsets, peaks, fps).any(axis=1).sum()), len(onsets) + len(peaks))
 
 
 def tempotokens_v2(onsets: np.ndarray, peaks: np.ndarray, fps: float) -> float:
-    """v1 with I counted greedily: each onset, in the order given, takes the first free peak near it; in [0, 1].
+    """AV-Align as TempoTokens corrected it: each onset, in the order given, takes the first free peak near it.
 
-    guyyariv/TempoTokens@bf0b1e3:av_align.py, which also asks peaks for 0.1 px of flow. NaN if both lists are empty.
+    The number of pairs is the I of `tempotokens_v1`, so that values lie in [0, 1]; NaN if both lists are empty.
+    Source: guyyariv/TempoTokens@bf0b1e3:av_align.py, which also asks peaks for 0.1 px of flow.
     """
     free = np.ones(len(peaks), dtype=bool)
     for row in near(onsets, peaks, fps):
@@ -40,14 +44,14 @@ def tempotokens_v2(onsets: np.ndarray, peaks: np.ndarray, fps: float) -> float:
 
 
 def matched_counts(onsets: np.ndarray, peaks: np.ndarray, fps: float) -> tuple[int, int]:
-    """Number of onsets near a peak, and of peaks near an onset (windows about onsets, as SVG_baseline)."""
+    """The number of onsets near a peak, and of peaks near an onset (windows about onsets, as SVG_baseline)."""
     return int(near(onsets, peaks, fps).any(axis=1).sum()), int(near(peaks, onsets, fps).any(axis=1).sum())
 
 
 def sony_pr(onsets: np.ndarray, peaks: np.ndarray, fps: float) -> float:
-    """p q / (p + q - p q) with p, q the matched shares of onsets and of peaks; 0 wherever that is undefined.
+    """AV-Align of SVG_baseline: p q / (p + q - p q), p and q the matched shares of onsets and of peaks.
 
-    SonyResearch/SVG_baseline@e8ebd06:py_scripts/evaluation/av_align.py.
+    0 wherever that is undefined. Source: SonyResearch/SVG_baseline@e8ebd06:py_scripts/evaluation/av_align.py.
     """
     matched_onsets, matched_peaks = matched_counts(onsets, peaks, fps)
     if not matched_onsets or not matched_peaks:
@@ -57,18 +61,12 @@ def sony_pr(onsets: np.ndarray, peaks: np.ndarray, fps: float) -> float:
 
 
 def eq37_iou(onsets: np.ndarray, peaks: np.ndarray, fps: float) -> float:
-    """Eq. 37 of MMDisCo (arXiv 2405.17842) with near times as one element of A ∪ V; in [0, 1], NaN if it is empty.
+    """AV-Align by Eq. 37 of MMDisCo (arXiv 2405.17842), near times as one element of A ∪ V; NaN if it is empty.
 
     M / (|A| + |V| - M), M = (onsets near a peak + peaks near an onset) / 2. No code of the equation exists. This
     reading is the preset's because under it, as under its name (IoU), perfect synchrony gives 1.
     """
     return _iou(sum(matched_counts(onsets, peaks, fps)) / 2, len(onsets) + len(peaks))
-
-
-def eq37_set_union(onsets: np.ndarray, peaks: np.ndarray, fps: float) -> float:
-    """Eq. 37 to the letter: M / |A ∪ V| where only equal times merge, so that synchrony on unlike grids gives 1/2."""
-    union = len(onsets) + len(peaks) - len(np.intersect1d(onsets, peaks))
-    return sum(matched_counts(onsets, peaks, fps)) / (2 * union) if union else float("nan")
 
 
 def max_matching(onsets: np.ndarray, peaks: np.ndarray, fps: float) -> int:
@@ -90,5 +88,5 @@ def max_matching(onsets: np.ndarray, peaks: np.ndarray, fps: float) -> int:
 
 
 def matched(onsets: np.ndarray, peaks: np.ndarray, fps: float) -> float:
-    """M / (|A| + |V| - M) with M the size of the largest matching; in [0, 1], NaN if both are empty."""
+    """Intersection over union of the largest one-to-one matching: M / (|A| + |V| - M), in [0, 1]; NaN if empty."""
     return _iou(max_matching(onsets, peaks, fps), len(onsets) + len(peaks))

@@ -68,7 +68,7 @@ class Moments:
         return self.scatter / (self.n - ddof)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What a feature store keeps: n, mean and scatter."""
+        """The moments as named arrays, which `from_arrays` reads: n, mean and scatter."""
         return {"n": np.array(self.n, dtype=np.int64), "mean": self.mean, "scatter": self.scatter}
 
     @classmethod
@@ -79,7 +79,7 @@ class Moments:
 
 
 def checked(features: np.ndarray) -> np.ndarray:
-    """(n, d) features as finite float64, or MMBenchError saying which rows are not."""
+    """Features (n, d) as float64; MMBenchError, with the row, where one is not finite."""
     x = np.asarray(features, dtype=np.float64)
     if x.ndim != 2 or x.size == 0:
         raise MMBenchError(f"Features have shape {x.shape}.", "(n, d) with n, d >= 1", "score more samples")
@@ -94,7 +94,7 @@ def checked(features: np.ndarray) -> np.ndarray:
 
 
 def factor(covariance: np.ndarray) -> np.ndarray:
-    """F with F Fᵀ = covariance: Cholesky where it is well conditioned, otherwise its eigenvectors of numerical rank.
+    """A factor F of a covariance F Fᵀ: Cholesky's, or where that is ill conditioned, eigenvectors of numerical rank.
 
     Args:
         covariance: (d, d) float64, positive semidefinite.

@@ -10,9 +10,9 @@ from typing import ClassVar
 import numpy as np
 
 from mmbench.errors import MMBenchError
-from mmbench.metrics.arithmetic.companions import Companion, companion
 from mmbench.metrics.arithmetic.frechet import Moments, frechet_distance, frechet_replicates
-from mmbench.statistics.estimates import bootstrap_estimate, resample_indices
+from mmbench.metrics.arithmetic.kernel import KernelDistance, kernel_distance
+from mmbench.statistics.estimates import bootstrap_score, resample_indices
 from mmbench.statistics.extrapolation import extrapolate, finite_sample_floor
 from mmbench.types import Extractor, Features, FeatureTable, Score
 
@@ -21,7 +21,7 @@ NUM_REPLICATES = 1000  # standard error of the standard error: 2 %
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """Real clips as a Fréchet distance needs them.
+    """The real clips of a Fréchet distance: their moments, and where they are known, their features.
 
     Attributes:
         moments: Of all rows.
@@ -50,7 +50,7 @@ class Reference:
 
     @classmethod
     def from_statistics(cls, arrays: Mapping[str, np.ndarray]) -> Reference:
-        """The inverse of `statistics`; what needs single clips cannot be had any more."""
+        """The reference that `statistics` describes; without clips there is no kernel distance and no infinity."""
         floor = float(arrays["floor"])
         return cls(Moments.from_arrays(arrays), None, int(arrays["clips"]), None if np.isnan(floor) else floor)
 
@@ -61,7 +61,7 @@ class FrechetMetric:
     Attributes:
         feature: The extractor's entry that is compared, (d,) or (k, d).
         ddof: 0 divides covariances by the number of rows, 1 by one less.
-        companion: The kernel distance that stands beside it.
+        kernel_distance: The kernel distance on the same features, computed too.
     """
 
     name: str
@@ -71,7 +71,7 @@ class FrechetMetric:
     needs_reference: bool = True
     feature: ClassVar[str]
     ddof: ClassVar[int]
-    companion: ClassVar[Companion]
+    kernel_distance: ClassVar[KernelDistance]
     extractor: Extractor
 
     def extractors(self) -> Sequence[Extractor]:
@@ -99,11 +99,11 @@ class FrechetMetric:
             raise MMBenchError(f"{self.name} was given no real clips.", "a reference set", "name a dataset")
         ours, theirs = _rows(features[self.extractor.name], self.feature), reference[self.extractor.name]
         if len(theirs) == 1 and theirs[0] is not None and "scatter" in theirs[0]:
-            return frechet_score(ours, Reference.from_statistics(theirs[0]), self.ddof, seed, self.companion)
+            return frechet_score(ours, Reference.from_statistics(theirs[0]), self.ddof, seed, self.kernel_distance)
         real = _rows(theirs, self.feature)
         if min(len(ours), len(real)) < 2:
             return _nothing(len(real))
-        return frechet_score(ours, Reference.of(real, self.ddof, seed), self.ddof, seed, self.companion)
+        return frechet_score(ours, Reference.of(real, self.ddof, seed), self.ddof, seed, self.kernel_distance)
 
 
 def _rows(table: Sequence[Features | None], feature: str) -> list[np.ndarray]:
@@ -115,7 +115,7 @@ def _nothing(num_reference: int) -> Score:
     return Score(value=float("nan"), stderr=None, num_scored=0, details={"num_reference": num_reference})
 
 
-def frechet_score(ours: list[np.ndarray], reference: Reference, ddof: int, seed: int, beside: Companion) -> Score:
+def frechet_score(ours: list[np.ndarray], reference: Reference, ddof: int, seed: int, kind: KernelDistance) -> Score:
     """Score of generated against real clips; NaN with nothing scored if there are fewer than two.
 
     Args:
@@ -123,7 +123,7 @@ def frechet_score(ours: list[np.ndarray], reference: Reference, ddof: int, seed:
         reference: The real clips.
         ddof: 0 divides covariances by the number of rows, 1 by one less.
         seed: Seed of all resampling; equal seeds and counts pair the replicates of two systems.
-        beside: The kernel distance that is computed too.
+        kind: The kernel distance that is computed too.
 
     Returns:
         The score. Details: `num_reference` clips; `floor`, the distance between random halves of the real clips;
@@ -138,11 +138,10 @@ def frechet_score(ours: list[np.ndarray], reference: Reference, ddof: int, seed:
     indices = resample_indices(n, NUM_REPLICATES, seed)
     replicates = frechet_replicates(rows, reference.moments, indices, ddof, clips)
     details: dict[str, float | None] = {"num_reference": reference.num_clips, "floor": reference.floor}
-    details |= dict.fromkeys(("infinity", "infinity_stderr", beside, f"{beside}_stderr"))
+    details |= dict.fromkeys(("infinity", "infinity_stderr", kind, f"{kind}_stderr"))
     if reference.clips is not None:
-        details |= _at_infinity(ours, reference.clips, ddof, seed) | companion(beside, ours, reference.clips)
-    stderr = bootstrap_estimate(value, replicates, n).stderr
-    return Score(value=value, stderr=stderr, num_scored=n, replicates=replicates, details=details)
+        details |= _at_infinity(ours, reference.clips, ddof, seed) | kernel_distance(kind, ours, reference.clips)
+    return bootstrap_score(value, replicates, n, details=details)
 
 
 def _distance(a: np.ndarray, b: np.ndarray, ddof: int) -> float:

@@ -14,18 +14,18 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.networks.devices import exact_float32
+from mmbench.networks.devices import exact_float32, local_device
 from mmbench.types import Clip, Features, Modality, Spec, Weights
-from mmbench.weights import checkpoints as published
+from mmbench.weights import locations
 from mmbench.weights.known import KNOWN
 
 
 class NetworkExtractor(ABC):
-    """A network with its weights and its place in memory.
+    """Base of the extractors that are networks: builds the network at the first clip, and runs it in exact float32.
 
     Args:
         weights: "real" takes the published file, "random" a deterministic stand-in for tests and dry runs.
-        device: A torch device; "auto" takes a GPU if there is one.
+        device: A torch device; "auto" takes a GPU if there is one, each process of a launcher its own of several.
         batch_size: Clips or texts in a batch, and ImageBind views that go through the network at a time.
         salt: Another salt gives other random weights.
     """
@@ -63,8 +63,7 @@ class NetworkExtractor(ABC):
         """The torch device in use."""
         import torch
 
-        auto = "cuda" if torch.cuda.is_available() else "cpu"
-        return torch.device(auto if self._device == "auto" else self._device)
+        return torch.device(local_device(self._device))
 
     @cached_property
     def network(self) -> Any:
@@ -79,7 +78,7 @@ class NetworkExtractor(ABC):
         """
         if self.weights == "real":
             for name in self.official:
-                published.locate(name)
+                locations.locate(name)
 
     def extract(self, batch: Sequence[Any]) -> list[Features]:
         """Features of each clip or text, in exact float32.
@@ -115,7 +114,8 @@ class PublishedExtractor(NetworkExtractor):
         """The network with random weights."""
 
 
-def _sound(clip: Clip) -> np.ndarray:
+def require_sound(clip: Clip) -> np.ndarray:
+    """The samples (S,) of a clip; MMBenchError if it has none."""
     if not len(clip.audio):
         raise MMBenchError("The clip has no audio.", "at least one sample")
     return clip.audio

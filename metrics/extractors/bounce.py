@@ -16,7 +16,7 @@ WEIGHTS = Path(__file__).parents[1] / "data" / "bounce_features.safetensors"
 
 
 class BounceExtractor(NetworkExtractor):
-    """One tower; a clip goes through it alone, so that not even rounding depends on the batch.
+    """Base of the bounce extractors; each clip passes alone, so that not even rounding depends on the batch.
 
     Args:
         device: A torch device; "auto" takes a GPU if there is one.
@@ -40,7 +40,7 @@ class BounceExtractor(NetworkExtractor):
 
 
 class BounceClips(BounceExtractor):
-    """A tower for one half of a clip."""
+    """Base of those that look at the pictures or the sound of a clip."""
 
     @abstractmethod
     def _read(self, clip: Clip) -> Any:

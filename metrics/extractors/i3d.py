@@ -38,13 +38,13 @@ class I3DExtractor(PublishedExtractor):
     def _features(self, network: Any, batch: Sequence[Clip]) -> list[Features]:
         import torch
 
-        from mmbench.metrics.networks.i3d import preprocess
+        from mmbench.metrics.networks.i3d import preprocess_frames
 
         for clip in batch:
             if len(clip.video) < self.num_frames:
                 raise MMBenchError(f"The clip has {len(clip.video)} frames.", f"at least {self.num_frames} for FVD")
         frames = (torch.from_numpy(clip.video[None, : self.num_frames]).to(self.device) for clip in batch)
-        logits = network(torch.cat([preprocess(x) for x in frames]))
+        logits = network(torch.cat([preprocess_frames(x) for x in frames]))
         return [{"logits": row} for row in logits.cpu().numpy()]
 
     def _real(self) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
-from mmbench.metrics.extractors.base import PublishedExtractor, _sound
+from mmbench.metrics.extractors.base import PublishedExtractor, require_sound
 from mmbench.networks.random_weights import fill_randomly
 from mmbench.types import Clip, Features, Modality
 from mmbench.weights import checkpoints as published
@@ -66,7 +66,7 @@ class ImageBindAudio(ImageBindTower):
     def _features(self, network: Any, batch: Sequence[Clip]) -> list[Features]:
         from mmbench.metrics.networks.imagebind_preprocess import audio_views, mean_over_views
 
-        views = [audio_views(_sound(clip), clip.sample_rate) for clip in batch]
+        views = [audio_views(require_sound(clip), clip.sample_rate) for clip in batch]
         rows = mean_over_views(lambda x: network.embed_audio(x.to(self.device)), views, self.batch_size)
         return [{"embedding": row} for row in rows.cpu().numpy()]
 

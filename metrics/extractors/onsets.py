@@ -48,7 +48,14 @@ def onset_envelope(
 def onset_times(
     samples: np.ndarray, sample_rate: int, target_rate: int, hop_length: int, n_fft: int = 2048
 ) -> np.ndarray:
-    """Onset times in ascending order; none for silence and for audio too short to hold one. Arguments as above.
+    """Onset times in ascending order; none for silence and for audio too short to hold one.
+
+    Args:
+        samples: (S,) float32 in [-1, 1].
+        sample_rate: Their rate [Hz].
+        target_rate: Rate to analyse at [Hz].
+        hop_length: Samples per frame, at the target rate.
+        n_fft: Window length, at the target rate.
 
     Returns:
         (K,) float64 [s], multiples of hop_length / target_rate.

@@ -32,7 +32,7 @@ KEPT = 32 << 20  # [bytes] the largest threshold that glibc takes
 
 @cache
 def keep_freed_memory() -> None:
-    """Keep what OpenCV frees for reuse: mapping its buffers anew for every pair of frames costs a fifth more."""
+    """Let the allocator keep memory that OpenCV frees: mapping it anew for every pair of frames costs a fifth more."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # another C library: nothing to gain, nothing lost

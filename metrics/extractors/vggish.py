@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mmbench.metrics.extractors.base import PublishedExtractor, _sound
+from mmbench.metrics.extractors.base import PublishedExtractor, require_sound
 from mmbench.networks.random_weights import fill_randomly
 from mmbench.networks.state_dicts import load_state
 from mmbench.types import Clip, Features, Modality
@@ -26,9 +26,9 @@ class VGGishExtractor(PublishedExtractor):
         import torch
 
         from mmbench.metrics.networks.audio_frontend import vggish_examples
-        from mmbench.metrics.networks.vggish import prepare
+        from mmbench.metrics.networks.vggish import prepare_waveform
 
-        examples = [vggish_examples(prepare(_sound(clip), clip.sample_rate)) for clip in batch]
+        examples = [vggish_examples(prepare_waveform(require_sound(clip), clip.sample_rate)) for clip in batch]
         rows = network(torch.from_numpy(np.concatenate(examples)).to(self.device)).cpu().numpy()
         return [{"embedding": part} for part in np.split(rows, np.cumsum([len(x) for x in examples])[:-1])]
 

@@ -153,7 +153,7 @@ class I3D(nn.Module):
         return x.flatten(3).squeeze(3).mean(dim=2)
 
 
-def preprocess(frames: Tensor) -> Tensor:
+def preprocess_frames(frames: Tensor) -> Tensor:
     """Make (n, 3, t, 224, 224) float32 in [-1, 1] of (n, t, h, w, 3) uint8 RGB.
 
     Every frame is stretched to 224x224, bilinearly, without antialiasing; nothing is cropped.

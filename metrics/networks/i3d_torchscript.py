@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mmbench.errors import MMBenchError
-from mmbench.metrics.networks.i3d import I3D, NUM_LOGITS, Unit3D, preprocess
+from mmbench.metrics.networks.i3d import I3D, NUM_LOGITS, Unit3D, preprocess_frames
 from mmbench.networks.state_dicts import load_state
 
 RELATIVE_TOLERANCE = (
@@ -113,7 +113,7 @@ def check_against_torchscript(network: I3D, script: Any) -> float:
     clip = (smooth * 255).round().to(torch.uint8)  # neither square nor 224: resizing and stretching count
     with torch.inference_mode():
         theirs = script(clip.contiguous(), rescale=True, resize=True, return_features=True)
-        ours = network(preprocess(clip.permute(0, 2, 3, 4, 1)))
+        ours = network(preprocess_frames(clip.permute(0, 2, 3, 4, 1)))
     difference = float((ours - theirs).abs().max() / theirs.abs().max())
     if not difference <= RELATIVE_TOLERANCE:
         raise MMBenchError(

@@ -139,7 +139,7 @@ def audio_views(audio: np.ndarray, sample_rate: int, *, deduplicate: bool = True
 
 
 def mean_over_views(embed: Callable[[Tensor], Tensor], views: list[Views], batch_size: int) -> Tensor:
-    """(clips, dim) float32 mean over all views of each clip; distinct views alone go through the network.
+    """The mean embedding over all views of each clip, (clips, dim) float32; each distinct view is computed once.
 
     Args:
         embed: Maps (n, ...) views to (n, dim).

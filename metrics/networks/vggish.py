@@ -45,7 +45,7 @@ class VGGish(nn.Module):
         return self.embeddings(x.permute(0, 2, 3, 1).flatten(1))  # channels last, as TensorFlow flattens
 
 
-def prepare(audio: np.ndarray, sample_rate: int) -> np.ndarray:
+def prepare_waveform(audio: np.ndarray, sample_rate: int) -> np.ndarray:
     """The waveform that audioldm_eval gives VGGish: (s,) or (s, channels) to (m,) at 16 kHz, m >= 32000, all float32.
 
     First channel, minus its mean, resampled, zeros appended up to two seconds; never cut, clipped or normalised.

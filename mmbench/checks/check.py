@@ -1,4 +1,4 @@
-"""What moved away from the expectation, how far, and by whose doing.
+"""Compares a small run of the default systems with its expected scores: what moved, how far, and who changed.
 
 Seeds are fixed, so the same code gives the same samples: nothing of the scatter between samples is left in the change
 of a value, only rounding that differs between machines, and what somebody changed. Two comparisons per system and
@@ -41,7 +41,7 @@ ROUNDING = 1e-5  # relative; values are written with six digits
 COLUMNS = ("system", "metric", "expected", "found", "change", "allowed", "samples", "verdict")
 
 
-def check(
+def check_scores(
     settings: Settings, file: Path, *, num_samples: int | None = None, out: Path | None = None, update: bool = False
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Measure the systems of `settings` anew, compare with the expectation in `file`, and with `update` replace it.

@@ -1,4 +1,4 @@
-"""What works on this machine, what is missing, and what to type for it."""
+"""Looks at the installation: what works on this machine, what is missing, and what to type for it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench import __version__
+from mmbench.optional_protocols import ReportsPresence
 from mmbench.registry import Kind, discover
 from mmbench.runs.circumstances import git_state, packages
 
@@ -21,8 +22,16 @@ def _row(check: str, status: str, found: str, next: str = "") -> dict[str, Any]:
     return {"check": check, "status": status, "found": found, "next": next}
 
 
-def examine(out: Path) -> list[dict[str, Any]]:
-    """One row per check: status "ok", "missing" (something optional is absent) or "broken"."""
+def examine_installation(out: Path) -> list[dict[str, Any]]:
+    """Look at packages, devices, plugins, folders, weights and datasets.
+
+    Args:
+        out: The folder of runs.
+
+    Returns:
+        One row per check: status "ok", "missing" (something optional is absent) or "broken", what was found, and what
+        to type next.
+    """
     rows = [_row("mmbench", "ok", f"{__version__}" + _git_text()), _python()]
     rows += [_torch(), *_packages(), *_plugins(), _folder("results", out), _folder("weights", _home())]
     return rows + _weights() + _datasets()
@@ -82,7 +91,7 @@ def _plugins() -> list[dict[str, Any]]:
 
 
 def _home() -> Path:
-    from mmbench.weights.checkpoints import home
+    from mmbench.weights.locations import home
 
     return home()
 
@@ -97,11 +106,11 @@ def _folder(what: str, path: Path) -> dict[str, Any]:
 
 def _weights() -> list[dict[str, Any]]:
     from mmbench.baselines.models.latent.inspection import examine as examine_tensors
-    from mmbench.weights.checkpoints import examine, status
+    from mmbench.weights.checkpoints import find_fault, status
 
     rows = []
     for w in status():
-        name, wrong = f"weights {w['name']}", examine(w["name"])
+        name, wrong = f"weights {w['name']}", find_fault(w["name"])
         if w["path"] is None:
             rows.append(_row(name, "missing", f"missing; for {w['purpose']}", f"mmbench weights fetch {w['name']}"))
         elif wrong := wrong or examine_tensors(w["name"]):
@@ -112,10 +121,9 @@ def _weights() -> list[dict[str, Any]]:
 
 
 def _datasets() -> list[dict[str, Any]]:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for entry in discover("dataset")[0].values():
-        presence = getattr(entry.factory, "presence", None)  # datasets of files say whether theirs are there
-        if presence is not None:
-            ok, found, next = presence()
+        if isinstance(entry.factory, ReportsPresence):
+            ok, found, next = entry.factory.presence()
             rows.append(_row(f"dataset {entry.name}", "ok" if ok else "missing", found, "" if ok else next))
     return rows

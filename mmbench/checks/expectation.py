@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,10 @@ from mmbench import __version__
 from mmbench.errors import IntegrityError, MMBenchError, UsageError
 from mmbench.files import write_whole
 from mmbench.identity import digest_of
-from mmbench.jobs.evaluate import evaluate_run
-from mmbench.jobs.generate import generate_runs
+from mmbench.jobs.run import run as run_job
 from mmbench.jobs.settings import Settings
-from mmbench.runs.circumstances import machine, packages
+from mmbench.runs.circumstances import in_checkout, machine, packages
 from mmbench.runs.store import SampleStore
-from mmbench.scores.records import read_score
 
 NUM_SAMPLES = 16  # scores of single samples are compared, so few samples see much
 FOLDER = Path(__file__).parent / "data"
@@ -48,7 +47,7 @@ class SystemValues:
 
 @dataclass(frozen=True)
 class Expectation:
-    """A measurement with where and on what it was made."""
+    """The scores of all systems, with the dataset, seed, machine and packages they were measured with."""
 
     mmbench: str
     dataset: str
@@ -64,6 +63,21 @@ def default_file(dataset: str) -> Path:
     return FOLDER / f"{''.join(c if c.isalnum() or c in '_-.' else '_' for c in dataset)}.json"
 
 
+def file_to_update(dataset: str) -> Path:
+    """The default file, if the package runs from a checkout, where a change of it can be committed.
+
+    Raises:
+        UsageError: The package is installed; what belongs to it is not to be changed.
+    """
+    if not in_checkout():
+        raise UsageError(
+            "The expectation that comes with an installed mmbench is not to be replaced.",
+            "--expected FILE, a file of your own",
+            f"mmbench check --update --dataset {dataset} --expected {default_file(dataset).name}",
+        )
+    return default_file(dataset)
+
+
 def measure(settings: Settings) -> Expectation:
     """Generate and score every system anew under `settings.out`.
 
@@ -73,13 +87,13 @@ def measure(settings: Settings) -> Expectation:
     if settings.out.is_dir() and any(settings.out.iterdir()):
         raise UsageError(f"--out {settings.out} is not empty.", "a new folder, so that every sample is made anew")
     systems = {}
-    for store in generate_runs(settings):
-        records = evaluate_run(settings, store.folder)
+    for folder, found in groupby(run_job(settings), key=lambda scored: scored.folder):
         metrics = {}
-        for record in records:
-            per_sample = read_score(store.folder, record).per_sample
+        for scored in found:
+            record, per_sample = scored.record, scored.score.per_sample
             samples = None if per_sample is None else [_short(float(x)) for x in per_sample]
             metrics[record.metric] = MetricValue(record.signature, _short(record.value), _short(record.stderr), samples)
+        store = SampleStore.open(folder)
         run = store.run
         systems[run.system] = SystemValues(run.digest, leaves(run.spec), _digests(store, settings.num_samples), metrics)
     computer = {k: v for k, v in machine().items() if k != "system"}  # the kernel's release changes no number
@@ -100,7 +114,7 @@ def _short(x: float | None) -> float | None:
 
 
 def leaves(spec: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """A spec as path -> value; descriptions of the dataset, long and the same everywhere, as their digest."""
+    """The values of a nested spec by their paths, such as "system.steps"; of dataset descriptions only the digest."""
     found: dict[str, Any] = {}
     for key, value in sorted(spec.items()):
         if key == "dataset" and isinstance(value, Mapping):
@@ -113,7 +127,7 @@ def leaves(spec: Mapping[str, Any], path: str = "") -> dict[str, Any]:
 
 
 def read_expectation(file: Path) -> Expectation:
-    """The committed expectation.
+    """Read an expectation.
 
     Raises:
         MMBenchError: There is none.

@@ -1,4 +1,4 @@
-"""Do the metrics mean what they say, on this machine? Checks them all on clips whose truth is known."""
+"""Checks on this machine that metrics measure what they claim, on clips whose truth is known."""
 
 from __future__ import annotations
 
@@ -6,18 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from mmbench.checks.verification import (
-    of_extractors as checks_extractor,
-)
-from mmbench.checks.verification import (
-    of_machine as checks_machine,
-)
-from mmbench.checks.verification import (
-    of_metrics as checks_metric,
-)
+from mmbench.checks.verification import extractor_checks, machine_checks, metric_checks
+from mmbench.checks.verification.check_row import NotApplicable, Row, judge
 from mmbench.checks.verification.ladders import Material, inputs_of
-from mmbench.checks.verification.of_metrics import Subject
-from mmbench.checks.verification.row import NotApplicable, Row, judge
+from mmbench.checks.verification.metric_checks import Subject
 from mmbench.console import progress
 from mmbench.errors import UsageError
 from mmbench.registry import discover, make_dataset, make_metric
@@ -28,7 +20,7 @@ LEAST_SAMPLES = 12  # three groups of four: fewer cannot show an answer beyond i
 SLOW = 0.5  # [s] of CPU time per clip; what --quick leaves out
 
 
-def verify(
+def verify_metrics(
     metrics: Sequence[str] = (),
     *,
     num_samples: int = 16,
@@ -63,7 +55,7 @@ def verify(
     subjects = [Subject(name, best_build(name), device) for name in dict.fromkeys(metrics or entries)]
     for subject in subjects if metrics else ():
         make_metric(subject.name)  # an unknown name or variant ends here
-    rows = checks_machine.examine()
+    rows = machine_checks.check_machine()
     rows += [_plugin(b.name, b.error) for b in broken if not metrics]
     material = Material(make_dataset(dataset).reference(num_samples, seed)[:num_samples], seed)
     used: list[tuple[Subject, Extractor, int]] = []
@@ -105,7 +97,7 @@ def _metric(subject: Subject, material: Material, seed: int, quick: bool) -> tup
         return [judge("metric", subject.name, "can be made and run", lambda: (False, reason))], ()
     if price > SLOW:
         return [judge("metric", subject.name, "", partial(_too_slow, price), subject.weights)], ()
-    return checks_metric.examine(subject, material, seed), extractors
+    return metric_checks.check_metric(subject, material, seed), extractors
 
 
 def _too_slow(price: float) -> tuple[bool, str]:
@@ -128,18 +120,18 @@ def _extractors(used: Sequence[tuple[Subject, Extractor, int]], material: Materi
     """Rows of the extractors, each once, however many metrics share it."""
     makers = {id(e): (subject, i) for subject, e, i in used}
     rows: list[Row] = []
-    for extractor, owners in checks_extractor.distinct([(e, subject.name) for subject, e, _ in used]).values():
+    for extractor, owners in extractor_checks.distinct([(e, subject.name) for subject, e, _ in used]).values():
         subject, position = makers[id(extractor)]
 
         def build(device: str, subject: Subject = subject, position: int = position) -> Extractor:
             return subject.build(device).extractors()[position]
 
-        rows += checks_extractor.examine(extractor, build, ", ".join(owners), material)
+        rows += extractor_checks.check_extractor(extractor, build, ", ".join(owners), material)
     return rows
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
-    """What a reader of the table must know."""
+    """Lines under the table: how many checks passed, and which metrics ran on random weights."""
     random = sorted({row["metric"] for row in rows if row["weights"] == "random" and "(" not in row["metric"]})
     counts = [f"{sum(r['status'] == s for r in rows)} {word}" for s, word in WORDS.items()]
     lines = [", ".join(counts) + "."]

@@ -18,12 +18,12 @@ def verify(
         list[str] | None, typer.Option("--metric", "-m", help="Metric or metric.variant; repeat. Default: all.")
     ] = None,
     num_samples: Annotated[int, typer.Option("--num-samples", "-n", help="Clips to distort and score.")] = 16,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
+    device: opt.Device = "auto",
     seed: Annotated[int, typer.Option(help="Seed of clips and distortions.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="Leave out networks of over 0.5 s of CPU per clip.")] = False,
     format: opt.Form = Format.table,
 ) -> None:
-    """Check on this machine that the metrics mean what they say. Exit code 1 if one does not.
+    """Do the metrics measure what they claim, on this machine? Exit code 1 if one does not.
 
     Distances of a set from itself are zero, order and batches do not matter, graded blur, noise, dropped frames and
     shifted sound are answered, networks compute in exact float32, storage loses nothing. Published weights are used
@@ -37,12 +37,11 @@ def verify(
 
       mmbench verify --metric fvd --metric av_align.matched --num-samples 24 --device cuda
     """
-    from mmbench.checks.verification.row import COLUMNS
-    from mmbench.checks.verify import notes
-    from mmbench.checks.verify import verify as check_all
+    from mmbench.checks.verification.check_row import COLUMNS
+    from mmbench.checks.verify import notes, verify_metrics
 
     quiet = format is not Format.table
-    rows = check_all(metric or (), num_samples=num_samples, device=device, seed=seed, quick=quick, quiet=quiet)
+    rows = verify_metrics(metric or (), num_samples=num_samples, device=device, seed=seed, quick=quick, quiet=quiet)
     columns = COLUMNS if format is not Format.quiet else ("status",)
     show_rows(rows, columns, format, notes=notes(rows))
     failed = [row for row in rows if row["status"] == "fail"]
@@ -53,24 +52,27 @@ def verify(
 
 
 def check(
-    update: Annotated[bool, typer.Option("--update", help="Accept what is found as the new expectation.")] = False,
+    update: Annotated[
+        bool, typer.Option("--update", help="Accept what is found as the expectation; in a checkout or --expected.")
+    ] = False,
     expected: Annotated[Path | None, typer.Option(help="The expectation; default: the package's, of DATASET.")] = None,
     system: Annotated[list[str] | None, typer.Option("--system", "-s", help="Only this one of them; repeat.")] = None,
-    dataset: Annotated[str, typer.Option("--dataset", "-d", help="Dataset.")] = "bounce",
+    dataset: opt.Dataset = "bounce",
     num_samples: Annotated[
         int | None, typer.Option("--num-samples", "-n", help="Samples per system; default: as expected, or 16.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="An empty folder that keeps samples and records.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "cpu",
+    device: opt.Device = "cpu",
     format: opt.Form = Format.table,
     verbose: opt.Verbose = 0,
 ) -> None:
-    """Compare a small fixed-seed run of the default systems with its expected scores. Exit code 1 if it differs.
+    """Do the default systems still score as they did? Compares a small run with expected scores. Exit code 1 if not.
 
     Every sample is made anew. A value may move by half of its standard error, and its values per sample by half of
-    their standard deviation (root mean square): rounding on another machine stays below, a fault does not.
+    their standard deviation (root mean square): rounding on another machine stays below, a fault does not. --update in
+    a checkout replaces the file in mmbench/checks/data, to be committed; elsewhere it takes --expected FILE.
 
     Examples:
 
@@ -80,8 +82,8 @@ def check(
 
       mmbench check --update
     """
-    from mmbench.checks import check as drift
-    from mmbench.checks.expectation import default_file
+    from mmbench.checks.check import COLUMNS, check_scores
+    from mmbench.checks.expectation import default_file, file_to_update
     from mmbench.jobs.settings import Settings
 
     setup(verbose)
@@ -93,9 +95,9 @@ def check(
         command=("mmbench", *sys.argv[1:]),
         **chosen,  # type: ignore[arg-type]
     )
-    file = expected or default_file(dataset)
-    rows, notes = drift.check(settings, file, num_samples=num_samples, out=out, update=update)
-    columns = ("verdict",) if format is Format.quiet else drift.COLUMNS
+    file = expected or (file_to_update if update else default_file)(dataset)
+    rows, notes = check_scores(settings, file, num_samples=num_samples, out=out, update=update)
+    columns = ("verdict",) if format is Format.quiet else COLUMNS
     show_rows(rows, columns, format, f"Expected: {file}", notes)
     failed = [row for row in rows if row["verdict"] != "ok"]
     if update:
@@ -106,5 +108,5 @@ def check(
         raise MMBenchError(
             f"{len(failed)} of {len(rows)} values are not as expected: {names}.",
             f"what {file} says",
-            "mend it, or if the change is meant: mmbench check --update, and commit the file",
+            "mend it, or if the change is meant, keep it: mmbench check --update",
         )

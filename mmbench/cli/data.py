@@ -6,13 +6,16 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mmbench.cli import options as opt
 from mmbench.console import Format, setup, show_mapping, show_rows
-from mmbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from mmbench.datasets.copies.conformed import Entry
+    from mmbench.datasets.copies.video_copy import VideoCopy
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Your copy of a dataset's videos: check, prepare.")
 
@@ -25,9 +28,9 @@ Name = Annotated[
 Root = Annotated[Path | None, typer.Option("--root", help="Where the copy is. Default: where the dataset looks.")]
 
 
-@app.command()
-def check(dataset: Name, root: Root = None, format: opt.Form = Format.table, verbose: opt.Verbose = 0) -> None:
-    """List the videos that cannot be used: missing, corrupt, too short, without sound. Writes nothing.
+@app.command("check")
+def check_videos(dataset: Name, root: Root = None, format: opt.Form = Format.table, verbose: opt.Verbose = 0) -> None:
+    """Which videos of your copy cannot be used? Missing, corrupt, too short, without sound. Writes nothing.
 
     Reads every file, but decodes only first frames; `mmbench data prepare` finds damage further in, too. Missing videos
     are counted; --format json names them, as rows like the others.
@@ -40,17 +43,18 @@ def check(dataset: Name, root: Root = None, format: opt.Form = Format.table, ver
 
       mmbench data check landscape_ind --root /data/landscape
     """
-    from mmbench.datasets.copies.conformed import examine_all
+    from mmbench.datasets.copies.conformed import examine_videos
+    from mmbench.datasets.copies.video_copy import open_copy
 
     setup(verbose)
-    copy = _copy(dataset, root)
+    copy = open_copy(dataset, root)
     files, quiet = sorted(copy.videos.values()), format is not Format.table
-    entries = examine_all(copy.root, files, copy.format, quiet, copy.preparation.why)
+    entries = examine_videos(copy.root, files, copy.format, quiet, copy.preparation.why)
     _show(copy, entries, format)
 
 
-@app.command()
-def prepare(
+@app.command("prepare")
+def prepare_copy(
     dataset: Name,
     root: Root = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: all cores.")] = None,
@@ -71,17 +75,18 @@ def prepare(
 
       mmbench data prepare landscape_ind --root /data/landscape --workers 8
     """
-    from mmbench.datasets.copies.prepare import prepare as make_ready
+    from mmbench.datasets.copies.prepare import prepare_videos
+    from mmbench.datasets.copies.video_copy import open_copy
 
     setup(verbose)
-    copy = _copy(dataset, root)
+    copy = open_copy(dataset, root)
     quiet = format is not Format.table
-    entries = make_ready(copy.root, copy.videos, copy.preparation, workers=workers, quiet=quiet)
+    entries = prepare_videos(copy.root, copy.videos, copy.preparation, workers=workers, quiet=quiet)
     _show(copy, entries, format)
 
 
-@app.command()
-def caption(
+@app.command("caption")
+def caption_videos(
     dataset: Name,
     root: Root = None,
     model: Annotated[str, typer.Option(help="InstructBLIP: a name on the Hugging Face hub, or a folder.")] = "",
@@ -102,37 +107,25 @@ def caption(
       mmbench data caption landscape --model Salesforce/instructblip-flan-t5-xl --revision COMMIT
     """
     from mmbench.datasets.copies.captions import INSTRUCTION, MODEL, instructblip, write_captions
-    from mmbench.datasets.copies.two_seconds import OwnVideos
+    from mmbench.datasets.copies.video_copy import open_copy
 
     setup(verbose)
-    copy, model = _copy(dataset, root), model or MODEL
-    if not isinstance(copy, OwnVideos) or dataset.partition(":")[0] == "vggsound":
-        found = f"The prompts of {dataset} are no captions."
-        raise UsageError(found, "a dataset that needs them: landscape", "mmbench data caption landscape")
+    copy, model = open_copy(dataset, root), model or MODEL
     made_by = {"model": model, "revision": revision, "dtype": dtype, "instruction": INSTRUCTION}
     load = partial(instructblip, model, revision, device, dtype)
     count, new = write_captions(copy, load, made_by, quiet=format is not Format.table)
     show_mapping({"captions": count, "new": new, "file": str(copy.root / "captions.csv")}, format)
 
 
-def _copy(name: str, root: Path | None) -> Any:
-    """The dataset, if it is one of videos that the user has."""
-    from mmbench.registry import make_dataset
-
-    dataset = make_dataset(f"{name}:{root}" if root else name)
-    if not hasattr(dataset, "videos"):
-        found = f"There are no videos of {name} to check or prepare."
-        raise UsageError(found, "vggsound, landscape, landscape_ind or aistpp", "mmbench list datasets")
-    return dataset
-
-
-def _show(copy: Any, entries: Sequence[Any], format: Format) -> None:
+def _show(copy: VideoCopy, entries: Sequence[Entry], format: Format) -> None:
     bad = [{"file": e.file, "status": e.status, "reason": e.reason} for e in entries if e.reason]
     missing = [{"file": name, "status": "missing", "reason": "not in the copy"} for name in copy.missing]
     counts = Counter(e.status for e in entries)
     kinds = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()) if status != "ok")
     notes = [f"{counts['ok']} of {len(entries)} videos can be used{f'; {kinds}' if kinds else ''}."]
     if missing:
-        notes.append(f"{len(missing)} of {len(copy.labels)} videos are missing; --format json names them.")
+        notes.append(
+            f"{len(missing)} of {len(copy.videos) + len(missing)} videos are missing; --format json names them."
+        )
     rows = bad if format is Format.table else bad + missing
     show_rows(rows, ["file", "status", "reason"], format, f"Videos in {copy.root} that cannot be used", notes)

@@ -16,7 +16,7 @@ def preview(
         list[str] | None, typer.Argument(help="Runs (id, beginning of it, or folder); default: all.")
     ] = None,
     num: Annotated[int, typer.Option("--num", "-n", help="First samples that are shown.")] = 8,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of runs.")] = Path("runs"),
+    out: opt.Out = Path("runs"),
     to: Annotated[Path | None, typer.Option(help="Where the files go; default: OUT/preview.")] = None,
     format: opt.Form = Format.table,
 ) -> None:

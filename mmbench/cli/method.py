@@ -15,7 +15,7 @@ from mmbench.console import Format, progress, setup, show_rows
 
 
 class Setting(StrEnum):
-    """Whether the joint target has the base model's marginals."""
+    """The joint target of the toy: with the base model's marginals ("ind"), with others ("ood"), or both."""
 
     ind = "ind"
     ood = "ood"
@@ -44,7 +44,7 @@ def toy(
 
       mmbench toy --sigma 0.25 --sigma 0.1 --seeds 5 --out results/toy
     """
-    from mmbench.experiments.training.toy import COLUMNS, METHODS_WITHOUT_TRAINING, run
+    from mmbench.experiments.training.toy import COLUMNS, METHODS_WITHOUT_TRAINING, run_toy_experiment
 
     setup()
     settings = [s.value for s in Setting if s is not Setting.both] if setting is Setting.both else [setting.value]
@@ -54,7 +54,7 @@ def toy(
     with progress("toy", total, quiet=format is not Format.table) as bar:
         command = ("mmbench", *sys.argv[1:])
         options = {"quick": quick, "figures": figures, "command": command, "progress": bar}
-        rows = run(sigmas, settings, losses, seeds, out, **options)  # type: ignore[arg-type]
+        rows = run_toy_experiment(sigmas, settings, losses, seeds, out, **options)  # type: ignore[arg-type]
     show_rows(rows, COLUMNS, format, f"Table 1; records in {out}")
 
 
@@ -70,7 +70,7 @@ def train(
     num_real: Annotated[int | None, typer.Option(help="Real pairs; all by default.")] = None,
     num_fake: Annotated[int, typer.Option(help="Pairs the base models make beforehand.")] = 1000,
     re_pair: Annotated[
-        bool, typer.Option("--re-pair", help="Let generated halves of the same text meet anew throughout.")
+        bool, typer.Option("--re-pair", help="Pair generated videos and audios of equal texts anew throughout.")
     ] = False,
     epochs: Annotated[float | None, typer.Option(help="Passes over the real pairs; 100 by default.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps instead of epochs.")] = None,
@@ -111,20 +111,20 @@ def train(
     given |= {"learning_rate": learning_rate, "seed": seed, "tensorboard": tensorboard or None}
     sizes = {"channels": channels, "num_blocks": blocks}
     settings = TrainSettings(
-        system,
-        dataset,
-        discriminator,
-        loss.value,
-        num_real,
-        num_fake,
-        {k: v for k, v in sizes.items() if v is not None},
-        {k: v for k, v in given.items() if v is not None},
-        option or (),
-        weights,
-        device,
-        out,
-        format is not Format.table,
-        ("mmbench", *sys.argv[1:]),
+        system=system,
+        dataset=dataset,
+        discriminator=discriminator,
+        loss=loss.value,
+        num_real=num_real,
+        num_fake=num_fake,
+        sizes={k: v for k, v in sizes.items() if v is not None},
+        options={k: v for k, v in given.items() if v is not None},
+        system_options=option or (),
+        weights=weights,
+        device=device,
+        out=out,
+        quiet=format is not Format.table,
+        command=("mmbench", *sys.argv[1:]),
         re_pair=re_pair,
         pool_seed=pool_seed,
     )

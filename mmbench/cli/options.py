@@ -31,7 +31,9 @@ Options = Annotated[
     list[str] | None,
     typer.Option("--set", help="An option of the system as NAME=VALUE: size=tiny; --size tiny says the same. Repeat."),
 ]
-Paper = Annotated[str, typer.Option(help="As this table of the paper (2 to 4, 7 to 10, 13), its numbers beside.")]
+Paper = Annotated[
+    str, typer.Option(help="As this table of the paper (2 to 4, 7 to 10, 13, figure5), its numbers beside.")
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Never use the network.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")]
 Retry = Annotated[bool, typer.Option("--retry-failed", help="Try samples with a recorded failure again.")]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-import time
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,7 +15,7 @@ from mmbench.console import Format, setup, show_rows
 
 
 class What(StrEnum):
-    """What is timed."""
+    """The work that is timed."""
 
     training = "training"
     inference = "inference"
@@ -52,29 +51,26 @@ def profile(
 
       mmbench profile inference -s tiny --device cpu --batch-size 16
     """
-    from mmbench.experiments.profiling import profile as profiling
-    from mmbench.experiments.profiling.stopwatch import Stopwatch
-    from mmbench.files import append_line
-    from mmbench.runs.circumstances import invocation
+    from mmbench.experiments.profiling.profile import ProfileSettings, profile_systems
 
     setup()
-    resolved = {k: v for k, v in locals().items() if isinstance(v, str | int | list)}
-    given = {"channels": channels, "num_blocks": blocks}
-    sizes = {name: value for name, value in given.items() if value is not None}
-    rows: list[dict[str, Any]] = []
-    out.mkdir(parents=True, exist_ok=True)
-    for name in system:
-        place = profiling.dataset_of(name, dataset)
-        made = profiling.build(name, discriminator, place, option or (), device=device, dtype=dtype, weights=weights)
-        watch = Stopwatch(time.process_time if cpu_time else time.perf_counter)
-        batch = profiling.requests_of(place, batch_size)
-        found = profiling.measure(what.value, made, batch, runs, watch, loss.value, **sizes)
-        append_line(out / "profile.jsonl", found | invocation(["mmbench", *sys.argv[1:]], resolved))
-        rows += profiling.rows_of(found)
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    unit = f"{'pair' if what.value == 'inference' else 'step'}, batches of {batch_size}"
-    kind = "Processor seconds" if cpu_time else "Seconds"
-    notes = [f"{kind} per {unit}: mean ± standard deviation; rounds: {runs}, all in {out / 'profile.jsonl'}."]
-    if len(system) > 1:
-        notes.append("Resident memory after the first system may hold what an earlier one left: profile it alone.")
-    show_rows(rows, columns, format, f"Table {profiling.TABLES[what.value]}", notes)
+    sizes = {"channels": channels, "num_blocks": blocks}
+    settings = ProfileSettings(
+        what=what.value,
+        systems=system,
+        dataset=dataset,
+        discriminator=discriminator,
+        loss=loss.value,
+        sizes={name: value for name, value in sizes.items() if value is not None},
+        batch_size=batch_size,
+        runs=runs,
+        weights=weights,
+        device=device,
+        dtype=dtype,
+        options=option or (),
+        cpu_time=cpu_time,
+        out=out,
+        command=("mmbench", *sys.argv[1:]),
+    )
+    table = profile_systems(settings)
+    show_rows(table.rows, table.columns, format, table.title, table.notes)

@@ -1,4 +1,4 @@
-"""What there is and what is on record: `mmbench table`, `show`, `list`, `merge`, `plan`, `doctor`."""
+"""What there is and what is on record: `mmbench table`, `show`, `list`, `merge`, `pack`, `unpack`, `plan`, `doctor`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from mmbench.cli import options as opt
 from mmbench.console import Format, show_mapping, show_rows
 from mmbench.errors import MMBenchError
 
+Records = Annotated[Path, typer.Option("--out", "-o", help="Folder of runs, or a file of `mmbench pack`.")]
+
 
 class Kind(StrEnum):
     """What `list` lists."""
@@ -25,7 +27,7 @@ class Kind(StrEnum):
 
 def list_(
     what: Annotated[Kind, typer.Argument(help="What to list.")],
-    out: opt.Out = Path("runs"),
+    out: Records = Path("runs"),
     format: opt.Form = Format.table,
 ) -> None:
     """List systems, datasets, metrics or runs.
@@ -52,7 +54,7 @@ def list_(
 
 def show(
     name: Annotated[str, typer.Argument(help="A run's id or folder, or a system, dataset or metric.")],
-    out: opt.Out = Path("runs"),
+    out: Records = Path("runs"),
     verify: Annotated[bool, typer.Option("--verify", help="Decode every sample and check its digest.")] = False,
     format: opt.Form = Format.table,
 ) -> None:
@@ -70,9 +72,11 @@ def show(
     found = look_up(name, out, verify)
     if format is not Format.table or not found.get("records"):
         return show_mapping(found, format)
-    show_mapping({k: v for k, v in found.items() if k not in ("records", "invocations")}, format)
+    show_mapping({k: v for k, v in found.items() if k not in ("records", "differences", "invocations")}, format)
     rows = [record_row(r) for r in found["records"]]
     show_rows(rows, list(rows[0]), format, "Records")
+    if found["differences"]:
+        show_rows(found["differences"], list(found["differences"][0]), format, "Paired differences")
     for number, made in enumerate(found["invocations"], start=1):
         print(f"\nInvocation {number}")
         show_mapping(made, format)
@@ -80,7 +84,7 @@ def show(
 
 
 def table(
-    out: opt.Out = Path("runs"),
+    out: Records = Path("runs"),
     dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="Only this dataset.")] = None,
     system: opt.System = None,
     metric: opt.Metric = None,
@@ -98,17 +102,19 @@ def table(
       mmbench table --dataset bounce --num-samples 64 --metric av_align
 
       mmbench table --paper 2
+
+      mmbench table --paper figure5 --out results/tiny/figure5.jsonl
     """
+    from mmbench.tables.narrow import show_table
+
     filters = {"dataset": dataset, "systems": system or (), "metrics": metric or ()}
     if paper:
         from mmbench.experiments.paper import lay_out
 
-        layout = lay_out(paper, out, **filters, num_samples=num_samples, seed=seed)
-        return show_rows(layout.rows, layout.columns, format, layout.title, layout.notes)
-    from mmbench.tables.table import gather, notes, pivot
+        return show_table(lay_out(paper, out, **filters, num_samples=num_samples, seed=seed), format)
+    from mmbench.tables.table import gather, pivot
 
-    rows, columns = pivot(gather(out, **filters, num_samples=num_samples, seed=seed))  # type: ignore[arg-type]
-    return show_rows(rows, columns, format, notes=notes(rows))
+    return show_table(pivot(gather(out, **filters, num_samples=num_samples, seed=seed)), format)  # type: ignore[arg-type]
 
 
 def merge(
@@ -127,16 +133,58 @@ def merge(
     show_rows(bring_together(parts, out), ["run", "from", "added", "present", "failed"], format)
 
 
+def pack(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, single runs, or files of sweeps.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The packed file, which must not be there yet.")],
+    format: opt.Form = Format.table,
+) -> None:
+    """Pack records for a repository: one file per experiment, one line per run, no samples and no scores.
+
+    `mmbench table`, `list runs` and `show` read the file as they read a folder of runs. Paired differences are kept.
+
+    Examples:
+
+      mmbench pack runs --out results/mine.jsonl
+
+      mmbench table --out results/mine.jsonl
+    """
+    from mmbench.experiments.pack import pack as pack_runs
+
+    packed = pack_runs(runs, out)
+    counts = {"runs": len(packed.runs), "records": sum(len(run.lines) for run in packed.runs)}
+    kept = sum(len(run.differences) for run in packed.runs)
+    row = {"file": str(out), **counts, "differences": kept, "sweeps": len(packed.logs), "bytes": out.stat().st_size}
+    show_rows([row], list(row), format)
+
+
+def unpack(
+    file: Annotated[Path, typer.Argument(help="A file of `mmbench pack`.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder that the runs go to; must not be there yet.")],
+    format: opt.Form = Format.table,
+) -> None:
+    """Give the run folders and sweeps of a packed file back as they were, without samples and scores.
+
+    Examples:
+
+      mmbench unpack results/mine.jsonl --out unpacked
+    """
+    from mmbench.experiments.pack import unpack as unpack_runs
+
+    show_rows(
+        [{"run": folder.name, "folder": str(folder)} for folder in unpack_runs(file, out)], ["run", "folder"], format
+    )
+
+
 def doctor(out: opt.Out = Path("runs"), format: opt.Form = Format.table) -> None:
-    """Check this machine: Python, torch, devices, folders, plugins, weights, datasets.
+    """Is everything installed and in place? Looks at Python, torch, devices, folders, plugins, weights, datasets.
 
     Examples:
 
       mmbench doctor
     """
-    from mmbench.checks.doctor import examine
+    from mmbench.checks.doctor import examine_installation
 
-    rows = examine(out)
+    rows = examine_installation(out)
     show_rows(rows, ["check", "status", "found", "next"], format)
     if any(row["status"] == "broken" for row in rows):
         raise MMBenchError("Something is broken; see above.", "every check ok or missing", "the commands in `next`")
@@ -147,6 +195,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "show": show,
     "list": list_,
     "merge": merge,
+    "pack": pack,
+    "unpack": unpack,
     "doctor": doctor,
 }
 
@@ -161,7 +211,7 @@ def plan(
     ] = None,
     dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="Only records on this dataset.")] = None,
     power: Annotated[float, typer.Option(help="Probability of finding the effect.")] = 0.8,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of runs.")] = Path("runs"),
+    out: Records = Path("runs"),
     format: opt.Form = Format.table,
 ) -> None:
     """How many samples a comparison needs, from the scatter of runs on record.

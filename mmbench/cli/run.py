@@ -25,20 +25,17 @@ def _settings(**given: Any) -> Any:
     return Settings(**chosen, command=("mmbench", *sys.argv[1:]))
 
 
-def _plan_only(settings: Any, format: Format) -> None:
+def _plan_only(settings: Any, format: Format, scored: bool = False) -> None:
     from mmbench.jobs.generate import preview_plan
 
     columns = ["run", "system", "dataset", "seed", "present", "failed", "to make", "metrics"]
-    show_rows(preview_plan(settings), columns, format, "Dry run: nothing is written")
+    show_rows(preview_plan(settings, scored), columns, format, "Dry run: nothing is written")
 
 
 def _print_cells(columns: Any, format: Format, title: str) -> None:
-    from mmbench.tables.compare import as_row, footnotes
+    from mmbench.tables.narrow import show_comparison
 
-    rows = [as_row(cell) for column in columns for cell in column]
-    columns_shown = ("system", "metric", "value", "shuffled", "n", "Δ [95 %]")
-    shown = [c for c in columns_shown if any(row[c] is not None for row in rows)]
-    show_rows(rows, shown, format, title, footnotes(columns))
+    show_comparison(columns, format, title)
 
 
 def run(
@@ -74,6 +71,7 @@ def run(
     """
     from mmbench.jobs.generate import shard_from
     from mmbench.jobs.run import run as run_job
+    from mmbench.tables.compare import table_of
 
     settings = _settings(
         systems=system,
@@ -95,12 +93,12 @@ def run(
         verbose=verbose,
     )
     if dry_run:
-        return _plan_only(settings, format)
-    columns = run_job(settings)
-    if not columns:  # the first process of the launcher prints
+        return _plan_only(settings, format, scored=True)
+    scored = run_job(settings)
+    if not scored:  # the first process of the launcher prints
         return None
-    _print_cells(columns, format, f"{dataset}, n = {num_samples}, seed {seed}; records in {out}")
-    failed = sum(cell.record.n_failed for cell in columns[0])
+    _print_cells(table_of(scored), format, f"{dataset}, n = {num_samples}, seed {seed}; records in {out}")
+    failed = sum({s.record.run_id: s.record.n_failed for s in scored}.values())
     if failed:
         raise IncompleteError(f"{failed} samples failed.", "", "mmbench list runs; then --retry-failed")
     return None
@@ -198,8 +196,9 @@ def evaluate(
 
       mmbench evaluate landscape.mp4 --clip-frames 16 --clip-stride 17
     """
-    from mmbench.jobs.evaluate import evaluate_run, evaluate_submission, table_of
+    from mmbench.jobs.evaluate import evaluate_run, evaluate_submission
     from mmbench.runs.find import find_run
+    from mmbench.tables.compare import table_of
 
     settings = _settings(
         dataset=dataset,
@@ -216,8 +215,9 @@ def evaluate(
     )
     folder = find_run(path, out)
     if folder is not None:
-        records = evaluate_run(settings, folder, num_samples, every=num_samples is None)
+        scored = evaluate_run(settings, folder, num_samples)
     else:
-        folder, records = evaluate_submission(settings, Path(path), dataset, clip_frames, clip_stride, name)
-    title = f"{records[0].system}, n = {records[0].n_expected}; records in {folder}"
-    _print_cells(table_of([(folder, r) for r in records]), format, title)
+        scored = evaluate_submission(settings, Path(path), dataset, clip_frames, clip_stride, name)
+    first = scored[0].record
+    title = f"{first.system}, n = {first.n_expected}; records in {scored[0].folder}"
+    _print_cells(table_of(scored), format, title)

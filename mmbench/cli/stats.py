@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Reference s
 
 @app.command()
 def export(
-    dataset: Annotated[str, typer.Option("--dataset", "-d", help="Dataset, or folder:PATH for your own clips.")],
+    dataset: opt.Dataset,
     file: Annotated[Path, typer.Option("--out", "-o", help="The file to write, .safetensors.")],
     metric: Annotated[
         list[str] | None, typer.Option("--metric", "-m", help="Metric or metric.variant; repeat. Default: all it can.")
@@ -26,11 +26,11 @@ def export(
         bool, typer.Option("--statistics-only", help="Leave features of single clips out: smaller, no KVD and KAD.")
     ] = False,
     cache: Annotated[Path, typer.Option(help="Folder of runs whose feature cache is used.")] = Path("runs"),
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
+    device: opt.Device = "auto",
     weights: Annotated[str, typer.Option("--weights", help="Of the networks: real, or random for plumbing.")] = "real",
-    workers: Annotated[int | None, typer.Option(help="Processes for features; default: all cores.")] = None,
+    workers: opt.Workers = None,
     format: opt.Form = Format.table,
-    verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more on stderr.")] = 0,
+    verbose: opt.Verbose = 0,
 ) -> None:
     """Write the real clips of a dataset as metrics see them. Others then score without having the clips.
 

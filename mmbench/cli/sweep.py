@@ -63,22 +63,21 @@ def sweep(
 
       mmbench sweep figure5 --train-seeds 5 && mmbench table --paper 8 --out runs/sweep
     """
-    from mmbench.experiments.sweep.carry_out import carry_out, preview
-    from mmbench.experiments.sweep.cells import Sweep
+    from mmbench.experiments.sweep.carry_out import PREVIEW_COLUMNS, preview_sweep, run_sweep
+    from mmbench.experiments.sweep.cells import declare_sweep
     from mmbench.jobs.settings import Settings
+    from mmbench.tables.narrow import show_table
 
     setup(verbose)
     if offline:
         os.environ["MMBENCH_OFFLINE"] = os.environ["HF_HUB_OFFLINE"] = "1"
-    grid = GRIDS[table.value]
-    published = (dataset or grid.dataset).partition(":")[0] == grid.dataset
     settings = Settings(
         systems=(),
-        dataset=dataset or grid.dataset,
+        dataset=dataset or "",
         num_samples=num_samples,
         seed=seed,
         out=out,
-        metrics=tuple(metric or (grid.metrics if published else ())),
+        metrics=tuple(metric or ()),
         device=device,
         dtype=dtype,
         weights=weights,
@@ -89,29 +88,26 @@ def sweep(
         quiet=format is not Format.table,
         command=("mmbench", *sys.argv[1:]),
     )
-    given: dict[str, object] = {"steps": steps, "epochs": epochs, "batch_size": train_batch_size}
-    given |= {"learning_rate": learning_rate, "precision": precision}
-    asked = Sweep(
+    declared = declare_sweep(
         table.value,
         settings,
-        system or grid.system,
-        {**grid.training, **{k: v for k, v in given.items() if v is not None}},
-        num_real,
-        grid.num_fake if num_fake is None else num_fake,
-        grid.train_seeds if train_seeds is None else train_seeds,
-        tuple(row or ()),
+        system=system,
+        training={
+            "steps": steps,
+            "epochs": epochs,
+            "batch_size": train_batch_size,
+            "learning_rate": learning_rate,
+            "precision": precision,
+        },
+        num_real=num_real,
+        num_fake=num_fake,
+        train_seeds=train_seeds,
+        rows=row or (),
     )
     if dry_run:
-        columns = ["row", "training seed", "training", "samples", "scores", "status", "run"]
-        return show_rows(preview(asked), columns, format, "Dry run: nothing is written")
-    left = carry_out(asked)
-    from mmbench.experiments.sweep.curves import save_curve
-    from mmbench.experiments.sweep.table import of_sweep
-
-    layout = of_sweep(asked.file)
-    drawn = [f"Written: {path}" for path in save_curve(asked.file)] if grid.axis else []
-    show_rows(layout.rows, layout.columns, format, layout.title, [*layout.notes, *drawn])
-    if left:
-        found = f"{len(left)} of {len(asked.cells)} cells are not whole. {'; '.join(left)}."
-        raise IncompleteError(found, "", "mend it, then the same command again; --retry-failed for failed samples")
+        return show_rows(preview_sweep(declared), PREVIEW_COLUMNS, format, "Dry run: nothing is written")
+    layout, undone = run_sweep(declared)
+    show_table(layout, format)
+    if undone:
+        raise IncompleteError(undone, "", "mend it, then the same command again; --retry-failed for failed samples")
     return None

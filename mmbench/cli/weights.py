@@ -24,7 +24,8 @@ def list_(format: opt.Form = Format.table) -> None:
 
       mmbench weights list --format json
     """
-    from mmbench.weights.checkpoints import home, status
+    from mmbench.weights.checkpoints import status
+    from mmbench.weights.locations import home
 
     columns = ["name", "status", "verified", "bytes", "licence", "purpose"]
     show_rows(status(), columns, format, "Weights", [f"in {home() / 'weights'} or ./checkpoints"])
@@ -36,7 +37,7 @@ def fetch(
     accept_licence: Annotated[
         bool, typer.Option("--accept-licence", help="Accept licences that forbid commercial use; asked once.")
     ] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
+    offline: opt.Offline = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     format: opt.Form = Format.table,
 ) -> None:
@@ -48,11 +49,11 @@ def fetch(
 
       mmbench weights fetch imagebind clip_bpe --accept-licence
     """
-    from mmbench.weights import checkpoints as weights
+    from mmbench.weights.fetch import fetch as fetch_weights
 
     rows = []
     for name in names:
-        path = weights.fetch(name, accept_licence=accept_licence, offline=offline, quiet=quiet)
+        path = fetch_weights(name, accept_licence=accept_licence, offline=offline, quiet=quiet)
         rows.append({"name": name, "path": str(path)})
     show_rows(rows, ["name", "path"], format)
 
@@ -62,7 +63,7 @@ def verify(
     names: Annotated[list[str] | None, typer.Argument(help="Names; default: all that are here.")] = None,
     format: opt.Form = Format.table,
 ) -> None:
-    """Compare checkpoints with their published or recorded sha256. Exit code 4 if one differs.
+    """Are the checkpoints what was published? Compares with the published or recorded sha256. Exit code 4 if not.
 
     Examples:
 
@@ -70,9 +71,9 @@ def verify(
 
       mmbench weights verify i3d --format json
     """
-    from mmbench.weights.checkpoints import check
+    from mmbench.weights.checkpoints import verify_all
 
-    rows, failure = check(names or [])
+    rows, failure = verify_all(names or [])
     notes = [] if rows else ["No weights are here; see mmbench weights list."]
     show_rows(rows, ["name", "status", "digest", "sha256", "path"], format, notes=notes)
     if failure:
@@ -89,6 +90,6 @@ def where(name: Annotated[str, typer.Argument(help="A name from `mmbench weights
 
       ls -l $(mmbench weights where vggish)
     """
-    from mmbench.weights.checkpoints import locate
+    from mmbench.weights.locations import locate
 
     print(locate(name))

@@ -20,7 +20,7 @@ from mmbench.types import Clip, ClipFormat, Item, Prompt, Request, Spec
 
 VERSION = 1
 FORMAT = ClipFormat(num_frames=16, height=64, width=64, fps=8.0, num_samples=32000, sample_rate=16000)
-NUM_REFERENCE = 2048  # items of a reference set whose size nobody asked for
+NUM_REFERENCE = 2048  # items of a reference set by default
 PHRASES = {
     ("any", 1): "a {} ball bouncing",
     ("small", 1): "a small {} ball bouncing",
@@ -103,10 +103,19 @@ class Reference(Sequence[Item]):
     def __getitem__(self, index: int | slice) -> Item | list[Item]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(self.num))]
-        i = range(self.num)[index]
+        prompt, rng = self._prompt(range(self.num)[index])
+        return self.dataset.make(prompt.id, prompt, rng)
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts of all items, without making them."""
+        return [self._prompt(i)[0].text for i in range(self.num)]
+
+    def _prompt(self, i: int) -> tuple[Prompt, np.random.Generator]:
+        """The prompt of item i, and its generator, from which the rest of it is drawn."""
         item_id = f"{self.dataset.name}-train-{self.seed}-{i:06d}"
         rng = keyed_rng(self.dataset.name, "train", self.seed, i)
-        return self.dataset.make(item_id, self.dataset._draw_prompt(item_id, rng), rng)
+        return self.dataset._draw_prompt(item_id, rng), rng
 
 
 @register("dataset", "bounce", "Bouncing balls with impact sounds, made here: 2 s, 16 frames of 64x64, 16 kHz.")

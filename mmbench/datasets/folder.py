@@ -1,4 +1,4 @@
-"""Folder: any directory of clips as a dataset, with prompts from an optional table `file,prompt`.
+"""Any directory of clips as a dataset, with prompts from an optional table `file,prompt`.
 
 Half of the clips are held out for `real`, the other half is the reference. A clip's half follows from its file name
 alone, so adding or removing files moves no other clip.
@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mmbench.datasets.copies.fit import _shape, why_unfit
+from mmbench.datasets.copies.fit import clip_shape, why_unfit
 from mmbench.datasets.copies.lazy import LazyItems
 from mmbench.datasets.copies.texts import read_prompts
 from mmbench.errors import MMBenchError, UsageError
@@ -32,9 +32,9 @@ def _rank(*key: object) -> bytes:
 
 def majority_format(reports: Sequence[dict[str, Any]]) -> ClipFormat:
     """The format most clips have: their rates and size, then the most frequent number of frames among those."""
-    shapes = Counter(map(_shape, reports))
+    shapes = Counter(map(clip_shape, reports))
     fps, height, width, rate = shape = max(shapes, key=lambda s: (shapes[s], s))
-    lengths = Counter(r["video"]["frames"] for r in reports if _shape(r) == shape)
+    lengths = Counter(r["video"]["frames"] for r in reports if clip_shape(r) == shape)
     frames = max(lengths, key=lambda n: (lengths[n], n))
     num_samples = round(frames / fps * rate)
     return ClipFormat(frames, height, width, float(fps), num_samples, rate or SILENT_RATE)
@@ -91,7 +91,7 @@ class Folder:
 
     @property
     def label(self) -> str:
-        """What a discriminator trained on these clips is filed under."""
+        """Name of these clips, by their contents, under which discriminators trained on them are filed."""
         return f"{self.name}_{self._digest[:8]}"
 
     def spec(self) -> Spec:
@@ -99,13 +99,13 @@ class Folder:
         count = {"num_clips": len(self._sources), "num_held_out": len(self._held_out)}
         return {"name": self.name, "version": VERSION, "format": asdict(self.format), **count, "digest": self._digest}
 
-    def _half(self, held_out: bool, seed: int) -> list[str]:
-        """File names of one half in an order that depends on the seed and each name alone."""
+    def _ordered_names(self, held_out: bool, seed: int) -> list[str]:
+        """File names of the held-out or the reference clips, in an order of the seed and each name alone."""
         names = [n for n in self._sources if (n in self._held_out) == held_out]
         if not names:
-            half = "held-out" if held_out else "reference"
+            empty = "held-out" if held_out else "reference"
             raise MMBenchError(
-                f"All {len(self._sources)} clips fall in the other half; the {half} half is empty.",
+                f"All {len(self._sources)} clips fall in the other half; the {empty} half is empty.",
                 "clips in both halves, which follow from the file names",
                 "add clips",
             )
@@ -120,7 +120,7 @@ class Folder:
 
     def prompts(self, num: int, seed: int) -> list[Prompt]:
         """One prompt per held-out clip in an order drawn from `seed`; after the last they repeat under new ids."""
-        names = self._half(True, seed)
+        names = self._ordered_names(True, seed)
         prompts = []
         for i in range(num):
             turn, k = divmod(i, len(names))
@@ -134,14 +134,14 @@ class Folder:
         Raises:
             MMBenchError: No held-out clip has this text.
         """
-        names = [n for n in self._half(True, 0) if self._texts[n] == request.prompt.text]
+        names = [n for n in self._ordered_names(True, 0) if self._texts[n] == request.prompt.text]
         if not names:
             raise MMBenchError(f"No held-out clip has the prompt {request.prompt.text!r}.", "a prompt of this dataset")
         return self._item(names[request.rng(stream).integers(len(names))])
 
     def reference(self, num: int | None, seed: int) -> Sequence[Item]:
         """The first `num` clips of the reference half (all if None or fewer), in an order drawn from `seed`."""
-        return Reference(self, self._half(False, seed)[:num])
+        return Reference(self, self._ordered_names(False, seed)[:num])
 
 
 class Reference(LazyItems):
@@ -153,3 +153,7 @@ class Reference(LazyItems):
     def make(self, choice: str) -> Item:
         """Decode one clip by its name."""
         return self.dataset._item(choice)
+
+    def text(self, choice: str) -> str:
+        """The prompt in the folder's table; "" without one."""
+        return self.dataset._texts[choice]

@@ -1,4 +1,4 @@
-"""Landscape and AIST++ as MM-Diffusion's authors have them, in clips of 1.6 s (`mm_diffusion_clips.py`).
+"""Landscape and AIST++ as MM-Diffusion's authors have them, in clips of 1.6 s (`copies/cut_anywhere.py`).
 
 A folder holds `train` and `test`, each with videos of several seconds at any depth. Statistics are made of `train`, as
 the authors' are; clips held out for the controls come from `test`. Where `mmbench data prepare` has made a video ready
@@ -16,13 +16,15 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from mmbench.datasets.copies.conformed import PREPARED, Entry, Preparation, what_is_wrong
+from mmbench.datasets.copies.conformed import PREPARED, Entry, Preparation, reason_of
 from mmbench.datasets.copies.cut_anywhere import FORMAT, cut, cut_ready, make_ready, num_starts, why_none
 from mmbench.datasets.copies.lazy import LazyItems
 from mmbench.datasets.copies.places import data_places
+from mmbench.datasets.copies.video_copy import VideoCopy
 from mmbench.errors import MediaError, MMBenchError
 from mmbench.identity import digest_bytes
 from mmbench.registry import register
@@ -32,11 +34,11 @@ PAGE = "https://drive.google.com/drive/folders/14A1zaQI5EfShlv3QirgCGeNFzZBzQ3lq
 VERSION = 1
 
 
-class Part:
-    """The videos of `train` or `test`, and where clips begin in them; examined when first asked."""
+class Split:
+    """The videos of `train` or `test`, and the number of clips in each; examined when first needed."""
 
-    def __init__(self, root: Path, half: str, preparation: Preparation) -> None:
-        self.root, self.folder, self.preparation = root, root / half, preparation
+    def __init__(self, root: Path, name: str, preparation: Preparation) -> None:
+        self.root, self.folder, self.preparation = root, root / name, preparation
 
     @cached_property
     def names(self) -> list[str]:
@@ -49,7 +51,7 @@ class Part:
 
     @cached_property
     def known(self) -> dict[str, Entry]:
-        """What the index says of these videos."""
+        """The index's entries of these videos, by path below the folder."""
         entries = {entry.file: entry for entry in self.preparation.entries(self.root) or ()}
         files = {name: f"{self.folder.name}/{name}" for name in self.names}
         return {name: entries[file] for name, file in files.items() if file in entries}
@@ -57,8 +59,8 @@ class Part:
     @cached_property
     def hashes(self) -> dict[str, str]:
         """sha256 by path below the folder; hashed once, then known by size and time of change."""
-        from mmbench.weights.checkpoints import home
         from mmbench.weights.file_digests import DigestCache
+        from mmbench.weights.locations import home
 
         if all(name in self.known and self.known[name].is_of(self.folder / name) for name in self.names):
             return {name: self.known[name].sha256 for name in self.names}
@@ -67,7 +69,7 @@ class Part:
 
     @cached_property
     def current(self) -> dict[str, Entry]:
-        """What the index says of videos whose contents are the same now, if what was made of them is still there."""
+        """The index's entries of videos whose contents are the same now, if what was made of them is still there."""
         from mmbench.console import log
 
         found = {name: entry for name, entry in self.known.items() if entry.sha256 == self.hashes[name]}
@@ -102,7 +104,7 @@ class Part:
                 else:
                     why = entry.reason
             except MediaError as error:
-                why = what_is_wrong(error, self.folder / name)
+                why = reason_of(error, self.folder / name)
             if why:
                 log.warning("%s is not used: %s", self.folder / name, why)
             elif entry is not None and entry.clip:
@@ -128,27 +130,26 @@ class Part:
         return cut_ready(path, start, entry, made, f"rm {made}; {self._prepare}")
 
 
-class MMDiffusionData:
+class MMDiffusionData(VideoCopy):
     """A folder with `train` and `test`; see the module.
 
     Args:
-        name: Registered name.
-        folder: The authors' name of the folder.
         path: Where it is. Without it MMBENCH_DATA_<NAME>, $MMBENCH_HOME/data/<folder> and ./data/<folder> are tried.
 
     Attributes:
-        root: The folder.
+        folder: The authors' name of the folder.
 
     Raises:
         MMBenchError: It is nowhere, or has no videos in `train`.
     """
 
+    folder: ClassVar[str]
     format = FORMAT
     missing = ()  # nobody published a list of the videos
     default_metrics = ("fvd", "fad", "ib_av", "av_align")
 
-    def __init__(self, name: str, folder: str, path: str = "") -> None:
-        self.name = name
+    def __init__(self, path: str = "") -> None:
+        name, folder = self.name, self.folder
         variable, places = data_places(name, folder, path)
         root = next((place for place in places if (place / "train").is_dir()), None)
         if root is None:
@@ -159,7 +160,7 @@ class MMDiffusionData:
                 f"download {folder} from {PAGE}, then --dataset {name}:PATH or export {variable}=PATH",
             )
         self.root = root
-        self.train, self.test = (Part(root, half, self.preparation) for half in ("train", "test"))
+        self.train, self.test = (Split(root, split, self.preparation) for split in ("train", "test"))
         if not self.train.names:
             raise MMBenchError(f"{self.train.folder} holds no videos.", f"those of {folder}", f"ls {self.train.folder}")
 
@@ -227,21 +228,27 @@ class MMDiffusionData:
 class Reference(LazyItems):
     """Clips of one part, decoded when indexed."""
 
-    def __init__(self, part: Part, chosen: Sequence[tuple[str, int]]) -> None:
+    def __init__(self, part: Split, chosen: Sequence[tuple[str, int]]) -> None:
         self.part, self.chosen = part, chosen
 
     def make(self, choice: tuple[str, int]) -> Item:
         """Decode one clip by its video's name and first tick."""
         return self.part.item(*choice)
 
+    def text(self, choice: tuple[str, int]) -> str:
+        """No clip has a text."""
+        return ""
+
 
 @register("dataset", "landscape_ind", "Landscape as MM-Diffusion has it: nature, 1.6 s, 64x64 at 10 fps, no texts.")
-def landscape_ind(path: str = "") -> MMDiffusionData:
+class LandscapeInDomain(MMDiffusionData):
     """Nine kinds of scenes, 928 videos in clips of 10 s (arXiv 2212.09478)."""
-    return MMDiffusionData("landscape_ind", "landscape", path)
+
+    name, folder = "landscape_ind", "landscape"
 
 
 @register("dataset", "aistpp", "AIST++ as MM-Diffusion has it: dance to music, 1.6 s, 64x64 at 10 fps, no texts.")
-def aistpp(path: str = "") -> MMDiffusionData:
+class AISTPlusPlus(MMDiffusionData):
     """Street dance of the AIST database, cropped to the dancer (arXiv 2212.09478)."""
-    return MMDiffusionData("aistpp", "AIST++_crop", path)
+
+    name, folder = "aistpp", "AIST++_crop"

@@ -15,8 +15,7 @@ from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 
-from mmbench.datasets.copies.two_seconds import FORMAT as FORMAT
-from mmbench.datasets.copies.two_seconds import OwnVideos, rank
+from mmbench.datasets.copies.two_seconds import TwoSecondVideos, rank
 from mmbench.registry import register
 
 TABLE = "vggsound.csv"  # the authors' table: YouTube id, start [s], label, train or test
@@ -62,7 +61,7 @@ def held_out(key: str) -> bool:
 
 
 @register("dataset", "vggsound", "VGGSound: your copy, vggsound:PATH; 2 s, 256x256 at 8 fps, labels as prompts.")
-class VGGSound(OwnVideos):
+class VGGSound(TwoSecondVideos):
     """The user's copy, or what `mmbench data prepare` made of it; see the module."""
 
     name, title = "vggsound", "VGGSound"

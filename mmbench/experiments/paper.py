@@ -6,34 +6,35 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.experiments.sweep.table import SWEPT, _asked, _fits, of_sweep
+from mmbench.experiments.sweep.grids import GRIDS
+from mmbench.experiments.sweep.table import SWEPT, find_sweeps, fits_filters, lay_out_sweep
 from mmbench.tables.layout import Layout
-from mmbench.tables.paper import SYSTEMS, _of_systems
+from mmbench.tables.paper import SYSTEMS, lay_out_systems
 from mmbench.tables.table import gather
 
 
 def lay_out(number: str, out: Path, **filters: Any) -> Layout:
-    """Table `number` of the paper, filled from the runs or the latest sweep in `out`.
+    """A table of the paper, filled from the runs or the latest sweep in `out`.
 
     Args:
-        number: "2", "3", "4", "7", "8", "9", "10" or "13".
-        out: Folder of runs; sweeps are also looked for in `out/sweep`.
-        **filters: Of `mmbench.tables.table.gather`; for a sweep, its dataset, system, num_samples and seed.
+        number: "2", "3", "4", "7", "8", "9", "10" or "13", or the name of a sweep: "figure5".
+        out: Folder of runs, or a packed file; in a folder, sweeps are also looked for in `out/sweep`.
+        **filters: Of `mmbench.tables.table.gather`; for a sweep, its dataset, systems, num_samples and seed.
 
     Raises:
         UsageError: Another table.
         MMBenchError: Nothing fits.
     """
     if number in SYSTEMS:
-        return _of_systems(number, gather(out, **filters))
-    if number not in SWEPT:
-        known = ", ".join(sorted({*SYSTEMS, *SWEPT}, key=int))
+        return lay_out_systems(number, gather(out, **filters))
+    name = SWEPT.get(number, number)
+    if name not in GRIDS:
+        numbers = sorted({*SYSTEMS, *SWEPT}, key=int)
+        curves = [name for name, grid in GRIDS.items() if not grid.published]
+        known = ", ".join([*numbers, *curves])
         raise UsageError(f"Table {number} cannot be filled from records of runs.", f"one of {known}", "--paper 2")
-    files = [file for folder in (out, out / "sweep") for file in folder.glob(f"{SWEPT[number]}-*.jsonl")]
-    fitting = [file for file in files if _fits(_asked(file), **filters)]
+    fitting = [sweep for sweep in find_sweeps(out, name) if fits_filters(sweep.log.request, **filters)]
     if not fitting:
-        found = f"No sweep of {SWEPT[number]} in {out} fits."
-        raise MMBenchError(
-            found, f"the --out folder of mmbench sweep {SWEPT[number]}", f"mmbench sweep {SWEPT[number]}"
-        )
-    return of_sweep(max(fitting, key=lambda file: str(_asked(file)["time"])))
+        found = f"No sweep of {name} in {out} fits."
+        raise MMBenchError(found, f"the --out folder of mmbench sweep {name}", f"mmbench sweep {name}")
+    return lay_out_sweep(max(fitting, key=lambda sweep: sweep.log.request.time))

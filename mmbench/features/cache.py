@@ -11,30 +11,42 @@ import fcntl
 import os
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mmbench.console import log
+from mmbench.files import write_whole
 from mmbench.identity import digest_of
-from mmbench.types import Extractor, Features
+from mmbench.types import Extractor, Features, Spec
 
 MAX_FILES = 64  # more than this are merged into one when the table is opened
 
 
 class FeatureCache:
-    """Feature tables on disk, one folder per extractor; with no folder, nothing is kept."""
+    """Feature tables on disk, one folder per extractor; with no folder, nothing is kept.
+
+    As a context manager it writes what is pending and closes its files at the end.
+    """
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
-        self._shelves: dict[str, _Shelf] = {}
+        self._shelves: dict[str, Shelf] = {}
+        self._known: dict[int, tuple[Extractor, Shelf]] = {}  # by identity: a spec may hash megabytes of weights
 
-    def shelf(self, extractor: Extractor) -> _Shelf:
+    def shelf(self, extractor: Extractor) -> Shelf:
         """The table of one extractor."""
-        key = f"{extractor.name}-{digest_of({'name': extractor.name, **extractor.spec()})[:12]}"
+        if id(extractor) not in self._known:
+            self._known[id(extractor)] = extractor, self.named_shelf(extractor.name, extractor.spec())
+        return self._known[id(extractor)][1]
+
+    def named_shelf(self, name: str, spec: Spec) -> Shelf:
+        """The table of what `name` with this `spec` finds in clips."""
+        key = f"{name}-{digest_of({'name': name, **spec})[:12]}"
         if key not in self._shelves:
-            self._shelves[key] = _Shelf(self.folder / key if self.folder else None)
+            self._shelves[key] = Shelf(self.folder / key if self.folder else None)
         return self._shelves[key]
 
     def flush(self) -> None:
@@ -42,8 +54,20 @@ class FeatureCache:
         for shelf in self._shelves.values():
             shelf.flush()
 
+    def __enter__(self) -> FeatureCache:
+        return self
 
-class _Shelf:
+    def __exit__(self, *_: object) -> None:
+        self.flush()
+        for shelf in self._shelves.values():
+            shelf.close()
+        self._shelves.clear()
+        self._known.clear()
+
+
+class Shelf:
+    """Features of one extractor by content digest, as a mapping that is read from disk and added to in memory."""
+
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
         self._files: list[Any] = []
@@ -80,8 +104,14 @@ class _Shelf:
             whole = _write_features(folder, merged)
             for path in paths:
                 path.unlink(missing_ok=True)
-        self._files, self._index = [], {}
+        self.close()
         return [whole]
+
+    def close(self) -> None:
+        """Close the files; the table is not to be used any more."""
+        for file in self._files:
+            file.__exit__(None, None, None)
+        self._files, self._index = [], {}
 
     def __contains__(self, digest: str) -> bool:
         return digest in self._pending or digest in self._index
@@ -96,6 +126,7 @@ class _Shelf:
         self._pending[digest] = features
 
     def flush(self) -> None:
+        """Write what is pending as one file."""
         if self.folder is None or not self._pending:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -108,7 +139,5 @@ def _write_features(folder: Path, table: Mapping[str, Features]) -> Path:
 
     tensors = {f"{digest}/{name}": np.array(v, order="C") for digest, fs in table.items() for name, v in fs.items()}
     path = folder / f"{time.time_ns()}-{os.getpid()}.safetensors"
-    beside = path.with_suffix(".part")
-    save_file(tensors, beside)
-    os.replace(beside, path)
+    write_whole(path, partial(save_file, tensors))
     return path

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from functools import cached_property
 from multiprocessing import get_context
 from typing import Any
 
@@ -16,6 +17,7 @@ from mmbench.console import Progress
 from mmbench.errors import MMBenchError
 from mmbench.features.cache import FeatureCache
 from mmbench.identity import digest_bytes
+from mmbench.optional_protocols import HasWeights
 from mmbench.types import ClipSource, Extractor, Features
 
 CHUNK = 16  # clips per task: contiguous, so that cuts of one long video share its decoding
@@ -41,6 +43,11 @@ class Sample:
     text: str
     content: Content | None = None
 
+    @cached_property
+    def text_digest(self) -> str:
+        """Digest of the prompt."""
+        return digest_bytes(self.text.encode())
+
 
 @dataclass
 class Extraction:
@@ -57,25 +64,12 @@ class Extraction:
     reasons: dict[tuple[str, int], str] = field(default_factory=dict)
 
 
-class _ContentTable:
-    """Remembers what is in files and dataset items, so that a second look need not decode them."""
+def _pack(content: Content) -> Features:
+    return {"content": np.frombuffer("|".join(vars(content).values()).encode(), np.uint8)}
 
-    name = "content"
-    modality, batch_size, weights = "video", 1, "none"
 
-    def spec(self) -> dict[str, Any]:
-        return {"version": 1}
-
-    def extract(self, batch: Sequence[Any]) -> list[Features]:
-        raise TypeError("content is found while decoding")
-
-    @staticmethod
-    def pack(c: Content) -> Features:
-        return {"content": np.frombuffer("|".join((c.video, c.audio, c.size, c.codecs)).encode(), np.uint8)}
-
-    @staticmethod
-    def unpack(features: Features) -> Content:
-        return Content(*features["content"].tobytes().decode().split("|"))
+def _unpack(features: Features) -> Content:
+    return Content(*features["content"].tobytes().decode().split("|"))
 
 
 def extract(
@@ -95,78 +89,119 @@ def extract(
         workers: Processes; as many as the machine has cores by default.
         progress: Told of each sample.
     """
-    table = _ContentTable()
-    out = Extraction({e.name: [None] * len(samples) for e in extractors}, [s.content if s else None for s in samples])
-    known = cache.shelf(table)  # type: ignore[arg-type]
-    for i, sample in enumerate(samples):
-        if sample is not None and out.contents[i] is None and sample.source.digest in known:
-            out.contents[i] = table.unpack(known[sample.source.digest])
+    task = _Task(samples, extractors, cache)
+    task.recall_contents()
+    task.run_plain_extractors(workers or os.cpu_count() or 1, progress)
+    task.run_networks()
+    return task.out
 
-    def content_key(extractor: Extractor, i: int) -> str | None:
-        sample, content = samples[i], out.contents[i]
+
+class _Task:
+    """One extraction under way: what is found so far, and where it is kept.
+
+    Attributes:
+        out: Features, contents and reasons found so far.
+        contents: Table of contents by digests of sources, so that a second look need not decode them.
+    """
+
+    def __init__(self, samples: Sequence[Sample | None], extractors: Sequence[Extractor], cache: FeatureCache) -> None:
+        self.samples, self.extractors, self.cache = samples, extractors, cache
+        self.contents = cache.named_shelf("content", {"version": 1})
+        features: dict[str, list[Features | None]] = {e.name: [None] * len(samples) for e in extractors}
+        self.out = Extraction(features, [s.content if s else None for s in samples])
+
+    def recall_contents(self) -> None:
+        """Take the contents that the table has of sources that do not say them."""
+        for i, sample in enumerate(self.samples):
+            if (
+                sample is not None
+                and self.out.contents[i] is None
+                and (digest := sample.source.digest) in self.contents
+            ):
+                self.out.contents[i] = _unpack(self.contents[digest])
+
+    def run_plain_extractors(self, workers: int, progress: Progress | None) -> None:
+        """Decode clips one by one, for extractors that take single clips and where a content is unknown."""
+        plain = [e for e in self.extractors if not _takes_batches(e)]
+        todo: dict[int, list[Extractor]] = {}
+        for e in plain:
+            for i in self._recall(e):
+                todo.setdefault(i, []).append(e)
+        for i, sample in enumerate(self.samples):
+            if sample is not None and self.out.contents[i] is None:
+                todo.setdefault(i, [])
+        jobs = [(i, sample.source, todo[i]) for i in sorted(todo) if (sample := self.samples[i]) is not None]
+        for done, (i, content, results) in enumerate(_run_jobs(jobs, workers), start=1):
+            self._learn(i, content)
+            for e, result in zip(todo[i], results, strict=True):
+                self._keep(e, i, result)
+            if progress:
+                progress.advance()
+            if done % FLUSH_EVERY == 0:
+                self.cache.flush()
+        self.cache.flush()
+
+    def run_networks(self) -> None:
+        """Run the extractors that take batches over the samples they lack; one without weights ends this at once."""
+        wanted = [(e, lacking) for e in self.extractors if _takes_batches(e) and (lacking := self._recall(e))]
+        for e, _ in wanted:
+            find_weights(e)
+        done = 0
+        for members, found in _in_batches(wanted, self.samples):
+            for extractor, i, result in found:
+                self._keep(extractor, i, result)
+            if (done + members) // FLUSH_EVERY > done // FLUSH_EVERY:
+                self.cache.flush()
+            done += members
+        self.cache.flush()
+
+    def _recall(self, extractor: Extractor) -> list[int]:
+        """Take an extractor's features from the cache; returns the samples that lack them."""
+        shelf, lacking = self.cache.shelf(extractor), []
+        for i, sample in enumerate(self.samples):
+            key = self._content_key(extractor, i)
+            if key is not None and key in shelf:
+                self.out.features[extractor.name][i] = shelf[key]
+            elif sample is not None:
+                lacking.append(i)
+        return lacking
+
+    def _content_key(self, extractor: Extractor, i: int) -> str | None:
+        """Digest of what an extractor looks at in sample i; None while that is unknown."""
+        sample, content = self.samples[i], self.out.contents[i]
         if sample is None:
             return None
         if extractor.modality == "text":
-            return digest_bytes(sample.text.encode())
+            return sample.text_digest
         return None if content is None else content.video if extractor.modality == "video" else content.audio
 
-    def missing(extractor: Extractor) -> list[int]:
-        shelf, found = cache.shelf(extractor), []
-        for i, sample in enumerate(samples):
-            key = content_key(extractor, i)
-            if key is not None and key in shelf:
-                out.features[extractor.name][i] = shelf[key]
-            elif sample is not None:
-                found.append(i)
-        return found
-
-    def keep(extractor: Extractor, i: int, result: Features | str) -> None:
+    def _keep(self, extractor: Extractor, i: int, result: Features | str) -> None:
+        """Note features, or the reason why there are none."""
         if isinstance(result, str):
-            out.reasons[extractor.name, i] = result
+            self.out.reasons[extractor.name, i] = result
             return
-        out.features[extractor.name][i] = result
-        key = content_key(extractor, i)
+        self.out.features[extractor.name][i] = result
+        key = self._content_key(extractor, i)
         if key is not None:
-            cache.shelf(extractor)[key] = result
+            self.cache.shelf(extractor)[key] = result
 
-    def learn(i: int, content: Content | None) -> None:
-        sample = samples[i]
-        if sample is not None and content is not None and out.contents[i] is None:
-            out.contents[i] = content
+    def _learn(self, i: int, content: Content | None) -> None:
+        """Note what decoding showed a clip to hold."""
+        sample = self.samples[i]
+        if sample is not None and content is not None and self.out.contents[i] is None:
+            self.out.contents[i] = content
             if sample.source.digest:
-                known[sample.source.digest] = table.pack(content)
+                self.contents[sample.source.digest] = _pack(content)
 
-    todo: dict[int, list[Extractor]] = {}
-    for e in extractors:
-        if e.batch_size == 1 and e.modality != "text":
-            for i in missing(e):
-                todo.setdefault(i, []).append(e)
-    for i, sample in enumerate(samples):
-        if sample is not None and out.contents[i] is None:
-            todo.setdefault(i, [])
-    jobs = [(i, samples[i].source, todo[i]) for i in sorted(todo)]  # type: ignore[union-attr]
-    for done, (i, content, results) in enumerate(_run_jobs(jobs, workers or os.cpu_count() or 1), start=1):
-        learn(i, content)
-        for e, result in zip(todo[i], results, strict=True):
-            keep(e, i, result)
-        if progress:
-            progress.advance()
-        if done % FLUSH_EVERY == 0:
-            cache.flush()
-    cache.flush()
-    batched = {e.name: (e, missing(e)) for e in extractors if e.batch_size > 1 or e.modality == "text"}
-    for e, indices in batched.values():
-        if indices and (prepare := getattr(e, "prepare", None)):
-            prepare()  # a network without weights ends this here, not clip by clip
-    done = 0
-    for members, found in _in_batches(list(batched.values()), samples):
-        for extractor, i, result in found:
-            keep(extractor, i, result)
-        if (done + members) // FLUSH_EVERY > done // FLUSH_EVERY:
-            cache.flush()
-        done += members
-    cache.flush()
-    return out
+
+def _takes_batches(extractor: Extractor) -> bool:
+    return extractor.batch_size > 1 or extractor.modality == "text"
+
+
+def find_weights(extractor: Extractor) -> None:
+    """Let a network look for its weights, if it has any; raises what `extract` would, before any work is lost."""
+    if isinstance(extractor, HasWeights):
+        extractor.prepare()
 
 
 Job = tuple[int, ClipSource, list[Extractor]]

@@ -17,6 +17,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class ItemSource:
     def id(self) -> str:
         return f"{self.index:06d}"
 
-    @property
+    @cached_property
     def digest(self) -> str:
         return digest_of([self.dataset_digest, self.index])
 

@@ -12,13 +12,15 @@ from mmbench.console import progress
 from mmbench.files import append_line
 from mmbench.jobs.opening import metric_names, open_dataset
 from mmbench.jobs.settings import Settings
+from mmbench.optional_protocols import KeepsFiles, OnVideos, batch_size_of
+from mmbench.registry import metric_settings
 from mmbench.runs.circumstances import invocation
 from mmbench.runs.generate import Shard, StopSignal, generate
-from mmbench.runs.resources import Usage
 from mmbench.runs.shared_videos import videos_for
 from mmbench.runs.spec import RunSpec, make_requests, make_runspec
 from mmbench.runs.store import RESOURCES, SampleStore, note_invocation
-from mmbench.system_names import make_system, read_options
+from mmbench.runs.usage import Usage
+from mmbench.system_names import divide_settings, make_system, read_options
 from mmbench.types import Dataset, System
 
 
@@ -31,10 +33,16 @@ class Plan:
     run: RunSpec
 
 
-def plan(settings: Settings) -> list[Plan]:
-    """The runs that `settings` asks for; unknown names end here."""
+def plan(settings: Settings, dataset: Dataset | None = None, scored: bool = False) -> list[Plan]:
+    """The runs that `settings` asks for; unknown names and settings that nothing takes end here.
+
+    Args:
+        settings: What a user set.
+        dataset: Its dataset, where that is open already.
+        scored: Metrics score the runs afterwards, so a setting that they take (weights) need not be a system's.
+    """
     settings.check()
-    dataset = open_dataset(settings.dataset)
+    dataset = dataset or open_dataset(settings.dataset)
     plans = []
     options = read_options(settings.options, settings.systems)
     common: dict[str, Any] = {
@@ -43,17 +51,19 @@ def plan(settings: Settings) -> list[Plan]:
         "dtype": settings.dtype,
         "weights": settings.weights,
     }
+    metrics = metric_names(settings, dataset) if scored else ()
+    shared = divide_settings(common, settings.systems, {key for name in metrics for key in metric_settings(name)})
     for name in dict.fromkeys(settings.systems):
-        system = make_system(name, **common, **options[name])
+        system = make_system(name, **shared[name], **options[name])
         called = system.name if ":" in name else name  # external:FILE.toml by the name that the file gives it
         plans.append(Plan(system, dataset, make_runspec(system, dataset, settings.seed, called, settings.dataset)))
     return plans
 
 
-def preview_plan(settings: Settings) -> list[dict[str, Any]]:
+def preview_plan(settings: Settings, scored: bool = False) -> list[dict[str, Any]]:
     """What a dry run shows: run ids, what is there already, what would be made. Writes nothing."""
     rows = []
-    for p in plan(settings):
+    for p in plan(settings, scored=scored):
         folder = settings.out / p.run.run_id
         status = SampleStore.open(folder).status(settings.num_samples) if folder.is_dir() else None
         present, failed = (len(status.present), len(status.failed)) if status else (0, 0)
@@ -72,29 +82,29 @@ def preview_plan(settings: Settings) -> list[dict[str, Any]]:
     return rows
 
 
-def generate_runs(settings: Settings) -> list[SampleStore]:
+def generate_runs(settings: Settings, dataset: Dataset | None = None, scored: bool = False) -> list[SampleStore]:
     """Generate what is missing of every run; those that show another system's videos come after it.
 
     Raises:
         StoppedError: A signal or a full disk ended it.
     """
-    plans, stores = plan(settings), {}
+    plans, stores = plan(settings, dataset, scored), {}
     with StopSignal().listening() as stop:
         for p in sorted(plans, key=lambda p: p.run.video_of != ""):
             requests = make_requests(p.dataset, settings.num_samples, settings.seed)
             store = SampleStore.create(settings.out, p.run)
             note_invocation(store.folder, invocation(list(settings.command), settings.resolved()))
-            if p.run.video_of:
-                p.system.videos = videos_for(p.run, settings.out)  # type: ignore[attr-defined]
-            if hasattr(p.system, "work_folder"):
-                p.system.work_folder = store.folder / "work"
+            if isinstance(p.system, OnVideos):
+                p.system.use_videos(videos_for(p.run, settings.out))
+            if isinstance(p.system, KeepsFiles):
+                p.system.keep_files_in(store.folder / "work")
             with progress(f"generate {p.run.system}", len(requests), settings.quiet) as bar, _noting_usage(store):
                 generate(
                     store,
                     p.system,
                     requests,
                     shard=settings.shard,
-                    batch_size=settings.batch_size or int(getattr(p.system, "batch_size", 1)),
+                    batch_size=settings.batch_size or batch_size_of(p.system),
                     retry_failed=settings.retry_failed,
                     progress=bar,
                     stop=stop,

@@ -1,48 +1,58 @@
-"""Opens what a job names: its dataset, its metrics, the real clips it compares with."""
+"""Opens what a job names, once: its dataset, its metrics with their networks, the real clips it compares with."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from mmbench.console import log
 from mmbench.errors import UsageError
+from mmbench.features.cache import FeatureCache
 from mmbench.features.reference import ReferenceFile, read_reference
 from mmbench.jobs.settings import DEFAULT_METRICS, Settings
+from mmbench.optional_protocols import RecommendsMetrics, RejectsFiles
 from mmbench.registry import make_dataset, make_metric
-from mmbench.types import Dataset, Extractor, Metric
+from mmbench.scores.evaluate import Evaluation
+from mmbench.types import Dataset, Metric
 
 
 def open_dataset(name: str) -> Dataset:
-    """The dataset called `name`; says which of its files it cannot use."""
+    """The dataset called `name`; warns of each of its files that it cannot use."""
     dataset: Dataset = make_dataset(name)
-    for bad in getattr(dataset, "rejected", ()):
+    for bad in dataset.rejected if isinstance(dataset, RejectsFiles) else ():
         log.warning("%s is not used: %s", bad.path, bad.reason)
     return dataset
 
 
-def metric_names(settings: Settings, dataset: Dataset | ReferenceFile | None) -> Sequence[str]:
-    """The metrics asked for, or those the dataset recommends or the file was made for."""
-    return tuple(settings.metrics) or getattr(dataset, "default_metrics", DEFAULT_METRICS)
-
-
-def make_metrics(settings: Settings, dataset: Dataset | ReferenceFile | None) -> list[Metric]:
-    names = metric_names(settings, dataset)
-    metrics: list[Metric] = [make_metric(name, device=settings.device, weights=settings.weights) for name in names]
-    for metric in metrics:
-        if metric.needs_reference and dataset is None:
-            raise UsageError(f"{metric.name} compares with real clips.", "a dataset", "--dataset NAME")
-    return metrics
-
-
-def compared_with(settings: Settings, dataset: str | None) -> Dataset | ReferenceFile | None:
-    """What real clips there are: the reference file asked for, else those of a dataset, else none."""
+def open_real_clips(settings: Settings, dataset: str | None) -> Dataset | ReferenceFile | None:
+    """The real clips to compare with: the reference file asked for, else those of a dataset, else none."""
     if settings.reference is not None:
         return read_reference(settings.reference)
-    return make_dataset(dataset) if dataset else None
+    return open_dataset(dataset) if dataset else None
 
 
-def prepare(extractor: Extractor) -> None:
-    """Let a network look for its weights; raises what `extract` would, before any work is lost."""
-    look = getattr(extractor, "prepare", None)
-    if look is not None:
-        look()
+@contextmanager
+def open_evaluation(settings: Settings, real: Dataset | ReferenceFile | None) -> Iterator[Evaluation]:
+    """The metrics of a job with their networks, real clips and known features; what was found is kept at the end."""
+    with FeatureCache(settings.out / "features") as cache:
+        yield Evaluation(make_metrics(settings, real), real, cache, settings.workers)
+
+
+def metric_names(settings: Settings, real: Dataset | ReferenceFile | None) -> Sequence[str]:
+    """Names of the metrics asked for, or of those that the dataset recommends or the file was made for."""
+    recommended = real.default_metrics if isinstance(real, RecommendsMetrics) else DEFAULT_METRICS
+    return tuple(settings.metrics) or recommended
+
+
+def make_metrics(settings: Settings, real: Dataset | ReferenceFile | None) -> list[Metric]:
+    """The metrics of a job.
+
+    Raises:
+        UsageError: A metric compares with real clips and there are none.
+    """
+    names = metric_names(settings, real)
+    metrics: list[Metric] = [make_metric(name, device=settings.device, weights=settings.weights) for name in names]
+    for metric in metrics:
+        if metric.needs_reference and real is None:
+            raise UsageError(f"{metric.name} compares with real clips.", "a dataset", "--dataset NAME")
+    return metrics

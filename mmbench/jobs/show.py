@@ -15,6 +15,7 @@ from mmbench.runs.find import find_run
 from mmbench.runs.store import RESOURCES, SampleStore, read_manifest
 from mmbench.scores.records import read_records
 from mmbench.system_names import options_of, parse_system_name
+from mmbench.tables.packed import DIFFERENCES, PackedRun, find_packed
 
 
 def show(name: str, out: Path, verify: bool = False) -> dict[str, Any]:
@@ -22,15 +23,17 @@ def show(name: str, out: Path, verify: bool = False) -> dict[str, Any]:
 
     Args:
         name: A run's id (or its unique beginning), its folder, or the name of a system, dataset or metric.
-        out: Where runs are.
+        out: Folder of runs, or a packed file.
         verify: Also decode every sample of the run and compare it with its digest.
     """
     plain = re.fullmatch(r"\w+", name) and not (Path(name) / "manifest.json").is_file()
     found = _registered(name) if plain else {}  # `show tiny` is the system, however many of its runs there are
     if not found:
-        folder = find_run(name, out)
+        folder = None if out.is_file() else find_run(name, out)
         if folder is not None:
             return _run(folder, verify)
+        if out.is_file() and (run := find_packed(name, out)) is not None:
+            return _packed_run(run, out)
         found = _registered(name)
     if not found:
         raise UsageError(
@@ -66,6 +69,12 @@ def _named(broken: list[Any], name: str) -> Any:
     return next((b for b in broken if b.name == name), None)
 
 
+def _packed_run(run: PackedRun, file: Path) -> dict[str, Any]:
+    about = {"file": str(file), **run.spec.to_json(), "sweeps": run.sweeps}
+    lines = {name: run.files.get(f"{name}.jsonl", []) for name in ("resources", "invocations")}
+    return about | {"differences": run.differences, "records": [asdict(r) for r in run.records], **lines}
+
+
 def _run(folder: Path, verify: bool) -> dict[str, Any]:
     run = read_manifest(folder)
     out: dict[str, Any] = {"folder": str(folder), **run.to_json()}
@@ -79,7 +88,7 @@ def _run(folder: Path, verify: bool) -> dict[str, Any]:
                 store.verify(index)
             out["verified"] = len(status.present)
     out["records"] = [asdict(r) for r in read_records(folder)]
-    for name, file in (("resources", RESOURCES), ("invocations", "invocations.jsonl")):
+    for name, file in (("differences", DIFFERENCES), ("resources", RESOURCES), ("invocations", "invocations.jsonl")):
         lines = folder / file
         out[name] = [json.loads(x) for x in lines.read_text().splitlines()] if lines.exists() else []
     return out

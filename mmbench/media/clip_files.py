@@ -1,4 +1,4 @@
-"""Clips in files: the lossless form that the store keeps, previews for people, and reading what others made."""
+"""Clips in files: the lossless form that the store keeps, and previews for people."""
 
 from __future__ import annotations
 
@@ -13,23 +13,9 @@ import av
 import numpy as np
 
 from mmbench.errors import MediaError
-from mmbench.media.decode import Channel, decode, probe, rgb_converter
-from mmbench.media.resample import conform, exact_rate, resample_audio, resample_video, resize
+from mmbench.media.decode import rgb_converter
+from mmbench.media.resample import exact_rate, resample_audio
 from mmbench.types import Clip
-
-__all__ = [
-    "Channel",
-    "conform",
-    "decode",
-    "probe",
-    "read",
-    "read_lossless",
-    "resample_audio",
-    "resample_video",
-    "resize",
-    "write_lossless",
-    "write_preview",
-]
 
 TAG = "MMBENCH"  # Matroska tag with what its millisecond clock cannot say exactly: rates and counts
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # [Hz]
@@ -101,7 +87,7 @@ def write_lossless(clip: Clip, file: str | Path | BinaryIO) -> None:
 
 
 def read_lossless(file: str | Path | BinaryIO) -> Clip:
-    """Read what `write_lossless` wrote, exactly; `decode` reads everybody's files.
+    """Read what `write_lossless` wrote, exactly; `mmbench.media.decode` reads other people's files.
 
     Raises:
         MediaError: Not such a file, or it does not hold the very pixels and samples that it announces.
@@ -136,9 +122,6 @@ def read_lossless(file: str | Path | BinaryIO) -> Clip:
     if not intact:  # FFV1 decoders patch damaged slices and say nothing
         raise MediaError(f"{name} is damaged: its pixels or samples are not what was written.", "", "mmbench verify")
     return clip
-
-
-read = read_lossless
 
 
 def write_preview(clip: Clip, file: str | Path) -> None:

@@ -1,4 +1,4 @@
-"""What training leaves on disk: resumable checkpoints, the finished weights and their card.
+"""Stores and loads what a training leaves: resumable checkpoints, the finished weights and their card.
 
 Every file is written beside its place, synced and renamed, so that a kill leaves the old one or the new one.
 """
@@ -6,9 +6,8 @@ Every file is written beside its place, synced and renamed, so that a kill leave
 from __future__ import annotations
 
 import json
-import os
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mmbench.errors import IntegrityError
+from mmbench.files import write_whole
 from mmbench.mmdisco.design import DiscriminatorConfig
 
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
@@ -25,33 +25,18 @@ UNREADABLE = (OSError, EOFError, RuntimeError, LookupError, ValueError, pickle.U
 WEIGHTS, RECORD, CARD = "discriminator.safetensors", "training.json", "README.md"
 
 
-def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` fill a file beside `path`, sync it, rename it into place and sync the folder."""
-    beside = path.with_name(f".{path.name}.part")  # always the same, so that what a kill left is overwritten
-    try:
-        write(beside)
-        with beside.open("rb+") as file:
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def save_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
-    """Store the state of a training; the one before stays as `checkpoint.previous.pt`."""
+    """Stores the state of a training; the one before stays as `checkpoint.previous.pt`."""
     current = folder / CHECKPOINT
     if current.exists():
         current.replace(folder / PREVIOUS)
-    write_atomically(current, lambda path: torch.save(dict(state), path))
+    for left in folder.glob(f".{CHECKPOINT}.*"):
+        left.unlink()  # what a kill while saving left
+    write_whole(current, lambda path: torch.save(dict(state), path))
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any] | None:
-    """The newest readable checkpoint, on the CPU; None if there is none.
+    """Loads the newest readable checkpoint to the CPU; None if there is none.
 
     Raises:
         IntegrityError: If there are checkpoints, none of which can be read.
@@ -74,22 +59,22 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
 
 
 def save_weights(folder: Path, weights: Mapping[str, Tensor], config: DiscriminatorConfig) -> Path:
-    """Store a state dict under the official names as safetensors, with the config that `load_discriminator` needs."""
+    """Stores a state dict under the official names as safetensors, with the config that `load_discriminator` needs."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     metadata = {"config": json.dumps(asdict(config))}
-    write_atomically(folder / WEIGHTS, lambda path: save_file(tensors, path, metadata))
+    write_whole(folder / WEIGHTS, lambda path: save_file(tensors, path, metadata))
     return folder / WEIGHTS
 
 
 def save_card(folder: Path, record: Mapping[str, Any]) -> None:
-    """Store what the weights are, for programs (`training.json`) and for people (`README.md`)."""
+    """Stores what the weights are, for programs (`training.json`) and for people (`README.md`)."""
     text = json.dumps(record, indent=2, sort_keys=True, allow_nan=False)
-    write_atomically(folder / RECORD, lambda path: path.write_text(text + "\n"))
-    write_atomically(folder / CARD, lambda path: path.write_text(card(record)))
+    write_whole(folder / RECORD, (text + "\n").encode())
+    write_whole(folder / CARD, format_card(record).encode())
 
 
-def card(record: Mapping[str, Any]) -> str:
-    """The model card: what it is, what it was trained on and with, how far, how it went."""
+def format_card(record: Mapping[str, Any]) -> str:
+    """The model card as Markdown: design, data, settings, steps and losses."""
     training, losses = dict(record["config"]), record["losses"]
     discriminator = training.pop("discriminator")
     rows = {

@@ -1,4 +1,4 @@
-"""What fixes a discriminator, and the published sizes.
+"""The configuration of a discriminator, and the published sizes.
 
 With `embed_channels` equal to C, as here, the parameter counts are those of the paper (arXiv 2405.17842, Tables 6, 9).
 """
@@ -6,12 +6,10 @@ With `embed_channels` equal to C, as here, the parameter counts are those of the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 from mmbench.errors import UsageError
-
-Design = Literal["res_mlp", "res_naive", "res_frieren", "vit_mlp", "vit_naive", "vit_frieren"]
-DESIGNS: tuple[Design, ...] = get_args(Design)
+from mmbench.types import DESIGNS, Design
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How the features of both modalities become one vector: mean ("mlp") or a transformer ("naive", "frieren").
+"""Fuses the features of both modalities into one vector: by a mean ("mlp") or a transformer ("naive", "frieren").
 
 Parameter names and arithmetic of SonyResearch/MMDisCo@3b9f84f:mmdisco/models/residual_predictor/mm_block.py
 (FusionModel) and x_formers.py (TransformerWrapperNoTokenEmb).

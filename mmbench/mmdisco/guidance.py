@@ -90,7 +90,7 @@ class JointPredictor:
         alphas_cumprod: (T,) per modality, float64, on the device of the samples.
         condition: What the base models take besides x_t and t, for n samples.
         unconditional: The same without text; both then go through the models in one call on 2 n samples, the
-            unconditional half first.
+            unconditional ones first.
         free_scale: Classifier-free weights of x and y; None for a single, conditional pass.
         guidance: The discriminator; None samples the bases alone.
         dtype: Precision the base models are autocast to; None leaves them alone.
@@ -122,8 +122,8 @@ class JointPredictor:
     def _free(self, both: Pair) -> Pair:
         """u + w (c - u) of the halves u, c of a doubled batch."""
         assert self.free_scale is not None
-        halves = [z.chunk(2) for z in both]
-        x, y = (u + w * (c - u) for (u, c), w in zip(halves, self.free_scale, strict=True))
+        passes = [z.chunk(2) for z in both]
+        x, y = (u + w * (c - u) for (u, c), w in zip(passes, self.free_scale, strict=True))
         return x, y
 
     def _base(self, x_t: Tensor, y_t: Tensor, t: Tensor) -> Pair:

@@ -104,7 +104,7 @@ def discrimination_loss(logit_real: Tensor, logit_fake: Tensor) -> Tensor:
 
     Args:
         logit_real: (n,) logits of noised real pairs.
-        logit_fake: (m,) logits of noised pairs whose halves the base models generated independently.
+        logit_fake: (m,) logits of noised pairs whose two parts the base models generated independently.
 
     Returns:
         Scalar; 2 log 2 for a discriminator that knows nothing.
@@ -147,7 +147,7 @@ def mmdisco_losses(
         epsilon: The frozen base models, called without gradient and only if the denoising loss is wanted.
         alphas_cumprod: (T,) per modality, float64, on the device of the batches.
         real: Pairs of the data.
-        fake: Pairs of which the base models generated each half on its own.
+        fake: Pairs whose two parts the base models generated independently.
         weight_discrimination: 0 leaves L_disc out (the ablation "denoise").
         weight_denoising: lambda; 0 leaves L_denoise out (the ablation "disc").
     """

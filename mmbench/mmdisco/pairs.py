@@ -72,16 +72,16 @@ def order(seed: int, kind: str, epoch: int, num: int) -> list[int]:
 
 
 class RePaired:
-    """Generated pairs whose halves meet anew: the models made each half on its own, so any two of one text are a pair.
+    """Generated videos and audios in new pairs: the models made them independently, so any two of one text are a pair.
 
     Index k is the video of pair k mod n and the audio of a pair with equal texts, another one for every k, so an epoch
-    over `times` n pairs sees each half `times` times, rarely with the same partner. Not for models that predict both
-    modalities at once: their halves belong together.
+    over `times` n pairs sees each video and audio `times` times, rarely with the same partner. Not for models that
+    predict both modalities at once, whose video and audio belong together.
 
     Args:
         pairs: n generated pairs.
-        seed: Of who meets whom.
-        times: Pairs of every half.
+        seed: Of the choice of partners.
+        times: New pairs of every video.
     """
 
     def __init__(self, pairs: PairSource, seed: int, times: int = 64) -> None:
@@ -110,7 +110,7 @@ class Batches(Dataset[tuple[Batch, Batch]]):
 
     Attributes:
         real: Pairs of the data.
-        fake: Pairs whose halves were generated independently.
+        fake: Pairs whose video and audio were generated independently.
         seed: Of everything drawn here.
         batch_size: Pairs of either kind per process.
         num_timesteps: T; real and generated pairs at the same place share t, drawn from 0 .. T-1.

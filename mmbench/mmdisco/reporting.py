@@ -1,4 +1,4 @@
-"""How a training is going, for people: lines on stderr and TensorBoard's event files."""
+"""Reports the course of a training: lines on stderr and TensorBoard's event files."""
 
 from __future__ import annotations
 

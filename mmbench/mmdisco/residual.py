@@ -169,7 +169,7 @@ class ResBlock(nn.Module):
         self.pools: tuple[Window, Window] = (POOL["video"], audio_pool) if down else ((1, 1), (1, 1))
 
     def before_embedding(self, rows: Pair) -> list[Pair]:
-        """What depends on neither timestep nor text: (skip, hidden) of video and of audio."""
+        """The first layers, which depend on neither timestep nor text: (skip, hidden) of video and of audio."""
         streams = []
         for kind, x, pool in zip(KINDS, rows, self.pools, strict=True):
             norm, conv, skip = (self.get_submodule(f"{kind}_{name}") for name in BEFORE)

@@ -57,7 +57,7 @@ class NoiseSchedule:
         return torch.cumprod(1 - self.betas, 0)
 
     def scheduler_config(self) -> dict[str, Any]:
-        """What makes a diffusers scheduler step on this schedule."""
+        """Arguments with which a diffusers scheduler steps on this schedule."""
         names = {"beta_schedule": self.kind, "beta_start": self.beta_start, "beta_end": self.beta_end}
         return {**names, "num_train_timesteps": self.num_train_timesteps}
 
@@ -79,7 +79,7 @@ class ScaledNoiseSchedule(NoiseSchedule):
 
     @cached_property
     def unscaled(self) -> NoiseSchedule:
-        """The same with s_t = 1."""
+        """The same, with s_t = 1."""
         return NoiseSchedule(self.kind, self.beta_start, self.beta_end, self.num_train_timesteps)
 
     @cached_property
@@ -105,7 +105,7 @@ class ScaledNoiseSchedule(NoiseSchedule):
         return 1 - self.alphas_cumprod / torch.cat([torch.ones(1, dtype=torch.float64), self.alphas_cumprod[:-1]])
 
     def scheduler_config(self) -> dict[str, Any]:
-        """What makes a diffusers scheduler step on this schedule."""
+        """Arguments with which a diffusers scheduler steps on this schedule."""
         return {"trained_betas": self.betas.tolist(), "num_train_timesteps": self.num_train_timesteps}
 
 

@@ -21,7 +21,7 @@ def local_device(device: str) -> str:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     rank = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID")
-    return f"cuda:{int(rank) % torch.cuda.device_count()}" if device == "cuda" and rank else device
+    return f"cuda:{int(rank) % max(torch.cuda.device_count(), 1)}" if device == "cuda" and rank else device
 
 
 def channels_last(module: nn.Module) -> None:
@@ -48,7 +48,7 @@ def precision_switches() -> dict[str, Any]:
 
 @contextmanager
 def ieee_float32() -> Iterator[None]:
-    """Products and convolutions in real float32, without TF32 or bfloat16, which on NVIDIA GPUs is not the default."""
+    """Run the block with products and convolutions in real float32: no TF32, which is a default on NVIDIA GPUs."""
     switches = precision_switches().values()
     before = [switch.fp32_precision for switch in switches]
     try:
@@ -62,7 +62,7 @@ def ieee_float32() -> Iterator[None]:
 
 @contextmanager
 def exact_float32() -> Iterator[None]:
-    """Inference of metric networks: no autograd, real float32, whatever generation has switched on."""
+    """Run the block without autograd and in real float32, whatever generation has switched on."""
     import torch
 
     with ieee_float32(), torch.inference_mode():
@@ -71,7 +71,7 @@ def exact_float32() -> Iterator[None]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """One CPU thread: layers this small spend longer waiting for each other's threads, fourfold on a busy machine."""
+    """Run the block on one CPU thread: small layers wait longer for other threads than they compute."""
     import torch
 
     before = torch.get_num_threads()

@@ -1,4 +1,4 @@
-"""What the feature networks share: random weights for runs without the official ones, loading, exact float32."""
+"""Random weights, the same everywhere, for networks whose official weights are not here."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def part(state: State, prefix: str) -> dict[str, Tensor]:
 
 
 def rename(state: State, new_name: Callable[[str], str | None], source: str) -> dict[str, Tensor]:
-    """Give every tensor its new name.
+    """Give every tensor of a state dict its new name.
 
     Args:
         state: Tensors by old name.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mmbench.pictures.drawing import INK, MUTED, PAPER, scaled, spectrogram_image
+from mmbench.pictures.clip_images import INK, MUTED, PAPER, scaled, spectrogram_image
 from mmbench.types import Clip
 
 SHEET_WIDTH, WIDEST, NARROWEST = 2600, 1024, 512  # of the sheet if it can be, of a block [px]
@@ -42,7 +42,7 @@ def _write(draw: Any, x: int, y: int, text: str, size: int, color: tuple[int, in
     draw.text((x, y), text, fill=color, font=font, anchor=at)
 
 
-def header(names: Sequence[str]) -> np.ndarray:
+def sheet_header(names: Sequence[str]) -> np.ndarray:
     """The names of the runs, each over its block: (h, w, 3) uint8."""
     image, draw = _canvas(GAP + TITLE, len(names))
     width = block_width(len(names))
@@ -51,7 +51,7 @@ def header(names: Sequence[str]) -> np.ndarray:
     return np.asarray(image)
 
 
-def row(title: str, clips: Sequence[Clip | None]) -> np.ndarray:
+def sheet_row(title: str, clips: Sequence[Clip | None]) -> np.ndarray:
     """One sample of every run, on one time axis as long as the longest video.
 
     Args:
@@ -59,7 +59,7 @@ def row(title: str, clips: Sequence[Clip | None]) -> np.ndarray:
         clips: A clip per run, of any format; None where a run lacks it.
 
     Returns:
-        (h, w, 3) uint8, as wide as `header` of equally many runs.
+        (h, w, 3) uint8, as wide as `sheet_header` of equally many runs.
     """
     shown = [clip for clip in clips if clip is not None]
     duration = max((seconds(clip) for clip in shown), default=1.0)

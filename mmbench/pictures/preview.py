@@ -18,14 +18,14 @@ import numpy as np
 from mmbench.console import Progress
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.files import write_whole
-from mmbench.media import clip_files as media
-from mmbench.pictures import contact_sheet as sheet
+from mmbench.media.clip_files import write_preview
+from mmbench.pictures.contact_sheet import sheet_header, sheet_row
 from mmbench.pictures.page import Cell, page
 from mmbench.runs.find import find_run, run_folders
 from mmbench.runs.store import SampleStore
 from mmbench.scores.records import read_records, read_score
 from mmbench.tables.format import with_error
-from mmbench.types import Clip
+from mmbench.types import Clip, is_untrained
 
 LEAST_SIZE = (
     256  # smaller videos are enlarged by a whole factor, so that players and chroma subsampling spare them [px]
@@ -90,7 +90,7 @@ def open_columns(folders: Sequence[Path]) -> list[Column]:
 
 def _unreal(weights: str, what: str) -> str:
     """What must be said of numbers and samples that mean nothing."""
-    return f", {weights} {what}" if weights in ("random", "tiny") else ""
+    return f", {weights} {what}" if is_untrained(weights) else ""
 
 
 def _column(store: SampleStore, name: str) -> Column:
@@ -129,13 +129,13 @@ def preview(
     if not indices:
         raise MMBenchError(f"None of the first {num} samples is there.", "samples", "mmbench generate ...")
     names = [column.name for column in columns]
-    pictures, rows, written = [sheet.header(names)], [], 0
+    pictures, rows, written = [sheet_header(names)], [], 0
     try:
         for index in indices:
             stores = [c.store if index in there else None for c, there in zip(columns, present, strict=True)]
             title = _prompt(stores, index)
             clips = [store.source(index).load() if store else None for store in stores]
-            pictures.append(sheet.row(f"{index}   {title}", clips))
+            pictures.append(sheet_row(f"{index}   {title}", clips))
             cells = list(_cells(columns, index, clips, folder))
             written += sum(bool(cell.file) for cell in cells)
             rows.append((index, title, cells))
@@ -170,7 +170,7 @@ def _cells(columns: Sequence[Column], index: int, clips: Sequence[Clip | None], 
             continue
         file = Path(column.store.folder.name) / f"{index:06d}.mp4"
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        media.write_preview(enlarged(clip), folder / file)
+        write_preview(enlarged(clip), folder / file)
         yield Cell(file.as_posix(), column.scores(index))
 
 

@@ -20,7 +20,7 @@ PACKAGES = ("numpy", "scipy", "torch", "diffusers", "transformers", "opencv-pyth
 
 @cache
 def machine() -> dict[str, Any]:
-    """What this machine is: no name of it, only its kind."""
+    """The kind of machine this is: processor, cores, system, GPUs; nothing that names it."""
     cpu = platform.processor() or platform.machine()
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -48,13 +48,20 @@ def packages() -> dict[str, str]:
     return found
 
 
+CHECKOUT = Path(__file__).resolve().parents[2]  # of an installed package: site-packages
+
+
+def in_checkout() -> bool:
+    """Whether mmbench runs from a checkout of its repository, not from an installed copy."""
+    return (CHECKOUT / ".git").exists()
+
+
 @cache
 def git_state() -> dict[str, Any] | None:
     """Revision of the checkout mmbench runs from and whether it was changed; None outside a checkout."""
-    folder = Path(__file__).resolve().parents[2]
-    command = ["git", "-C", str(folder)]
+    command = ["git", "-C", str(CHECKOUT)]
     try:
-        if not (folder / ".git").exists():
+        if not in_checkout():
             return None
         revision = subprocess.run([*command, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10)
         status = subprocess.run([*command, "status", "--porcelain"], capture_output=True, text=True, timeout=10)

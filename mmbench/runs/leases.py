@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmbench.files import write_whole
+
 HEARTBEAT = 30.0  # [s]
 STALE = 600.0  # [s] twenty heartbeats: longer than a paused virtual machine or a slow network disk
 
@@ -40,23 +42,28 @@ def process_start(pid: int) -> str | None:
 
 @dataclass(frozen=True)
 class Lease:
-    """A held lease."""
+    """A lease that this process holds."""
 
     table: LeaseTable
     path: Path
 
     def release(self) -> None:
+        """Give it back."""
         self.table.release(self.path)
 
 
 class LeaseTable:
-    """The leases of one run."""
+    """The leases in one folder.
+
+    Args:
+        folder: Where lease files lie; made when the first is acquired.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._held: set[Path] = set()
         self._guard = threading.Lock()
-        self._heart: threading.Thread | None = None
+        self._at_rest: threading.Event | None = None  # ends the heartbeat; there is one while a lease is held
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -82,19 +89,21 @@ class LeaseTable:
         with self._locked():
             if path.exists() and not self._is_dead(path):
                 return None
-            beside = self.folder / f".{name}.{os.getpid()}"
-            beside.write_text(json.dumps({**mine, "time": time.time()}))
-            os.replace(beside, path)
+            write_whole(path, json.dumps({**mine, "time": time.time()}).encode())
         with self._guard:
             self._held.add(path)
-            if self._heart is None:
-                self._heart = threading.Thread(target=self._beat, daemon=True)
-                self._heart.start()
+            if self._at_rest is None:
+                self._at_rest = threading.Event()
+                threading.Thread(target=self._touch_held, args=(self._at_rest,), daemon=True).start()
         return Lease(self, path)
 
     def release(self, path: Path) -> None:
+        """Give a lease back; with the last one the heartbeat ends."""
         with self._guard:
             self._held.discard(path)
+            if not self._held and self._at_rest is not None:
+                self._at_rest.set()
+                self._at_rest = None
         path.unlink(missing_ok=True)
 
     def owner(self, name: str) -> dict[str, object] | None:
@@ -117,9 +126,8 @@ class LeaseTable:
         except FileNotFoundError:
             return True
 
-    def _beat(self) -> None:
-        while True:
-            time.sleep(HEARTBEAT)
+    def _touch_held(self, at_rest: threading.Event) -> None:
+        while not at_rest.wait(HEARTBEAT):
             with self._guard:
                 held = list(self._held)
             for path in held:

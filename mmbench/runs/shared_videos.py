@@ -7,13 +7,14 @@ from pathlib import Path
 
 from mmbench.console import log
 from mmbench.errors import MMBenchError
+from mmbench.optional_protocols import Videos
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore
-from mmbench.types import Clip, Request, Videos
+from mmbench.types import Clip, Request
 
 
 def videos_for(run: RunSpec, out: Path) -> Videos:
-    """Looks up the videos of a run in the other runs under `out` that show the same ones.
+    """A function that finds the video of a request in other runs under `out` that show the same videos.
 
     Runs are listed once; their samples are looked for when asked, so a run in progress serves, too. A clip from there
     says in its notes as `video_of` which run made the video. A damaged one is passed over with a warning.

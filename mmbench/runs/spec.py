@@ -9,12 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from mmbench import __version__
+from mmbench.code_identity import DATASET_ROOMS, SYSTEM_ROOMS, code_digest
 from mmbench.errors import IntegrityError
-from mmbench.identity import canonical_json, digest_of, source_digest
+from mmbench.identity import canonical_json, digest_of
+from mmbench.optional_protocols import OnVideos, UsesAudioOf, video_spec_of
+from mmbench.registry import Kind, discover
 from mmbench.types import Dataset, Request, Spec, System, Weights
 
 FORMAT_VERSION = 1  # raised when the sample store or the seed rule changes
@@ -42,8 +46,9 @@ class RunSpec:
     video: str = ""
     video_of: str = ""
 
-    @property
+    @cached_property
     def digest(self) -> str:
+        """Digest of the canonical spec."""
         return digest_of(self.spec)
 
     @property
@@ -72,9 +77,8 @@ class RunSpec:
             run = replace(run, video=data.get("video", ""), video_of=data.get("video_of", ""))
             stated = data["digest"]
         except (KeyError, TypeError) as error:
-            raise IntegrityError(
-                f"{origin} is not a run's manifest: {error!r} is missing.", "", "mmbench list runs"
-            ) from error
+            wrong = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            raise IntegrityError(f"{origin} is not a run's manifest: {wrong}.", "", "mmbench list runs") from error
         if run.digest != stated:
             raise IntegrityError(
                 f"{origin} was changed: its spec has digest {run.digest}, but it says {stated}.",
@@ -85,28 +89,49 @@ class RunSpec:
 
 
 def make_runspec(system: System, dataset: Dataset, seed: int, system_name: str, dataset_name: str) -> RunSpec:
-    """The run of `system` on `dataset` with `seed`."""
+    """The identity of the run of `system` on `dataset` with `seed`."""
     spec: dict[str, Any] = {
         "format": FORMAT_VERSION,
         "mmbench": __version__,
-        "system": {"name": system_name, "weights": system.weights, "code": source_digest(system), **system.spec()},
-        "dataset": {"name": dataset.name, "code": source_digest(dataset), **dataset.spec()},
+        "system": {"name": system_name, "weights": system.weights, "code": system_code(system), **system.spec()},
+        "dataset": {"name": dataset.name, "code": dataset_code(dataset), **dataset.spec()},
         "seed": seed,
     }
-    half = video_half(system)
-    decides = getattr(half, "video_spec", half.spec)()
-    about = {"name": half.name, "weights": half.weights, "code": source_digest(half), **decides}
+    source = video_source(system)
+    about = {"name": source.name, "weights": source.weights, "code": system_code(source), **video_spec_of(source)}
     video, video_of = digest_of({**spec, "system": about}), ""
-    if half is not system:
-        video_of, spec["video"] = half.name, video
+    if source is not system:
+        video_of, spec["video"] = source.name, video
     spec = json.loads(canonical_json(spec))  # tuples become lists here, so that a reread manifest has the same digest
     return RunSpec(system_name, dataset_name, seed, system.weights, spec, video, video_of)
 
 
-def video_half(system: System) -> System:
-    """Whose videos a system shows: its own, unless it says otherwise (`OnVideos`)."""
-    half = getattr(system, "video_half", None)
-    return system if half is None else video_half(half)
+def system_code(system: System) -> str:
+    """Digest of the code that draws a system's samples: its class, the file that registers it, what it is made of."""
+    return code_digest(_modules_of(system), SYSTEM_ROOMS)
+
+
+def dataset_code(dataset: Dataset) -> str:
+    """Digest of the code that makes a dataset's clips and prompts."""
+    return code_digest(_origins("dataset", dataset, dataset.name), DATASET_ROOMS)
+
+
+def _modules_of(system: Any) -> list[str]:
+    sources = [system.video_source] if isinstance(system, OnVideos) else []
+    sources += [system.audio_source] if isinstance(system, UsesAudioOf) else []
+    mine = _origins("system", system, system.name.partition("+")[0])
+    return [*mine, *(module for source in sources for module in _modules_of(source))]
+
+
+def _origins(kind: Kind, thing: object, name: str) -> list[str]:
+    """The modules that define a thing: that of its class, and the one that registers its name."""
+    entry = discover(kind)[0].get(name)
+    return [type(thing).__module__, *([entry.origin] if entry else [])]
+
+
+def video_source(system: System) -> System:
+    """The system that makes the videos which a system shows: itself, or what an `OnVideos` names."""
+    return video_source(system.video_source) if isinstance(system, OnVideos) else system
 
 
 def make_requests(dataset: Dataset, num: int, seed: int) -> list[Request]:

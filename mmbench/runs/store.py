@@ -17,15 +17,16 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mmbench.errors import IntegrityError, MMBenchError
 from mmbench.files import append_line, read_json, write_whole
-from mmbench.media import clip_files as media
+from mmbench.media.clip_files import read_lossless, write_lossless
 from mmbench.runs.leases import Lease, LeaseTable
 from mmbench.runs.spec import RunSpec
 from mmbench.types import Clip, Request
@@ -35,7 +36,7 @@ RESOURCES = "resources.jsonl"
 
 @dataclass(frozen=True)
 class SampleRecord:
-    """What the store knows of one sample without decoding it."""
+    """The record of a stored sample: its prompt, the digests of its content, size, and what it took."""
 
     index: int
     prompt_id: str
@@ -63,7 +64,7 @@ class FailureRecord:
 
 @dataclass(frozen=True)
 class Status:
-    """Indices of a run's first n samples by what is on disk."""
+    """The indices of a run's samples that are present, failed and missing."""
 
     present: list[int]
     failed: list[int]
@@ -79,22 +80,43 @@ class StoredSource:
     digest: str = ""
 
     def load(self) -> Clip:
-        return media.read(self.path)
+        """Decode the sample; MediaError if it is damaged."""
+        return read_lossless(self.path)
 
 
 def read_manifest(folder: Path) -> RunSpec:
-    """The run in `folder`, checked against its digest."""
+    """The run that a folder's manifest describes.
+
+    Raises:
+        MMBenchError: The folder has no manifest.
+        IntegrityError: The manifest is damaged, or contradicts its own digest.
+    """
     manifest = folder / "manifest.json"
     if not manifest.is_file():
         raise MMBenchError(f"{folder} is no run: it has no manifest.json.", "a run's folder", "mmbench list runs")
     return RunSpec.from_json(read_json(manifest), manifest)
 
 
-def create_run_folder(out: Path, run: RunSpec) -> Path:
-    """The folder of `run` under `out` with its manifest, made if absent."""
+def create_run_folder(out: Path, run: RunSpec, folders: Sequence[str] = ()) -> Path:
+    """Make the folder of a run with its manifest, unless it is there.
+
+    Args:
+        out: The folder of runs.
+        run: What the manifest describes.
+        folders: Folders to make in it.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        MMBenchError: It cannot be written.
+        IntegrityError: It holds another run's manifest.
+    """
     folder = out / run.run_id
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for name in folders:
+            (folder / name).mkdir(exist_ok=True)
         if not (folder / "manifest.json").exists():
             write_whole(folder / "manifest.json", json.dumps(run.to_json(), indent=1, ensure_ascii=False).encode())
     except OSError as error:
@@ -111,7 +133,12 @@ def note_invocation(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 class SampleStore:
-    """One run on disk."""
+    """One run on disk: stores samples, says which there are, and lets one process at a time make each.
+
+    Args:
+        folder: The run's folder.
+        run: What its manifest says.
+    """
 
     def __init__(self, folder: Path, run: RunSpec) -> None:
         self.folder, self.run = folder, run
@@ -120,41 +147,23 @@ class SampleStore:
 
     @classmethod
     def create(cls, out: Path, run: RunSpec) -> SampleStore:
-        """The store of `run` under `out`, made if absent."""
-        folder = out / run.run_id
-        try:
-            (folder / "samples").mkdir(parents=True, exist_ok=True)
-            (folder / "leases").mkdir(exist_ok=True)
-            manifest = folder / "manifest.json"
-            if not manifest.exists():
-                write_whole(manifest, json.dumps(run.to_json(), indent=1, ensure_ascii=False).encode())
-        except OSError as error:
-            raise MMBenchError(
-                f"Cannot write to {folder}: {error.strerror}.", "a folder you may write to", "--out FOLDER"
-            ) from error
-        store = cls.open(folder)
-        if store.run.digest != run.digest:
-            raise IntegrityError(f"{folder} holds another run than its name says.", run.digest, "--out FOLDER")
-        return store
+        """The store of `run` under `out`, made if absent; raises as `create_run_folder`."""
+        return cls(create_run_folder(out, run, ("samples", "leases")), run)
 
     @classmethod
     def open(cls, folder: Path) -> SampleStore:
-        """The store in `folder`."""
-        manifest = folder / "manifest.json"
-        if not manifest.is_file():
-            raise MMBenchError(
-                f"{folder} is not a run: it has no manifest.json.", "a run's folder", "mmbench list runs"
-            )
-        return cls(folder, RunSpec.from_json(read_json(manifest), manifest))
+        """The store in `folder`; raises as `read_manifest`."""
+        return cls(folder, read_manifest(folder))
 
     def _path(self, index: int, suffix: str) -> Path:
         return self.samples / f"{index:06d}{suffix}"
 
     def has(self, index: int) -> bool:
+        """Whether sample `index` is stored."""
         return self._path(index, ".json").exists()
 
     def status(self, num: int | None = None) -> Status:
-        """What is there of samples 0 .. num - 1 (all that are on disk when num is None)."""
+        """Which are on disk of samples 0 .. num - 1 (all that are on disk when num is None)."""
         names = os.listdir(self.samples)
         present = {int(n[:6]) for n in names if n.endswith(".json") and n[:6].isdigit() and len(n) == 11}
         failed = {int(n[:6]) for n in names if n.endswith(".failed.json")} - present
@@ -162,6 +171,7 @@ class SampleStore:
         return Status(sorted(present & wanted), sorted(failed & wanted), sorted(wanted - present - failed))
 
     def record(self, index: int) -> SampleRecord:
+        """The record of a stored sample; IntegrityError if it is damaged."""
         path = self._path(index, ".json")
         try:
             return SampleRecord(**read_json(path))
@@ -169,9 +179,11 @@ class SampleStore:
             raise IntegrityError(f"{path} is corrupt: {error}.", "a sample's record", f"rm {path}") from error
 
     def failure(self, index: int) -> FailureRecord:
+        """The record of a sample that failed."""
         return FailureRecord(**read_json(self._path(index, ".failed.json")))
 
     def source(self, index: int) -> StoredSource:
+        """A stored sample as something to load."""
         return StoredSource(f"{index:06d}", self._path(index, ".mkv"))
 
     @contextmanager
@@ -183,7 +195,7 @@ class SampleStore:
     def commit(self, request: Request, clip: Clip, seconds: float) -> SampleRecord:
         """Store a clip: media first, then the record that makes it exist."""
         encoded = io.BytesIO()
-        media.write_lossless(clip, encoded)
+        write_lossless(clip, encoded)
         record = SampleRecord(
             request.index,
             request.prompt.id,
@@ -244,9 +256,7 @@ class SampleStore:
                     )
                 continue
             for suffix in (".mkv", ".json"):  # the record last: it makes the sample exist
-                beside = self.samples / f".{index:06d}{suffix}.{os.getpid()}"
-                shutil.copyfile(other._path(index, suffix), beside)
-                os.replace(beside, self._path(index, suffix))
+                write_whole(self._path(index, suffix), partial(shutil.copyfile, other._path(index, suffix)))
             self._path(index, ".failed.json").unlink(missing_ok=True)
             added += 1
         for index in status.failed:

@@ -1,4 +1,4 @@
-"""A run, or anybody's clips, to features to scores to records."""
+"""An evaluation of runs and of anybody's clips: from clips to features to scores to records."""
 
 from __future__ import annotations
 
@@ -11,14 +11,23 @@ from typing import Any
 from mmbench.console import Progress, log
 from mmbench.errors import MMBenchError
 from mmbench.features.cache import FeatureCache
-from mmbench.features.extract import Content, Extraction, Sample, extract
+from mmbench.features.extract import Content, Extraction, Sample, extract, find_weights
 from mmbench.features.reference import ReferenceFile, real_features
 from mmbench.identity import digest_of
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore
-from mmbench.scores.records import Record, finite, save
-from mmbench.statistics.estimates import bootstrap_estimate, mean_estimate
-from mmbench.types import Dataset, FeatureTable, Metric, Score, codecs_of, distinct_extractors, full_name
+from mmbench.scores.records import Record, Scored, finite, save
+from mmbench.types import (
+    Dataset,
+    Extractor,
+    FeatureTable,
+    Metric,
+    Score,
+    codecs_of,
+    distinct_extractors,
+    full_name,
+    least_real,
+)
 
 
 @dataclass(frozen=True)
@@ -42,59 +51,138 @@ def stored_samples(store: SampleStore, num: int) -> tuple[list[Sample | None], C
     return samples, Counts(num, len(status.failed), nonfinite)
 
 
-def score_samples(
-    folder: Path,
-    run: RunSpec,
-    samples: Sequence[Sample | None],
-    counts: Counts,
-    metrics: Sequence[Metric],
-    dataset: Dataset | ReferenceFile | None,
-    cache: FeatureCache,
-    *,
-    workers: int | None = None,
-    progress: Progress | None = None,
-) -> list[Record]:
-    """Score samples under every metric and write the records into the run's folder.
+class Evaluation:
+    """Metrics with their networks, real clips to compare with, and known features: opened once, used for every run.
 
     Args:
-        folder: The run's folder.
-        run: Its identity.
-        samples: Sample i of the run, None where missing.
-        counts: How many were asked for, and how many of the missing ones have a recorded failure.
-        metrics: What to compute.
-        dataset: Gives reference clips to metrics that need them, as many as there are samples; or a file of what the
+        metrics: What to compute. Metrics that share an extractor share the object, so that a network is loaded once.
+        reference: Gives real clips to metrics that need them, as many as there are samples; or a file of what the
             metrics need of such clips; None if no metric does.
         cache: Features known so far.
-        workers: Processes for plain CPU extractors.
-        progress: Told of each decoded clip.
+        workers: Processes for plain CPU extractors; None for as many as there are cores.
 
-    Returns:
-        One record per metric, in order.
+    Raises:
+        UsageError: The file does not serve one of the metrics.
     """
-    if not any(samples):
-        raise MMBenchError(f"{folder} has no clips to score.", "at least one sample", "mmbench generate ...")
-    wanted = [m for m in metrics if m.needs_reference]
-    tables: dict[str, FeatureTable] = {}
-    about: Mapping[str, Any] | None = None
-    if isinstance(dataset, ReferenceFile):  # before anything else: what does not fit ends here
-        tables, about = {full_name(m): dataset.table(m) for m in wanted}, dataset.note()
-    found = extract(samples, distinct_extractors(metrics), cache, workers=workers, progress=progress)
-    unreadable = _unreadable(samples, found)
-    for index, reason in unreadable.items():
-        log.warning("clip %s cannot be read: %s", samples[index] and samples[index].source.id, reason)  # type: ignore[union-attr]
-    if wanted and dataset is not None and not isinstance(dataset, ReferenceFile):
-        real = real_features(dataset, len(samples), run.seed, distinct_extractors(wanted), cache, workers)
-        tables = {full_name(m): {e.name: real.features[e.name] for e in m.extractors()} for m in wanted}
-        about = {"dataset": dataset.name, "n": counts.expected}
-    records = []
-    for metric in metrics:
-        against = tables.get(full_name(metric))
-        score = metric.score({e.name: found.features[e.name] for e in metric.extractors()}, against, run.seed)
-        size = sorted({c.size for c in found.contents if c})
-        record = _record(run, metric, score, size, found, counts, len(unreadable), about if against else None)
-        save(folder, record, score, [_identify(s, c) for s, c in zip(samples, found.contents, strict=True)])
-        records.append(record)
-    return records
+
+    def __init__(
+        self,
+        metrics: Sequence[Metric],
+        reference: Dataset | ReferenceFile | None,
+        cache: FeatureCache,
+        workers: int | None = None,
+    ) -> None:
+        self.metrics, self.cache, self.workers = metrics, cache, workers
+        self.extractors = {e.name: e for e in distinct_extractors(metrics)}
+        self._of_metric = {full_name(m): [e.name for e in m.extractors()] for m in metrics}
+        self._digests = {name: extractor_digest(e) for name, e in self.extractors.items()}
+        self._compared = [m for m in metrics if m.needs_reference]
+        self._dataset = None if isinstance(reference, ReferenceFile) else reference
+        self._tables: dict[str, FeatureTable] = {}
+        self._about: Mapping[str, Any] | None = None
+        self._tables_of: tuple[int, int] | None = None  # n and seed of the real clips that the tables are of
+        if isinstance(reference, ReferenceFile):  # before anything else: what does not fit ends here
+            self._tables = {full_name(m): reference.table(m) for m in self._compared}
+            self._about = reference.note()
+
+    def find_weights(self) -> None:
+        """Look for the weights of every network; what is missing ends a job here, not in hours."""
+        for extractor in self.extractors.values():
+            find_weights(extractor)
+
+    def score(
+        self,
+        folder: Path,
+        run: RunSpec,
+        samples: Sequence[Sample | None],
+        counts: Counts,
+        progress: Progress | None = None,
+    ) -> list[Scored]:
+        """Score samples under every metric and write the records into the run's folder.
+
+        Args:
+            folder: The run's folder.
+            run: Its identity.
+            samples: Sample i of the run, None where missing.
+            counts: How many were asked for, and how many of the missing ones have a recorded failure.
+            progress: Told of each decoded clip.
+
+        Returns:
+            One record per metric, in order, with its score.
+        """
+        if not any(samples):
+            raise MMBenchError(f"{folder} has no clips to score.", "at least one sample", "mmbench generate ...")
+        found = extract(samples, list(self.extractors.values()), self.cache, workers=self.workers, progress=progress)
+        unreadable = _unreadable(samples, found)
+        for index, reason in unreadable.items():
+            if (sample := samples[index]) is not None:
+                log.warning("clip %s cannot be read: %s", sample.source.id, reason)
+        self._find_real_clips(len(samples), run.seed)
+        lines = [_identify(s, c) for s, c in zip(samples, found.contents, strict=True)]
+        absent = tuple(i for i, line in enumerate(lines) if line is None or "unreadable" in line)
+        sizes = sorted({c.size for c in found.contents if c})
+        out = []
+        for metric in self.metrics:
+            name = full_name(metric)
+            against = self._tables.get(name)
+            score = metric.score({e: found.features[e] for e in self._of_metric[name]}, against, run.seed)
+            about = self._about if against else None
+            record = self._record(run, metric, score, sizes, found, counts, len(unreadable), about)
+            save(folder, record, score, lines)
+            out.append(Scored(folder, record, score, absent))
+        return out
+
+    def _find_real_clips(self, num: int, seed: int) -> None:
+        """Features of the dataset's real clips for runs of `num` samples; runs of one job share them."""
+        if not self._compared or self._dataset is None or self._tables_of == (num, seed):
+            return
+        wanted = {e.name: self.extractors[e.name] for m in self._compared for e in m.extractors()}
+        real = real_features(self._dataset, num, seed, list(wanted.values()), self.cache, self.workers)
+        names = {full_name(m): self._of_metric[full_name(m)] for m in self._compared}
+        self._tables = {name: {e: real.features[e] for e in extractors} for name, extractors in names.items()}
+        self._about, self._tables_of = {"dataset": self._dataset.name, "n": num}, (num, seed)
+
+    def _record(
+        self,
+        run: RunSpec,
+        metric: Metric,
+        score: Score,
+        sizes: Sequence[str],
+        found: Extraction,
+        counts: Counts,
+        unreadable: int,
+        reference: Mapping[str, Any] | None,
+    ) -> Record:
+        kinds = {self.extractors[name].weights for name in self._of_metric[full_name(metric)]}
+        return Record(
+            run_id=run.run_id,
+            digest=run.digest,
+            system=run.system,
+            dataset=run.dataset,
+            seed=run.seed,
+            weights=run.weights,
+            metric=full_name(metric),
+            signature=signature(metric, sizes, self._digests),
+            value=finite(score.value),
+            stderr=finite(score.stderr),
+            low=finite(score.low),
+            high=finite(score.high),
+            higher_is_better=metric.higher_is_better,
+            n_expected=counts.expected,
+            n_present=sum(c is not None for c in found.contents),
+            n_failed=counts.failed + unreadable,
+            n_nonfinite=counts.nonfinite,
+            n_unscored=score.num_unscored,
+            n_scored=score.num_scored,
+            baseline=finite(score.baseline),
+            baseline_stderr=finite(score.baseline_stderr),
+            lossy=any(c.codecs.endswith("lossy") for c in found.contents if c),
+            extractor_weights=least_real(kinds),
+            reference=reference,
+            time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            details=dict(score.details),
+            video_of=run.video_of,
+        )
 
 
 def _unreadable(samples: Sequence[Sample | None], found: Extraction) -> dict[int, str]:
@@ -113,56 +201,20 @@ def _identify(sample: Sample | None, content: Content | None) -> dict[str, Any] 
     return {"id": sample.source.id, "text": sample.text, **known}
 
 
-def signature(metric: Metric, sizes: Sequence[str]) -> str:
-    """What makes two numbers comparable: name | variant | extractors | sizes | version."""
-    extractors = "+".join(f"{e.name}-{digest_of({'n': e.name, **e.spec()})[:6]}" for e in metric.extractors())
+def extractor_digest(extractor: Extractor) -> str:
+    """Six hex digits that stand for an extractor and its spec in a signature."""
+    return digest_of({"n": extractor.name, **extractor.spec()})[:6]
+
+
+def signature(metric: Metric, sizes: Sequence[str], digests: Mapping[str, str] | None = None) -> str:
+    """What makes two numbers comparable: name | variant | extractors | sizes | version.
+
+    Args:
+        metric: The metric.
+        sizes: Sizes of the clips that were scored.
+        digests: `extractor_digest` by name, where it is known already.
+    """
+    known = digests or {e.name: extractor_digest(e) for e in metric.extractors()}
+    extractors = "+".join(f"{e.name}-{known[e.name]}" for e in metric.extractors())
     size = ",".join(sizes) if len(sizes) <= 3 else f"{len(sizes)} sizes"
     return f"{metric.name}|{metric.variant}|extractors:{extractors}|size:{size}|version:{metric.version}"
-
-
-def _record(
-    run: RunSpec,
-    metric: Metric,
-    score: Score,
-    sizes: Sequence[str],
-    found: Extraction,
-    counts: Counts,
-    unreadable: int,
-    reference: Mapping[str, Any] | None,
-) -> Record:
-    if score.per_sample is not None:
-        estimate = mean_estimate(score.per_sample)
-    elif score.replicates is not None:
-        estimate = bootstrap_estimate(score.value, score.replicates, score.num_scored)
-    else:
-        estimate = None
-    kinds = {e.weights for e in metric.extractors()}
-    return Record(
-        run_id=run.run_id,
-        digest=run.digest,
-        system=run.system,
-        dataset=run.dataset,
-        seed=run.seed,
-        weights=run.weights,
-        metric=full_name(metric),
-        signature=signature(metric, sizes),
-        value=finite(score.value),
-        stderr=finite(score.stderr),
-        low=finite(estimate.low) if estimate else None,
-        high=finite(estimate.high) if estimate else None,
-        higher_is_better=metric.higher_is_better,
-        n_expected=counts.expected,
-        n_present=sum(c is not None for c in found.contents),
-        n_failed=counts.failed + unreadable,
-        n_nonfinite=counts.nonfinite,
-        n_unscored=score.num_unscored,
-        n_scored=score.num_scored,
-        baseline=finite(score.baseline),
-        baseline_stderr=finite(score.baseline_stderr),
-        lossy=any(c.codecs.endswith("lossy") for c in found.contents if c),
-        extractor_weights=next((k for k in ("random", "tiny", "trained", "real") if k in kinds), "none"),
-        reference=reference,
-        time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        details=dict(score.details),
-        video_of=run.video_of,
-    )

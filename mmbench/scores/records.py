@@ -83,6 +83,23 @@ class Record:
         return f"{self.metric}-n{self.n_expected}-{digest_of(self.signature)[:8]}"
 
 
+@dataclass(frozen=True)
+class Scored:
+    """A record with the score behind it, as it was just computed or read again.
+
+    Attributes:
+        folder: The run's folder.
+        record: The record.
+        score: Its values per sample or replicates.
+        absent: Indices of samples that are missing or could not be read.
+    """
+
+    folder: Path
+    record: Record
+    score: Score
+    absent: tuple[int, ...] = ()
+
+
 def finite(x: float | None) -> float | None:
     """`x`, or None where it is NaN or infinite (JSON has neither)."""
     return None if x is None or not math.isfinite(x) else float(x)
@@ -151,6 +168,12 @@ def read_samples(folder: Path, record: Record) -> list[dict[str, Any]]:
     return rows
 
 
+def read_scored(folder: Path, record: Record) -> Scored:
+    """A record of a run with the score behind it."""
+    absent = [row["index"] for row in read_samples(folder, record) if "missing" in row or "unreadable" in row]
+    return Scored(folder, record, read_score(folder, record), tuple(absent))
+
+
 def read_score(folder: Path, record: Record) -> Score:
     """The score behind a record, with its per-sample values or replicates."""
     per_sample = replicates = None
@@ -173,4 +196,6 @@ def read_score(folder: Path, record: Record) -> Score:
         record.baseline,
         record.baseline_stderr,
         record.details,
+        record.low,
+        record.high,
     )

@@ -1,10 +1,13 @@
-"""How sure a number is: intervals, paired differences, shuffled baselines, the bootstrap, and planning."""
+"""Values with their standard errors and intervals: of means, and by the bootstrap of set metrics."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from mmbench.types import Score
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,30 @@ def bootstrap_estimate(value: float, replicates: np.ndarray, n: int, level: floa
     return Estimate(value, float(r.std(ddof=1)), float(2 * value - high), float(2 * value - low), n)
 
 
+def mean_score(values: np.ndarray, **others: Any) -> Score:
+    """The Score of a mean over samples, with its standard error and 95 % interval.
+
+    Args:
+        values: (n,) per sample, NaN where unscored or missing.
+        **others: Further fields of the Score.
+    """
+    mean = mean_estimate(values)
+    return Score(mean.value, mean.stderr, mean.n, per_sample=values, low=mean.low, high=mean.high, **others)
+
+
+def bootstrap_score(value: float, replicates: np.ndarray, n: int, **others: Any) -> Score:
+    """The Score of a metric of a whole set, with its bootstrap standard error and basic 95 % interval.
+
+    Args:
+        value: The metric on the full sample.
+        replicates: (B,) its bootstrap values.
+        n: Samples that were resampled.
+        **others: Further fields of the Score.
+    """
+    found = bootstrap_estimate(value, replicates, n)
+    return Score(value, found.stderr, n, replicates=replicates, low=found.low, high=found.high, **others)
+
+
 def resample_indices(n: int, replicates: int, seed: int) -> np.ndarray:
-    """(replicates, n) bootstrap indices into n clips: the same for every system of equal n and seed, so they pair."""
+    """Bootstrap indices (replicates, n) into n clips: the same for every system of equal n and seed, so they pair."""
     return generator(seed, n).integers(0, n, size=(replicates, n))

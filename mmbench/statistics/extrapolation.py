@@ -1,4 +1,4 @@
-"""What finite n does to a distance between sets: its floor on real clips, and its value at infinite n."""
+"""The floor of a distance between finite sets, and its value at infinite n."""
 
 from __future__ import annotations
 

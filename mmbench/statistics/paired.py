@@ -14,7 +14,7 @@ from mmbench.types import Score
 
 @dataclass(frozen=True)
 class Difference:
-    """b - a of two systems on the same samples, with its interval and two-sided p-value."""
+    """The difference b - a of two systems on the same samples, with its interval and two-sided p-value."""
 
     value: float
     stderr: float | None
@@ -25,7 +25,7 @@ class Difference:
 
 
 def paired_difference(a: Score, b: Score, level: float = 0.95) -> Difference:
-    """b - a on the same samples: a t interval over sample pairs, or over shared bootstrap resamplings for set metrics.
+    """The difference b - a on the same samples, by a t interval over pairs, or over shared resamplings of set metrics.
 
     Raises:
         MMBenchError: If the scores are not of the same samples or resamplings.

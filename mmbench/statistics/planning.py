@@ -1,4 +1,4 @@
-"""Samples that a comparison needs."""
+"""How many samples a comparison needs, from the scatter of a run on record."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Plan:
-    """What a comparison can see.
+    """The smallest difference that a comparison can show, and the samples that it needs.
 
     Attributes:
         detectable: The smallest true difference that is found with the asked power at the pilot's n.
@@ -21,7 +21,7 @@ class Plan:
 
 
 def plan(stderr: float, n: int, effect: float | None = None, power: float = 0.8, level: float = 0.95) -> Plan:
-    """How small a difference n samples can show, and how many samples an effect needs.
+    """Find the smallest difference that n samples can show, and how many samples an effect needs.
 
     Holds for mean and set metrics alike, their standard errors falling with the root of n. Two runs of equal n that do
     not pair differ with √2 times the standard error of one.

@@ -10,7 +10,7 @@ from mmbench.statistics.estimates import Estimate, generator
 
 
 def derangements(n: int, k: int, seed: int) -> np.ndarray:
-    """(k, n) permutations of range(n) without fixed points, uniform among them; (0, n) if n < 2, where none exist."""
+    """Random permutations (k, n) of range(n) without fixed points, uniform among them; (0, n) if n < 2."""
     if n < 2:
         return np.empty((0, n), dtype=np.intp)
     rng = generator(seed, n)

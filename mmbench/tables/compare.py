@@ -7,19 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from mmbench.errors import MMBenchError
-from mmbench.scores.records import Record, finite, read_samples, read_score
+from mmbench.scores.records import Record, Scored, finite
 from mmbench.statistics.paired import Difference, holm, paired_difference
 from mmbench.tables.format import count_text, digits_of, signed, with_error
-from mmbench.types import Score
+from mmbench.types import UNTRAINED, Score
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One system's number with its difference to another system's, named in `against`."""
+    """The number of one system in a comparison.
+
+    Attributes:
+        record: The number.
+        score: What it was made of.
+        difference: Paired difference to the system `against`; None where samples do not pair.
+        p_adjusted: Its p-value after Holm's correction over the table.
+        against: The system that it is compared with; "" without a difference.
+    """
 
     record: Record
     score: Score
@@ -30,6 +37,9 @@ class Cell:
 
 def comparable(records: Sequence[Record]) -> None:
     """Refuse to compare numbers of different samples, definitions or kinds of weights.
+
+    Args:
+        records: Of one metric.
 
     Raises:
         MMBenchError: Says what differs.
@@ -49,47 +59,61 @@ def comparable(records: Sequence[Record]) -> None:
         if len(set(values)) > 1:
             refuse(what, values, "mmbench evaluate RUN --num-samples N with one N and one --metric for all")
     kinds = [r.weights for r in records]
-    if {"random", "tiny"} & set(kinds) and {"real", "trained"} & set(kinds):
+    if set(UNTRAINED) & set(kinds) and {"real", "trained"} & set(kinds):
         refuse("kind of weights", kinds, "leave out the systems with random or tiny weights: --system ...")
 
 
-def compare(cells: Sequence[tuple[Path, Record]]) -> list[Cell]:
-    """Cells of one metric: +mmdisco against its base where that is there, everything else against the first."""
-    records = [record for _, record in cells]
+def compare(column: Sequence[Scored]) -> list[Cell]:
+    """The cells of one metric, each with its paired difference to another system's where samples pair.
+
+    Args:
+        column: One score per system.
+
+    Returns:
+        One cell per record: a guided system (name+mmdisco) compared with its base of the same seed where that is
+        among them, every other one with the first.
+
+    Raises:
+        MMBenchError: The records do not compare.
+    """
+    records = [scored.record for scored in column]
     comparable(records)
-    scores = [read_score(folder, record) for folder, record in cells]
     out = []
-    for i, record in enumerate(records):
-        k = _rival(records, i)
-        pairs = k != i and record.seed == records[k].seed and scores[i].num_scored > 1
-        pairs = pairs and _pair(cells[k], cells[i], scores[k], scores[i])
-        difference = paired_difference(scores[k], scores[i]) if pairs else None
-        out.append(Cell(record, scores[i], difference, against=records[k].system if difference else ""))
+    for i, scored in enumerate(column):
+        base = column[_find_opponent(records, i)]
+        difference = paired_difference(base.score, scored.score) if _share_samples(base, scored) else None
+        out.append(Cell(scored.record, scored.score, difference, against=base.record.system if difference else ""))
     return out
 
 
-def _rival(records: Sequence[Record], i: int) -> int:
-    """Whom record i is compared with: the base of a guided system with the same seed, else the first."""
+def table_of(scored: Sequence[Scored]) -> list[list[Cell]]:
+    """Compares scores metric by metric, in order of appearance, with p-values corrected over the whole table."""
+    columns: dict[str, list[Scored]] = {}
+    for s in scored:
+        columns.setdefault(s.record.metric, []).append(s)
+    return adjust([compare(column) for column in columns.values()])
+
+
+def _find_opponent(records: Sequence[Record], i: int) -> int:
+    """The index of the record that record i is compared with: a guided system's base of its seed, else the first."""
     base, guided, _ = records[i].system.partition("+")
     bases = [k for k, r in enumerate(records) if guided and r.system == base and r.seed == records[i].seed]
     return bases[0] if bases else 0
 
 
-def _pair(a: tuple[Path, Record], b: tuple[Path, Record], score_a: Score, score_b: Score) -> bool:
-    """Whether two scores speak of the same samples: value by value, or resampled from sets that miss the same ones."""
-    if score_a.per_sample is not None and score_b.per_sample is not None:
-        return True
-    if score_a.replicates is None or score_b.replicates is None:
+def _share_samples(a: Scored, b: Scored) -> bool:
+    """Whether two scores can be paired: of one seed, by values per sample, or of sets that lack the same."""
+    if a is b or a.record.seed != b.record.seed or b.score.num_scored <= 1:
         return False
-    absent = [
-        [r["index"] for r in read_samples(folder, record) if "missing" in r or "unreadable" in r]
-        for folder, record in (a, b)
-    ]
-    return absent[0] == absent[1] and score_a.num_scored == score_b.num_scored
+    if a.score.per_sample is not None and b.score.per_sample is not None:
+        return True
+    if a.score.replicates is None or b.score.replicates is None:
+        return False
+    return a.absent == b.absent and a.score.num_scored == b.score.num_scored
 
 
 def adjust(columns: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
-    """The same cells with p-values corrected (Holm) over all differences of the table."""
+    """The cells of a table with p-values corrected after Holm over all its differences."""
     cells = [c for column in columns for c in column if c.difference and c.difference.p_value is not None]
     adjusted = holm([c.difference.p_value or 0.0 for c in cells if c.difference])
     by_cell = {id(c): float(p) for c, p in zip(cells, adjusted, strict=True)}
@@ -97,11 +121,11 @@ def adjust(columns: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
 
 
 def as_row(cell: Cell) -> dict[str, Any]:
-    """One line of the comparison: what is printed, and the record with its difference for JSON."""
+    """A cell as a row of the long table: what is printed, and the record with its difference for JSON."""
     r, d = cell.record, cell.difference
     return {
         "system": r.system,
-        "metric": r.metric + (" ↑" if r.higher_is_better else " ↓"),
+        "metric": heading(r),
         "value": with_error(r.value, r.stderr),
         "shuffled": with_error(r.baseline, r.baseline_stderr),
         "n": count_text(r),
@@ -122,8 +146,18 @@ def as_row(cell: Cell) -> dict[str, Any]:
     }
 
 
+def heading(record: Record) -> str:
+    """A metric with an arrow in the direction that is good: "fvd.stylegan_v_16f ↓"."""
+    return record.metric + (" ↑" if record.higher_is_better else " ↓")
+
+
+def is_significant(cell: Cell) -> bool:
+    """Whether the difference has a p-value below 0.05 after Holm's correction."""
+    return cell.p_adjusted is not None and cell.p_adjusted < 0.05
+
+
 def difference_text(cell: Cell) -> str | None:
-    """ "+0.120 ± 0.021 [+0.079, +0.161] * to tiny"; the star marks a Holm-corrected p below 0.05."""
+    """The difference as text: "+0.120 ± 0.021 [+0.079, +0.161] * to tiny", starred where `is_significant`."""
     d = cell.difference
     if d is None:
         return None
@@ -131,23 +165,29 @@ def difference_text(cell: Cell) -> str | None:
     text = signed(d.value, d.stderr)
     if d.stderr is not None:
         text += f" [{d.low:+.{k}f}, {d.high:+.{k}f}]"
-    star = " *" if cell.p_adjusted is not None and cell.p_adjusted < 0.05 else ""
+    star = " *" if is_significant(cell) else ""
     return f"{text}{star} to {cell.against}"
 
 
 def footnotes(columns: Sequence[Sequence[Cell]]) -> list[str]:
-    """What a reader of the table must know: marks, lossy clips, weights that are not real."""
+    """The notes below a long comparison: what its marks mean, and `list_caveats`."""
     records = [cell.record for column in columns for cell in column]
     notes = []
     if any(cell.p_adjusted is not None for column in columns for cell in column):
         notes.append("Δ: paired by sample; * p < 0.05 after Holm's correction over the table.")
     if any(r.baseline is not None for r in records):
         notes.append("shuffled: the same metric with audio and video of different samples.")
+    return notes + list_caveats(records)
+
+
+def list_caveats(records: Sequence[Record]) -> list[str]:
+    """The notes on what is no fair measure of quality: lossy clips, weights that are random or tiny."""
+    notes = []
     if any(r.lossy for r in records):
         notes.append(
             "Clips came through lossy codecs: " + ", ".join(sorted({r.system for r in records if r.lossy})) + "."
         )
-    for kind in ("random", "tiny"):
+    for kind in UNTRAINED:
         systems = sorted({r.system for r in records if r.weights == kind})
         networks = sorted({r.metric for r in records if r.extractor_weights == kind})
         if systems:

@@ -9,7 +9,7 @@ from mmbench.scores.records import Record
 
 
 def record_row(record: dict[str, Any]) -> dict[str, Any]:
-    """One line about a record on its own, with its interval, what stands beside it, and its signature."""
+    """A record as a row on its own: value, interval, shuffled baseline, counts, further numbers, signature."""
     r = Record(**record)
     k = digits_of(r.stderr)
     return {
@@ -25,7 +25,7 @@ def record_row(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def details_text(details: Mapping[str, Any]) -> str | None:
-    """ "kvd 0.41 ± 0.06, floor 3.200": the numbers beside a value, with their standard errors where they have any."""
+    """The further numbers of a metric as text, with their standard errors: "kvd 0.41 ± 0.06, floor 3.200"."""
     errors = {name + "_stderr" for name in details}
     shown = {k: v for k, v in details.items() if isinstance(v, int | float) and k not in errors}
     parts = [f"{k} {v if isinstance(v, int) else with_error(v, details.get(k + '_stderr'))}" for k, v in shown.items()]
@@ -33,7 +33,7 @@ def details_text(details: Mapping[str, Any]) -> str | None:
 
 
 def digits_of(error: float | None) -> int:
-    """Decimals that show an error with two significant digits."""
+    """The number of decimals that shows an error with two significant digits, from 0 to 6; 3 without one."""
     if not error:
         return 3
     from math import floor, log10
@@ -42,7 +42,7 @@ def digits_of(error: float | None) -> int:
 
 
 def with_error(value: float | None, error: float | None) -> str | None:
-    """ "0.312 ± 0.021", or None for no value."""
+    """A value with its standard error as text: "0.312 ± 0.021"; None for no value."""
     if value is None:
         return None
     k = digits_of(error)
@@ -50,13 +50,13 @@ def with_error(value: float | None, error: float | None) -> str | None:
 
 
 def signed(value: float, error: float | None) -> str:
-    """ "+0.120 ± 0.021"."""
+    """A difference with its standard error as text: "+0.120 ± 0.021"."""
     k = digits_of(error)
     return f"{value:+.{k}f}" + ("" if error is None else f" ± {error:.{k}f}")
 
 
 def count_text(r: Record) -> str:
-    """ "64", or "60/64" with the reasons for what is not scored."""
+    """The count of scored samples as text: "64", or "60/64 (1 unscored, 3 failed)"."""
     if r.n_scored == r.n_expected:
         return str(r.n_expected)
     missing = r.n_expected - r.n_present - r.n_failed

@@ -1,7 +1,7 @@
-"""Tables of the paper (arXiv 2405.17842) filled with our records, the published numbers beside them.
+"""Tables of the paper (arXiv 2405.17842) that compare systems, filled with our records, the published numbers beside.
 
-Tables 2, 3, 4 and 13 compare systems: any folder of runs fills them. Tables 7 to 10 compare trainings of a
-discriminator, whose systems share a name: the file of a sweep says which run belongs to which row.
+Any folder of runs fills Tables 2, 3, 4 and 13. Tables 7 to 10 compare trainings of a discriminator, whose systems share
+a name: `mmbench.experiments.sweep.table` fills them from the file of a sweep.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from typing import Any
 
 from mmbench.errors import MMBenchError
 from mmbench.scores.records import Record
-from mmbench.tables.layout import Layout, _check, _columns, _fill, _heading, _paper
+from mmbench.tables.layout import Layout, Row, check_columns, is_borrowed, make_cell, note_borrowed, select_published
 from mmbench.tables.published import published
-from mmbench.tables.table import notes, value_text
 
 SYSTEMS = {  # datasets of tables of systems, by what a row calls them; "" where a table has one
     "2": {"landscape": "landscape_ind", "aistpp": "aistpp"},
@@ -23,18 +22,20 @@ SYSTEMS = {  # datasets of tables of systems, by what a row calls them; "" where
 }
 
 
-def _of_systems(number: str, records: Sequence[Record]) -> Layout:
-    """The paper's systems in its order, then others that were run on its datasets."""
+def lay_out_systems(number: str, records: Sequence[Record]) -> Layout:
+    """A table of the paper with its systems in its order, then others that were run on its datasets.
+
+    Args:
+        number: A key of SYSTEMS.
+        records: Of any runs; those on other datasets are left out.
+
+    Raises:
+        MMBenchError: A system has several runs with one metric, or a column would mix what does not compare.
+    """
     table = published()[number]
     datasets = SYSTEMS[number]
-    wanted = [r for r in records if r.dataset.partition(":")[0] in datasets.values()]
-    by_place: dict[tuple[str, str], dict[str, Record]] = {}
-    for r in wanted:
-        by_metric = by_place.setdefault((r.dataset.partition(":")[0], r.system), {})
-        if r.metric in by_metric:
-            found = f"{r.system} has several runs with {r.metric} (n, seed or spec differ)."
-            raise MMBenchError(found, "one run per system", "--num-samples N, --seed K, or another --out")
-        by_metric[r.metric] = r
+    wanted = [r for r in records if _dataset_name(r) in datasets.values()]
+    by_place = _by_place(wanted)
     metrics = list(dict.fromkeys(r.metric for r in wanted))
     rows = []
     for printed, dataset in datasets.items():
@@ -42,14 +43,31 @@ def _of_systems(number: str, records: Sequence[Record]) -> Layout:
         in_paper = [row[len(key)] for row in table["rows"] if not key or row[0] == printed]
         others = sorted(system for d, system in by_place if d == dataset and system not in in_paper)
         for system in (*in_paper, *others):
-            shown: dict[str, Any] = {"dataset": dataset, "system": system, "numbers": {}}
-            for metric in metrics:
-                record = by_place.get((dataset, system), {}).get(metric)
-                _fill(shown, metric, [record] if record else [])
-                if record is not None:
-                    column = [r for r in wanted if (r.dataset, r.metric) == (record.dataset, metric)]
-                    shown[_heading(record)] = value_text(record, column)
-            rows.append(shown | _paper(number, (*key, system), metrics or table["columns"]))
-    _check(wanted)
+            found = by_place.get((dataset, system), {})
+            mine = [found[metric] for metric in metrics if metric in found]
+            cells = [make_cell([r], borrowed=is_borrowed(r, _column_of(r, wanted))) for r in mine]
+            paper = select_published(number, (*key, system), metrics or table["columns"])
+            rows.append(Row({"dataset": dataset, "system": system}, cells, paper))
+    check_columns(wanted)
     missing = [f"Not on record here: {' and '.join(sorted(set(datasets.values())))}."] if not wanted else []
-    return Layout(rows, _columns(rows), f"Table {number}: {table['title']}", [*missing, *notes(rows)])
+    return Layout(rows, f"Table {number}: {table['title']}", [*missing, *note_borrowed(rows)])
+
+
+def _dataset_name(record: Record) -> str:
+    return record.dataset.partition(":")[0]
+
+
+def _column_of(record: Record, records: Sequence[Record]) -> list[Record]:
+    return [r for r in records if (r.dataset, r.metric) == (record.dataset, record.metric)]
+
+
+def _by_place(records: Sequence[Record]) -> dict[tuple[str, str], dict[str, Record]]:
+    """Records by dataset and system, then by metric."""
+    by_place: dict[tuple[str, str], dict[str, Record]] = {}
+    for r in records:
+        by_metric: dict[Any, Record] = by_place.setdefault((_dataset_name(r), r.system), {})
+        if r.metric in by_metric:
+            found = f"{r.system} has several runs with {r.metric} (n, seed or spec differ)."
+            raise MMBenchError(found, "one run per system", "--num-samples N, --seed K, or another --out")
+        by_metric[r.metric] = r
+    return by_place

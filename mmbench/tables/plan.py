@@ -1,4 +1,4 @@
-"""How many samples a comparison needs, from what a pilot's records scatter."""
+"""The number of samples that a comparison needs, from how much a pilot's records scatter."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.scores.records import Record
+from mmbench.scores.records import Record, read_scored
 from mmbench.statistics.planning import plan
-from mmbench.tables.compare import compare
+from mmbench.tables.compare import comparable, compare
+from mmbench.tables.runs import read_runs
 from mmbench.tables.table import gather
+from mmbench.types import is_untrained
 
 LEVEL = 0.95
 COLUMNS = ("metric", "pilot", "n", "s.e. of difference", "detectable", "effect", "needed")
@@ -21,7 +23,7 @@ COLUMNS = ("metric", "pilot", "n", "s.e. of difference", "detectable", "effect",
 
 @dataclass(frozen=True)
 class Pilot:
-    """What is known of a metric's scatter.
+    """The scatter of a metric on record.
 
     Attributes:
         metric: name.variant.
@@ -54,10 +56,10 @@ def plan_samples(
     dataset: str | None = None,
     power: float = 0.8,
 ) -> dict[str, Any]:
-    """Samples that an effect needs, and the difference that the pilot itself could show.
+    """The samples that an effect needs, and the difference that the pilot itself could show.
 
     Args:
-        out: Folder of runs.
+        out: Folder of runs, or a packed file.
         metric: Name or name.variant.
         effect: True difference to find, in units of the metric.
         systems: One or two; whatever is recorded if empty.
@@ -125,22 +127,40 @@ def pilot(out: Path, metric: str, systems: Sequence[str], dataset: str | None) -
             f"mmbench run --num-samples 64 -m {metric}",
         )
     r = max(single, key=lambda r: (r.n_scored, r.stderr))
-    untrained = bool({"random", "tiny"} & {r.weights, r.extractor_weights})
+    untrained = any(map(is_untrained, (r.weights, r.extractor_weights)))
     return Pilot(r.metric, (r.system,), r.dataset, r.n_scored, math.sqrt(2) * (r.stderr or 0.0), untrained)
 
 
 def _pair(out: Path, a: Record, b: Record, asked: bool) -> Pilot | None:
     """The paired difference of two records; None without scatter, or if they do not compare and nobody asked for it."""
     try:
-        difference = compare([(out / a.run_id, a), (out / b.run_id, b)])[1].difference
+        n, stderr = _kept_difference(out, a, b) if out.is_file() else _difference(out, a, b)
     except MMBenchError:
         if asked:
             raise
         return None
-    if difference is None or not difference.stderr:
+    if not stderr:
         return None
-    untrained = bool({"random", "tiny"} & {a.weights, b.weights, a.extractor_weights})
-    return Pilot(a.metric, (a.system, b.system), a.dataset, difference.n, difference.stderr, untrained)
+    untrained = any(map(is_untrained, (a.weights, b.weights, a.extractor_weights)))
+    return Pilot(a.metric, (a.system, b.system), a.dataset, n, stderr, untrained)
+
+
+def _difference(out: Path, a: Record, b: Record) -> tuple[int, float | None]:
+    """Number of pairs and standard error of a paired difference; none where samples do not pair."""
+    comparable([a, b])
+    found = compare([read_scored(out / r.run_id, r) for r in (a, b)])[1].difference
+    return (found.n, found.stderr) if found else (0, None)
+
+
+def _kept_difference(file: Path, a: Record, b: Record) -> tuple[int, float | None]:
+    """The same of a packed file, as far as it keeps the difference of these two."""
+    comparable([a, b])
+    for run in read_runs(file):
+        for d in run.differences if run.name in (a.run_id, b.run_id) else ():
+            same = (d["metric"], d["n_expected"]) == (a.metric, a.n_expected)
+            if same and {run.spec.system, d["against"]} == {a.system, b.system}:
+                return d["n"], d["stderr"]
+    return 0, None
 
 
 def _one(what: str, option: str, values: Sequence[str]) -> None:
@@ -150,7 +170,7 @@ def _one(what: str, option: str, values: Sequence[str]) -> None:
 
 
 def assumptions(found: Pilot, power: float) -> list[str]:
-    """What the numbers rest on."""
+    """The assumptions behind a plan, as sentences."""
     source = (
         f"The pilot pairs {' and '.join(found.systems)} by sample; other systems may pair less well."
         if found.paired

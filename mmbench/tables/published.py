@@ -19,7 +19,7 @@ def published() -> Mapping[str, Any]:
 
 
 def published_values(number: str, key: Sequence[Any]) -> dict[str, float]:
-    """Printed numbers by column of the row whose first cells are `key`; none if there is no such row."""
+    """The printed numbers of the row whose first cells are `key`, by column; none if there is no such row."""
     table = published().get(number, {"columns": (), "rows": ()})
     row = next((row for row in table["rows"] if key and row[: len(key)] == list(key)), None)
     if row is None:
@@ -29,5 +29,5 @@ def published_values(number: str, key: Sequence[Any]) -> dict[str, float]:
 
 
 def printed_name(metric: str) -> str:
-    """Column of the paper that a metric, or its miniature, belongs to: ib_bounce_av is ib_av."""
+    """The column of the paper that a metric, or its miniature, belongs to: ib_bounce_av is ib_av."""
     return metric.partition(".")[0].replace("_bounce", "")

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.errors import MMBenchError
-from mmbench.runs.find import run_folders
-from mmbench.runs.store import read_manifest
-from mmbench.scores.records import Record, read_records
+from mmbench.scores.records import Record
 from mmbench.tables.compare import comparable
-from mmbench.tables.format import count_text, with_error
+from mmbench.tables.layout import Layout, MetricCell, Row, is_borrowed, make_cell, note_borrowed
+from mmbench.tables.runs import read_runs
+
+FIRST = ("system", "dataset", "n", "weights", "networks")  # columns before the metrics
 
 
 def gather(
@@ -23,15 +24,23 @@ def gather(
     num_samples: int | None = None,
     seed: int | None = None,
 ) -> list[Record]:
-    """Records under `out` that fit the filters, the latest per system and metric.
+    """The records in `out` that fit the filters, the latest per system and metric.
+
+    Args:
+        out: Folder of runs, or a packed file.
+        dataset: Only records on this one.
+        systems: Only records of these; of all if empty.
+        metrics: Only records of these, named with or without their variant; of all if empty.
+        num_samples: Only records of this n.
+        seed: Only records of runs with this seed.
 
     Raises:
         MMBenchError: Nothing fits.
+        IntegrityError: Something on record is damaged.
     """
     latest: dict[tuple[Any, ...], Record] = {}
-    for folder in run_folders(out):
-        read_manifest(folder)
-        for r in read_records(folder):
+    for run in read_runs(out):
+        for r in run.records:
             named = not metrics or r.metric in metrics or r.metric.partition(".")[0] in metrics
             wanted = dataset in (None, r.dataset) and (not systems or r.system in systems) and named
             if wanted and seed in (None, r.seed) and num_samples in (None, r.n_expected):
@@ -43,44 +52,29 @@ def gather(
     return list(latest.values())
 
 
-NOTE = "(): the videos are another system's, and so is this number."
+def table_order(record: Record) -> tuple[Any, ...]:
+    """The key that sorts records as tables do: ground_truth first, systems by name, independent last."""
+    return record.system != "ground_truth", record.system == "independent", record.system
 
 
-def value_text(record: Record, column: Sequence[Record]) -> str | None:
-    """ "0.312 ± 0.021"; in parentheses where it is the number of the system in `column` whose videos the run shows."""
-    text = with_error(record.value, record.stderr)
-    shared = any(r.system == record.video_of and r.value == record.value for r in column)
-    return f"({text})" if text and shared else text
+def pivot(records: Sequence[Record]) -> Layout:
+    """The table of one row per system and one column per metric.
 
-
-def notes(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """What a reader of the table must know."""
-    return [NOTE] if any(str(cell).startswith("(") for row in rows for cell in row.values()) else []
-
-
-def pivot(records: Sequence[Record]) -> tuple[list[dict[str, Any]], list[str]]:
-    """One row per system, one column per metric; refuses to mix n, signatures, datasets or kinds of weights.
-
-    Returns:
-        Rows and the names of their columns.
+    Raises:
+        MMBenchError: A column would mix n, signatures, datasets or kinds of weights, or a system has several runs.
     """
     by_metric: dict[str, list[Record]] = {}
-    for r in sorted(records, key=lambda r: (r.system != "ground_truth", r.system == "independent", r.system)):
+    for r in sorted(records, key=table_order):
         by_metric.setdefault(r.metric, []).append(r)
-    rows: dict[str, dict[str, Any]] = {}
-    arrows = {}
+    labels: dict[str, dict[str, Any]] = {}
+    cells: dict[str, dict[str, MetricCell]] = {}
     for metric, column in by_metric.items():
         comparable(column)
-        arrows[metric] = metric + (" ↑" if column[0].higher_is_better else " ↓")
         for r in column:
-            row = rows.setdefault(r.system, {"system": r.system, "dataset": r.dataset, "n": count_text(r)})
-            if arrows[metric] in row:
+            labels.setdefault(r.system, {"system": r.system, "dataset": r.dataset})
+            if metric in cells.setdefault(r.system, {}):
                 found = f"{r.system} has several runs with {metric} (seeds or spec differ)."
                 raise MMBenchError(found, "one run per system", "mmbench table --seed K, or another --out")
-            row[arrows[metric]] = value_text(r, column)
-            if r.weights in ("random", "tiny"):
-                row["weights"] = r.weights
-            if r.extractor_weights in ("random", "tiny"):
-                row["networks"] = r.extractor_weights
-    extra = [c for c in ("weights", "networks") if any(c in row for row in rows.values())]
-    return list(rows.values()), ["system", "dataset", "n", *extra, *arrows.values()]
+            cells[r.system][metric] = make_cell([r], borrowed=is_borrowed(r, column))
+    rows = [Row(labels[system], list(cells[system].values())) for system in labels]
+    return Layout(rows, notes=note_borrowed(rows), first=FIRST, with_numbers=False)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmbench.console import log
+from mmbench.files import write_whole
 
 Hashes = dict[str, str]  # path below the folder (of a file: its name) -> sha256
 
@@ -41,7 +41,7 @@ class DigestCache:
         return hashes
 
     def remember(self, path: Path, hashes: Hashes) -> None:
-        """Take digests for granted that were computed under another name."""
+        """Keep digests that were computed while the file had another name."""
         self._keep({str(file): [*_stamp(file), hashes[name]] for name, file in files(path).items()})
 
     def _keep(self, entries: Mapping[str, Any]) -> None:
@@ -66,7 +66,7 @@ def total_bytes(path: Path) -> int:
 
 
 def listing(hashes: Hashes) -> str:
-    """What `sha256sum` prints for these files, sorted by path; `sha256sum --check` reads it."""
+    """The text that `sha256sum` prints for these files, sorted by path; `sha256sum --check` reads it."""
     return "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items()))
 
 
@@ -94,7 +94,7 @@ def recorded(path: Path) -> Hashes | None:
 def record(path: Path, hashes: Hashes) -> None:
     """Write digests beside `path`, to be compared with from now on."""
     try:
-        _write(record_path(path), listing(hashes))
+        write_whole(record_path(path), listing(hashes).encode())
     except OSError as error:
         log.warning("The digest of %s cannot be recorded beside it: %s", path, error)
 
@@ -110,14 +110,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write a JSON object so that a reader finds the old or the new one."""
-    _write(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+    write_whole(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def files(path: Path) -> dict[str, Path]:

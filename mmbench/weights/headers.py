@@ -1,4 +1,4 @@
-"""What a checkpoint file says of itself: whether it is whole, and which tensors it holds. No tensor is read."""
+"""The headers of checkpoint files: whether a file is whole, and which tensors it holds. No tensor is read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POINTER = b"version https://git-lfs"
 
 
 def damage(path: Path) -> str:
-    """What is wrong with a checkpoint or a JSON file as a file: "is cut off"; "" if nothing shows from outside."""
+    """The visible damage of a checkpoint or JSON file as text, such as "is cut off"; "" if there is none."""
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(len(POINTER))
@@ -60,7 +60,7 @@ def _safetensors_header(path: Path) -> tuple[int, dict[str, Any]]:
 
 
 def read_meta(path: Path) -> dict[str, Any]:
-    """What a checkpoint file holds, its tensors without values, on the device "meta".
+    """Read the names and shapes of a checkpoint's tensors: tensors without values on the device "meta".
 
     Raises:
         IntegrityError: The file is damaged.
@@ -83,5 +83,5 @@ def read_meta(path: Path) -> dict[str, Any]:
 
 
 def total_bytes(shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """Bytes of such tensors in float32."""
+    """Bytes of tensors of these shapes in float32."""
     return 4 * sum(map(math.prod, shapes.values()))

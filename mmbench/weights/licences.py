@@ -11,7 +11,7 @@ from mmbench.weights.file_digests import read_json, write_json
 from mmbench.weights.known import Weight
 
 
-def require(weight: Weight, ledger: Path, accept: bool) -> None:
+def require_consent(weight: Weight, ledger: Path, accept: bool) -> None:
     """Return if the licence needs no consent or has it; consent given now is kept in `ledger`, with its wording.
 
     Args:

@@ -27,7 +27,7 @@ from mmbench.metrics.fad import FAD
 from mmbench.metrics.fvd import FVD
 from mmbench.registry import make_dataset
 from mmbench.runs.spec import RunSpec
-from mmbench.scores.evaluate import Counts, score_samples
+from mmbench.scores.evaluate import Counts, Evaluation
 from mmbench.types import Clip
 
 CASES = (
@@ -76,9 +76,10 @@ def bounce() -> Work:
     run = RunSpec("memory", "bounce", 0, "none", {})
 
     def work(num: int, folder: Path) -> None:
-        items, cache = dataset.reference(num, 1), FeatureCache(folder / "features")
+        items = dataset.reference(num, 1)
         samples: list[Sample | None] = [Sample(ItemSource(items, i, "memory"), "") for i in range(num)]
-        score_samples(folder, run, samples, Counts(num), metrics, dataset, cache, workers=1)
+        with FeatureCache(folder / "features") as cache:
+            Evaluation(metrics, dataset, cache, workers=1).score(folder, run, samples, Counts(num))
 
     return work
 

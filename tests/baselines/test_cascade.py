@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmbench.baselines.kinds.cascade import Cascade, IndependentHalves, RegisteredCascade, RegisteredHalves, half
+from mmbench.baselines.kinds.cascade import (
+    Cascade,
+    IndependentSources,
+    RegisteredCascade,
+    RegisteredSources,
+    make_source,
+)
 from mmbench.errors import MMBenchError
 from mmbench.registry import Entry, make_dataset
 from mmbench.runs.generate import generate
@@ -19,7 +25,7 @@ from mmbench.runs.shared_videos import videos_for
 from mmbench.runs.spec import RunSpec, make_requests, make_runspec
 from mmbench.runs.store import SampleStore
 from mmbench.system_names import make_system, options_of, read_options
-from mmbench.tables.table import notes, pivot
+from mmbench.tables.table import pivot
 from mmbench.types import Clip, Request, Weights
 from tests.builders import record
 from tests.commands import mmbench_here
@@ -27,7 +33,8 @@ from tests.commands import mmbench_here
 BOUNCE = make_dataset("bounce")
 REQUESTS = make_requests(BOUNCE, 3, seed=0)
 PAIRS = ("audioldm_animatediff", "auffusion_vc2")
-SMALL = {"dataset": BOUNCE, "device": "cpu", "size": "tiny", "num_inference_steps": 2}
+OPTIONS = {"size": "tiny", "num_inference_steps": 2}
+SMALL = {"dataset": BOUNCE, "device": "cpu", **OPTIONS}
 
 
 class Brightness:
@@ -35,7 +42,7 @@ class Brightness:
 
     name, batch_size = "brightness", 2
 
-    def __init__(self, *, weights: Weights = "real", loudness: float = 0.5, broken: int = -1, **_: Any) -> None:
+    def __init__(self, *, weights: Weights = "real", loudness: float = 0.5, broken: int = -1) -> None:
         self.weights, self.loudness, self.broken = weights, loudness, broken
 
     def spec(self) -> dict[str, Any]:
@@ -77,7 +84,7 @@ def stored(out: Path, system: Any, num: int = 3, batch: int = 4) -> SampleStore:
     run = run_of(system)
     store = SampleStore.create(out, run)
     if run.video_of:
-        system.videos = videos_for(run, out)
+        system.use_videos(videos_for(run, out))
     generate(store, system, REQUESTS[:num], batch_size=batch, retry_failed=True)
     return store
 
@@ -101,7 +108,7 @@ def test_videos_are_taken_from_the_run_of_the_video_model(
     tmp_path: Path, alone: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base, system = stored(tmp_path, tiny()), cascade()
-    monkeypatch.setattr(system.video_half, "generate", no_video)
+    monkeypatch.setattr(system.video_source, "generate", no_video)
     store = stored(tmp_path, system)
     assert digests(store) == alone
     for i in range(3):
@@ -124,7 +131,7 @@ def test_what_that_run_lacks_is_made_and_is_the_same(tmp_path: Path, alone: list
 @pytest.mark.e2e
 def test_another_cascade_on_the_same_videos_serves_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, louder = stored(tmp_path, cascade()), cascade(sound_loudness=1.0)
-    monkeypatch.setattr(louder.video_half, "generate", no_video)
+    monkeypatch.setattr(louder.video_source, "generate", no_video)
     second = stored(tmp_path, louder)
     assert first.run.digest != second.run.digest
     assert [second.record(i).video_digest for i in range(3)] == [first.record(i).video_digest for i in range(3)]
@@ -188,7 +195,7 @@ def _refuse(*_: Any) -> Any:
 def test_halves_are_loaded_alone_and_give_what_the_pair_gives(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = next(make_system(name, **SMALL).generate(REQUESTS[1:2]))
     for which, other in (("video", "audio"), ("audio", "video")):
-        system = half(name, which, SMALL)
+        system = make_source(name, which, {"dataset": BOUNCE, "device": "cpu"}, OPTIONS)
         monkeypatch.setattr(type(system), f"load_{other}", _refuse)
         clip = next(system.generate(REQUESTS[1:2]))
         monkeypatch.undo()
@@ -197,7 +204,7 @@ def test_halves_are_loaded_alone_and_give_what_the_pair_gives(name: str, monkeyp
 
 
 @pytest.mark.parametrize("preset", ["paper", "mmdisco-release"])
-def test_a_pair_and_its_video_half_agree_on_what_decides_the_video(preset: str) -> None:
+def test_a_pair_and_its_video_source_agree_on_what_decides_the_video(preset: str) -> None:
     pair, system = make_system("auffusion_vc2", **SMALL, preset=preset), VC2Brightness(**SMALL, preset=preset)
     assert run_of(pair).video == run_of(system).video
     assert run_of(VC2Brightness(**SMALL, preset=preset, free_scale=(8.0, 1.0))).video == run_of(pair).video
@@ -205,7 +212,7 @@ def test_a_pair_and_its_video_half_agree_on_what_decides_the_video(preset: str) 
     assert set(system.spec()["video"]["components"]) & {"auffusion", "videocrafter2"} == {"videocrafter2"}
 
 
-def test_a_cascade_looks_for_the_weights_of_its_video_half_alone(tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_cascade_looks_for_the_weights_of_its_video_source_alone(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("MMBENCH_HOME", str(tmp_path))
     for name in ("clip_bpe", "videocrafter2"):
         (tmp_path / name).write_bytes(b"anything")
@@ -229,12 +236,15 @@ def test_independent_halves_are_the_halves_of_their_pairs() -> None:
     assert run_of(make_system(PAIRS[0], **SMALL)).video == run_of(make_system("auffusion_animatediff", **SMALL)).video
 
 
-def test_any_system_can_be_the_video_half() -> None:
-    real, guided = make_system("ground_truth", dataset=BOUNCE), half("tiny+mmdisco", "video", {"dataset": BOUNCE})
+def test_any_system_can_be_the_video_source() -> None:
+    real, guided = (
+        make_system("ground_truth", dataset=BOUNCE),
+        make_source("tiny+mmdisco", "video", {"dataset": BOUNCE}, {}),
+    )
     clip = next(Cascade("dubbed", real, Brightness(), BOUNCE.format).generate(REQUESTS[:1]))
     assert clip.video_digest() == next(real.generate(REQUESTS[:1])).video_digest()
     assert run_of(Cascade("dubbed", guided, Brightness(), BOUNCE.format)).video == run_of(guided).video
-    assert IndependentHalves("mixed", real, tiny()).weights == "trained"
+    assert IndependentSources("mixed", real, tiny()).weights == "trained"
     assert Cascade("mixed", tiny(), Brightness(weights="random"), BOUNCE.format).weights == "random"
 
 
@@ -249,17 +259,17 @@ def test_options_are_those_of_both_halves() -> None:
     found = options_of(Entry("system", "x", "", VC2Brightness, ""))
     assert found["num_inference_steps"] == 50
     assert found["sound_loudness"] == 0.5
-    assert not {"joint_scale", "discriminator", "halves", "loudness", "weights"} & set(found)
+    assert not {"joint_scale", "discriminator", "modalities", "loudness", "weights"} & set(found)
     halves = options_of(Entry("system", "x", "", type(make_system("audioldm_vc2", **SMALL)), ""))
     assert set(halves) == {"size", "preset", "sampler", "num_inference_steps", "free_scale", "tile", "compile"}
     assert read_options(["size=tiny"], ["audioldm_vc2"]) == {"audioldm_vc2": {"size": "tiny"}}
-    assert issubclass(RegisteredHalves, IndependentHalves)
+    assert issubclass(RegisteredSources, IndependentSources)
 
 
 def test_a_number_of_the_video_alone_stands_in_parentheses() -> None:
     fvd = {"metric": "fvd.x", "signature": "fvd", "value": 7.0, "stderr": None}
     fad = {"metric": "fad.x", "signature": "fad", "stderr": None}
-    rows, _ = pivot(
+    layout = pivot(
         [
             record(system="pair", **fvd),
             record(system="pair", value=1.0, **fad),
@@ -269,14 +279,14 @@ def test_a_number_of_the_video_alone_stands_in_parentheses() -> None:
             record(system="other", value=1.0, **fad),
         ]
     )
-    shown = {row["system"]: (row["fvd.x ↑"], row["fad.x ↑"]) for row in rows}
+    shown = {row["system"]: (row["fvd.x ↑"], row["fad.x ↑"]) for row in layout.rows}
     assert shown == {
         "other": ("7.000", "1.000"),
         "pair": ("7.000", "1.000"),
         "pair_v2a": ("(7.000)", "2.000"),
     }
-    assert notes(rows)
-    assert not notes(rows[:2])
+    assert layout.notes
+    assert not pivot([record(system="pair", **fvd), record(system="other", **fvd)]).notes
 
 
 @pytest.mark.e2e

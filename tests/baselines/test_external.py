@@ -120,7 +120,7 @@ def made(fake: Path, out: Path, batch: int = N, num: int = N) -> SampleStore:
     dataset = FixtureDataset()
     system = make_system(f"external:{fake}", dataset=dataset)
     store = SampleStore.create(out, make_runspec(system, dataset, 0, system.name, dataset.name))
-    system.work_folder = store.folder / "work"
+    system.keep_files_in(store.folder / "work")
     generate(store, system, REQUESTS[:num], batch_size=batch, retry_failed=True)
     return store
 
@@ -214,7 +214,7 @@ def test_clips_of_a_batch_that_ended_badly_count(fake: Path, tmp_path: Path) -> 
 def test_an_interrupt_ends_the_program(fake: Path, tmp_path: Path) -> None:
     faults(fake, _0="hang")
     system = External(str(fake), dataset=FixtureDataset())
-    system.work_folder = tmp_path
+    system.keep_files_in(tmp_path)
 
     sleeper = fake.parent / "sleeper"
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mmbench.baselines.models.latent import inspection
-from mmbench.checks.doctor import examine
+from mmbench.checks.doctor import examine_installation
 from mmbench.errors import IntegrityError
 from mmbench.registry import make_dataset
 from mmbench.system_names import make_system
@@ -98,7 +98,7 @@ def said(here: Path, name: str) -> tuple[str, str, str]:
     with pytest.raises(IntegrityError) as caught:
         make_system(PAIRS[name], dataset=make_dataset("bounce"), device="cpu")
     error = caught.value
-    (row,) = [row for row in examine(here) if row["check"] == f"weights {name}"]
+    (row,) = [row for row in examine_installation(here) if row["check"] == f"weights {name}"]
     assert row["status"] == "broken"
     assert row["found"] == f"{error.found} Expected: {error.expected}."
     assert row["next"] == error.next
@@ -120,7 +120,7 @@ def rewrite(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
 def test_whole_copies_are_fine(here: Path) -> None:
     for pair in set(PAIRS.values()):
         assert make_system(pair, dataset=make_dataset("bounce"), device="cpu").weights == "real"
-    rows = {row["check"]: row["status"] for row in examine(here)}
+    rows = {row["check"]: row["status"] for row in examine_installation(here)}
     assert {rows[f"weights {name}"] for name in PAIRS} == {"ok"}
 
 
@@ -207,7 +207,7 @@ def test_videocrafter2s_file_is_looked_into(here: Path) -> None:
     assert "lacks 1 tensors" in found
     assert next.endswith("/model.ckpt")
     path.unlink()
-    (row,) = [row for row in examine(here) if row["check"] == "weights videocrafter2"]
+    (row,) = [row for row in examine_installation(here) if row["check"] == "weights videocrafter2"]
     assert row["status"] == "missing"
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from mmbench.baselines.kinds.discriminators import Guide
 from mmbench.baselines.kinds.guided import PairSystem
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
 from mmbench.baselines.models.latent import pair as latent_pair
@@ -25,8 +26,8 @@ from mmbench.mmdisco.losses import logit_and_gradient
 from mmbench.networks.devices import channels_last, local_device
 from mmbench.registry import make_dataset
 from mmbench.runs.spec import make_requests
-from mmbench.system_names import DESIGNS, make_system, parse_system_name
-from mmbench.types import Clip, Item
+from mmbench.system_names import make_system, parse_system_name
+from mmbench.types import DESIGNS, Clip, Item
 
 PAIRS = ("audioldm_animatediff", "auffusion_vc2")
 BOUNCE = make_dataset("bounce")
@@ -318,7 +319,7 @@ def test_the_released_discriminator_is_looked_for_under_its_name(
 
     def system(released: str) -> PairSystem:
         name = parse_system_name("auffusion_vc2+mmdisco-release")
-        return PairSystem("auffusion_vc2", Stub, {}, "real", Sampling(), BOUNCE, name, released=released)
+        return PairSystem("auffusion_vc2", Stub, {}, "real", Sampling(), BOUNCE, name, guide=Guide(released=released))
 
     with pytest.raises(MMBenchError, match="mmbench weights fetch mmdisco_auffusion_vc2"):
         system("mmdisco_auffusion_vc2").spec()

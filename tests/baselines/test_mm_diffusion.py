@@ -19,22 +19,25 @@ from mmbench.baselines.kinds.pair import Sampling
 from mmbench.baselines.models.mm_diffusion.blocks import CrossAttention, repeat
 from mmbench.baselines.models.mm_diffusion.pair import MMDiffusionPair, load_pair, network
 from mmbench.baselines.models.mm_diffusion.unet import TINY, CoupledUNet, CoupledUNetConfig
+from mmbench.baselines.parts.options import CommonOptions
 from mmbench.errors import IntegrityError, MMBenchError, UsageError
 from mmbench.mmdisco.discriminator import Discriminator
 from mmbench.mmdisco.guidance import Guidance
 from mmbench.mmdisco.residual import average
-from mmbench.mmdisco.training import TrainConfig, train
+from mmbench.mmdisco.training import train
+from mmbench.mmdisco.training_config import TrainConfig
 from mmbench.registry import lookup
 from mmbench.runs.generate import generate
 from mmbench.runs.spec import make_runspec
 from mmbench.runs.store import SampleStore, read_manifest
 from mmbench.system_names import make_system
 from mmbench.types import Clip, ClipFormat, Item, Prompt, Request
-from mmbench.weights.checkpoints import locate
+from mmbench.weights.locations import locate
 
 SMALL = ClipFormat(num_frames=8, height=16, width=16, fps=10.0, num_samples=1024, sample_rate=16000)
 REQUESTS = [Request(Prompt(f"{i:05d}", ""), i, 3) for i in range(2)]
 QUICK = Sampling(sampler="mmdisco", num_inference_steps=3)
+SMALL_OPTIONS = CommonOptions("tiny", "float32")
 
 
 class Unconditional:
@@ -58,7 +61,7 @@ def system(**options: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def pair() -> MMDiffusionPair:
-    return load_pair("tiny", {"unet": ""}, SMALL, QUICK, "cpu", "float32")
+    return load_pair(SMALL_OPTIONS, {"unet": ""}, SMALL, QUICK, "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +218,7 @@ def test_real_items_come_back_as_they_were(pair: MMDiffusionPair) -> None:
 @pytest.mark.e2e
 def test_super_resolution_enlarges_four_times_with_one_noise_per_clip() -> None:
     form = replace(SMALL, height=8, width=8)
-    pair = load_pair("tiny", {"unet": "", "super_resolution": ""}, form, QUICK, "cpu", "float32")
+    pair = load_pair(SMALL_OPTIONS, {"unet": "", "super_resolution": ""}, form, QUICK, "cpu")
     video, audio = torch.zeros(1, 5, 3, 8, 8), torch.zeros(1, 1, 1024)
     (first,) = pair.decode(video, audio, REQUESTS[:1])
     (second,) = pair.decode(video[:, :1], audio, REQUESTS[1:])
@@ -277,7 +280,7 @@ def test_the_released_discriminator_is_taken_for_what_it_is(
     torch.save({name: torch.randn(shape, generator=g) * 0.02 for name, shape in shapes.items()}, file)
     system = released()
     assert system.spec()["mmdisco"]["weights"] == hashlib.sha256(file.read_bytes()).hexdigest()[:32]
-    small = load_pair("tiny", {"unet": ""}, SMALL, QUICK, "cpu", "float32")
+    small = load_pair(SMALL_OPTIONS, {"unet": ""}, SMALL, QUICK, "cpu")
     monkeypatch.setattr(system, "_load", lambda: small)
     discriminator = system._discriminator
     assert sum(p.numel() for p in discriminator.parameters()) == 12_682_241
@@ -318,16 +321,19 @@ def test_wrong_options_are_refused(dataset: Any, options: dict[str, Any], hint: 
 
 
 @pytest.mark.e2e
-def test_a_discriminator_trains_on_the_coupled_prediction(pair: MMDiffusionPair, tmp_path: Path) -> None:
+def test_a_discriminator_trains_on_the_coupled_prediction(
+    pair: MMDiffusionPair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = pair.draw(REQUESTS)
     calls: list[Sequence[int]] = []
+    predict = pair.epsilon
 
-    def joint(x_t: torch.Tensor, y_t: torch.Tensor, t: torch.Tensor, condition: Any) -> Any:
+    def epsilon(x_t: torch.Tensor, y_t: torch.Tensor, t: torch.Tensor, condition: Any) -> Any:
         calls.append(x_t.shape)
-        return pair.epsilon(x_t, y_t, t, condition)
+        return predict(x_t, y_t, t, condition)
 
+    monkeypatch.setattr(pair, "epsilon", epsilon)
     config = TrainConfig(pair.discriminator("res_mlp", channels=32, num_blocks=1), batch_size=2, steps=2)
-    models = (pair.epsilon_video, pair.epsilon_audio)  # which raise: there is no prediction of one without the other
-    result = train(config, made, made[::-1], *models, *pair.schedules, tmp_path, joint=joint)
+    result = train(config, pair, made, made[::-1], tmp_path)
     assert calls == [(2, 8, 3, 16, 16)] * 2
     assert result.losses[-1]["denoising"] > 0

@@ -29,6 +29,7 @@ from mmbench.networks.random_weights import fill_randomly
 from mmbench.registry import make_dataset
 from mmbench.runs.spec import make_requests
 from mmbench.weights import checkpoints as published
+from mmbench.weights import locations
 
 BOUNCE = make_dataset("bounce")
 REQUESTS = make_requests(BOUNCE, 3, seed=0)
@@ -197,7 +198,7 @@ def saved(content: Mapping[str, Any]) -> bytes:
 
 
 def put(name: str, data: bytes) -> Path:
-    path = published.home() / "weights" / published.entry(name).file
+    path = locations.home() / "weights" / locations.entry(name).file
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return path
@@ -246,7 +247,7 @@ def test_missing_files_say_how_to_get_them(files: dict[str, bytes]) -> None:
     for name, data in files.items():
         with pytest.raises(MMBenchError, match=f"weights '{name}' .* are not here") as caught:
             SpecVQGAN(dataset=BOUNCE, weights="real")
-        assert Path(published.entry(name).file).name in caught.value.expected
+        assert Path(locations.entry(name).file).name in caught.value.expected
         assert caught.value.next == f"mmbench weights fetch {name}"
         put(name, data)
 
@@ -268,7 +269,7 @@ def test_a_file_of_another_model_is_named_with_its_remedy(files: dict[str, bytes
     }
     with pytest.raises(MMBenchError, match="lacks") as caught:
         SpecVQGAN(dataset=BOUNCE, device="cpu").sound(REQUESTS[:1], CLIPS[:1])
-    assert published.entry(wrong).page in caught.value.expected
+    assert locations.entry(wrong).page in caught.value.expected
     assert caught.value.next == f"move {paths[wrong]} away, then mmbench weights fetch {wrong}"
 
 

@@ -17,8 +17,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmbench.mmdisco.design import DESIGNS, DiscriminatorConfig, in_domain, out_of_domain
+from mmbench.mmdisco.design import DiscriminatorConfig, in_domain, out_of_domain
 from mmbench.mmdisco.discriminator import Discriminator
+from mmbench.types import DESIGNS
 from tests.mmdisco.plain import plain_logit
 
 BATCH, ROUNDS = 4, 5

@@ -33,7 +33,7 @@ from mmbench.metrics.fvd import FVD
 from mmbench.metrics.networks import audio_frontend
 from mmbench.metrics.networks.imagebind import HUGE, SMALL, ImageBind, ImageBindConfig
 from mmbench.metrics.networks.imagebind_preprocess import Views, audio_views, mean_over_views, video_views
-from mmbench.metrics.networks.vggish import prepare
+from mmbench.metrics.networks.vggish import prepare_waveform
 from mmbench.networks.devices import exact_float32
 from mmbench.networks.random_weights import fill_randomly
 from mmbench.types import Clip
@@ -104,7 +104,7 @@ def distances_features(costs: Costs, clips: list[Clip]) -> None:
         rows = []
         for clip in clips:
             audio_frontend.mel_filters.cache_clear()
-            examples = audio_frontend.vggish_examples(prepare(clip.audio, clip.sample_rate))
+            examples = audio_frontend.vggish_examples(prepare_waveform(clip.audio, clip.sample_rate))
             rows.append(vggish.network(torch.from_numpy(examples)).detach().numpy())
         return np.array(rows)
 

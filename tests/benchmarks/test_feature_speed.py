@@ -15,9 +15,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from mmbench.metrics.extractors.vggish import VGGishExtractor
 from mmbench.metrics.networks import audio_frontend
-from mmbench.metrics.networks.imagebind import ImageBind, ImageBindConfig, TowerConfig
+from mmbench.metrics.networks.imagebind import ImageBind, ImageBindConfig
 from mmbench.metrics.networks.imagebind_preprocess import audio_views, mean_over_views, video_views
-from mmbench.metrics.networks.vggish import prepare
+from mmbench.metrics.networks.imagebind_transformer import TowerConfig
+from mmbench.metrics.networks.vggish import prepare_waveform
 from mmbench.networks.clip_tokens import ClipTokenizer
 from mmbench.networks.devices import exact_float32
 from mmbench.networks.random_weights import fill_randomly
@@ -103,7 +104,7 @@ def test_vggish(benchmark: BenchmarkFixture) -> None:
         rows = []
         for clip in members:
             audio_frontend.mel_filters.cache_clear()
-            examples = audio_frontend.vggish_examples(prepare(clip.audio, clip.sample_rate))
+            examples = audio_frontend.vggish_examples(prepare_waveform(clip.audio, clip.sample_rate))
             rows.append(extractor.network(torch.from_numpy(examples)).detach().numpy())
         return np.concatenate(rows)
 

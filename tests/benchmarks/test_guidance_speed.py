@@ -15,6 +15,7 @@ import torch
 
 from mmbench.baselines.kinds.pair import Sampling
 from mmbench.baselines.models.mm_diffusion.pair import load_pair
+from mmbench.baselines.parts.options import CommonOptions
 from mmbench.datasets.mm_diffusion import FORMAT
 from mmbench.mmdisco.discriminator import Discriminator
 from mmbench.mmdisco.guidance import Guidance, JointPredictor
@@ -29,7 +30,7 @@ def test_guidance_beside_an_evaluation_of_the_base(benchmark: Any) -> None:
     full = benchmark.enabled
     form = FORMAT if full else replace(FORMAT, num_frames=8, height=16, width=16, num_samples=1024)
     sampling = Sampling("mmdisco", 20, joint_scale=(1.0, 1.0))
-    pair = load_pair("random" if full else "tiny", {"unet": ""}, form, sampling, "cpu", "float32")
+    pair = load_pair(CommonOptions("random" if full else "tiny", "float32"), {"unet": ""}, form, sampling, "cpu")
     model = Discriminator(pair.discriminator("res_mlp")).eval().requires_grad_(False)
     fill_randomly(model, "benchmark")
     schedules = tuple(schedule.alphas_cumprod for schedule in pair.schedules)

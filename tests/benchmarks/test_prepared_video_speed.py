@@ -15,8 +15,8 @@ import numpy as np
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from mmbench.datasets.copies.cut_anywhere import cut
-from mmbench.datasets.copies.prepare import prepare
-from mmbench.datasets.mm_diffusion import MMDiffusionData
+from mmbench.datasets.copies.prepare import prepare_videos
+from mmbench.datasets.mm_diffusion import LandscapeInDomain
 from tests.media_files import write_media
 
 FPS, RATE = 30, 44100
@@ -49,9 +49,9 @@ def seconds(call: Callable[[], object], times: int) -> float:
 def test_clip_of_a_prepared_video(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     video = tmp_path / "train" / "film.mp4"
     write_film(video, 10 if benchmark.enabled else 2)
-    copy = MMDiffusionData("landscape_ind", "landscape", str(tmp_path))
-    preparing = seconds(lambda: prepare(tmp_path, copy.videos, copy.preparation, workers=1, quiet=True), 1)
-    part = MMDiffusionData("landscape_ind", "landscape", str(tmp_path)).train
+    copy = LandscapeInDomain(str(tmp_path))
+    preparing = seconds(lambda: prepare_videos(tmp_path, copy.videos, copy.preparation, workers=1, quiet=True), 1)
+    part = LandscapeInDomain(str(tmp_path)).train
     ticks = cycle(range(part.starts["film.mp4"]))
 
     def read() -> object:

@@ -14,23 +14,23 @@ from typing import Any
 import pytest
 import torch
 
-from mmbench.experiments.profiling.profile import build, measure, quantities
+from mmbench.experiments.profiling.profile import columns_of_rounds, make_profiled_system, time_system
 from mmbench.experiments.profiling.stopwatch import Stopwatch
-from mmbench.mmdisco.design import DESIGNS
 from mmbench.registry import make_dataset
 from mmbench.runs.spec import make_requests
+from mmbench.types import DESIGNS
 
 STEP, BATCH, ROUNDS = 8, 16, 5
 
 
 def guided(design: str, *options: str) -> Any:
     torch.set_num_threads(1)
-    return build("tiny", design, make_dataset("bounce"), options, device="cpu", weights="real")
+    return make_profiled_system("tiny", design, make_dataset("bounce"), options, device="cpu", weights="real")
 
 
 def figures(what: str, system: Any, batch: int, rounds: int, loss: str = "all") -> dict[str, list[float]]:
     requests = make_requests(make_dataset("bounce"), batch, 0)
-    return quantities(measure(what, system, requests, rounds, Stopwatch(time.process_time), loss))
+    return columns_of_rounds(time_system(what, system, requests, rounds, Stopwatch(time.process_time), loss))
 
 
 @pytest.mark.parametrize("design", DESIGNS)

@@ -17,6 +17,8 @@ from mmbench.checks.expectation import (
     Expectation,
     MetricValue,
     SystemValues,
+    default_file,
+    file_to_update,
     leaves,
     measure,
     merged,
@@ -27,6 +29,7 @@ from mmbench.errors import IntegrityError, MMBenchError, UsageError
 from mmbench.jobs import generate as generating
 from mmbench.jobs.settings import DEFAULT_SYSTEMS, Settings
 from mmbench.registry import make_dataset
+from mmbench.runs import circumstances
 from mmbench.system_names import make_system, parse_system_name
 from mmbench.types import Clip, Request
 from tests.commands import FIXTURE, mmbench, mmbench_here
@@ -227,3 +230,16 @@ def test_no_expectation_or_one_of_other_samples(tmp_path: Path, capsys: pytest.C
     other = mmbench_here(capsys, "check", "--expected", COMMITTED, "-n", "7")
     assert other.returncode == 2
     assert "n = 7" in other.stderr
+
+
+def test_what_an_installed_package_expects_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = default_file("bounce").read_bytes()
+    monkeypatch.setattr(circumstances, "CHECKOUT", tmp_path)  # a folder of packages
+    result = mmbench_here(capsys, "check", "--update", "-s", "ground_truth")
+    assert result.returncode == UsageError.exit_code
+    assert "mmbench check --update --dataset bounce --expected bounce.json" in result.stderr
+    assert default_file("bounce").read_bytes() == before
+    (tmp_path / ".git").touch()  # of a worktree; in other checkouts a folder
+    assert file_to_update("bounce") == default_file("bounce")

@@ -14,11 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 from mmbench.checks import verify
-from mmbench.checks.verification import of_machine as checks_machine
-from mmbench.checks.verification import of_metrics as checks_metric
+from mmbench.checks.verification import machine_checks, metric_checks
+from mmbench.checks.verification.check_row import COLUMNS, NotApplicable, judge
 from mmbench.checks.verification.ladders import AUDIO, PROMPTS, SHIFT, VIDEO, Material, exchange_prompts, ladders_for
-from mmbench.checks.verification.of_metrics import Subject
-from mmbench.checks.verification.row import COLUMNS, NotApplicable, judge
+from mmbench.checks.verification.metric_checks import Subject
 from mmbench.cli.app import app
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.media import clip_files as media
@@ -142,12 +141,12 @@ def test_agreement_under_published_networks_is_reported_but_not_required(materia
 def test_a_step_may_seem_better_by_chance_but_not_by_more() -> None:
     rng = np.random.default_rng(0)
     a = rng.integers(0, 9, 100).astype(float)
-    assert checks_metric.worsening(a, a, False) == 0
-    assert checks_metric.worsening(a, a + 1, False) == np.inf
-    assert checks_metric.worsening(a, a + 1, True) == -np.inf
+    assert metric_checks.worsening(a, a, False) == 0
+    assert metric_checks.worsening(a, a + 1, False) == np.inf
+    assert metric_checks.worsening(a, a + 1, True) == -np.inf
     b = a + rng.normal(0.2, 1, 100)
-    assert checks_metric.worsening(a, b, False) == pytest.approx((b - a).mean() / ((b - a).std(ddof=1) / 10))
-    assert np.isnan(checks_metric.worsening(a[:1], b[:1], False))
+    assert metric_checks.worsening(a, b, False) == pytest.approx((b - a).mean() / ((b - a).std(ddof=1) / 10))
+    assert np.isnan(metric_checks.worsening(a[:1], b[:1], False))
 
 
 def test_ladders_follow_what_a_metric_looks_at() -> None:
@@ -188,14 +187,14 @@ def test_features_that_a_distortion_does_not_touch_are_not_computed_again(materi
 
 
 def test_storage_that_loses_anything_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert checks_machine.round_trip()[0]
+    assert machine_checks.round_trip()[0]
     write = media.write_lossless
 
     def lossy(clip: Clip, file: Any) -> None:
         write(replace(clip, video=clip.video ^ np.uint8(1)), file)
 
     monkeypatch.setattr(media, "write_lossless", lossy)
-    held, measured = checks_machine.round_trip()
+    held, measured = machine_checks.round_trip()
     assert not held
     assert "pixels differ" in measured
     assert "samples equal" in measured
@@ -208,10 +207,10 @@ def test_weights_of_another_digest_fail_and_none_are_skipped(monkeypatch: pytest
         {"name": "i3d", "status": "ok", "digest": "as published"},
         {"name": "vggish", "status": "corrupt", "digest": "has sha256 0"},
     ]
-    monkeypatch.setattr(weights, "check", lambda: (found, None))
-    assert [row["status"] for row in checks_machine.weights()] == ["pass", "fail"]
-    monkeypatch.setattr(weights, "check", lambda: ([], None))
-    assert [row["status"] for row in checks_machine.weights()] == ["skipped"]
+    monkeypatch.setattr(weights, "verify_all", lambda: (found, None))
+    assert [row["status"] for row in machine_checks.check_weights()] == ["pass", "fail"]
+    monkeypatch.setattr(weights, "verify_all", lambda: ([], None))
+    assert [row["status"] for row in machine_checks.check_weights()] == ["skipped"]
 
 
 def test_a_check_with_nothing_to_judge_is_skipped_with_its_reason() -> None:
@@ -232,12 +231,12 @@ def registered(monkeypatch: pytest.MonkeyPatch, **metrics: Callable[..., Any]) -
     monkeypatch.setattr(verify, "make_metric", lambda name, **settings: metrics[name]())
     items = [item(i) for i in range(12)]
     monkeypatch.setattr(verify, "make_dataset", lambda name: SimpleNamespace(reference=lambda n, seed: items))
-    monkeypatch.setattr(checks_machine, "weights", lambda: [])
+    monkeypatch.setattr(machine_checks, "check_weights", lambda: [])
 
 
 def test_all_registered_metrics_are_verified_and_shared_extractors_once(monkeypatch: pytest.MonkeyPatch) -> None:
     registered(monkeypatch, one=Agreement, two=Agreement, three=Distance)
-    rows = verify.verify(num_samples=12, quiet=True)
+    rows = verify.verify_metrics(num_samples=12, quiet=True)
     assert {row["status"] for row in rows} == {"pass"}
     assert [r["metric"] for r in rows if r["check"] == "determinism"] == [
         "peak_video (one, two)",
@@ -252,7 +251,7 @@ def test_a_metric_that_cannot_be_made_fails_alone(monkeypatch: pytest.MonkeyPatc
         raise MMBenchError("no such file")
 
     registered(monkeypatch, one=Agreement, two=broken)
-    rows = verify.verify(num_samples=12, quiet=True)
+    rows = verify.verify_metrics(num_samples=12, quiet=True)
     assert [(r["metric"], r["measured"]) for r in rows if r["status"] == "fail"] == [
         ("two", "MMBenchError: no such file")
     ]
@@ -261,11 +260,11 @@ def test_a_metric_that_cannot_be_made_fails_alone(monkeypatch: pytest.MonkeyPatc
 def test_quick_leaves_out_what_is_slow_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     registered(monkeypatch, one=Agreement)
     monkeypatch.setattr(verify, "seconds_per_clip", lambda extractor, material: 0.9)
-    rows = verify.verify(num_samples=12, quick=True, quiet=True)
+    rows = verify.verify_metrics(num_samples=12, quick=True, quiet=True)
     assert [(r["status"], r["measured"]) for r in rows if r["metric"] == "one"] == [
         ("skipped", "--quick: 0.9 s of CPU time per clip")
     ]
-    assert "signature" in {r["check"] for r in verify.verify(num_samples=12, quiet=True)}
+    assert "signature" in {r["check"] for r in verify.verify_metrics(num_samples=12, quiet=True)}
 
 
 def test_the_price_of_a_clip_leaves_out_loading_and_waiting(material: Material) -> None:
@@ -298,15 +297,15 @@ def test_random_weights_are_named_below_the_table() -> None:
 
 def test_wrong_arguments_end_before_any_work() -> None:
     with pytest.raises(UsageError, match="num-samples is 3"):
-        verify.verify(num_samples=3)
+        verify.verify_metrics(num_samples=3)
     with pytest.raises(UsageError, match="Unknown metric"):
-        verify.verify(["fvdd"])
+        verify.verify_metrics(["fvdd"])
     with pytest.raises(UsageError, match="Unknown variant"):
-        verify.verify(["av_align.none"])
+        verify.verify_metrics(["av_align.none"])
 
 
 def test_av_align_on_bounce_means_what_it_says() -> None:
-    rows = verify.verify(["av_align.matched"], quiet=True)
+    rows = verify.verify_metrics(["av_align.matched"], quiet=True)
     assert [r["check"] for r in rows if r["status"] == "fail"] == []
     (shift,) = [r for r in rows if r["check"] == "answer to shift"]
     assert shift["status"] == "pass"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmbench.checks.verification import of_extractors as checks_extractor
+from mmbench.checks.verification import extractor_checks
 from mmbench.checks.verification.ladders import Material
 from mmbench.networks.devices import exact_float32
 from mmbench.types import Features
@@ -62,7 +62,7 @@ class Counts(Statistics):
 
 def checks_of(build: Callable[[], Any], material: Material) -> dict[str, dict[str, Any]]:
     """Rows of an extractor by check."""
-    rows = checks_extractor.examine(build(), lambda device: build(), "fake", material)
+    rows = extractor_checks.check_extractor(build(), lambda device: build(), "fake", material)
     return {row["check"]: row for row in rows}
 
 
@@ -113,15 +113,15 @@ def test_a_gpu_that_disagrees_fails_and_none_is_skipped(material: Material, monk
             extractor.layer.weight.data *= 1.01
         return extractor
 
-    rows = checks_extractor.examine(network(), build, "fake", material)
+    rows = extractor_checks.check_extractor(network(), build, "fake", material)
     assert [r["check"] for r in rows if r["status"] == "fail"] == ["CPU and GPU agree"]
 
 
 def test_features_of_other_names_or_shapes_are_far_apart() -> None:
     a = [{"x": np.ones(3)}]
-    assert checks_extractor.distance(a, a) == 0
-    assert checks_extractor.distance(a, [{"y": np.ones(3)}]) == np.inf
-    assert checks_extractor.distance(a, [{"x": np.ones(4)}]) == np.inf
-    assert checks_extractor.distance(a, [{"x": np.array([1, 1, 1.5])}]) == 0.5
-    assert checks_extractor.distance([{"x": np.zeros(0)}], [{"x": np.zeros(0)}]) == 0
-    assert checks_extractor.distance([{"x": np.full(1, np.nan)}], [{"x": np.ones(1)}]) != 0
+    assert extractor_checks.distance(a, a) == 0
+    assert extractor_checks.distance(a, [{"y": np.ones(3)}]) == np.inf
+    assert extractor_checks.distance(a, [{"x": np.ones(4)}]) == np.inf
+    assert extractor_checks.distance(a, [{"x": np.array([1, 1, 1.5])}]) == 0.5
+    assert extractor_checks.distance([{"x": np.zeros(0)}], [{"x": np.zeros(0)}]) == 0
+    assert extractor_checks.distance([{"x": np.full(1, np.nan)}], [{"x": np.ones(1)}]) != 0

@@ -10,9 +10,10 @@ import numpy as np
 
 from mmbench.metrics.arithmetic.classifier import inception_score, paired_kl
 from mmbench.metrics.arithmetic.frechet import Moments, frechet_distance
-from mmbench.metrics.arithmetic.kernel import kad, kid, median_distance, polynomial_distance
-from mmbench.metrics.arithmetic.neighbours import manifold
+from mmbench.metrics.arithmetic.kernel import KernelDistance, kernel_distance, median_distance
 from tests.conformance.harness import Fixture, runner
+from tests.reference.kernel import kad, kid
+from tests.reference.neighbours import manifold
 
 
 @runner("frechet")
@@ -49,7 +50,16 @@ def _kid(fixture: Fixture, subsets: str, size: str, statistic: str) -> float:
 
 def _kad(fixture: Fixture, kind: Any, bandwidth: str | None, baseline: str, evaluated: str) -> float:
     reference, generated = fixture.array(evaluated), fixture.array(baseline)  # the official width: second argument's
+    if kind == "gaussian" and not bandwidth:
+        return _scored("kad", generated, reference)
     return kad(generated, reference, float(bandwidth) if bandwidth else None, kind)
+
+
+def _scored(kind: KernelDistance, generated: np.ndarray, reference: np.ndarray) -> float:
+    """The distance as scores have it, every row a clip."""
+    value = kernel_distance(kind, list(generated[:, None]), list(reference[:, None]))[kind]
+    assert value is not None
+    return value
 
 
 def _manifold(fixture: Fixture, flavour: str, columns: str, k: str, field: str) -> float:
@@ -64,8 +74,8 @@ def _kl(fixture: Fixture, activation: Any) -> float:
 
 _RULES: dict[str, Callable[..., float]] = {
     r"kid\.(?:audioldm_eval_oversized_)?(\d+)x(\d+)\.(mean|std)": _kid,
-    r"kvd\.mm_diffusion": lambda f: polynomial_distance(*_sets(f, "full")),
-    r"kvd\.mm_diffusion_reversed": lambda f: polynomial_distance(*_sets(f, "full")[::-1]),
+    r"kvd\.mm_diffusion": lambda f: _scored("kvd", *_sets(f, "full")),
+    r"kvd\.mm_diffusion_reversed": lambda f: _scored("kvd", *_sets(f, "full")[::-1]),
     r"fvd\.mm_diffusion_frechet": lambda f: frechet_distance(
         Moments.of(f.array("gen")), Moments.of(f.array("real")), 1
     ),

@@ -41,7 +41,7 @@ def _check_manifest(fixture: Fixture, network: torch.nn.Module) -> None:
 
 @runner("i3d_logits")
 def i3d_logits(fixture: Fixture) -> None:
-    from mmbench.metrics.networks.i3d import preprocess
+    from mmbench.metrics.networks.i3d import preprocess_frames
 
     parameters = fixture.config["parameters"]
     salt = parameters["recipe"]["salt"]
@@ -50,7 +50,7 @@ def i3d_logits(fixture: Fixture) -> None:
     outputs = fixture.config["outputs"]
     for case in fixture.config["cases"]:
         with exact_float32():
-            x = preprocess(fixture.input(f"{case}.frames")[None])
+            x = preprocess_frames(fixture.input(f"{case}.frames")[None])
 
             def tap(stage: str, output: torch.Tensor, case: str = case) -> None:
                 name = f"{case}.endpoint.{stage}"
@@ -69,7 +69,7 @@ def i3d_logits(fixture: Fixture) -> None:
 @runner("vggish")
 def vggish(fixture: Fixture) -> None:
     from mmbench.metrics.networks.audio_frontend import vggish_examples
-    from mmbench.metrics.networks.vggish import prepare
+    from mmbench.metrics.networks.vggish import prepare_waveform
 
     network = _vggish(fixture.config["parameters"]["recipe"]["salt"])
     _check_manifest(fixture, network)
@@ -77,7 +77,7 @@ def vggish(fixture: Fixture) -> None:
     for case, meta in fixture.config["cases"].items():
         samples = fixture.array(f"{case}.wav")
         audio = samples.astype(np.float32) / 32768 if samples.dtype == np.int16 else samples
-        waveform = prepare(audio, meta["sample_rate"])
+        waveform = prepare_waveform(audio, meta["sample_rate"])
         if f"{case}.waveform" in outputs:
             fixture.check(f"{case}.waveform", waveform)
         examples = vggish_examples(waveform)
@@ -147,10 +147,10 @@ def imagebind_model(fixture: Fixture) -> None:
         MODALITIES,
         ImageBind,
         ImageBindConfig,
-        TowerConfig,
         load_towers,
     )
     from mmbench.metrics.networks.imagebind_preprocess import audio_views, mean_over_views, video_views
+    from mmbench.metrics.networks.imagebind_transformer import TowerConfig
 
     with torch.device("meta"):
         full = ImageBind(HUGE).state_dict()

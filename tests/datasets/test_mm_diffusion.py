@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from mmbench.datasets.copies.cut_anywhere import FORMAT, cut, fit, frame_index, num_starts
-from mmbench.datasets.mm_diffusion import MMDiffusionData
+from mmbench.datasets.mm_diffusion import LandscapeInDomain, MMDiffusionData
 from mmbench.errors import MediaError, MMBenchError
 from mmbench.registry import make_dataset
 from mmbench.types import Clip, Request
@@ -138,6 +138,12 @@ def test_real_clips_come_from_test(data: MMDiffusionData) -> None:
     assert data.real(request, "draw 0").clip.digest() == items[0].clip.digest()
 
 
+def test_no_captions_are_written_for_a_dataset_without_texts(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = mmbench_here(capsys, "data", "caption", "landscape_ind", "--root", root)
+    assert result.returncode == 2
+    assert "mmbench data caption landscape" in result.stderr
+
+
 def test_prompts_are_empty_and_unique(data: MMDiffusionData) -> None:
     prompts = data.prompts(5, 0)
     assert {p.text for p in prompts} == {""}
@@ -203,6 +209,6 @@ def test_a_copy_is_checked_by_the_rule_that_runs_use(root: Path, capsys: pytest.
         "train/too_short.mkv": ("too short", "1.200 s of video, not 1.600 s"),
         "train/silent.mkv": ("no sound", "it has no sound"),
     }
-    dataset = MMDiffusionData("landscape_ind", "landscape", str(root))
+    dataset = LandscapeInDomain(str(root))
     used = {f"{part.folder.name}/{name}" for part in (dataset.train, dataset.test) for name in part.starts}
     assert used == set(dataset.videos.values()) - set(bad)

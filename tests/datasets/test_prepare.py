@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from mmbench.datasets.copies import prepare as preparing
-from mmbench.datasets.copies.conformed import INDEX, PREPARED, Entry, examine_all
-from mmbench.datasets.copies.prepare import prepare
-from mmbench.datasets.vggsound import FORMAT, VGGSound
+from mmbench.datasets.copies.conformed import INDEX, PREPARED, Entry, examine_videos
+from mmbench.datasets.copies.prepare import prepare_videos
+from mmbench.datasets.copies.two_seconds import FORMAT
+from mmbench.datasets.vggsound import VGGSound
 from mmbench.errors import IntegrityError
 from tests.commands import mmbench_here
 from tests.media_files import flashes, write_media
@@ -39,7 +40,7 @@ def few(root: Path, tmp_path: Path) -> Path:
 
 def make(root: Path, name: str = "vggsound") -> list[Entry]:
     copy = VGGSound(str(root))
-    return prepare(root, copy.videos, replace(copy.preparation, dataset=name), workers=1, quiet=True)
+    return prepare_videos(root, copy.videos, replace(copy.preparation, dataset=name), workers=1, quiet=True)
 
 
 @pytest.mark.e2e
@@ -109,7 +110,7 @@ def test_videos_that_came_or_changed_since_are_not_read_from_what_was_prepared(
 
 def test_an_interrupted_preparation_goes_on(few: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
-    whole = preparing.prepare_one
+    whole = preparing.prepare_video
 
     def counted(root: Path, file: str, *rest: Any) -> Entry:
         if len(done) == stop_after:
@@ -117,7 +118,7 @@ def test_an_interrupted_preparation_goes_on(few: Path, monkeypatch: pytest.Monke
         done.append(file)
         return whole(root, file, *rest)
 
-    monkeypatch.setattr(preparing, "prepare_one", counted)
+    monkeypatch.setattr(preparing, "prepare_video", counted)
     stop_after = 2
     with pytest.raises(KeyboardInterrupt):
         make(few)
@@ -150,7 +151,7 @@ def test_damage_that_only_decoding_shows_is_found(few: Path) -> None:
     begin = data.index(b"mdat") + 20000
     data[begin : begin + 20000] = b"\xff" * 20000
     path.write_bytes(data)
-    assert {e.file: e.status for e in examine_all(few, [path.name], FORMAT, quiet=True)} == {path.name: "ok"}
+    assert {e.file: e.status for e in examine_videos(few, [path.name], FORMAT, quiet=True)} == {path.name: "ok"}
     (entry,) = [e for e in make(few) if e.file == path.name]
     assert entry.status == "corrupt"
     assert not entry.clip

@@ -18,7 +18,7 @@ from mmbench.datasets import mm_diffusion as mm_diffusion_data
 from mmbench.datasets.copies import prepare as preparing
 from mmbench.datasets.copies.conformed import INDEX, PREPARED, Entry
 from mmbench.datasets.copies.cut_anywhere import cut
-from mmbench.datasets.copies.prepare import prepare
+from mmbench.datasets.copies.prepare import prepare_videos
 from mmbench.datasets.copies.prepared_video import BLOCK, pack, unpack
 from mmbench.datasets.mm_diffusion import MMDiffusionData
 from mmbench.errors import IntegrityError, MediaError
@@ -46,7 +46,7 @@ def opened(root: Path, name: str = "landscape_ind") -> MMDiffusionData:
 
 def make(root: Path) -> dict[str, Entry]:
     copy = opened(root)
-    entries = prepare(root, copy.videos, copy.preparation, workers=1, quiet=True)
+    entries = prepare_videos(root, copy.videos, copy.preparation, workers=1, quiet=True)
     return {entry.file: entry for entry in entries}
 
 
@@ -340,7 +340,7 @@ def test_two_datasets_may_share_a_copy(root: Path) -> None:
     ours = opened(root).spec()
     other: Any = make_dataset(f"landscape:{root}")
     assert not [path for path in other.videos.values() if PREPARED in path]
-    entries = prepare(root, other.videos, other.preparation, workers=1, quiet=True)
+    entries = prepare_videos(root, other.videos, other.preparation, workers=1, quiet=True)
     assert {entry.status for entry in entries} == {"ok", "too short", "no sound"}
     assert opened(root).spec() == ours
     assert opened(root, "aistpp").train.current == {}

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmbench.datasets.vggsound import FORMAT, VGGSound, held_out, labels_of_test, unmatched
+from mmbench.datasets.copies.two_seconds import FORMAT
+from mmbench.datasets.vggsound import VGGSound, held_out, labels_of_test, unmatched
 from mmbench.errors import MMBenchError
 from mmbench.registry import make_dataset
 from mmbench.types import Prompt, Request

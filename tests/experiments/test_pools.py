@@ -62,7 +62,7 @@ def test_what_was_stopped_goes_on_with_the_missing_chunks(tmp_path: Path) -> Non
     limit = 6
     with pytest.raises(KeyboardInterrupt):
         Pool(tmp_path, 10).fill(make, 1, "make", quiet=True)
-    (tmp_path / "000001.99.part").write_bytes(b"what a kill leaves")
+    (tmp_path / ".000001.safetensors.99").write_bytes(b"what a kill leaves")
     assert Pool(tmp_path, 10).missing() == [1, 2]
     limit = 99
     Pool(tmp_path, 10).fill(make, 1, "make", quiet=True)

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from mmbench.experiments.profiling.profile import build, dataset_of, measure, quantities, requests_of, rows_of
+from mmbench.errors import MMBenchError
+from mmbench.experiments.profiling.profile import (
+    columns_of_rounds,
+    make_batch,
+    make_profiled_system,
+    make_rows,
+    profiled_dataset,
+    time_system,
+)
 from mmbench.experiments.profiling.stopwatch import Stopwatch
 from mmbench.tables.published import published
 from tests.commands import mmbench_here
@@ -30,28 +38,28 @@ def record(**other: Any) -> dict[str, Any]:
 
 
 def test_columns_are_those_of_the_paper() -> None:
-    pairs = quantities(record(what="inference", seconds=SAMPLED))
+    pairs = columns_of_rounds(record(what="inference", seconds=SAMPLED))
     assert pairs == {
         "without": [1.0, 2.5],
         "with": [1.5, 2.75],
         "overhead": pytest.approx([0.5, 0.1]),
         "decode": [0.0, 0.5],
     }
-    steps = quantities(record(what="training", loss="all", seconds=TRAINED))
+    steps = columns_of_rounds(record(what="training", loss="all", seconds=TRAINED))
     assert (steps["baseline_step"], steps["mmdisco_step"]) == ([5.5], [1.75])
     assert steps["speedup"] == pytest.approx([5.5 / 1.75])
-    alone = quantities(record(what="training", loss="disc", seconds=TRAINED))
+    alone = columns_of_rounds(record(what="training", loss="disc", seconds=TRAINED))
     assert alone["mmdisco_step"] == [0.75], "which needs no prediction of the bases"
     assert set(steps) == {row[0] for row in published()["11"]["rows"]}
     assert set(pairs) - {"decode"} == {row[0] for row in published()["12"]["rows"]}
 
 
 def test_published_numbers_stand_below_systems_of_their_size() -> None:
-    here, paper = rows_of(record(what="inference", seconds=SAMPLED))
+    here, paper = make_rows(record(what="inference", seconds=SAMPLED))
     assert (here["without"], here["overhead"]) == ("1.75 ± 1.1", "30.0 ± 28.3 %")
     assert (paper["without"], paper["with"], paper["overhead"]) == ("1.09 ± 0.03", "1.25 ± 0.04", "15%")
-    assert len(rows_of(record(what="inference", seconds=SAMPLED, weights="tiny"))) == 1
-    assert len(rows_of(record(what="inference", seconds={"generate": [3.0]}, system="tiny_cascade"))) == 1
+    assert len(make_rows(record(what="inference", seconds=SAMPLED, weights="tiny"))) == 1
+    assert len(make_rows(record(what="inference", seconds={"generate": [3.0]}, system="tiny_cascade"))) == 1
 
 
 CASES = {"tiny": "res_frieren", "auffusion_vc2": "vit_naive", "mm_diffusion": "res_mlp"}
@@ -65,18 +73,31 @@ CASES = {"tiny": "res_frieren", "auffusion_vc2": "vit_naive", "mm_diffusion": "r
 def test_every_pair_is_timed_without_data_or_weights(system: str, what: str) -> None:
     options = [] if system == "tiny" else ["size=tiny"]
     options += ["num_inference_steps=3"] if what == "inference" else []
-    place = dataset_of(system, None)
+    place = profiled_dataset(system, None)
     design = CASES[system]
-    made = build(system, design, place, options, device="cpu", weights="random")
+    made = make_profiled_system(system, design, place, options, device="cpu", weights="random")
     assert made.name == f"{system}+mmdisco" + (f"-{design}" if design != "res_mlp" else "")
     watch = Stopwatch(itertools.count().__next__)  # type: ignore[arg-type]
-    found = measure(what, made, requests_of(place, 1), 1, watch)
+    found = time_system(what, made, make_batch(place, 1), 1, watch)
     assert set(found["seconds"]) == set(TRAINED if what == "training" else SAMPLED)
     assert all(rounds == [1.0] for rounds in found["seconds"].values()), "one round counts, each interval is one tick"
     assert all(peaks["peak_memory_bytes"] > 0 for peaks in found["memory"].values())
     modules = made.pair().denoisers
     assert modules
     assert not any(p.requires_grad or p.grad is not None for module in modules for p in module.parameters())
+
+
+@pytest.mark.parametrize("system", ["mm_diffusion", "auffusion_vc2+mmdisco", "tiny"])
+def test_the_published_dataset_is_profiled_by_its_format_alone(
+    system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MMBENCH_HOME", str(tmp_path))  # where no video is
+    monkeypatch.chdir(tmp_path)
+    expected = {"mm_diffusion": (1.6, 64), "auffusion_vc2": (2.0, 256), "tiny": (2.0, 64)}[system.partition("+")[0]]
+    form = profiled_dataset(system, None).format
+    assert (form.num_frames / form.fps, form.height) == expected
+    with pytest.raises(MMBenchError, match="is not a folder"):
+        profiled_dataset(system, "vggsound:nowhere")
 
 
 @pytest.mark.e2e

@@ -13,15 +13,18 @@ import numpy as np
 import pytest
 
 from mmbench.baselines.kinds.discriminators import SHIPPED
-from mmbench.errors import BusyError, StoppedError
+from mmbench.errors import BusyError, IntegrityError, MMBenchError, StoppedError
 from mmbench.experiments.sweep import carry_out as sweeping
-from mmbench.experiments.sweep.cells import Sweep
+from mmbench.experiments.sweep.cell_jobs import lease_name
+from mmbench.experiments.sweep.cells import declare_sweep
 from mmbench.experiments.sweep.grids import GRIDS
-from mmbench.experiments.sweep.log import outcomes, read_lines
+from mmbench.experiments.sweep.log import Asked, Differences, Outcome, read_lines, read_log
 from mmbench.experiments.training.train import train_discriminator
+from mmbench.files import append_line
+from mmbench.jobs import opening
 from mmbench.jobs.opening import open_dataset
 from mmbench.jobs.settings import Settings
-from mmbench.registry import discover, lookup
+from mmbench.registry import discover, lookup, make_dataset
 from mmbench.scores.records import read_records, read_score
 from mmbench.statistics.paired import paired_difference
 from mmbench.system_names import make_system, options_of, parse_system_name
@@ -87,7 +90,7 @@ def test_a_grid_is_planned_made_and_laid_out_beside_the_paper(
     assert numbers["value"] == pytest.approx((first + second) / 2)
     assert numbers["stderr"] == pytest.approx(abs(first - second) / 2)
     assert len(by_row["no guidance"]["numbers"]["ib_bounce_av.bounce_v1"]["trainings"]) == 1
-    _, *guided = (outcome["run"] for outcome in outcomes(file_of(tmp_path)).values())
+    _, *guided = (outcome.run for outcome in read_log(file_of(tmp_path)).outcomes.values())
     (alone,) = (tmp_path / "out").glob("tiny-bounce-*")
     difference = numbers["difference"]
     by_hand = [paired_difference(score_of(alone), score_of(tmp_path / "out" / run)) for run in guided]
@@ -134,12 +137,12 @@ def test_stopped_at_any_moment_the_same_command_goes_on(
     monkeypatch.setattr(sweeping, "train_discriminator", watched)
     monkeypatch.setattr(sweeping, "run", stop)
     assert run()[0] == 3
-    assert not outcomes(file_of(tmp_path))  # a stop is no failure of the cell
+    assert not read_log(file_of(tmp_path)).outcomes  # a stop is no failure of the cell
     monkeypatch.setattr(sweeping, "run", whole)
     with monkeypatch.context() as killed:
         killed.setattr(sweeping, "write_whole", interrupted)  # trained, and its weights not yet kept
         assert run()[0] != 0
-    assert list(outcomes(file_of(tmp_path))) == [("no guidance", None)]
+    assert list(read_log(file_of(tmp_path)).outcomes) == [("no guidance", None)]
     code, table, errors = run()
     assert code == 0, errors
     assert resumed == [0, 2]
@@ -166,11 +169,11 @@ def test_a_failing_cell_is_noted_and_the_others_follow(
     status = {row["row"]: row["status"] for row in rows}
     assert status["loss disc"] == "failed: RuntimeError: out of memory"
     assert status["loss denoise"] == ""
-    assert outcomes(file_of(tmp_path))["loss disc", 0]["status"] == "failed"
+    assert read_log(file_of(tmp_path)).outcomes["loss disc", 0].status == "failed"
     _, plan, _ = run("--dry-run", rows=losses)
     assert [row["status"] for row in plan] == ["to do; failed: RuntimeError: out of memory", "done"]
     assert run(rows=losses)[0] == 0
-    assert outcomes(file_of(tmp_path))["loss disc", 0]["status"] == "ok"
+    assert read_log(file_of(tmp_path)).outcomes["loss disc", 0].status == "ok"
 
 
 @pytest.mark.e2e
@@ -240,6 +243,20 @@ def test_what_would_fail_everywhere_is_refused_at_once(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_sweep_opens_its_dataset_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+
+    def counted(name: str, **settings: Any) -> Any:
+        opened.append(name)
+        return make_dataset(name, **settings)
+
+    monkeypatch.setattr(opening, "make_dataset", counted)
+    code, plan, errors = run("--dry-run", "--train-seeds", "2")
+    assert code == 0, errors
+    assert len(plan) == 3
+    assert opened == ["bounce"]
+
+
 def test_a_dataset_that_we_do_not_have_is_said_to_be_missing(capsys: pytest.CaptureFixture[str]) -> None:
     missing = {name for name, grid in GRIDS.items() if grid.dataset not in discover("dataset")[0]}
     assert missing <= {"table7"}
@@ -282,16 +299,15 @@ def test_a_sweep_waits_for_a_training_that_is_under_way(
     code, _, errors = run(rows=["--row", "loss disc"])
     assert code == 0, errors
     assert len(looks) == 2
-    assert [outcome["status"] for outcome in outcomes(file_of(tmp_path)).values()] == ["ok"]
+    assert [outcome.status for outcome in read_log(file_of(tmp_path)).outcomes.values()] == ["ok"]
 
 
 def test_sweeps_that_share_runs_and_trainings_hold_the_same_leases() -> None:
     leases = []
     for table in ("table8", "table9"):
-        grid = GRIDS[table]
         settings = Settings(systems=(), dataset="bounce", num_samples=4)
-        sweep = Sweep(table, settings, "tiny", dict(grid.training) | {"steps": 2}, num_real=4, num_fake=2)
-        leases.append({cell.row.label: sweep.lease(cell) for cell in sweep.cells})
+        sweep = declare_sweep(table, settings, system="tiny", training={"steps": 2}, num_real=4, num_fake=2)
+        leases.append({cell.row.label: lease_name(sweep, cell) for cell in sweep.cells})
     shared = leases[0].keys() & leases[1].keys()
     assert shared == {"no guidance", "C=32, L=2", "C=128, L=2"}
     assert all(leases[0][label] == leases[1][label] for label in shared)
@@ -305,3 +321,36 @@ def test_no_launcher_starts_a_sweep(run: Run, monkeypatch: pytest.MonkeyPatch) -
     code, _, errors = run()
     assert code == 2
     assert "started several times" in errors
+
+
+def test_lines_of_a_sweep_are_told_by_kind_and_old_ones_by_their_keys(tmp_path: Path) -> None:
+    asked = {"table": "table7", "system": "tiny", "dataset": "bounce", "n": 4, "seed": 0, "metrics": ["a"]}
+    trained = Outcome("loss all", 0, "ok", "r0", "", None, 600, "d.safetensors", "2026-01-02")
+    failed = Outcome("no guidance", None, "failed", "", "!", 0.0, time="2026-01-02")
+    lines = [
+        {"kind": "asked", "sweep": "s", **asked, "time": "2026-01-01"},
+        Outcome("no guidance", None, "ok", "r1").to_json(),
+        trained.to_json(),
+        failed.to_json(),
+        Differences({"r0": {"a": {"value": 1.0, "stderr": 0.1}}}).to_json(),
+    ]
+    assert "steps" not in lines[3]
+    for name in ("new", "old"):
+        for line in lines:
+            append_line(tmp_path / f"{name}.jsonl", {k: v for k, v in line.items() if name == "new" or k != "kind"})
+        log = read_log(tmp_path / f"{name}.jsonl")
+        assert log.request == Asked("table7", "tiny", "bounce", 4, 0, ("a",), "2026-01-01")
+        assert log.outcomes == {("no guidance", None): failed, ("loss all", 0): trained}
+        assert log.differences == {"r0": {"a": {"value": 1.0, "stderr": 0.1}}}
+
+
+@pytest.mark.parametrize("line", ["{", '{"row": "a"}', '{"sweep": "s"}', '{"something": "else"}', "3"])
+def test_a_damaged_line_of_a_sweep_is_named(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "s.jsonl"
+    append_line(file, Outcome("no guidance", None, "ok", "r1").to_json())
+    assert read_log(file).outcomes
+    with pytest.raises(MMBenchError, match="not of a sweep"):
+        assert read_log(file).request
+    file.write_text(file.read_text() + line + "\n")
+    with pytest.raises(IntegrityError, match=r"s\.jsonl line 2 is corrupt"):
+        read_log(file)

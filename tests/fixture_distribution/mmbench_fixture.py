@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mmbench.baselines.kinds.pair import DiffusionPair
 from mmbench.registry import register
 from mmbench.types import Clip, ClipFormat, Features, Item, Prompt, Request, Score
 
@@ -54,10 +55,11 @@ class FixtureSystem:
             yield clip
 
 
-class FixturePair:
+class FixturePair(DiffusionPair):
     """Base models of unit Gaussians in closed form: epsilon(x_t) = sqrt(1 - abar_t) x_t."""
 
-    unconditional = ()
+    shapes = (3, FORMAT.num_frames, FORMAT.height, FORMAT.width), (1, 64)
+    denoisers = ()
 
     def __init__(self) -> None:
         from mmbench.mmdisco.schedule import NoiseSchedule
@@ -69,6 +71,12 @@ class FixturePair:
 
         size = {"channels": 32, "num_blocks": 1, **sizes}
         return DiscriminatorConfig(design, 3, 1, 1, channel_mult=(1,), embed_channels=size["channels"], **size)
+
+    def texts(self, prompts: Sequence[str]) -> tuple[()]:
+        return ()
+
+    def decode(self, video: Any, audio: Any, requests: Sequence[Request]) -> list[Clip]:
+        return [noise_clip(request.rng("video"), request.rng("audio")) for request in requests]
 
     def encode(self, item: Item) -> tuple[Any, ...]:
         import torch
@@ -82,19 +90,15 @@ class FixturePair:
     def _draw(self, request: Request) -> tuple[Any, ...]:
         import torch
 
-        video = request.rng("video").standard_normal((3, FORMAT.num_frames, FORMAT.height, FORMAT.width))
-        audio = request.rng("audio").standard_normal((1, 64))
+        video, audio = (request.rng(m).standard_normal(s) for m, s in zip(("video", "audio"), self.shapes, strict=True))
         return torch.from_numpy(video).float(), torch.from_numpy(audio).float(), None, None
 
     def _epsilon(self, schedule: Any, x_t: Any, t: Any) -> Any:
         abar = schedule.alphas_cumprod[t].to(x_t.dtype)
         return (1 - abar).sqrt().view(-1, *[1] * (x_t.ndim - 1)) * x_t
 
-    def epsilon_video(self, x_t: Any, t: Any, text: Any) -> Any:
-        return self._epsilon(self.schedules[0], x_t, t)
-
-    def epsilon_audio(self, x_t: Any, t: Any, text: Any) -> Any:
-        return self._epsilon(self.schedules[1], x_t, t)
+    def epsilon(self, x_t: Any, y_t: Any, t: Any, condition: Any) -> tuple[Any, Any]:
+        return self._epsilon(self.schedules[0], x_t, t), self._epsilon(self.schedules[1], y_t, t)
 
 
 @register("system", "fixture_pair", "two Gaussians that MMDisCo may guide", guidable=True)

@@ -13,13 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmbench.errors import MediaError, NonFiniteError
-from mmbench.media.clip_files import (
-    decode,
-    probe,
-    read_lossless,
-    write_lossless,
-    write_preview,
-)
+from mmbench.media.clip_files import read_lossless, write_lossless, write_preview
+from mmbench.media.decode import decode, probe
 from mmbench.types import Clip
 from tests.media_files import clicks, flashes, onset, turn, write_media
 

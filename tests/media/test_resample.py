@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmbench.errors import MediaError
-from mmbench.media.clip_files import conform, resample_audio, resample_video, resize
 from mmbench.media.decode import record
+from mmbench.media.resample import conform, resample_audio, resample_video, resize
 from mmbench.media.timeline import AudioTimeline, constant_rate, nominal_rate, shown_frames
 from mmbench.types import Clip, ClipFormat
 from tests.media_files import clicks, flashes, onset

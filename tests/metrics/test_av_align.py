@@ -22,6 +22,7 @@ from mmbench.metrics.extractors.onsets import OnsetTimes, first_clear_time, onse
 from mmbench.metrics.extractors.optical_flow import FarnebackFlow, flow_peaks, flow_trajectory
 from mmbench.registry import make_metric
 from mmbench.types import Clip, Features
+from tests.reference.event_matching import eq37_set_union
 
 FPS = 8.0
 times = st.lists(st.floats(0, 2).map(lambda t: round(t, 3)), max_size=12).map(lambda x: np.array(x, np.float64))
@@ -81,8 +82,8 @@ def test_greedy_order_loses_a_pair_that_the_largest_matching_finds() -> None:
 def test_synchrony_on_unlike_grids_is_1_or_a_half_by_the_reading_of_eq37() -> None:
     onsets, peaks = np.array([0.31, 0.82]), np.array([0.3, 0.8])
     assert em.eq37_iou(onsets, peaks, FPS) == 1.0
-    assert em.eq37_set_union(onsets, peaks, FPS) == 0.5
-    assert em.eq37_set_union(peaks, peaks, FPS) == 1.0
+    assert eq37_set_union(onsets, peaks, FPS) == 0.5
+    assert eq37_set_union(peaks, peaks, FPS) == 1.0
 
 
 def test_window_is_open_and_rounded_as_written() -> None:
@@ -93,7 +94,7 @@ def test_window_is_open_and_rounded_as_written() -> None:
     assert em.max_matching(np.array([0.8]), np.array([0.9]), 10.0) == 0
 
 
-@pytest.mark.parametrize("formula", [em.tempotokens_v1, em.tempotokens_v2, em.eq37_iou, em.eq37_set_union, em.matched])
+@pytest.mark.parametrize("formula", [em.tempotokens_v1, em.tempotokens_v2, em.eq37_iou, eq37_set_union, em.matched])
 def test_nothing_on_both_sides_is_undefined_and_on_one_side_is_0(formula) -> None:
     some, none = np.array([0.5, 1.0]), np.empty(0)
     assert math.isnan(formula(none, none, FPS))

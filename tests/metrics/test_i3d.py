@@ -19,7 +19,7 @@ from mmbench.errors import MMBenchError, UsageError
 from mmbench.metrics.arithmetic.frechet import Moments, frechet_distance
 from mmbench.metrics.extractors.i3d import I3DExtractor
 from mmbench.metrics.fvd import FVD
-from mmbench.metrics.networks.i3d import I3D, Unit3D, max_pool_same, preprocess, same_padding
+from mmbench.metrics.networks.i3d import I3D, Unit3D, max_pool_same, preprocess_frames, same_padding
 from mmbench.metrics.networks.i3d_torchscript import check_against_torchscript, read_state
 from mmbench.networks.devices import exact_float32
 from mmbench.networks.random_weights import fill_randomly
@@ -52,7 +52,7 @@ def frames() -> torch.Tensor:
 @pytest.fixture(scope="module")
 def logits(network: I3D, frames: torch.Tensor) -> torch.Tensor:
     with exact_float32():
-        return network(preprocess(frames))
+        return network(preprocess_frames(frames))
 
 
 def clip(num_frames: int, seed: int = 0) -> Clip:
@@ -107,23 +107,23 @@ def test_pooling_pads_like_zeros_in_front_and_behind(shape: tuple[int, int, int]
 def test_frames_are_stretched_and_scaled() -> None:
     flat = torch.zeros(1, 2, 30, 50, 3, dtype=torch.uint8)
     flat[0, 1] = 255
-    x = preprocess(flat)
+    x = preprocess_frames(flat)
     assert x.shape == (1, 3, 2, 224, 224)
     assert x[:, :, 0].add(1).abs().max() < 1e-6
     assert x[:, :, 1].sub(1).abs().max() < 1e-6
     edges = torch.zeros(1, 1, 8, 16, 3, dtype=torch.uint8)
     edges[:, :, :, [0, -1]] = 255  # a crop would lose these columns
-    assert preprocess(edges)[0, :, 0, 100, [0, -1]].sub(1).abs().max() < 1e-6
+    assert preprocess_frames(edges)[0, :, 0, 100, [0, -1]].sub(1).abs().max() < 1e-6
 
 
 def test_each_frame_is_resized_alone(frames: torch.Tensor) -> None:
-    assert torch.equal(preprocess(frames)[:, :, 3:4], preprocess(frames[:, 3:4]))
+    assert torch.equal(preprocess_frames(frames)[:, :, 3:4], preprocess_frames(frames[:, 3:4]))
 
 
 @pytest.mark.e2e
 def test_batch_norm_epsilon_matters(frames: torch.Tensor, logits: torch.Tensor) -> None:
     with exact_float32():
-        other = random_i3d(bn_eps=1e-5)(preprocess(frames))
+        other = random_i3d(bn_eps=1e-5)(preprocess_frames(frames))
     assert 1e-3 < float((other - logits).abs().max() / logits.abs().max()) < 0.1
 
 
@@ -132,7 +132,7 @@ def test_jpeg_frames_move_features(network: I3D, frames: torch.Tensor, logits: t
     coded = [cv2.imencode(".jpg", f, [cv2.IMWRITE_JPEG_QUALITY, 95])[1] for f in frames[0].numpy()]
     decoded = np.stack([cv2.imdecode(c, cv2.IMREAD_COLOR) for c in coded])
     with exact_float32():
-        lossy = network(preprocess(torch.from_numpy(decoded)[None]))
+        lossy = network(preprocess_frames(torch.from_numpy(decoded)[None]))
     assert float((lossy - logits).abs().max() / logits.abs().max()) > 1e-3  # why clips are stored without loss
 
 

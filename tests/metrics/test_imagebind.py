@@ -15,7 +15,7 @@ from mmbench.errors import MMBenchError, UsageError
 from mmbench.metrics.extractors.imagebind import ImageBindAudio, ImageBindText, ImageBindVideo
 from mmbench.metrics.imagebind import IBAV, IBTA, IBTV, cosine
 from mmbench.metrics.networks import imagebind
-from mmbench.metrics.networks.imagebind import HUGE, SMALL, Attention, ImageBind, load_towers
+from mmbench.metrics.networks.imagebind import HUGE, SMALL, ImageBind, load_towers
 from mmbench.metrics.networks.imagebind_preprocess import (
     Views,
     audio_views,
@@ -24,6 +24,7 @@ from mmbench.metrics.networks.imagebind_preprocess import (
     mean_over_views,
     video_views,
 )
+from mmbench.metrics.networks.imagebind_transformer import Attention
 from mmbench.networks.clip_tokens import ClipTokenizer, clean
 from mmbench.networks.devices import exact_float32
 from mmbench.networks.random_weights import fill_randomly

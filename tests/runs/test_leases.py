@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -61,6 +62,26 @@ def test_another_host_keeps_its_lease_while_it_beats(tmp_path: Path) -> None:
 def test_a_torn_lease_counts_as_dead(tmp_path: Path) -> None:
     (tmp_path / "7").write_text('{"host": "el')
     assert LeaseTable(tmp_path).acquire("7") is not None
+
+
+def test_a_lease_is_touched_while_held_and_the_heartbeat_ends_with_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touched, before = threading.Event(), set(threading.enumerate())
+    monkeypatch.setattr(leases, "HEARTBEAT", 0.01)
+    monkeypatch.setattr(leases.os, "utime", lambda path: touched.set())
+    table = LeaseTable(tmp_path)
+    for _ in range(2):  # given back and taken again
+        first, second = table.acquire("7"), table.acquire("8")
+        assert first is not None
+        assert second is not None
+        (heart,) = set(threading.enumerate()) - before
+        first.release()
+        touched.clear()
+        assert touched.wait(60)  # the other lease still beats
+        second.release()
+        heart.join(60)
+        assert not heart.is_alive()
 
 
 def test_the_heart_of_a_living_owner_beats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from mmbench.features.extract import Sample
 from mmbench.runs.generate import generate
 from mmbench.runs.spec import RunSpec, make_requests
 from mmbench.runs.store import SampleStore
-from mmbench.scores.evaluate import Counts, score_samples, signature, stored_samples
+from mmbench.scores.evaluate import Counts, Evaluation, signature, stored_samples
 from mmbench.scores.records import Record, read_records, read_samples, read_score
 from mmbench.types import Clip, ClipSource, FeatureTable, Request, Score
 from tests.builders import MadeSource, Mean, clip
@@ -57,11 +57,11 @@ def scored(
     counts: Counts | None = None,
     dataset: Any = None,
 ) -> Record:
-    """The record of clips under one metric; the only place that knows how `score_samples` is called."""
+    """The record of clips under one metric; the only place that knows how an `Evaluation` is called."""
     samples = [s and Sample(s, f"text {i}") for i, s in enumerate(sources)]
     counts = counts or Counts(len(samples))
-    (record,) = score_samples(folder, RUN, samples, counts, [metric], dataset, FeatureCache(None), workers=1)
-    return record
+    (found,) = Evaluation([metric], dataset, FeatureCache(None), workers=1).score(folder, RUN, samples, counts)
+    return found.record
 
 
 def test_every_sample_asked_for_is_accounted_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -9,12 +9,18 @@ import numpy as np
 import pytest
 
 from mmbench.errors import IntegrityError, MMBenchError
-from mmbench.scores.records import Record, read_records, read_score, save
-from mmbench.tables.compare import adjust, as_row, compare, footnotes
+from mmbench.scores.records import Record, Scored, read_records, read_score, read_scored, save
+from mmbench.tables import compare as comparing
+from mmbench.tables.compare import Cell, adjust, as_row, footnotes
 from mmbench.tables.format import count_text, record_row, with_error
 from mmbench.tables.table import pivot
 from mmbench.types import Score
 from tests.builders import folder_of, record
+
+
+def compare(column: list[tuple[Path, Record]]) -> list[Cell]:
+    """Cells of records that are read again with their scores."""
+    return comparing.compare([read_scored(folder, r) for folder, r in column])
 
 
 def saved(out: Path, values: np.ndarray, **changes: object) -> tuple[Path, Record]:
@@ -85,7 +91,7 @@ def test_the_paired_difference_is_tighter_than_the_two_errors(tmp_path: Path) ->
 def test_what_differs_is_refused_by_name(tmp_path: Path, other: dict[str, object]) -> None:
     cells = [saved(tmp_path, np.full(8, 0.2), system="a"), saved(tmp_path, np.full(8, 0.3), system="b", **other)]
     with pytest.raises(MMBenchError, match="cannot be compared across"):
-        compare(cells)
+        comparing.compare([Scored(folder, r, Score(0.2, 0.1, 8)) for folder, r in cells])
     with pytest.raises(MMBenchError, match="cannot be compared across"):
         pivot([r for _, r in cells])
 
@@ -93,9 +99,9 @@ def test_what_differs_is_refused_by_name(tmp_path: Path, other: dict[str, object
 def test_random_weights_stand_beside_random_weights_and_say_so(tmp_path: Path) -> None:
     cells = [saved(tmp_path, np.full(8, v), system=s, weights="random") for s, v in (("a", 0.1), ("b", 0.2))]
     assert any("random weights, no quality: a, b" in note for note in footnotes([compare(cells)]))
-    rows, columns = pivot([r for _, r in cells])
-    assert [row["weights"] for row in rows] == ["random", "random"]
-    assert "weights" in columns
+    layout = pivot([r for _, r in cells])
+    assert [row["weights"] for row in layout.rows] == ["random", "random"]
+    assert "weights" in layout.columns
 
 
 def test_a_guided_system_is_compared_with_its_base_wherever_that_stands(tmp_path: Path) -> None:
@@ -109,6 +115,37 @@ def test_a_guided_system_is_compared_with_its_base_wherever_that_stands(tmp_path
 def test_other_seeds_are_not_paired(tmp_path: Path) -> None:
     cells = [saved(tmp_path, np.arange(8.0), system="a"), saved(tmp_path, np.arange(8.0), system="b", seed=1)]
     assert compare(cells)[1].difference is None
+
+
+def test_a_guided_system_is_not_compared_with_its_base_of_another_seed(tmp_path: Path) -> None:
+    runs = (("truth", 1), ("pair", 0), ("pair+mmdisco", 1), ("pair", 1))
+    rows = [(s, seed, np.arange(8.0) * (k + 1)) for k, (s, seed) in enumerate(runs)]
+    cells = compare([saved(tmp_path, v, system=s, seed=seed, run_id=f"{s}-{seed}") for s, seed, v in rows])
+    assert [cell.against for cell in cells] == ["", "", "pair", "truth"]
+    assert cells[2].difference is not None
+    assert cells[2].difference.value == pytest.approx(np.mean(np.arange(8.0) * -1))  # to the pair of seed 1
+    cells = compare([saved(tmp_path, v, system=s, seed=seed, run_id=f"{s}-{seed}") for s, seed, v in rows[:3]])
+    assert [cell.against for cell in cells] == ["", "", "truth"]
+
+
+@pytest.mark.parametrize(("scored", "paired"), [(1, False), (2, True)])
+def test_one_scored_sample_makes_no_difference(tmp_path: Path, scored: int, paired: bool) -> None:
+    values = np.array([0.5, 0.7, *[np.nan] * 6])
+    values[scored:] = np.nan
+    first, second = (saved(tmp_path, values, system=s, n_scored=scored, n_unscored=8 - scored) for s in "ab")
+    assert (compare([first, second])[1].difference is not None) == paired
+
+
+@pytest.mark.parametrize(("scored", "paired"), [(7, False), (8, True)])
+def test_resamplings_of_unequal_counts_do_not_pair(tmp_path: Path, scored: int, paired: bool) -> None:
+    cells = []
+    for system, n in (("a", 8), ("b", scored)):
+        r = record(system=system, run_id=system, n_scored=n, n_unscored=8 - n)
+        folder = folder_of(tmp_path, system)
+        score = Score(0.5, 0.1, n, 8 - n, replicates=np.random.default_rng(0).normal(0.5, 0.1, 40))
+        save(folder, r, score, [{"id": str(i)} for i in range(8)])
+        cells.append((folder, r))
+    assert (compare(cells)[1].difference is not None) == paired
 
 
 @pytest.mark.parametrize("hole", [3, 5])
@@ -145,9 +182,9 @@ def test_a_number_shows_the_digits_its_error_allows(value: float | None, error: 
 
 def test_the_pivot_puts_ground_truth_first_and_independent_last() -> None:
     systems = ["independent", "zeta", "ground_truth", "alpha"]
-    rows, columns = pivot([record(system=s) for s in systems])
-    assert [row["system"] for row in rows] == ["ground_truth", "alpha", "zeta", "independent"]
-    assert columns[-1] == "m.v ↑"
+    layout = pivot([record(system=s) for s in systems])
+    assert [row["system"] for row in layout.rows] == ["ground_truth", "alpha", "zeta", "independent"]
+    assert layout.columns[-1] == "m.v ↑"
 
 
 def test_a_record_row_shows_what_stands_beside_the_value() -> None:

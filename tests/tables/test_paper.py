@@ -15,6 +15,7 @@ from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import create_run_folder
 from mmbench.scores.records import save
 from mmbench.tables.published import printed_name, published_values
+from mmbench.tables.table import gather
 from mmbench.types import Score
 from tests.builders import record
 
@@ -101,6 +102,28 @@ def test_rows_of_a_sweep_are_means_over_trainings(tmp_path: Path) -> None:
     assert (tmp_path / runs[0] / "records.jsonl").exists()
     with pytest.raises(MMBenchError, match="No sweep of table8"):
         lay_out("8", tmp_path, seed=7)
+
+
+def test_records_of_another_n_are_not_the_sweeps(tmp_path: Path) -> None:
+    run = add(tmp_path, "tiny+mmdisco", "bounce", ib_bounce_av=0.1)
+    late: dict[str, Any] = {"time": "2027-01-01T00:00:00Z", "n_expected": 16, "n_present": 16, "n_scored": 16}
+    made = record(metric="ib_bounce_av", signature="ib_bounce_av||extractors:e|size:s|version:1", value=0.9, **late)
+    save(tmp_path / run, made, Score(0.9, 0.1, 16), [None] * 16)
+    sweep(tmp_path, "small", "2026-01-01T00:00:00Z", c32_0=run)
+    cell = lay_out("8", tmp_path).rows[1]["numbers"]["ib_bounce_av"]
+    assert (cell["value"], cell["trainings"]) == (0.1, [0.1])
+
+
+def test_of_records_of_equal_time_the_later_run_counts(tmp_path: Path) -> None:
+    for value in (0.1, 0.2):
+        add(tmp_path, "tiny", "bounce", ib_bounce_av=value)
+    folders = sorted(tmp_path.iterdir())
+    (kept,) = gather(tmp_path)
+    assert kept.run_id == folders[-1].name
+    lines = folders[0] / "records.jsonl"
+    lines.write_text(json.dumps(json.loads(lines.read_text()) | {"time": "2026-01-01T00:00:01Z"}) + "\n")
+    (kept,) = gather(tmp_path)
+    assert kept.run_id == folders[0].name
 
 
 def test_trainings_of_different_n_are_not_averaged(tmp_path: Path) -> None:

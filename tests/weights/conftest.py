@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mmbench.weights import checkpoints as weights
+from mmbench.weights import locations
 from mmbench.weights.known import Weight
 from tests.weights.support import BODY, SHA, Known, Server, serving
 
@@ -29,7 +30,9 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MMBENCH_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(weights, "KNOWN", {})
+    table: dict[str, Weight] = {}
+    monkeypatch.setattr(weights, "KNOWN", table)
+    monkeypatch.setattr(locations, "KNOWN", table)
 
 
 @pytest.fixture

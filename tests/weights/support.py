@@ -10,7 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from mmbench.weights import checkpoints as weights
+from mmbench.weights import fetch as fetching
+from mmbench.weights import locations
 from mmbench.weights.known import Weight
 
 BODY = hashlib.shake_256(b"weights").digest(1_500_000)
@@ -81,11 +82,11 @@ def serving(server: ThreadingHTTPServer) -> Iterator[None]:
 
 
 def fetch(name: str = "net", **options: Any) -> Path:
-    return weights.fetch(name, quiet=True, **options)
+    return fetching.fetch(name, quiet=True, **options)
 
 
 def folder() -> Path:
-    path = weights.home() / "weights"
+    path = locations.home() / "weights"
     path.mkdir(parents=True, exist_ok=True)
     return path
 

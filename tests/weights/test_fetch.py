@@ -19,6 +19,7 @@ import pytest
 from mmbench.errors import IntegrityError, MMBenchError
 from mmbench.weights import checkpoints as weights
 from mmbench.weights import file_digests as digests
+from mmbench.weights import locations
 from mmbench.weights.download import download
 from tests.conftest import REPOSITORY
 from tests.weights.support import BODY, SHA, Known, Server, fetch, folder, names, put, serving
@@ -28,7 +29,7 @@ def test_fetch_gives_a_verified_file_and_asks_the_network_once(server: Server, k
     known()
     path = fetch()
     assert path.read_bytes() == BODY
-    assert fetch() == path == weights.locate("net")
+    assert fetch() == path == locations.locate("net")
     assert len(server.ranges) == 1
     assert names(folder()) == {"net.bin"}
 
@@ -131,7 +132,7 @@ def test_wrong_bytes_are_refused_by_name_and_kept_aside(server: Server, known: K
     assert "net.bin.bad" in caught.value.next
     assert names(folder()) == {"net.bin.bad"}
     with pytest.raises(MMBenchError, match="not here"):
-        weights.locate("net")
+        locations.locate("net")
     server.body = BODY
     assert fetch().read_bytes() == BODY
 

@@ -12,6 +12,7 @@ import pytest
 from mmbench.errors import IntegrityError, MMBenchError, UsageError
 from mmbench.weights import checkpoints as weights
 from mmbench.weights import file_digests as digests
+from mmbench.weights import locations
 from tests.weights.support import BODY, SHA, Known, Server, fetch, folder, put
 
 
@@ -29,7 +30,7 @@ def test_offline_never_touches_a_socket(known: Known, monkeypatch: pytest.Monkey
     with pytest.raises(MMBenchError, match="offline") as caught:
         fetch(offline=how == "flag")
     assert "1,500,000 bytes" in caught.value.expected
-    assert str(weights.home() / "weights" / weight.file) in caught.value.next
+    assert str(locations.home() / "weights" / weight.file) in caught.value.next
     put(folder() / weight.file)
     assert fetch(offline=how == "flag").read_bytes() == BODY
 
@@ -78,7 +79,7 @@ def test_what_only_people_can_fetch_says_from_where_to_where(known: Known) -> No
 def test_missing_says_what_is_expected_and_what_to_type(known: Known) -> None:
     known()
     with pytest.raises(MMBenchError, match="not here") as caught:
-        weights.locate("net")
+        locations.locate("net")
     assert "net.bin (1,500,000 bytes)" in caught.value.expected
     assert caught.value.next == "mmbench weights fetch net"
 
@@ -86,26 +87,26 @@ def test_missing_says_what_is_expected_and_what_to_type(known: Known) -> None:
 def test_unknown_name_is_a_usage_error_with_near_names(known: Known) -> None:
     known("imagebind")
     with pytest.raises(UsageError, match="did you mean imagebind") as caught:
-        weights.locate("imagbind")
+        locations.locate("imagbind")
     assert caught.value.exit_code == 2
 
 
 def test_home_then_checkpoints_as_mmdisco_lays_them_out(known: Known, tmp_path: Path) -> None:
     known(file="video_crafter/base_512_v2/model.ckpt", sha256=None, bytes=None)
     theirs = put(tmp_path / "checkpoints" / "video_crafter" / "base_512_v2" / "model.ckpt")
-    assert weights.locate("net") == theirs
+    assert locations.locate("net") == theirs
     ours = put(folder() / "video_crafter" / "base_512_v2" / "model.ckpt")
-    assert weights.locate("net") == ours
+    assert locations.locate("net") == ours
 
 
 def test_namesake_elsewhere_in_checkpoints_counts_only_with_the_published_size(known: Known, tmp_path: Path) -> None:
     known()
     put(tmp_path / "checkpoints" / "a" / "net.bin", b"namesake")
     real = put(tmp_path / "checkpoints" / "b" / "net.bin")
-    assert weights.locate("net") == real
+    assert locations.locate("net") == real
     known(bytes=None, sha256=None)
     with pytest.raises(MMBenchError, match="not here"):
-        weights.locate("net")
+        locations.locate("net")
 
 
 def test_variable_wins_and_is_never_passed_over(
@@ -115,14 +116,14 @@ def test_variable_wins_and_is_never_passed_over(
     put(folder() / "net.bin")
     mine = put(tmp_path / "mine.pt")
     monkeypatch.setenv("MMBENCH_WEIGHTS_NET", str(mine))
-    assert weights.locate("net") == mine
+    assert locations.locate("net") == mine
     assert weights.verify("net").trust == "published"
     put(mine, b"z" * len(BODY))
     with pytest.raises(IntegrityError, match=r"mine\.pt") as caught_wrong:
         fetch()
     assert "unset" in caught_wrong.value.next
     mine.unlink()
-    for use in (weights.locate, weights.verify, fetch):
+    for use in (locations.locate, weights.verify, fetch):
         with pytest.raises(MMBenchError) as caught:
             use("net")
         assert "MMBENCH_WEIGHTS_NET" in str(caught.value)
@@ -135,10 +136,10 @@ def test_home_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     if not set_home:
         monkeypatch.delenv("MMBENCH_HOME")
-    assert weights.home() == (tmp_path / "home" if set_home else tmp_path / "xdg" / "mmbench")
+    assert locations.home() == (tmp_path / "home" if set_home else tmp_path / "xdg" / "mmbench")
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert weights.home() == (tmp_path / "home" if set_home else tmp_path / ".cache" / "mmbench")
+    assert locations.home() == (tmp_path / "home" if set_home else tmp_path / ".cache" / "mmbench")
 
 
 def test_a_file_is_hashed_once_until_it_changes(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,12 +190,12 @@ def test_fetch_holds_a_new_download_to_the_recorded_digest(server: Server, known
 def test_read_only_home_costs_time_not_correctness(
     known: Known, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path, text: str) -> None:
+    def refuse(path: Path, data: bytes) -> None:
         raise PermissionError(path)
 
     known()
     put(folder() / "net.bin")
-    monkeypatch.setattr(digests, "_write", refuse)
+    monkeypatch.setattr(digests, "write_whole", refuse)
     assert fetch() == folder() / "net.bin"
     assert weights.digest("net") == SHA
 
@@ -202,7 +203,7 @@ def test_read_only_home_costs_time_not_correctness(
 def test_damaged_digest_cache_is_ignored(known: Known) -> None:
     known()
     put(folder() / "net.bin")
-    put(weights.home() / "digests.json", b"[not json")
+    put(locations.home() / "digests.json", b"[not json")
     assert weights.digest("net") == SHA
 
 

@@ -72,7 +72,7 @@ class SlowOnly(nn.Module):
 
 
 class CAVP(nn.Module):
-    """The video half of CAVP.
+    """The video encoder of CAVP.
 
     Args:
         base_channels: Width of the first layer.
@@ -89,7 +89,7 @@ class CAVP(nn.Module):
         return self.video_project_head(self.video_encoder(video.transpose(1, 2)).mT)
 
     def forward(self, video: Tensor) -> Tensor:
-        """The same of length 1. Layers that span frames see all t, which is at most 40 in the original."""
+        """Features of unit length. Layers that span frames see all t, which is at most 40 in the original."""
         return F.normalize(self.project(video), dim=-1)
 
 

@@ -20,9 +20,10 @@ from mmbench.console import log
 from mmbench.errors import MMBenchError
 from mmbench.networks.state_dicts import State, load_state, part, rename
 from mmbench.weights import checkpoints as published
+from mmbench.weights import locations
 
 NewName = Callable[[str], str | None]
-UNREAD = re.compile(  # noise schedule, CAVP's audio half, and an encoder that the classifier was trained with
+UNREAD = re.compile(  # noise schedule, CAVP's audio encoder, and an encoder that the classifier was trained with
     r"(betas|alphas_cumprod|alphas_cumprod_prev|(sqrt|log|posterior)_\w+|scale_factor"
     r"|spec_encoder\..+|logit_scale|cond_model\..+)"
 )
@@ -30,7 +31,7 @@ UNREAD = re.compile(  # noise schedule, CAVP's audio half, and an encoder that t
 
 @dataclass(frozen=True)
 class Part:
-    """Where the tensors of a network lie.
+    """Location of the tensors of a network.
 
     Attributes:
         checkpoint: Name in `mmbench.weights.known`.
@@ -105,7 +106,7 @@ def load(checkpoint: str, networks: Mapping[str, nn.Module]) -> None:
     try:
         left = distribute(state, networks, str(path))
     except MMBenchError as error:
-        expected = f"{error.expected}, as {published.entry(checkpoint).page} has it"
+        expected = f"{error.expected}, as {locations.entry(checkpoint).page} has it"
         raise MMBenchError(error.found, expected, f"move it away, then mmbench weights fetch {checkpoint}") from error
     if left:
         log.warning("%s holds %d tensors that nothing reads, first %s.", path, len(left), left[0])

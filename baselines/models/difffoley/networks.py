@@ -101,7 +101,7 @@ class VideoConditionEncoder(nn.Module):
 
 
 class AlignmentClassifier(nn.Module):
-    """Whether a noised sound fits a video: the encoder half of a U-Net, an average and a linear layer.
+    """Classifier of whether a noised sound fits a video: the encoder of a U-Net, an average and a linear layer.
 
     Args:
         in_channels: Channels of the latents.

@@ -76,7 +76,7 @@ class DoubleGuidance:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How Diff-Foley is sampled; all of it is part of a run's identity.
+    """Settings of Diff-Foley's sampler and guidance, all of them part of a run's identity.
 
     Attributes:
         num_inference_steps: Steps of DPM-Solver++ 2M.

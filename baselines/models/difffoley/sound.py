@@ -1,4 +1,4 @@
-"""Diff-Foley (arXiv 2306.17203): the sound of a silent video, for cascades after a text-to-video system.
+"""Diff-Foley (arXiv 2306.17203) as a video-to-audio model of cascades.
 
 It always makes 8.2 s from 8.2 s of video. A shorter clip is repeated to that length, and the first of the sound is
 kept: a choice of ours, for the original gives nothing for less than 8 s. See luosiallen/Diff-Foley@0ba1e8a:inference.
@@ -10,14 +10,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mmbench.baselines.models.difffoley.sampling import Sampling
+from mmbench.baselines.parts.options import CommonOptions, require_at_least, require_choice
 from mmbench.errors import NonFiniteError, UsageError
 from mmbench.types import Clip, Dataset, Request, Spec, Weights
-from mmbench.weights import checkpoints as published
 
 if TYPE_CHECKING:
     from mmbench.baselines.models.difffoley.model import DiffFoleyModel
@@ -26,19 +26,14 @@ VERSION = 1  # raised when the code changes what it draws
 SECONDS, FPS, NUM_FRAMES = 8.2, 4, 33  # of video; the original's re-encoding leaves 33 frames of 8.2 s, too
 SAMPLE_RATE, NUM_SAMPLES = 16000, 511 * 256  # of sound, 8.176 s
 TILE = 8
-OPTIONS: dict[str, tuple[Any, ...]] = {
-    "size": ("full", "tiny"),
-    "weights": ("real", "random"),
-    "dtype": ("float32", "float16", "bfloat16"),
-    "inversion_sample_rate": (16000, 22050),
-}
+INVERSION_SAMPLE_RATES = (16000, 22050)
 
 
 class DiffFoley:
-    """Double guidance as published: 25 steps, 4.5 by the video and 50 by the alignment classifier.
+    """Diff-Foley as published: 25 steps, guided by the video (4.5) and by the alignment classifier (50).
 
     Args:
-        dataset: What is generated for; its format says how much sound, at what rate.
+        dataset: The dataset that is generated for; its format gives length and rate of the sound.
         device: auto, cpu, cuda.
         dtype: Precision of the denoiser; guidance and decoding stay in float32.
         weights: "real", or "random" to try the plumbing at full size.
@@ -69,27 +64,21 @@ class DiffFoley:
         classifier_scale: float = 50.0,
         inversion_sample_rate: int = SAMPLE_RATE,
         tile: int = TILE,
-        **_: Any,
     ) -> None:
-        given = {"size": size, "weights": weights, "dtype": dtype, "inversion_sample_rate": inversion_sample_rate}
-        for option, value in given.items():
-            if value not in OPTIONS[option]:
-                raise UsageError(
-                    f"Diff-Foley has no {option} {value!r}.", f"one of {', '.join(map(str, OPTIONS[option]))}"
-                )
-        for option, count, least in (("num_inference_steps", num_inference_steps, 2), ("tile", tile, 1)):
-            if count < least:
-                raise UsageError(f"Diff-Foley cannot have {option} {count}.", f"a whole number from {least}")
+        self._common = CommonOptions.read("Diff-Foley", size, weights, dtype)
+        require_choice("Diff-Foley", "inversion_sample_rate", inversion_sample_rate, INVERSION_SAMPLE_RATES)
+        require_at_least("Diff-Foley", "num_inference_steps", num_inference_steps, 2)
+        require_at_least("Diff-Foley", "tile", tile, 1)
         self.format = dataset.format
         seconds = self.format.num_samples / self.format.sample_rate
         if seconds > (most := NUM_SAMPLES / SAMPLE_RATE):
             raise UsageError(f"{dataset.name} has {seconds:g} s of sound.", f"at most the {most:g} s of Diff-Foley")
-        self.weights: Weights = "tiny" if size == "tiny" else "random" if weights == "random" else "real"
-        self.batch_size, self._device, self._dtype = tile, device, dtype
+        self.weights: Weights = self._common.weights
+        self.batch_size, self._device = tile, device
         self._rate = inversion_sample_rate
         self._sampling = Sampling(num_inference_steps, guidance_scale, classifier_scale)
         names = ("difffoley_cavp", "difffoley_ldm", *["difffoley_classifier"] * bool(classifier_scale))
-        self._components = {name: published.digest(name) if self.weights == "real" else self.weights for name in names}
+        self._components = self._common.digests(names)
 
     def spec(self) -> Spec:
         """Components and their digests, sampling, and what is made of a clip that is not 8.2 s long."""
@@ -97,7 +86,7 @@ class DiffFoley:
         return {
             "system": self.name,
             "version": VERSION,
-            "components": {**self._components, "dtype": self._dtype, "tile": self.batch_size},
+            "components": {**self._components, "dtype": self._common.dtype, "tile": self.batch_size},
             "sampling": {"sampler": "dpmsolver++2m", **asdict(self._sampling)},
             "inversion_sample_rate": self._rate,
             "clip": f"clip tiled to {SECONDS} s, first {kept:g} s kept",
@@ -111,12 +100,10 @@ class DiffFoley:
 
     @cached_property
     def _model(self) -> DiffFoleyModel:
-        import torch
-
         from mmbench.baselines.models.difffoley.model import DiffFoleyModel
         from mmbench.baselines.parts.loading import Parts
 
-        precision = None if self._dtype == "float32" else getattr(torch, self._dtype)
+        precision = self._common.torch_dtype()
         parts = {name: Parts(name, self.weights, self._place, precision) for name in self._components}
         return DiffFoleyModel(parts, self._sampling)
 
@@ -151,7 +138,7 @@ class DiffFoley:
         return waves
 
     def _fit(self, wave: np.ndarray) -> np.ndarray:
-        """The beginning of a sound at 16 kHz, in the dataset's format."""
+        """Resample a sound at 16 kHz to the dataset's rate and cut it to its length."""
         from mmbench.media.resample import resample_audio
 
         if not np.isfinite(wave).all():

@@ -55,7 +55,7 @@ class AnimateDiff:
         return sd.padded_states(self.text_encoder, self.tokens, prompt, PAD)
 
     def unconditional(self) -> Tensor:
-        """What stands for no prompt."""
+        """Text states of the empty prompt."""
         return self.text("")
 
     def epsilon(self, x_t: Tensor, t: Tensor, text: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """AudioLDM (arXiv 2301.12503), medium: text to sound, on classes of diffusers and transformers.
 
-Sizes: cvssp/audioldm-m-full@77e8492; what is heard is 2 s of 16 kHz. Log mels for encoding as
+Sizes: cvssp/audioldm-m-full@77e8492; clips are 2 s at 16 kHz. Log mels for encoding as
 SonyResearch/MMDisCo@3b9f84f:mmdisco/models/diffusion/mel_extractor.py.
 """
 
@@ -103,7 +103,7 @@ class AudioLDM:
         return F.normalize(embedding, dim=-1)[0].cpu().clone()
 
     def unconditional(self) -> Tensor:
-        """What stands for no prompt."""
+        """Text embedding of the empty prompt."""
         return self.text("")
 
     def epsilon(self, x_t: Tensor, t: Tensor, text: Tensor) -> Tensor:

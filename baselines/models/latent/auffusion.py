@@ -61,7 +61,7 @@ class Auffusion:
         return auffusion.prompt_states(self.text_encoder(ids).last_hidden_state[0], self.adapter).cpu().clone()
 
     def unconditional(self) -> Tensor:
-        """What stands for no prompt."""
+        """Text states of the empty prompt."""
         return torch.zeros(CONTEXT, self.text_channels)
 
     def epsilon(self, x_t: Tensor, t: Tensor, text: Tensor) -> Tensor:

@@ -62,7 +62,7 @@ def image_to_log_mel(image: Tensor) -> Tensor:
 
 
 def image_to_vae(image: Tensor, frames: int = IMAGE_FRAMES) -> Tensor:
-    """What the autoencoder encodes: black up to `frames` (or cut there), [0, 1] as [-1, 1]."""
+    """Spectrogram image for the autoencoder: black up to `frames` (or cut there), [0, 1] as [-1, 1]."""
     return 2 * F.pad(image, (0, frames - image.shape[-1])) - 1
 
 

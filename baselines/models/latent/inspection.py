@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.errors import IntegrityError, MMBenchError
-from mmbench.weights import checkpoints as published
+from mmbench.weights import locations
 from mmbench.weights.headers import read_meta, total_bytes
 from mmbench.weights.known import KNOWN
 
@@ -46,10 +46,10 @@ UNREAD = re.compile(r"\.(weight_g|original0)$")  # lengths of weights, whose dir
 
 
 def examine(name: str) -> MMBenchError | None:
-    """What tensors of a published model are missing or of another shape: the first file with its error, or None."""
+    """Find missing tensors of a published model, or ones of another shape: the first file with its error, or None."""
     if name not in NETWORKS:
         return None
-    path = published.locate(name)
+    path = locations.locate(name)
     for check in _checks(name, path):
         try:
             check()
@@ -84,7 +84,7 @@ def _check_network(name: str, path: Path, folder: str, kind: str) -> None:
     try:
         need = _shapes(dict(_built(kind, json.loads(config.read_bytes())).named_parameters()))
     except (ValueError, TypeError, LookupError, AttributeError) as error:
-        where = published.whereabouts(name, config.relative_to(path).as_posix())
+        where = locations.whereabouts(name, config.relative_to(path).as_posix())
         raise IntegrityError(f"{name}: {config} does not describe a {kind}: {error}.", "its config", where) from error
     _compare(name, path, file, need, _shapes(_tensors(name, path, file)))
 
@@ -113,11 +113,11 @@ def _shapes(state: Mapping[str, Any]) -> Shapes:
 
 
 def _tensors(name: str, path: Path, file: Path) -> dict[str, Any]:
-    """What a file holds, without values; its error says where to get it."""
+    """Read names and shapes of the tensors in a file; the error says where to get the file."""
     try:
         return read_meta(file)
     except IntegrityError as error:
-        where = published.whereabouts(name, file.relative_to(path).as_posix() if file != path else "")
+        where = locations.whereabouts(name, file.relative_to(path).as_posix() if file != path else "")
         raise IntegrityError(f"{name}: {error.found}", error.expected, where) from error
 
 
@@ -130,7 +130,7 @@ def _compare(name: str, path: Path, file: Path, need: Shapes, have: Shapes) -> N
     what = f"lacks {len(missing)} tensors" if missing else f"holds {len(other)} tensors of another shape"
     shape = f", first {first}" + (f" {have[first]}" if not missing else "")
     expected = f"{len(need)} tensors, {total_bytes(need):,} bytes in float32, with {first} {need[first]}"
-    where = published.whereabouts(name, file.relative_to(path).as_posix())
+    where = locations.whereabouts(name, file.relative_to(path).as_posix())
     raise IntegrityError(f"{name}: {file} {what}{shape}.", expected, where)
 
 
@@ -145,7 +145,7 @@ def _strictly(name: str, path: Path, file: Path, load: Callable[[dict[str, Any]]
     except (MMBenchError, LookupError, AttributeError) as error:
         found = error.found if isinstance(error, MMBenchError) else f"it holds no {error}"
         expected = error.expected if isinstance(error, MMBenchError) else "the published file"
-        where = published.whereabouts(name, file.relative_to(path).as_posix() if file != path else "")
+        where = locations.whereabouts(name, file.relative_to(path).as_posix() if file != path else "")
         raise IntegrityError(f"{name}: {file}: {found}", expected, where) from error
 
 

@@ -16,12 +16,12 @@ from torch import Tensor
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
 from mmbench.baselines.models.latent.videocrafter2_sampling import ScaledDDIM
 from mmbench.errors import UsageError
-from mmbench.mmdisco.design import Design, DiscriminatorConfig, out_of_domain
+from mmbench.mmdisco.design import DiscriminatorConfig, out_of_domain
 from mmbench.mmdisco.discriminator import Discriminator, load_discriminator
 from mmbench.mmdisco.losses import per_sample
 from mmbench.mmdisco.samplers import SchedulerSampler, make_scheduler
 from mmbench.mmdisco.schedule import NoiseSchedule, ScaledNoiseSchedule
-from mmbench.types import Clip, Item, Request
+from mmbench.types import Clip, Design, Item, Request
 
 FPS, SAMPLE_RATE, NUM_FRAMES, SIDE, NUM_SAMPLES = 8, 16000, 16, 256, 32000
 TEXTS_KEPT = 512  # prompts whose text states stay in memory
@@ -31,7 +31,7 @@ TINY_DISCRIMINATOR |= {"vit_out_channels": 32, "fusion_channels": 32, "fusion_la
 
 @dataclass(frozen=True)
 class Layout:
-    """What a discriminator must know of a pair's sound latents, and which one MMDisCo released.
+    """Layout of a pair's sound latents for a discriminator, and the design of the released one.
 
     Attributes:
         audio_channels: Channels.
@@ -123,7 +123,7 @@ class LatentPair(DiffusionPair):
         return self.video.encode(resize(clip.video)), self.audio.encode(clip.audio), *self._texts(item.prompt.text)
 
     def discriminator(self, design: str, **sizes: int) -> DiscriminatorConfig:
-        """Of the paper's size, 132M parameters, unless `sizes` say otherwise; small for tiny models."""
+        """A config of the paper's size, 132M parameters, unless `sizes` say otherwise; small for tiny models."""
         defaults: dict[str, Any] = dict(TINY_DISCRIMINATOR) if self._small else {}
         return out_of_domain(design, **{**self._latents(), **defaults, **sizes})  # type: ignore[arg-type]
 
@@ -151,7 +151,7 @@ class LatentPair(DiffusionPair):
 
 
 class Absent:
-    """Stands in for the model of a modality that is not wanted: it predicts no noise and decodes to `nothing`."""
+    """Placeholder for the model of a modality that is not generated: predicts zeros and decodes to `nothing`."""
 
     schedule = NoiseSchedule("scaled_linear", 0.00085, 0.012)
     shape = (1,)
@@ -161,34 +161,34 @@ class Absent:
         self.nothing = nothing
 
     def text(self, prompt: str) -> Tensor:
-        """(1,) of no meaning."""
+        """Zeros of shape (1,) for the text."""
         return torch.zeros(1)
 
     def unconditional(self) -> Tensor:
-        """(1,) of no meaning."""
+        """Zeros of shape (1,) for the text."""
         return torch.zeros(1)
 
     def epsilon(self, x_t: Tensor, t: Tensor, text: Tensor) -> Tensor:
-        """Zeros."""
+        """Zeros for the predicted noise."""
         return torch.zeros_like(x_t)
 
     def decode(self, latents: Tensor) -> np.ndarray:
-        """`nothing`, once per latent."""
+        """The empty video or sound `nothing`, once per latent."""
         return np.repeat(self.nothing[None], len(latents), 0)
 
 
 def no_video() -> Absent:
-    """For clips without a frame."""
+    """The placeholder of a video model, for clips without frames."""
     return Absent(np.zeros((0, SIDE, SIDE, 3), np.float32))
 
 
 def no_audio() -> Absent:
-    """For clips without a sample."""
+    """The placeholder of an audio model, for clips without samples."""
     return Absent(np.zeros(0, np.float32))
 
 
 class OnScaledVideo(torch.nn.Module):
-    """A discriminator that was trained on x_t, given x_t divided by its magnitude; the gradient is of the latter."""
+    """Discriminator trained on x_t that takes x_t divided by its magnitude and has its gradient in the latter."""
 
     def __init__(self, discriminator: Discriminator, magnitude: Tensor) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What the systems of a text-to-video and a text-to-sound model share: their options, and what these are by default.
+"""Systems of a text-to-video and a text-to-sound latent diffusion model: options, defaults and presets.
 
 Preset "paper" samples as arXiv 2405.17842 says: DPM-Solver++ 2M on the models' own noise schedules. Preset
 "mmdisco-release" samples as SonyResearch/MMDisCo@3b9f84f does: ancestral DDPM, another schedule for VideoCrafter2,
@@ -11,48 +11,42 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mmbench.baselines.kinds.discriminators import Guide
 from mmbench.baselines.kinds.guided import PairSystem
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
-from mmbench.errors import UsageError
+from mmbench.baselines.parts.options import CommonOptions, require_at_least, require_choice
 from mmbench.system_names import SystemName
-from mmbench.types import Dataset, Spec, Weights
-from mmbench.weights import checkpoints as published
+from mmbench.types import Dataset, Design, Modality, Spec
 
 if TYPE_CHECKING:
     from mmbench.baselines.models.latent.pair import Layout
     from mmbench.baselines.parts.loading import Parts
-    from mmbench.mmdisco.design import Design
 
 PAPER, RELEASE = "paper", "mmdisco-release"
-OPTIONS = {
-    "size": ("full", "tiny"),
-    "weights": ("real", "random"),
-    "preset": (PAPER, RELEASE),
-    "dtype": ("float32", "float16", "bfloat16"),
-    "sampler": ("dpmsolver++2m", "ddpm", "ddim"),
-}
+PRESETS = (PAPER, RELEASE)
+SAMPLERS = ("dpmsolver++2m", "ddpm", "ddim")
 RELEASED_JOINT_SCALE = (8.0, 1.0)
 TILE = 8
 
 
 class LatentSystem(PairSystem):
-    """A pair of published models; subclasses say which.
+    """A system of two published latent diffusion models, which a subclass names.
 
     Attributes:
         base: Registered name.
-        video_models: Names in `mmbench.weights.known` of what the video is made with.
-        audio_models: The same for the sound.
-        guided_by_text: Text guidance of video and audio.
-        guided_by_joint: The paper's weights of the discriminator's gradient on video and audio.
-        released_discriminator: Name of the one that MMDisCo's authors released.
+        video_models: Names in `mmbench.weights.known` of the models that make the video.
+        audio_models: Names of the models that make the sound.
+        free_scale: The paper's text guidance of video and audio.
+        joint_scale: The paper's weights of the discriminator's gradient on video and audio.
+        released_discriminator: Name of the discriminator that MMDisCo's authors released.
         released_design: Its design.
     """
 
     base: ClassVar[str]
     video_models: ClassVar[tuple[str, ...]]
     audio_models: ClassVar[tuple[str, ...]]
-    guided_by_text: ClassVar[tuple[float, float]]
-    guided_by_joint: ClassVar[tuple[float, float]]
+    free_scale: ClassVar[tuple[float, float]]
+    joint_scale: ClassVar[tuple[float, float]]
     released_discriminator: ClassVar[str]
     released_design: ClassVar[Design]
 
@@ -73,12 +67,12 @@ class LatentSystem(PairSystem):
         tile: int = TILE,
         compile: bool = False,
         guidance: SystemName | None = None,
-        halves: Sequence[str] = ("video", "audio"),
+        modalities: Sequence[Modality] = ("video", "audio"),
     ) -> None:
         """Check the options and look for the weights; the models are loaded when first used.
 
         Args:
-            dataset: What is generated for.
+            dataset: The dataset that is generated for.
             device: auto, cpu, cuda.
             dtype: Precision of the denoisers; guidance, texts and decoding stay in float32.
             size: "full"; "tiny" is narrow networks of the same classes with random weights.
@@ -93,77 +87,66 @@ class LatentSystem(PairSystem):
                 Part of the run's identity, for roundings depend on it. On a CPU, which gains nothing, it is 1.
             compile: Compile the denoisers (torch.compile). Part of the run's identity: fused kernels round differently.
             guidance: The name with +mmdisco; None for the pair alone.
-            halves: "video", "audio" or both; a half that is not named is not loaded, and absent from the clips.
+            modalities: "video", "audio" or both; the model of one that is not named is not loaded, and clips lack it.
 
         Raises:
             UsageError: An option has an unknown value.
             MMBenchError: Weights are not here; says how to get them.
         """
+        common = CommonOptions.read(self.base, size, weights, dtype)
         as_released = preset == RELEASE
         sampler = sampler or ("ddpm" if as_released else "dpmsolver++2m")
-        given = {"size": size, "weights": weights, "preset": preset, "dtype": dtype, "sampler": sampler}
-        for option, value in given.items():
-            if value not in OPTIONS[option]:
-                raise UsageError(f"{self.base} has no {option} {value!r}.", f"one of {', '.join(OPTIONS[option])}")
-        if num_inference_steps < 1:
-            raise UsageError(f"{self.base} cannot sample in {num_inference_steps} steps.", "a whole number from 1")
-        if tile < 1:
-            raise UsageError(f"{self.base} cannot sample {tile} at a time.", "a whole number from 1", "--set tile=1")
-        kind: Weights = "tiny" if size == "tiny" else "random" if weights == "random" else "real"
-        sampling = Sampling(
-            sampler,
-            num_inference_steps,
-            free_scale or self.guided_by_text,
-            joint_scale or (RELEASED_JOINT_SCALE if as_released else self.guided_by_joint),
-        )
-        models = (*self.video_models * ("video" in halves), *self.audio_models * ("audio" in halves))
-        components = {name: published.digest(name) if kind == "real" else kind for name in models}
-        if kind == "real":
-            from mmbench.baselines.models.latent import inspection
-
-            for name, digest in components.items():
-                inspection.require(name, digest)
-
-        def load() -> DiffusionPair:
-            import torch
-
-            from mmbench.baselines.models.latent.pair import LatentPair, no_audio, no_video
-            from mmbench.baselines.parts.loading import Parts
-            from mmbench.networks.devices import local_device
-
-            place = local_device(device)
-            precision = None if dtype == "float32" else getattr(torch, dtype)
-            parts = {name: Parts(name, kind, place, precision, compile) for name in models}
-            video = self.load_video(parts, as_released) if "video" in halves else no_video()
-            audio = self.load_audio(parts, as_released) if "audio" in halves else no_audio()
-            rows = 1 if place == "cpu" else tile
-            return LatentPair(video, audio, self.layout(), sampling, place, precision, rows, small=kind == "tiny")
-
+        require_choice(self.base, "preset", preset, PRESETS)
+        require_choice(self.base, "sampler", sampler, SAMPLERS)
+        require_at_least(self.base, "num_inference_steps", num_inference_steps, 1)
+        require_at_least(self.base, "tile", tile, 1)
+        self._common, self._as_released, self._device, self._compiled = common, as_released, device, compile
+        self._modalities, self._tile = modalities, tile
+        components = common.digests(self._models())
+        if not common.untrained:
+            refuse_other_files(components)
+        settings = {"dtype": dtype, "preset": preset, "tile": tile} | ({"compile": True} if compile else {})
+        joint_scale = joint_scale or (RELEASED_JOINT_SCALE if as_released else self.joint_scale)
+        released = "" if common.untrained else self.released_discriminator
         super().__init__(
             self.base,
-            load,
-            {**components, "dtype": dtype, "preset": preset, "tile": tile} | ({"compile": True} if compile else {}),
-            kind,
-            sampling,
+            self._load_pair,
+            {**components, **settings},
+            common.weights,
+            Sampling(sampler, num_inference_steps, free_scale or self.free_scale, joint_scale),
             dataset,
             guidance,
             batch_size=tile,
-            discriminator=discriminator,
-            untrained_guide=kind != "real",
-            released=self.released_discriminator if kind == "real" else "",
-            released_design=self.released_design,
-            released_logit=as_released,
+            guide=Guide(discriminator, released, self.released_design, as_released, common.untrained),
         )
 
+    def _models(self) -> tuple[str, ...]:
+        """Names of the models that are needed for the modalities."""
+        video, audio = ("video" in self._modalities), ("audio" in self._modalities)
+        return (*self.video_models * video, *self.audio_models * audio)
+
+    def _load_pair(self) -> DiffusionPair:
+        from mmbench.baselines.models.latent.pair import LatentPair, no_audio, no_video
+        from mmbench.baselines.parts.loading import Parts
+        from mmbench.networks.devices import local_device
+
+        device, dtype, weights = local_device(self._device), self._common.torch_dtype(), self._common.weights
+        parts = {name: Parts(name, weights, device, dtype, self._compiled) for name in self._models()}
+        video = self.load_video(parts, self._as_released) if "video" in self._modalities else no_video()
+        audio = self.load_audio(parts, self._as_released) if "audio" in self._modalities else no_audio()
+        tile = 1 if device == "cpu" else self._tile
+        small = weights == "tiny"
+        return LatentPair(video, audio, self.layout(), self._sampling, device, dtype, tile, small=small)
+
     def video_spec(self) -> Spec:
-        """What decides the videos: nothing of the sound, unless a discriminator sees both."""
-        return self._half_spec(0, self.audio_models)
+        """Everything that changes the videos: nothing of the sound, unless a discriminator sees both."""
+        return self._modality_spec(0, self.audio_models)
 
     def audio_spec(self) -> Spec:
-        """What decides the sounds: nothing of the video, unless a discriminator sees both."""
-        return self._half_spec(1, self.video_models)
+        """Everything that changes the sounds: nothing of the video, unless a discriminator sees both."""
+        return self._modality_spec(1, self.video_models)
 
-    def _half_spec(self, modality: int, others: Sequence[str]) -> Spec:
+    def _modality_spec(self, modality: int, others: Sequence[str]) -> Spec:
         spec = self.spec()
         if self._guidance is not None:
             return spec
@@ -173,17 +156,25 @@ class LatentSystem(PairSystem):
 
     @abstractmethod
     def load_video(self, parts: Mapping[str, Parts], as_released: bool) -> Any:
-        """The text-to-video model.
+        """Load the text-to-video model.
 
         Args:
-            parts: Where each of `video_models` comes from.
+            parts: Origin and place of each of `video_models`.
             as_released: Whether to sample as MMDisCo's release does.
         """
 
     @abstractmethod
     def load_audio(self, parts: Mapping[str, Parts], as_released: bool) -> Any:
-        """The text-to-sound model, of `audio_models`."""
+        """Load the text-to-sound model, of `audio_models`."""
 
     @abstractmethod
     def layout(self) -> Layout:
-        """What a discriminator must know of the pair."""
+        """The layout of the sound latents, and the design of the released discriminator."""
+
+
+def refuse_other_files(components: Mapping[str, str]) -> None:
+    """Raise MMBenchError if a model's files are not the published ones; `components` gives their digests by name."""
+    from mmbench.baselines.models.latent import inspection
+
+    for name, digest in components.items():
+        inspection.require(name, digest)

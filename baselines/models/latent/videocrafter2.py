@@ -72,7 +72,7 @@ class VideoCrafter2:
         return self.text_encoder(ids).last_hidden_state[0].float().cpu().clone()
 
     def unconditional(self) -> Tensor:
-        """What stands for no prompt."""
+        """Text states of the empty prompt."""
         return self.text("")
 
     def epsilon(self, x_t: Tensor, t: Tensor, text: Tensor) -> Tensor:

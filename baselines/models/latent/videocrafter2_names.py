@@ -91,11 +91,11 @@ def unet_config(constructor: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def fps_bias(state: State, fps: float, channels: int) -> Tensor:
-    """What the frame rate adds to the embedding of every timestep, (4 channels,).
+    """Embedding of the frame rate, added to that of every timestep, (4 channels,).
 
     Args:
         state: Tensors of the original U-Net.
-        fps: Frames per second that the model is told.
+        fps: Frames per second that the model is conditioned on.
         channels: Width of the sinusoids, `model_channels`.
 
     Raises:

@@ -33,7 +33,7 @@ class ScaledDDIM:
         self.timesteps = torch.empty(0, dtype=torch.int64)
 
     def set_timesteps(self, num_inference_steps: int, device: torch.device | None = None) -> None:
-        """Even steps from 1 on, descending: 981, 961, .. 1 for 50; more than asked for where T is no multiple.
+        """Timesteps, evenly spaced from 1 on and descending: 981, 961, .. 1 for 50; more steps where T is no multiple.
 
         Raises:
             UsageError: The steps would begin beyond T - 1.

@@ -15,6 +15,7 @@ from mmbench.baselines.models.mm_diffusion import super_resolution as enlarging
 from mmbench.baselines.models.mm_diffusion import unet as coupled
 from mmbench.baselines.models.mm_diffusion.super_resolution import SuperResolutionUNet, super_resolve
 from mmbench.baselines.models.mm_diffusion.unet import CoupledUNet
+from mmbench.baselines.parts.options import CommonOptions
 from mmbench.mmdisco.design import DiscriminatorConfig, in_domain
 from mmbench.mmdisco.discriminator import Discriminator, load_discriminator
 from mmbench.mmdisco.dpm_solver import DPMSolver
@@ -78,15 +79,15 @@ class MMDiffusionPair(DiffusionPair):
 
     @property
     def denoisers(self) -> tuple[Any, ...]:
-        """The one U-Net."""
+        """The coupled U-Net, as a tuple of one."""
         return (self.unet,)
 
     def texts(self, prompts: Sequence[str]) -> tuple[Tensor, ...]:
-        """(): there is no text."""
+        """Return (), for the model has no text."""
         return ()
 
     def epsilon_for(self, requests: Sequence[Request]) -> JointEpsilon:
-        """Both predictions for the samples of these requests, whose windows move by their own streams."""
+        """The `epsilon` of these requests' samples, with attention windows shifted by their own streams."""
         rngs = [request.rng(SHIFTS) for request in requests]
 
         def epsilon(x_t: Tensor, y_t: Tensor, t: Tensor, condition: Any) -> tuple[Tensor, Tensor]:
@@ -95,12 +96,12 @@ class MMDiffusionPair(DiffusionPair):
         return epsilon
 
     def epsilon(self, x_t: Tensor, y_t: Tensor, t: Tensor, condition: Any) -> tuple[Tensor, Tensor]:
-        """Both predictions while a discriminator is trained; windows move by torch's global generator."""
+        """Predicted noise of both modalities, attention windows shifted by torch's global generator (in training)."""
         rng = np.random.default_rng(int(torch.randint(2**62, ())))
         return self._predict(x_t, y_t, t, self.unet.draw_shifts([rng] * len(x_t), self.form.num_frames))
 
     def epsilon_video(self, x_t: Tensor, t: Tensor, text: Tensor | None) -> Tensor:
-        """There is none: the prediction in the video depends on the sound, see `epsilon`."""
+        """Raise TypeError: the noise in the video cannot be predicted without the sound (`epsilon`)."""
         raise TypeError("MM-Diffusion predicts both modalities at once; call epsilon")
 
     epsilon_audio = epsilon_video
@@ -143,7 +144,7 @@ class MMDiffusionPair(DiffusionPair):
 
 
 def network(kind: Weights, name: str, build: Callable[[Any], nn.Module], full: Any, tiny: Any) -> Any:
-    """A network with the checkpoint's weights, or with random ones at full or tiny size.
+    """Build a network with the checkpoint's weights, or with random ones at full or tiny size.
 
     Args:
         kind: "real", "random" or "tiny".
@@ -163,37 +164,35 @@ def network(kind: Weights, name: str, build: Callable[[Any], nn.Module], full: A
 
 
 def load_pair(
-    kind: Weights,
+    common: CommonOptions,
     names: Mapping[str, str],
     form: ClipFormat,
     sampling: Sampling,
     device: str,
-    dtype: str,
     compiled: bool = False,
 ) -> MMDiffusionPair:
-    """The pair that `mmbench.baselines.mm_diffusion` describes.
+    """Load the pair that `mmbench.baselines.mm_diffusion` describes.
 
     Args:
-        kind: "real", "random" or "tiny".
+        common: Kind of the weights, and precision of the coupled U-Net.
         names: Checkpoints by part: "unet", and "super_resolution" if frames are to be enlarged.
-        form: What is generated.
+        form: Frames, size and samples of the clips.
         sampling: The preset.
         device: auto, cpu, cuda.
-        dtype: Name of the precision of the coupled U-Net.
-        compiled: Whether torch compiles it.
+        compiled: Whether torch compiles the U-Net.
     """
     device = local_device(device)
     enlarge = None
     if "super_resolution" in names:
         sizes = enlarging.SuperResolutionConfig(), enlarging.TINY
-        enlarge = network(kind, names["super_resolution"], SuperResolutionUNet, *sizes)
+        enlarge = network(common.weights, names["super_resolution"], SuperResolutionUNet, *sizes)
     return MMDiffusionPair(
-        network(kind, names["unet"], CoupledUNet, coupled.CoupledUNetConfig(), coupled.TINY),
+        network(common.weights, names["unet"], CoupledUNet, coupled.CoupledUNetConfig(), coupled.TINY),
         form,
         sampling,
         device,
-        None if dtype == "float32" else getattr(torch, dtype),
+        common.torch_dtype(),
         enlarge,
-        SMALL_DISCRIMINATOR if kind == "tiny" else {},
+        SMALL_DISCRIMINATOR if common.weights == "tiny" else {},
         compiled,
     )

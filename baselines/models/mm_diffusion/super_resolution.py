@@ -23,7 +23,7 @@ NUM_GROUPS = 32
 
 @dataclass(frozen=True)
 class SuperResolutionConfig:
-    """What fixes the network; the defaults are the released checkpoints'.
+    """Sizes of the network; the defaults are the released checkpoints'.
 
     Attributes:
         channels: Width of the first level; the timestep embedding is four times as wide.

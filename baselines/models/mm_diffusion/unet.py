@@ -23,7 +23,7 @@ MAX_DILATION = 10  # the k-th block's audio is dilated by 2^(k mod 10)
 
 @dataclass(frozen=True)
 class CoupledUNetConfig:
-    """What fixes the network; the defaults are the released checkpoints'.
+    """Sizes of the network; the defaults are the released checkpoints'.
 
     Attributes:
         channels: Width of the first level, and of the timestep embedding.

@@ -1,4 +1,4 @@
-"""SpecVQGAN's second half (arXiv 2110.08791): from codes to a log-mel spectrogram.
+"""Decoder of SpecVQGAN (arXiv 2110.08791): from codes to a log-mel spectrogram.
 
 Facts and names: v-iashin/SpecVQGAN@33c601d:specvqgan/models/vqgan.py, specvqgan/modules/diffusionmodules/model.py
 (Decoder), specvqgan/modules/transformer/permuter.py (ColumnMajor). The encoder, which only training needs, is not here.
@@ -21,7 +21,7 @@ def code_grid(codes: Tensor, height: int, width: int) -> Tensor:
 
 
 class ResnetBlock(nn.Module):
-    """Two 3x3 convolutions behind group norm and SiLU, beside a skip."""
+    """Two 3x3 convolutions behind group norm and SiLU, with a skip connection."""
 
     def __init__(self, channels: int, out: int) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class AttnBlock(nn.Module):
 
 
 class Middle(nn.Module):
-    """What the coarsest level begins with."""
+    """First blocks of the coarsest level."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -62,7 +62,7 @@ class CausalSelfAttention(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention, then two linear layers with GELU; both behind a layer norm and beside a skip."""
+    """Attention, then two linear layers with GELU; both behind a layer norm and with a skip connection."""
 
     def __init__(self, channels: int, heads: int, block_size: int) -> None:
         super().__init__()

@@ -16,7 +16,7 @@ SLOPE = 0.2
 
 
 class Residual(nn.Module):
-    """A dilated and a pointwise convolution beside a pointwise skip."""
+    """A dilated and a pointwise convolution with a pointwise skip connection."""
 
     def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()

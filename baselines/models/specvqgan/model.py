@@ -28,6 +28,7 @@ from mmbench.networks.random_weights import fill_randomly
 from mmbench.networks.state_dicts import State, load_state, part
 from mmbench.types import Clip, Request, Weights
 from mmbench.weights import checkpoints as published
+from mmbench.weights import locations
 
 HEIGHT, WIDTH = 5, 53  # codes: mel bands by time
 STREAM = "specvqgan codes"
@@ -164,5 +165,5 @@ def fill(name: str, member: str, load: Any) -> None:
     try:
         load({key: value for key, value in held.items() if isinstance(value, Tensor)}, str(path))
     except MMBenchError as error:
-        expected = f"{error.expected}, as {published.entry(name).page} has it"
+        expected = f"{error.expected}, as {locations.entry(name).page} has it"
         raise MMBenchError(error.found, expected, f"move {path} away, then mmbench weights fetch {name}") from error

@@ -14,7 +14,7 @@ EXPANSION = 4
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 convolutions with batch norm, beside a skip."""
+    """1x1, 3x3, 1x1 convolutions with batch norm and a skip connection."""
 
     def __init__(self, channels: int, width: int, stride: int) -> None:
         super().__init__()

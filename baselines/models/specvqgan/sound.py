@@ -8,32 +8,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mmbench.baselines.parts.options import CommonOptions
 from mmbench.errors import UsageError
 from mmbench.media.resample import resample_audio
 from mmbench.types import Clip, Dataset, Request, Spec, Weights
-from mmbench.weights import checkpoints as published
 
 if TYPE_CHECKING:
     from mmbench.baselines.models.specvqgan.model import SpecVQGANModel
 
 TRANSFORMER = "2021-07-30T21-34-25_vggsound_transformer"
 FILES = ("resnet50", "specvqgan_transformer", "specvqgan_melgan")
-OPTIONS = {
-    "size": ("full", "tiny"),
-    "weights": ("real", "random"),
-    "dtype": ("float32", "float16", "bfloat16"),
-}
 NUM_SAMPLES, SAMPLE_RATE = 217088, 22050  # of what it makes: 848 frames, 256 samples each
 TOP_K, TEMPERATURE = 512, 1.0
 TOGETHER = 8  # samples in the transformer, whose weights are read once per code
 
 
 class SpecVQGAN:
-    """Sounds for clips; every sample's codes are drawn from its request's own numbers."""
+    """SpecVQGAN as a video-to-audio model; the codes of a sound are drawn from its request's own stream."""
 
     name = "specvqgan"
     batch_size = TOGETHER
@@ -44,9 +39,8 @@ class SpecVQGAN:
         dataset: Dataset,
         device: str = "auto",
         dtype: str = "float32",
-        weights: str = "",
-        size: str = "",
-        **_: Any,
+        weights: str = "real",
+        size: str = "full",
     ) -> None:
         """Check the options and look for the weights; the networks are loaded when first used.
 
@@ -54,25 +48,22 @@ class SpecVQGAN:
             dataset: Gives the length and rate of the sound.
             device: auto, cpu, cuda.
             dtype: Precision of the transformer; features, decoding and the vocoder stay in float32.
-            weights: "real", the default, or "random" to try the plumbing at full size.
-            size: "full", the default; "tiny" is narrow networks of the same classes with random weights.
+            weights: "real", or "random" to try the plumbing at full size.
+            size: "full"; "tiny" is narrow networks of the same classes with random weights.
 
         Raises:
             UsageError: An option has an unknown value, or the dataset's clips are longer than 9.84 s.
             MMBenchError: Weights are not here; says how to get them.
         """
-        given = {"size": size or "full", "weights": weights or "real", "dtype": dtype}
-        for option, value in given.items():
-            if value not in OPTIONS[option]:
-                raise UsageError(f"{self.name} has no {option} {value!r}.", f"one of {', '.join(OPTIONS[option])}")
+        self._common = CommonOptions.read(self.name, size, weights, dtype)
         self.format = dataset.format
         if self.format.num_samples * SAMPLE_RATE > NUM_SAMPLES * self.format.sample_rate:
             seconds = self.format.num_samples / self.format.sample_rate
             found = f"{self.name} makes {NUM_SAMPLES / SAMPLE_RATE:.2f} s; clips of {dataset.name} have {seconds:g} s."
             raise UsageError(found, "a dataset of shorter clips")
-        self.weights: Weights = "tiny" if size == "tiny" else "random" if weights == "random" else "real"
-        self.device, self.dtype = device, dtype
-        self._components = {name: published.digest(name) if self.weights == "real" else self.weights for name in FILES}
+        self.weights: Weights = self._common.weights
+        self._device = device
+        self._components = self._common.digests(FILES)
 
     def spec(self) -> Spec:
         """Components and their digests, how codes are drawn, and what is done about the length."""
@@ -80,7 +71,7 @@ class SpecVQGAN:
         return {
             "system": self.name,
             "version": 1,
-            "components": {**self._components, "dtype": self.dtype},
+            "components": {**self._components, "dtype": self._common.dtype},
             "transformer": TRANSFORMER,
             "top_k": TOP_K,
             "temperature": TEMPERATURE,
@@ -91,8 +82,8 @@ class SpecVQGAN:
         """Make the sound of each clip's video.
 
         Args:
-            requests: Whose randomness draws the codes.
-            clips: Their videos.
+            requests: Their streams draw the codes.
+            clips: Their clips, of which only the video is used.
 
         Returns:
             (num_samples,) float32 in [-1, 1] each, at the dataset's sample rate.
@@ -106,10 +97,7 @@ class SpecVQGAN:
 
     @cached_property
     def _model(self) -> SpecVQGANModel:
-        import torch
-
         from mmbench.baselines.models.specvqgan.model import SpecVQGANModel
         from mmbench.networks.devices import local_device
 
-        precision = None if self.dtype == "float32" else getattr(torch, self.dtype)
-        return SpecVQGANModel(self.weights, local_device(self.device), precision, TOGETHER)
+        return SpecVQGANModel(self.weights, local_device(self._device), self._common.torch_dtype(), TOGETHER)

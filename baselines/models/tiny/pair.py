@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmbench.baselines.kinds.discriminators import SHIPPED
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
@@ -29,11 +29,16 @@ from mmbench.types import Clip, Item, Request
 FPS, SAMPLE_RATE, NUM_SAMPLES = 8.0, 16000, 32000
 
 
-@cache
+_networks: WeakValueDictionary[tuple[str, str], nn.Module] = WeakValueDictionary()  # shared by the pairs in use
+
+
 def network(name: str, device: str) -> Any:
-    """A network of the shipped files, on a device."""
-    file = next(file for file, names in FILES.items() if name in names)
-    return unpack(name, SHIPPED / file).to(device)
+    """Load a network of the shipped files on a device, or share it with another pair that uses it."""
+    found = _networks.get((name, device))
+    if found is None:
+        file = next(file for file, names in FILES.items() if name in names)
+        found = _networks[name, device] = unpack(name, SHIPPED / file).to(device)
+    return found
 
 
 def pixels(frames: Tensor) -> Any:
@@ -42,7 +47,7 @@ def pixels(frames: Tensor) -> Any:
 
 
 class TinyPair(DiffusionPair):
-    """Video of 16 frames 64x64 and two seconds of sound, from latents of 4x16x8x8 and 4x32x16."""
+    """The pair of 16 frames of 64x64 and two seconds of sound, from latents of 4x16x8x8 and 4x32x16."""
 
     schedules = SCHEDULES
     shapes = (VIDEO_LATENT, AUDIO_LATENT)
@@ -88,7 +93,7 @@ class TinyPair(DiffusionPair):
         return video.cpu(), audio.cpu(), *texts
 
     def discriminator(self, design: str, **sizes: int) -> DiscriminatorConfig:
-        """32 channels and a block per level unless `sizes` say otherwise; transformers of width 64."""
+        """A config of 32 channels and a block per level unless `sizes` say otherwise, transformers of width 64."""
         widths: dict[str, Any] = {"channels": 32, "num_blocks": 1, **sizes}
         return DiscriminatorConfig(
             design,  # type: ignore[arg-type]
@@ -115,7 +120,7 @@ class TinyPair(DiffusionPair):
 
 
 class TinyCascade(TinyPair):
-    """The same video, then a sound made for it by a model that was trained on pairs."""
+    """The cascade on the video model of `TinyPair`: a model trained on pairs makes sound for its videos."""
 
     def __init__(self, device: str, sampling: Sampling) -> None:
         super().__init__(device, sampling)
@@ -124,7 +129,7 @@ class TinyCascade(TinyPair):
     def sample_tile(
         self, requests: Sequence[Request], guidance: Any = None, epsilon: JointEpsilon | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Video as `TinyPair` makes it from the same noise, then audio that has seen it."""
+        """Generate the video of `TinyPair` from the same noise, then audio conditioned on it."""
 
         def video_only(x_t: Tensor, y_t: Tensor, t: Tensor, condition: Any) -> tuple[Tensor, Tensor]:
             return self.epsilon_video(x_t, t, condition[0]), torch.zeros_like(y_t)

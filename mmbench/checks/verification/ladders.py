@@ -1,4 +1,4 @@
-"""Ladders of distortion: which half of a sample grows worse, in which steps; and real clips that stand on them."""
+"""Distortions in steps from mild to strong, and the features of real clips at each step."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Material:
 
 
 def identity(extractor: Extractor) -> str:
-    """What tells one extractor from another, as in the feature cache."""
+    """Digest of an extractor's name and spec, as in the feature cache."""
     return digest_of({"name": extractor.name, **extractor.spec()})
 
 

@@ -48,7 +48,7 @@ class Impact(NamedTuple):
 
 
 def advance(segment: Segment, time: float) -> Segment:
-    """The same motion, described from `time` on."""
+    """The same motion with its origin moved to `time`."""
     t = time - segment.start
     x = segment.x + segment.vx * t
     y = segment.y + segment.vy * t + 0.5 * segment.ay * t * t

@@ -29,7 +29,7 @@ class Scene:
     impacts: list[tuple[Impact, int]]
 
     def truth(self) -> dict[str, Any]:
-        """What is known of the scene, times in [s], speeds in [m/s], points (x, y) in [m]."""
+        """The ground truth of the scene, times in [s], speeds in [m/s], points (x, y) in [m]."""
         return {
             "impact_times": np.array([impact.time for impact, _ in self.impacts]),
             "impact_speeds": np.array([impact.speed for impact, _ in self.impacts]),

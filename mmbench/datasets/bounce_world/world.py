@@ -1,4 +1,4 @@
-"""What the bounce world is made of: a room, its gravity, and materials with a look, a bounce and a voice.
+"""The parameters of the bounce world: a room, its gravity, and materials with a look, a bounce and a voice.
 
 Lengths are metres, times seconds, speeds metres per second, frequencies hertz, decays 1/s, colours RGB in [0, 1].
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Material:
-    """How balls of one material look, bounce and sound.
+    """The look, bounce and sound of balls of one material.
 
     Attributes:
         adjective: The word in prompts ("wooden").

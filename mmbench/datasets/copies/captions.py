@@ -17,7 +17,8 @@ import numpy as np
 
 from mmbench.console import progress
 from mmbench.datasets.copies.texts import CAPTIONS, read_captions
-from mmbench.datasets.copies.two_seconds import Clips, OwnVideos
+from mmbench.datasets.copies.two_seconds import Clips, TwoSecondVideos
+from mmbench.datasets.copies.video_copy import VideoCopy
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.files import write_whole
 
@@ -30,7 +31,7 @@ Captioner = Callable[[np.ndarray], str]  # (h, w, 3) uint8 -> text
 
 
 def instructblip(model: str = MODEL, revision: str = "main", device: str = "auto", dtype: str = "float32") -> Captioner:
-    """A captioner of single pictures, greedy, so that it says the same each time.
+    """Loads InstructBLIP as a captioner of single pictures, greedy, so that it says the same each time.
 
     Args:
         model: Name on the Hugging Face hub, or a folder.
@@ -72,7 +73,7 @@ def instructblip(model: str = MODEL, revision: str = "main", device: str = "auto
 
 
 def shorten(text: str) -> str:
-    """At most 128 characters, whole words, one line."""
+    """A text as one line of whole words and at most 128 characters."""
     words = " ".join(text.split())
     if len(words) <= MAX_CHARACTERS:
         return words
@@ -80,29 +81,32 @@ def shorten(text: str) -> str:
 
 
 def write_captions(
-    dataset: OwnVideos, load: Callable[[], Captioner], made_by: dict[str, str], quiet: bool = False
+    dataset: VideoCopy, load: Callable[[], Captioner], made_by: dict[str, str], quiet: bool = False
 ) -> tuple[int, int]:
-    """Caption all usable videos that have no caption.
+    """Writes captions of all usable videos that have none.
 
     Args:
-        dataset: Whose copy.
+        dataset: The copy.
         load: Loads the captioner; not called if nothing is missing.
-        made_by: What it is.
+        made_by: Model, revision, precision and instruction of the captioner.
         quiet: No progress.
 
     Returns:
         How many captions there are, and how many of them are new.
 
     Raises:
-        UsageError: The captions there are were made by something else.
+        UsageError: The dataset's prompts are no captions, or those there are were made by something else.
     """
-    table, about = dataset.root / CAPTIONS, dataset.root / MADE_BY
+    if not (isinstance(dataset, TwoSecondVideos) and dataset.captioned):
+        found = f"The prompts of {dataset.name} are no captions."
+        raise UsageError(found, "a dataset that needs them: landscape", "mmbench data caption landscape")
+    table, origin = dataset.root / CAPTIONS, dataset.root / MADE_BY
     known = read_captions(dataset.root)
-    stored = json.loads(about.read_text()) if about.is_file() else {} if known else made_by
+    stored = json.loads(origin.read_text()) if origin.is_file() else {} if known else made_by
     if stored != made_by:
         found = f"{table} was made by {stored or 'something that mmbench does not know'}."
         raise UsageError(found, f"captions by {made_by}", f"move {table} away, or caption with what made it")
-    write_whole(about, json.dumps(made_by, indent=1).encode())
+    write_whole(origin, json.dumps(made_by, indent=1).encode())
     todo = [(key, entry) for key, entry in dataset.usable.items() if not known.get(entry.file)]
     caption = load() if todo else None
     with progress("caption", len(todo), quiet) as bar:

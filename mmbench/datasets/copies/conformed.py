@@ -1,4 +1,4 @@
-"""Videos of any length as clips of one format: what is wrong with one, and an index of those made ready in advance.
+"""Conforms videos of any length to clips of one format, says what is wrong with one, and indexes those made ready.
 
 What is made of them lies in the folder `prepared` of the copy, and beside it `index.jsonl`: a first line {dataset,
 version, format}, then one `Entry` per video, those that cannot be used included.
@@ -89,12 +89,19 @@ def lossless(path: Path, form: ClipFormat) -> tuple[bytes, Mapping[str, Any]]:
 
 
 def why_none(report: dict[str, Any], form: ClipFormat) -> str | None:
-    """Why a probed video holds no clip of a format, however that is made of it; None if it does."""
+    """The reason why a probed video holds no clip of a format, however that is made of it; None if it does."""
     return why_unfit(report, form, exact=False)
 
 
-def examine(root: Path, file: str, form: ClipFormat, why: Why = why_none) -> Entry:
-    """Whether a video holds a clip of the format, as far as its packets and its first frame tell; `why` it does not."""
+def examine_video(root: Path, file: str, form: ClipFormat, why: Why = why_none) -> Entry:
+    """Examines a video for a clip of the format, as far as its packets and its first frame tell.
+
+    Args:
+        root: Of the copy.
+        file: Path below it.
+        form: The format.
+        why: Gives the reason why a probed video cannot be used; None if it can.
+    """
     from mmbench.media.sources import file_digest, probe_file
 
     path = root / file
@@ -107,7 +114,7 @@ def examine(root: Path, file: str, form: ClipFormat, why: Why = why_none) -> Ent
         entry = replace(entry, sha256=file_digest(path))
         report = probe_file(path)
     except MediaError as error:
-        return replace(entry, status="corrupt", reason=what_is_wrong(error, path))
+        return replace(entry, status="corrupt", reason=reason_of(error, path))
     if report["video"] is None:
         return replace(entry, status="no video", reason="it has no video")
     reason = why(report, form)
@@ -117,20 +124,20 @@ def examine(root: Path, file: str, form: ClipFormat, why: Why = why_none) -> Ent
     return entry
 
 
-def what_is_wrong(error: MediaError, path: Path) -> str:
+def reason_of(error: MediaError, path: Path) -> str:
     """The reason of an error about a file, without the file's name."""
     return error.found.removeprefix(f"{path} ").rstrip(".")
 
 
-def examine_all(
+def examine_videos(
     root: Path, files: Sequence[str], form: ClipFormat, quiet: bool = False, why: Why = why_none
 ) -> list[Entry]:
-    """`examine` many videos, with progress; reading and hashing run in threads."""
+    """Examines many videos with `examine_video`, with progress; reading and hashing run in threads."""
     from mmbench.console import progress
 
     with progress("examine", len(files), quiet) as shown, ThreadPoolExecutor() as pool:
         entries = []
-        for entry in pool.map(lambda file: examine(root, file, form, why), files):
+        for entry in pool.map(lambda file: examine_video(root, file, form, why), files):
             entries.append(entry)
             shown.advance()
     return entries
@@ -138,7 +145,7 @@ def examine_all(
 
 @dataclass(frozen=True)
 class Preparation:
-    """How the videos of a dataset are made ready once, and where; `mmbench data` needs to know no more of them.
+    """The way in which the videos of a dataset are made ready once, and where: all that `mmbench data` needs.
 
     Attributes:
         dataset: Its name.
@@ -165,7 +172,7 @@ class Preparation:
         return {"dataset": self.dataset, "version": self.version, "format": asdict(self.format)}
 
     def entries(self, root: Path) -> list[Entry] | None:
-        """What the index of a copy says; see `read_index`."""
+        """The entries in the index of a copy; None without one (see `read_index`)."""
         return read_index(root / self.folder / INDEX, self.heading)
 
 

@@ -1,4 +1,4 @@
-"""Whether a user's video fits a dataset's clip format."""
+"""Tells whether a user's video fits a dataset's clip format, and why not."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 from mmbench.types import ClipFormat
 
 
-def _shape(report: dict[str, Any]) -> tuple[Fraction, int, int, int]:
+def clip_shape(report: dict[str, Any]) -> tuple[Fraction, int, int, int]:
     """Frame rate [1/s], height, width [px] and sample rate [Hz] (0 without sound) of a probed clip."""
     video, audio = report["video"], report["audio"]
     return Fraction(video["fps"]), video["height"], video["width"], audio["sample_rate"] if audio else 0
 
 
 def why_unfit(report: dict[str, Any], form: ClipFormat, exact: bool) -> str | None:
-    """Why a probed clip cannot be used in a format; None if it can.
+    """The reason why a probed clip cannot be used in a format; None if it can.
 
     Args:
         report: What `probe` says of the clip's video and of its sound.
         form: The format.
         exact: Rates and size must be those of the format; otherwise clips are resampled.
     """
-    fps, height, width, rate = _shape(report)
+    fps, height, width, rate = clip_shape(report)
     if form.num_samples and not rate:
         return "it has no sound"
     wanted = Fraction(form.fps).limit_denominator(1_000_000)

@@ -23,6 +23,15 @@ class LazyItems(Sequence[Item]):
     def make(self, choice: Any) -> Item:
         """Read one item."""
 
+    @abstractmethod
+    def text(self, choice: Any) -> str:
+        """The text of one item, without reading it."""
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts of all items, without reading them."""
+        return [self.text(choice) for choice in self.chosen]
+
     def __len__(self) -> int:
         return len(self.chosen)
 

@@ -1,4 +1,4 @@
-"""Where a user's own copy of a dataset may lie."""
+"""The folders in which a user's own copy of a dataset is looked for."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 
 
 def data_places(name: str, folder: str, path: str = "") -> tuple[str, list[Path]]:
-    """Where to look for a dataset, best first.
+    """The folders in which to look for a dataset, best first.
 
     Args:
         name: Registered name.
-        folder: What its folder is called.
-        path: Where the user says it is, in the dataset's argument.
+        folder: Name of its folder.
+        path: The dataset's argument, a folder; "" without one.
 
     Returns:
         The environment variable MMBENCH_DATA_<NAME>, and the only place that `path` or it names; without either
         $MMBENCH_HOME/data/<folder> and ./data/<folder>.
     """
-    from mmbench.weights.checkpoints import home
+    from mmbench.weights.locations import home
 
     variable = f"MMBENCH_DATA_{name.upper()}"
     given = path or os.environ.get(variable, "")

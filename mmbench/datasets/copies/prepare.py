@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, replace
 from multiprocessing import get_context
@@ -16,29 +16,29 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.console import progress
-from mmbench.datasets.copies.conformed import INDEX, Entry, Preparation, examine, read_index, what_is_wrong
+from mmbench.datasets.copies.conformed import INDEX, Entry, Preparation, examine_video, read_index, reason_of
 from mmbench.errors import IncompleteError, MediaError, MMBenchError
 from mmbench.files import append_line, write_whole
 
 
-def prepare_one(root: Path, file: str, key: str, how: Preparation) -> Entry:
-    """Examine a video, decode it to its end, and write what is made of it."""
-    entry = examine(root, file, how.format, how.why)
+def prepare_video(root: Path, file: str, key: str, how: Preparation) -> Entry:
+    """Examines a video, decodes it to its end, and writes what is made of it."""
+    entry = examine_video(root, file, how.format, how.why)
     if entry.status != "ok":
         return entry
     try:
         data, notes = how.make(root / file)
     except MediaError as error:  # damage that packets do not show
-        return replace(entry, status="corrupt", reason=what_is_wrong(error, root / file))
+        return replace(entry, status="corrupt", reason=reason_of(error, root / file))
     clip = how.clip.format(key=key)
     _write(root / how.folder / clip, data)
     return replace(entry, clip=clip, notes=notes)
 
 
-def prepare(
-    root: Path, videos: dict[str, str], how: Preparation, *, workers: int | None = None, quiet: bool = False
+def prepare_videos(
+    root: Path, videos: Mapping[str, str], how: Preparation, *, workers: int | None = None, quiet: bool = False
 ) -> list[Entry]:
-    """Make the videos of a copy ready, and an index of them.
+    """Makes the videos of a copy ready, and an index of them.
 
     Args:
         root: Of the copy.
@@ -78,7 +78,7 @@ def prepare(
 
 
 def _current(root: Path, entry: Entry | None, how: Preparation) -> bool:
-    """Whether what is known of a video is of the file that lies there now, and what was made of it is there too."""
+    """Whether an entry is of the file that lies there now, and what was made of that is there too."""
     if entry is None or not entry.is_of(root / entry.file):
         return False
     return not entry.clip or (root / how.folder / entry.clip).is_file()
@@ -103,10 +103,10 @@ def _write(path: Path, data: bytes) -> None:
 def _run(jobs: Sequence[tuple[Path, str, str, Preparation]], workers: int) -> Iterator[Entry]:
     """Entries as they are finished; a few jobs are not worth a pool."""
     if workers == 1 or len(jobs) <= workers:
-        yield from (prepare_one(*job) for job in jobs)
+        yield from (prepare_video(*job) for job in jobs)
         return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(prepare_one, *job) for job in jobs]
+        futures = [pool.submit(prepare_video, *job) for job in jobs]
         try:
             for future in as_completed(futures):
                 yield future.result()

@@ -1,4 +1,4 @@
-"""Datasets of videos that a user has: the first 2 s of each at 256x256 and 8 fps, as out-of-domain pairs are made.
+"""Datasets of the first 2 s of a user's videos, at 256x256 and 8 fps, as out-of-domain pairs are made.
 
 The user brings the videos; a subclass says which of them there are, what texts they have, and which are held out.
 """
@@ -6,8 +6,7 @@ The user brings the videos; a subclass says which of them there are, what texts 
 from __future__ import annotations
 
 import hashlib
-import os
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import cached_property, partial
@@ -16,10 +15,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from mmbench.datasets.copies.conformed import PREPARED, Entry, Preparation, conformed, examine_all, lossless
+from mmbench.datasets.copies.conformed import PREPARED, Entry, Preparation, conformed, lossless
 from mmbench.datasets.copies.lazy import LazyItems
 from mmbench.datasets.copies.places import data_places
 from mmbench.datasets.copies.texts import CAPTIONS
+from mmbench.datasets.copies.usable_videos import current_entries, find_videos
+from mmbench.datasets.copies.video_copy import VideoCopy
 from mmbench.errors import MMBenchError
 from mmbench.identity import digest_bytes
 from mmbench.types import Clip, ClipFormat, Item, Prompt, Request, Spec
@@ -28,19 +29,18 @@ FORMAT = ClipFormat(num_frames=16, height=256, width=256, fps=8.0, num_samples=3
 
 
 def rank(*key: object) -> bytes:
-    """Where things stand in an order that is drawn once."""
+    """The place of a key in an order that is drawn once: its sha256."""
     return hashlib.sha256("\0".join(map(str, key)).encode()).digest()
 
 
-class OwnVideos(ABC):
-    """A user's copy, or what `mmbench data prepare` made of it.
+class TwoSecondVideos(VideoCopy):
+    """The first 2 s of a user's videos, or what `mmbench data prepare` made of them.
 
     Args:
-        path: Where it is. Without it MMBENCH_DATA_<NAME>, $MMBENCH_HOME/data/<name> and ./data/<name> are tried.
+        path: Where the copy is. Without it MMBENCH_DATA_<NAME>, $MMBENCH_HOME/data/<name> and ./data/<name> are tried.
 
     Attributes:
-        root: The folder.
-        title: What people call it.
+        title: Name of the dataset in words.
         naming: How its videos are named, for errors.
         page: Where they come from.
         needed: Which videos the dataset cannot do without, for errors.
@@ -51,7 +51,6 @@ class OwnVideos(ABC):
         MMBenchError: It is nowhere.
     """
 
-    name: ClassVar[str]
     title: ClassVar[str]
     naming: ClassVar[str]
     page: ClassVar[str]
@@ -90,14 +89,6 @@ class OwnVideos(ABC):
     def referred_to(self, key: str) -> bool:
         """Whether a usable video belongs to the reference."""
 
-    @classmethod
-    def presence(cls) -> tuple[bool, str, str]:
-        """For `mmbench doctor`: whether it is here, where or why not, and what to type."""
-        try:
-            return True, str(cls().root), ""
-        except MMBenchError as error:
-            return False, error.found, error.next
-
     @property
     def preparation(self) -> Preparation:
         """A video has one clip, its first 2 s, which is made ready."""
@@ -105,15 +96,8 @@ class OwnVideos(ABC):
 
     @cached_property
     def all_videos(self) -> dict[str, str]:
-        """Path below the root by key, at any depth; the first by path where keys repeat."""
-        found = []
-        for folder, folders, names in os.walk(self.root, followlinks=True):
-            folders[:] = [name for name in folders if name != PREPARED]
-            found += [Path(folder, name).relative_to(self.root).as_posix() for name in names]
-        videos: dict[str, str] = {}
-        for path in sorted(path for path in found if self.key(path)):
-            videos.setdefault(self.key(path), path)
-        return videos
+        """Path below the root by key of the videos that are here."""
+        return find_videos(self.root, self.key)
 
     @cached_property
     def videos(self) -> dict[str, str]:
@@ -130,7 +114,7 @@ class OwnVideos(ABC):
         """Videos with a clip, by key; the others are counted in the log, with -v named."""
         from mmbench.console import log
 
-        entries = self._entries()
+        entries = current_entries(self.root, list(self.videos.values()), self.preparation)
         bad = [entry for entry in entries if entry.reason]
         for entry in bad:
             log.info("%s is not used: %s", self.root / entry.file, entry.reason)
@@ -145,22 +129,6 @@ class OwnVideos(ABC):
                 self._check,
             )
         return found
-
-    def _entries(self) -> list[Entry]:
-        """What the index says of videos that are as they were, or are here no more; others are examined."""
-        from mmbench.console import log
-
-        known = {entry.file: entry for entry in self.preparation.entries(self.root) or ()}
-        gone = {file for file in known if not (self.root / file).exists()}  # prepared clips outlive their videos
-        kept = {file: e for file, e in known.items() if file in gone or e.is_of(self.root / file)}
-        others = [file for file in self.videos.values() if file not in kept]
-        if others:
-            say, prepare = log.warning if known else log.info, f"mmbench data prepare {self.name} --root {self.root}"
-            say("%d of %d videos are read each time; once and for all: %s", len(others), len(self.videos), prepare)
-        for entry in examine_all(self.root, others, FORMAT) if others else ():
-            before = known.get(entry.file)
-            kept[entry.file] = before if before and before.sha256 == entry.sha256 else entry
-        return [kept[file] for file in sorted(kept)]
 
     @cached_property
     def ready(self) -> dict[str, Entry]:
@@ -207,8 +175,8 @@ class OwnVideos(ABC):
         Prepared clips are those that the videos give, so both ways of having them are one dataset.
         """
         count = {"num_held_out": sum(map(len, self._held_out.values())), "num_reference": len(self._reference)}
-        about = {"name": self.name, "version": self.version, "format": asdict(FORMAT)}
-        return {**about, "reference": self.reference_split, **count, "digest": self._digest}
+        kind = {"name": self.name, "version": self.version, "format": asdict(FORMAT)}
+        return {**kind, "reference": self.reference_split, **count, "digest": self._digest}
 
     def prompts(self, num: int, seed: int) -> list[Prompt]:
         """`num` texts drawn with the seed, every text that has held-out videos being equally likely."""
@@ -254,6 +222,10 @@ class Clips(LazyItems):
         """Read one clip by its key, label and entry."""
         key, label, entry = choice
         return Item(key, Prompt(key, label, {"file": entry.file}), self._clip(entry))
+
+    def text(self, choice: tuple[str, str, Entry]) -> str:
+        """The label or caption."""
+        return choice[1]
 
     def _clip(self, entry: Entry) -> Clip:
         if not entry.clip:

@@ -6,16 +6,22 @@ Needs neither weights nor data: a dataset's format is enough.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from mmbench.errors import UsageError
-from mmbench.experiments.profiling import stopwatch as timing
+from mmbench.experiments.profiling.stopwatch import PROMPT, Stopwatch, time_inference, time_training
+from mmbench.files import append_line
+from mmbench.optional_protocols import DeclaresFormat
 from mmbench.registry import lookup, make_dataset
-from mmbench.system_names import SystemName, make_system, parse_system_name, read_options
+from mmbench.runs.circumstances import invocation
+from mmbench.runs.spec import make_requests
+from mmbench.system_names import SystemName, make_system, parse_system_name, read_options, takes_setting
 from mmbench.tables.published import published
-from mmbench.types import ClipFormat, Request
+from mmbench.types import ClipFormat, Prompt, Request
 
 TABLES = {"training": "11", "inference": "12"}
 DATASETS = {"mm_diffusion": "landscape_ind", "audioldm_animatediff": "vggsound", "auffusion_vc2": "vggsound"}
@@ -23,64 +29,148 @@ MEMORY = {"peak_gpu_bytes": "peak GPU [GB]", "peak_memory_bytes": "peak resident
 PERCENT = ("overhead", "speedup")
 
 
+@dataclass(frozen=True, kw_only=True)
+class ProfileSettings:
+    """The settings of a profile.
+
+    Attributes:
+        what: "training" or "inference".
+        systems: Registered names, with or without +mmdisco; pairs are guided and not.
+        dataset: Whose format; None for the dataset that a system was published on.
+        discriminator: Design, where a system names none.
+        loss: Of training: "all", "disc" or "denoise".
+        sizes: channels and num_blocks of the trained discriminator, where given.
+        batch_size: Pairs of a batch.
+        runs: Rounds that count.
+        weights: Of the systems: "real" or "random".
+        device: auto, cpu, cuda.
+        dtype: Precision of generation.
+        options: Of the systems, "NAME=VALUE".
+        cpu_time: Take processor time instead of wall time.
+        out: Folder of profile.jsonl.
+        command: What was typed.
+    """
+
+    what: str
+    systems: Sequence[str]
+    dataset: str | None = None
+    discriminator: str = "res_mlp"
+    loss: str = "all"
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    batch_size: int = 8
+    runs: int = 10
+    weights: str = "random"
+    device: str = "auto"
+    dtype: str = "float32"
+    options: Sequence[str] = ()
+    cpu_time: bool = False
+    out: Path = Path("runs")
+    command: Sequence[str] = ()
+
+
 @dataclass(frozen=True)
-class Blank:
+class ProfileTable:
+    """A table of timings, ready to be printed."""
+
+    rows: list[dict[str, Any]]
+    columns: list[str]
+    title: str
+    notes: list[str]
+
+
+def profile_systems(settings: ProfileSettings) -> ProfileTable:
+    """Times every system in turn and keeps each record, with all its rounds, in profile.jsonl.
+
+    Returns:
+        The table, with the published numbers below those of systems of their size.
+    """
+    settings.out.mkdir(parents=True, exist_ok=True)
+    shown = {k: str(v) if isinstance(v, Path) else v for k, v in vars(settings).items() if k != "command"}
+    common = {"device": settings.device, "dtype": settings.dtype, "weights": settings.weights}
+    rows: list[dict[str, Any]] = []
+    for name in settings.systems:
+        dataset = profiled_dataset(name, settings.dataset)
+        system = make_profiled_system(name, settings.discriminator, dataset, settings.options, **common)
+        watch = Stopwatch(time.process_time if settings.cpu_time else time.perf_counter)
+        batch = make_batch(dataset, settings.batch_size)
+        record = time_system(settings.what, system, batch, settings.runs, watch, settings.loss, **settings.sizes)
+        append_line(settings.out / "profile.jsonl", record | invocation(list(settings.command), shown))
+        rows += make_rows(record)
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    return ProfileTable(rows, columns, f"Table {TABLES[settings.what]}", _notes(settings))
+
+
+def _notes(settings: ProfileSettings) -> list[str]:
+    unit = f"{'pair' if settings.what == 'inference' else 'step'}, batches of {settings.batch_size}"
+    kind, file = "Processor seconds" if settings.cpu_time else "Seconds", settings.out / "profile.jsonl"
+    notes = [f"{kind} per {unit}: mean ± standard deviation; rounds: {settings.runs}, all in {file}."]
+    if len(settings.systems) > 1:
+        notes.append("Resident memory after the first system may hold what an earlier one left: profile it alone.")
+    return notes
+
+
+@dataclass(frozen=True)
+class BlankDataset:
     """A dataset of which only the name and the format are there."""
 
     name: str
     format: ClipFormat
 
 
-def dataset_of(system: str, name: str | None) -> Any:
-    """A dataset to profile a system on, the published one by default, for which no data is needed."""
-    from mmbench.datasets.copies.cut_anywhere import FORMAT as IN_DOMAIN
-    from mmbench.datasets.copies.two_seconds import FORMAT as OUT_OF_DOMAIN
+def profiled_dataset(system: str, name: str | None) -> Any:
+    """The dataset to profile a system on, the published one by default; without its files where its class has a format.
 
-    formats = {"landscape_ind": IN_DOMAIN, "aistpp": IN_DOMAIN, "vggsound": OUT_OF_DOMAIN, "landscape": OUT_OF_DOMAIN}
+    Args:
+        system: Registered name, with or without +mmdisco.
+        name: Of the dataset; None for the one that the system was published on.
+    """
     name = name or DATASETS.get(parse_system_name(system).base, "bounce")
-    return Blank(name, formats[name]) if name in formats else make_dataset(name)
+    base, _, argument = name.partition(":")
+    factory: object = lookup("dataset", base).factory
+    if isinstance(factory, DeclaresFormat) and not argument:
+        return BlankDataset(name, factory.format)
+    return make_dataset(name)
 
 
-def build(system: str, design: str, dataset: Any, options: Sequence[str], **common: Any) -> Any:
-    """A system to profile: of a guidable pair its guided form, whose pair is also measured alone.
+def make_profiled_system(system: str, design: str, dataset: Any, options: Sequence[str], **common: Any) -> Any:
+    """Makes a system to profile: of a guidable pair its guided form, whose pair is also measured alone.
 
     Args:
         system: Registered name, with or without +mmdisco.
         design: Of the discriminator, where the name has none.
-        dataset: Of `dataset_of`.
+        dataset: Of `profiled_dataset`.
         options: Of the system, "NAME=VALUE".
-        **common: What every system is told: device, dtype, weights.
+        **common: Arguments of every system: device, dtype, weights.
     """
     parsed = parse_system_name(system)
     if parsed.design is None and lookup("system", system.partition(":")[0]).guidable:
         parsed = SystemName(system, design, "")
+    if not takes_setting(str(parsed), "weights"):  # how real weights are costs no time
+        common.pop("weights", None)
     return make_system(str(parsed), dataset=dataset, **common, **read_options(options, [str(parsed)])[str(parsed)])
 
 
-def requests_of(dataset: Any, num: int) -> list[Request]:
-    """`num` requests: the dataset's own prompts, or all of one text."""
-    from mmbench.runs.spec import make_requests
-    from mmbench.types import Prompt
-
-    if isinstance(dataset, Blank):
-        return [Request(Prompt(f"{i:05d}", timing.PROMPT), i, 0) for i in range(num)]
+def make_batch(dataset: Any, num: int) -> list[Request]:
+    """`num` requests: the dataset's own prompts, or of a blank dataset all of one text."""
+    if isinstance(dataset, BlankDataset):
+        return [Request(Prompt(f"{i:05d}", PROMPT), i, 0) for i in range(num)]
     return make_requests(dataset, num, 0)
 
 
-def measure(
+def time_system(
     what: str,
     system: Any,
     requests: Sequence[Request],
     runs: int,
-    watch: timing.Stopwatch,
+    watch: Stopwatch,
     loss: str = "all",
     **sizes: int,
 ) -> dict[str, Any]:
-    """Time a system.
+    """Times a system's training or generation.
 
     Args:
         what: "training" or "inference".
-        system: Of `build`.
+        system: Of `make_profiled_system`.
         requests: A batch; of a step of training only their number counts.
         runs: Rounds that count.
         watch: Takes the times.
@@ -88,29 +178,29 @@ def measure(
         **sizes: channels and num_blocks of the discriminator that is trained.
 
     Returns:
-        What was timed: every interval of every round [s], and the peak memory within them [B].
+        The setting, every interval of every round [s], and the peak memory within them [B].
 
     Raises:
         UsageError: There is no discriminator to train.
     """
     design = parse_system_name(system.name).design
     if what == "inference":
-        timing.inference(system, requests, runs, watch)
+        time_inference(system, requests, runs, watch)
     elif design:
-        timing.training(system.pair(), design, loss, len(requests), runs, watch, **sizes)
+        time_training(system.pair(), design, loss, len(requests), runs, watch, **sizes)
     else:
         found = f"{system.name} is no pair whose discriminator could be trained."
         raise UsageError(found, "a pair, as tiny or mm_diffusion", "mmbench list systems")
-    about = {"what": what, "system": system.name, "weights": system.weights, "batch": len(requests)}
-    about |= {"design": design, "loss": loss, **sizes} if what == "training" else {}
-    return {**about, "seconds": watch.seconds, "memory": watch.memory}
+    setting = {"what": what, "system": system.name, "weights": system.weights, "batch": len(requests)}
+    setting |= {"design": design, "loss": loss, **sizes} if what == "training" else {}
+    return {**setting, "seconds": watch.seconds, "memory": watch.memory}
 
 
-def rows_of(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """A row of what `measure` found, and below it the paper's, of systems of its size."""
-    values = quantities(record)
+def make_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The row of a record of `time_system`, and below it the paper's, of systems of its size."""
+    values = columns_of_rounds(record)
     peaks = {title: max(m.get(key, 0) for m in record["memory"].values()) for key, title in MEMORY.items()}
-    shown = {name: text_of(name, v) for name, v in values.items()}
+    shown = {name: format_rounds(name, v) for name, v in values.items()}
     shown |= {title: f"{peak / 1e9:.1f}" for title, peak in peaks.items() if peak}
     rows = [{"system": record["system"], "measured": "here", "weights": record["weights"], **shown}]
     table = published().get(TABLES[record["what"]], {"columns": (), "rows": ()})
@@ -123,8 +213,8 @@ def rows_of(record: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def quantities(record: dict[str, Any]) -> dict[str, list[float]]:
-    """Columns of Tables 11 and 12, round by round: seconds per step or per pair, and their ratios."""
+def columns_of_rounds(record: dict[str, Any]) -> dict[str, list[float]]:
+    """The columns of Table 11 or 12, round by round: seconds per step or per pair, and their ratios."""
     s, num = record["seconds"], record["batch"]
     if "generate" in s:
         return {"without": [t / num for t in s["generate"]]}
@@ -142,8 +232,8 @@ def quantities(record: dict[str, Any]) -> dict[str, list[float]]:
     return {**parts, "baseline_step": baseline, "mmdisco_step": step, "speedup": speedup}
 
 
-def text_of(name: str, values: Sequence[float]) -> str:
-    """Mean and standard deviation over rounds, as the paper prints them; ratios in percent."""
+def format_rounds(name: str, values: Sequence[float]) -> str:
+    """The mean and standard deviation over rounds, as the paper prints them; ratios in percent."""
     percent = name in PERCENT
     scale, unit = (100.0, " %") if percent else (1.0, "")
     mean, spread = scale * statistics.mean(values), scale * (statistics.stdev(values) if len(values) > 1 else 0.0)

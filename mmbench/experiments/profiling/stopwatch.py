@@ -1,4 +1,4 @@
-"""Stopwatch in hand: what a training step and a batch of generated pairs cost.
+"""Times steps of training and batches of generated pairs, part by part.
 
 Everything that is compared is timed in one process, in turn, round after round, after a round that does not count; a
 GPU is waited for at both ends of an interval. A timing counts only if what was made passes a check.
@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from mmbench.baselines.kinds.pair import GuidableSystem
 from mmbench.errors import MMBenchError
-from mmbench.runs.resources import Usage
+from mmbench.runs.usage import Usage
 from mmbench.types import Request
 
 PROMPT = "a dog barks at the sea"
@@ -32,16 +33,18 @@ class Stopwatch:
     clock: Callable[[], float] = time.perf_counter
     seconds: dict[str, list[float]] = field(default_factory=dict)
     memory: dict[str, dict[str, int]] = field(default_factory=dict)
+    _begin: float = field(default=0.0, init=False)
+    _usage: Usage = field(default_factory=Usage, init=False)
 
     def start(self) -> None:
         """Begin the next interval."""
-        wait()
+        wait_for_gpu()
         self._usage = Usage()
         self._begin = self.clock()
 
     def lap(self, name: str) -> None:
         """End the interval, whose name this is ("" for none), and begin the next."""
-        wait()
+        wait_for_gpu()
         end = self.clock()
         if name:
             self.seconds.setdefault(name, []).append(end - self._begin)
@@ -50,16 +53,16 @@ class Stopwatch:
         self.start()
 
 
-def wait() -> None:
-    """Until the GPU has done what it was given."""
+def wait_for_gpu() -> None:
+    """Waits until the GPU, if there is one, has done what it was given."""
     import torch
 
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
 
-def inference(system: Any, requests: Sequence[Request], runs: int, watch: Stopwatch) -> None:
-    """Time batches: `sample` and `sample guided` to clean latents, `decode` to clips; `generate` of what is no pair.
+def time_inference(system: Any, requests: Sequence[Request], runs: int, watch: Stopwatch) -> None:
+    """Times batches: `sample` and `sample guided` to clean latents, `decode` to clips; `generate` of what is no pair.
 
     Raises:
         MMBenchError: Too few clips came, or guidance changed nothing.
@@ -69,7 +72,7 @@ def inference(system: Any, requests: Sequence[Request], runs: int, watch: Stopwa
     for k in range(runs + 1):
         lap: Lap = watch.lap if k else lambda _: watch.start()
         watch.start()
-        if not getattr(system, "guided", False):
+        if not (isinstance(system, GuidableSystem) and system.guided):
             clips = list(system.generate(requests))
             lap("generate")
         else:
@@ -86,8 +89,10 @@ def inference(system: Any, requests: Sequence[Request], runs: int, watch: Stopwa
             raise MMBenchError(f"{len(clips)} clips were made.", f"{len(requests)}")
 
 
-def training(pair: Any, design: str, loss: str, batch_size: int, runs: int, watch: Stopwatch, **sizes: int) -> None:
-    """Time steps: of the bases as they are trained, and of a discriminator on frozen ones.
+def time_training(
+    pair: Any, design: str, loss: str, batch_size: int, runs: int, watch: Stopwatch, **sizes: int
+) -> None:
+    """Times steps of training: of the base models themselves, and of a discriminator on frozen ones.
 
     `base_forward` is without a graph, as a discriminator's step has it; `base_graph` and `base_backward` make a step of
     the bases; `disc_forward` includes the first gradient that the denoising loss needs.
@@ -112,12 +117,13 @@ def training(pair: Any, design: str, loss: str, batch_size: int, runs: int, watc
 
     device = pair.device
     model = Discriminator(pair.discriminator(design, **sizes)).to(device)
+    num_timesteps = pair.schedules[0].num_train_timesteps
     alphas = tuple(schedule.alphas_cumprod.to(device) for schedule in pair.schedules)
     texts = tuple(text.clone().to(device) for text in pair.texts([PROMPT] * batch_size))
 
     def batch() -> Noised:
         x, y, noise_x, noise_y = (torch.randn(batch_size, *shape, device=device) for shape in 2 * pair.shapes)
-        t = torch.randint(1000, (batch_size,), device=device)
+        t = torch.randint(num_timesteps, (batch_size,), device=device)
         return Noised((x, y), (noise_x, noise_y), t, texts or None, texts if model.config.text else ())
 
     def predict(at: Noised) -> Any:
@@ -147,7 +153,7 @@ def training(pair: Any, design: str, loss: str, batch_size: int, runs: int, watc
                 p.grad = None
                 p.requires_grad_(False)
             watch.start()
-            losses = mmdisco_losses(model, partial(_given, predicted), alphas, real, fake, **weights)
+            losses = mmdisco_losses(model, partial(_return_predicted, predicted), alphas, real, fake, **weights)
             lap("disc_forward")
             losses.total.backward()
             lap("disc_backward")
@@ -161,6 +167,6 @@ def training(pair: Any, design: str, loss: str, batch_size: int, runs: int, watc
             p.requires_grad_(False)
 
 
-def _given(predicted: Any, *_: Any) -> Any:
-    """The bases' predictions, made before."""
+def _return_predicted(predicted: Any, *_: Any) -> Any:
+    """The base models' predictions, made before."""
     return predicted

@@ -1,39 +1,46 @@
-"""`mmbench sweep`: every row of a grid trained, generated and scored. What is done is read from disk, so it resumes.
+"""`mmbench sweep`: trains, generates and scores every row of a grid. What is done is read from disk, so it resumes.
 
-OUT/SWEEP.jsonl     what was asked, each time, and what became of every cell
+OUT/SWEEP.jsonl     every start with its settings, and the outcome of every cell
 OUT/RUN/            runs as `mmbench run` leaves them; a run that several grids share is made once
-OUT/leases/         what processes are at, so that several share the cells
+OUT/leases/         cells that processes are working on, so that several share them
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mmbench.baselines.kinds.discriminators import FOLDER_VARIABLE
 from mmbench.console import log
 from mmbench.errors import BusyError, MMBenchError, StoppedError
-from mmbench.experiments.sweep.cells import Cell, State, Sweep
-from mmbench.experiments.sweep.log import outcomes, read_lines
-from mmbench.experiments.sweep.table import differences
+from mmbench.experiments.sweep.cell_jobs import lease_name, run_settings, training_of, weights_path
+from mmbench.experiments.sweep.cell_state import CellState, is_done, read_state
+from mmbench.experiments.sweep.cells import Cell, Sweep
+from mmbench.experiments.sweep.curves import save_curve
+from mmbench.experiments.sweep.log import Differences, Outcome, read_lines, read_log
+from mmbench.experiments.sweep.table import lay_out_sweep, open_sweep, pair_runs
+from mmbench.experiments.sweep.validation import refuse_impossible
 from mmbench.experiments.training.train import train_discriminator
 from mmbench.files import append_line, write_whole
 from mmbench.jobs.run import run
 from mmbench.runs.circumstances import invocation
 from mmbench.runs.leases import LeaseTable
+from mmbench.tables.layout import Layout
 from mmbench.types import full_name
 
+PREVIEW_COLUMNS = ("row", "training seed", "training", "samples", "scores", "status", "run")
 PAUSE = 5.0  # [s] between looks at what other processes are doing
 
 
-def preview(sweep: Sweep) -> list[dict[str, Any]]:
-    """The plan, cell by cell: what is done and what is left. Writes nothing."""
-    sweep.check()
-    rows, n, before = [], sweep.run.num_samples, outcomes(sweep.file)
+def preview_sweep(sweep: Sweep) -> list[dict[str, Any]]:
+    """The plan of a sweep, cell by cell: what is done and what is left. Writes nothing."""
+    refuse_impossible(sweep)
+    rows, n, before = [], sweep.run.num_samples, read_log(sweep.file).outcomes
     for cell in sweep.cells:
-        state, last = sweep.state(cell), before.get((cell.row.label, cell.train_seed), {})
-        reason = f"to do; failed: {last['reason']}" if last.get("status") == "failed" else "to do"
+        state, last = read_state(sweep, cell), before.get((cell.row.label, cell.train_seed))
+        reason = f"to do; failed: {last.reason}" if last and last.status == "failed" else "to do"
         rows.append(
             {
                 "row": cell.row.label,
@@ -41,15 +48,31 @@ def preview(sweep: Sweep) -> list[dict[str, Any]]:
                 "training": f"{sweep.steps(cell.row)} steps{', done' * state.trained}" if cell.row.design else None,
                 "samples": f"{state.present}/{n}" + (f", {state.failed} failed" if state.failed else ""),
                 "scores": f"{len(state.scored)}/{len(sweep.metrics)}",
-                "status": "done" if sweep.is_done(state) else reason,
+                "status": "done" if is_done(sweep, state) else reason,
                 "run": state.run,
             }
         )
     return rows
 
 
+def run_sweep(sweep: Sweep) -> tuple[Layout, str]:
+    """Carries out a sweep, lays it out as its table, and draws it where its grid is a curve.
+
+    Returns:
+        The table, whose notes name what was drawn, and what remains undone and why; "" if nothing does.
+
+    Raises:
+        StoppedError: A signal or a full disk ended it.
+    """
+    left = carry_out(sweep)
+    layout = lay_out_sweep(open_sweep(sweep.file))
+    drawn = [f"Written: {path}" for path in save_curve(sweep.file)] if sweep.grid.axis else []
+    undone = f"{len(left)} of {len(sweep.cells)} cells are not whole. {'; '.join(left)}." if left else ""
+    return replace(layout, notes=[*layout.notes, *drawn]), undone
+
+
 def carry_out(sweep: Sweep) -> list[str]:
-    """Do what is left of every cell; a cell that fails is noted, and the next one follows.
+    """Does what is left of every cell; a cell that fails is noted, and the next one follows.
 
     Several processes at one sweep, or at sweeps that share trainings, take different cells and wait for each other.
 
@@ -59,17 +82,18 @@ def carry_out(sweep: Sweep) -> list[str]:
     Raises:
         StoppedError: A signal or a full disk ended it.
     """
-    sweep.check()
+    refuse_impossible(sweep)
     sweep.run.out.mkdir(parents=True, exist_ok=True)
-    asked = {**sweep.identity, "metrics": [full_name(m) for m in sweep.metrics], "train_seeds": sweep.train_seeds}
-    append_line(sweep.file, {"sweep": sweep.id, **asked, **invocation(list(sweep.run.command), sweep.run.resolved())})
+    request = {**sweep.identity, "metrics": [full_name(m) for m in sweep.metrics], "train_seeds": sweep.train_seeds}
+    circumstances = invocation(list(sweep.run.command), sweep.run.resolved())
+    append_line(sweep.file, {"kind": "asked", "sweep": sweep.id, **request, **circumstances})
     left: dict[str, str] = {}
     leases, waiting = LeaseTable(sweep.run.out / "leases"), sweep.cells
     while waiting:
         busy = []
         for cell in waiting:
             try:
-                with leases.hold(sweep.lease(cell)) as lease:
+                with leases.hold(lease_name(sweep, cell)) as lease:
                     if lease is None:
                         raise BusyError("Another sweep is at it.")
                     number = sweep.cells.index(cell) + 1
@@ -81,9 +105,9 @@ def carry_out(sweep: Sweep) -> list[str]:
             log.info("%s: waiting for other processes", sweep.table)
             time.sleep(PAUSE)
         waiting = busy
-    paired = differences(sweep.file)
+    paired = pair_runs(open_sweep(sweep.file))
     if paired not in [line.get("differences") for line in read_lines(sweep.file)]:
-        append_line(sweep.file, {"differences": paired})
+        append_line(sweep.file, Differences(paired).to_json())
     return [f"{cell.name}: {left[cell.name]}" for cell in sweep.cells if left[cell.name]]
 
 
@@ -97,27 +121,27 @@ def _settle(sweep: Sweep, cell: Cell) -> str:
         reason = error.found.rstrip(".") if isinstance(error, MMBenchError) else f"{type(error).__name__}: {error}"
         log.warning("%s failed: %s", cell.name, error)
         log.debug("", exc_info=error)
-        _note(sweep, cell, {"status": "failed", "run": "", "reason": reason})
+        _note(sweep, cell, "failed", "", reason)
         return reason
     reason = f"{state.failed} samples failed" if state.failed else ""
-    _note(sweep, cell, {"status": "ok", "run": state.run, "reason": reason})
+    _note(sweep, cell, "ok", state.run, reason)
     return reason
 
 
-def _complete(sweep: Sweep, cell: Cell) -> State:
+def _complete(sweep: Sweep, cell: Cell) -> CellState:
     """Train, generate and score what is missing of a cell."""
-    state = sweep.state(cell)
-    if sweep.is_done(state):
+    state = read_state(sweep, cell)
+    if is_done(sweep, state):
         return state
     if not state.trained:
         _train(sweep, cell)
-    run(sweep.run_of(cell))
-    return sweep.state(cell)
+    run(run_settings(sweep, cell))
+    return read_state(sweep, cell)
 
 
 def _train(sweep: Sweep, cell: Cell) -> None:
     """Train to the cell's steps, from where its training stands, and keep the weights of that moment."""
-    settings, path = sweep.training_of(cell), sweep.weights(cell)
+    settings, path = training_of(sweep, cell), weights_path(sweep, cell)
     result = train_discriminator(settings)
     if result["steps"] != settings.options["steps"]:
         found = f"{path.parent} was trained for {result['steps']} steps; {path.name} was not kept on the way"
@@ -125,11 +149,12 @@ def _train(sweep: Sweep, cell: Cell) -> None:
     write_whole(path, Path(result["weights"]).read_bytes())
 
 
-def _note(sweep: Sweep, cell: Cell, outcome: dict[str, Any]) -> None:
+def _note(sweep: Sweep, cell: Cell, status: str, run: str, reason: str) -> None:
     """Write what became of a cell, unless that is what is written already."""
-    key = (cell.row.label, cell.train_seed)
-    trained = {"steps": sweep.steps(cell.row), "discriminator": str(sweep.weights(cell))} if cell.row.design else {}
-    line = {"row": cell.row.label, "train_seed": cell.train_seed, **outcome, "x": sweep.x(cell.row), **trained}
-    last = outcomes(sweep.file).get(key, {})
-    if {k: v for k, v in last.items() if k != "time"} != line:
-        append_line(sweep.file, {**line, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
+    outcome = Outcome(cell.row.label, cell.train_seed, status, run, reason, sweep.x(cell.row))
+    if cell.row.design:
+        outcome = replace(outcome, steps=sweep.steps(cell.row), discriminator=str(weights_path(sweep, cell)))
+    last = read_log(sweep.file).outcomes.get((outcome.row, outcome.train_seed))
+    if last is None or replace(last, time="") != outcome:
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        append_line(sweep.file, replace(outcome, time=now).to_json())

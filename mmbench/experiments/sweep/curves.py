@@ -10,28 +10,27 @@ from typing import Any
 
 from mmbench.console import log
 from mmbench.experiments.sweep.grids import GRIDS
-from mmbench.experiments.sweep.log import outcomes, read_lines
-from mmbench.experiments.sweep.table import of_sweep
+from mmbench.experiments.sweep.table import SweepOnRecord, lay_out_sweep, open_sweep
 from mmbench.files import write_whole
 
 COLUMNS = ("row", "x", "metric", "value", "stderr", "trainings", "difference", "difference_stderr")
 
 
-def points(file: Path) -> list[dict[str, Any]]:
-    """What a sweep's file knows of its curve: one point per row and metric, means over trainings.
+def list_points(sweep: SweepOnRecord) -> list[dict[str, Any]]:
+    """The points of a sweep's curve, one per row and metric: means over trainings, as rows of COLUMNS.
 
     `stderr` is of the mean over trainings where there are several; `difference_stderr`, of the difference to the pair
     alone, is over samples and trainings.
     """
-    at = {label: line["x"] for (label, _), line in outcomes(file).items() if line["x"] is not None}
+    at = {outcome.row: outcome.x for outcome in sweep.log.outcomes.values() if outcome.x is not None}
     return [
-        {"row": row["row"], "x": at[row["row"]], "metric": metric}
-        | {"value": found["value"], "stderr": found["stderr"], "trainings": len(found["trainings"])}
-        | {"difference": found.get("difference", {}).get("value")}
-        | {"difference_stderr": found.get("difference", {}).get("stderr")}
-        for row in of_sweep(file).rows
-        for metric, found in row["numbers"].items()
-        if row["row"] in at
+        {"row": row.labels["row"], "x": at[row.labels["row"]], "metric": cell.metric}
+        | {"value": cell.number.value, "stderr": cell.number.stderr, "trainings": len(cell.trainings)}
+        | {"difference": cell.difference and cell.difference.value}
+        | {"difference_stderr": cell.difference and cell.difference.stderr}
+        for row in lay_out_sweep(sweep).table
+        for cell in row.cells
+        if row.labels["row"] in at
     ]
 
 
@@ -41,7 +40,8 @@ def save_curve(file: Path) -> list[Path]:
     Returns:
         What was written; nothing if there is no point yet.
     """
-    found = points(file)
+    sweep = open_sweep(file)
+    found = list_points(sweep)
     if not found:
         return []
     text = io.StringIO()
@@ -53,7 +53,7 @@ def save_curve(file: Path) -> list[Path]:
         log.warning("No picture of the curve without matplotlib: pip install 'mmbench[figures]'")
         return [file.with_suffix(".csv")]
     picture = io.BytesIO()
-    _draw(found, GRIDS[read_lines(file)[0]["table"]].axis, picture)
+    _draw(found, GRIDS[sweep.log.request.table].axis, picture)
     write_whole(file.with_suffix(".png"), picture.getvalue())
     return [file.with_suffix(".csv"), file.with_suffix(".png")]
 

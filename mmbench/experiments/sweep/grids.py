@@ -17,7 +17,7 @@ class Row:
     """A row of a table or a point of a curve: a discriminator, how it is trained, and how it guides.
 
     Attributes:
-        label: What it is called; unique in its grid.
+        label: Name of the row; unique in its grid.
         published: First cells of its row in mmbench/tables/data/paper.json; () if it has none.
         control: For a row without a discriminator: a system of ours, or "" for the pair alone.
         design: Of the discriminator; "" without one.
@@ -49,7 +49,7 @@ class Grid:
         dataset: Real pairs, and what is generated for.
         metrics: Columns.
         num_fake: Pairs that the bases make beforehand.
-        training: Fields of `mmbench.mmdisco.training.TrainConfig`.
+        training: Fields of `mmbench.mmdisco.training_config.TrainConfig`.
         rows: In the order of the paper.
         published: Number of the table in mmbench/tables/data/paper.json; "" for a curve.
         axis: What a curve is drawn against; "" for a table.

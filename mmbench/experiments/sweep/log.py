@@ -1,30 +1,167 @@
-"""The file of a sweep: lines of what was asked, what became of every cell, and how runs differ from the pair alone."""
+"""The file of a sweep: what was asked for, what became of every cell, and how runs differ from the pair alone.
+
+One JSON object per line, of three kinds. Lines of older versions lack `kind` and are told by their keys.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmbench.errors import IntegrityError
+from mmbench.errors import IntegrityError, MMBenchError
+
+Paired = dict[str, dict[str, dict[str, float]]]  # {run: {metric: {"value", "stderr"}}}
+KEY_OF_KIND = {"asked": "sweep", "outcome": "row", "differences": "differences"}  # a key that only this kind has
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a sweep was asked for; one line per start, which also has its other options and its circumstances.
+
+    Attributes:
+        table: Name of the grid.
+        system: The pair.
+        dataset: Real pairs and prompts.
+        n: Samples per run.
+        seed: Of the runs.
+        metrics: Columns, name.variant.
+        time: When (UTC).
+    """
+
+    table: str
+    system: str
+    dataset: str
+    n: int
+    seed: int
+    metrics: tuple[str, ...]
+    time: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a cell.
+
+    Attributes:
+        row: Label of its row.
+        train_seed: Of its training; None where nothing is trained.
+        status: "ok" or "failed".
+        run: Id of its run; "" if it failed.
+        reason: Why it failed, or what its run lacks.
+        x: Where its row stands on the axis of a curve.
+        steps: Of its training.
+        discriminator: The weights that guided it.
+        time: When (UTC).
+    """
+
+    row: str
+    train_seed: int | None
+    status: str
+    run: str
+    reason: str = ""
+    x: float | None = None
+    steps: int | None = None
+    discriminator: str = ""
+    time: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The line."""
+        trained = ("steps", "discriminator")
+        return {"kind": "outcome"} | {k: v for k, v in vars(self).items() if v or k not in trained}
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Paired differences of runs to the pair alone, as far as they were known when the line was written."""
+
+    differences: Paired
+
+    def to_json(self) -> dict[str, Any]:
+        """The line."""
+        return {"kind": "differences", "differences": self.differences}
+
+
+@dataclass(frozen=True)
+class SweepLog:
+    """What the file of a sweep says at last.
+
+    Attributes:
+        name: The sweep; its file is called so.
+        asked: What it was asked for at last; None if never.
+        outcomes: What became of each cell at last, by row and training seed.
+        differences: All that were written down; later lines replace earlier ones.
+    """
+
+    name: str
+    asked: Asked | None = None
+    outcomes: dict[tuple[str, int | None], Outcome] = field(default_factory=dict)
+    differences: Paired = field(default_factory=dict)
+
+    @property
+    def request(self) -> Asked:
+        """What it was asked for; raises MMBenchError for a file that is not of a sweep."""
+        if self.asked is None:
+            expected = "lines as mmbench sweep wrote them"
+            raise MMBenchError(f"{self.name}.jsonl is not of a sweep.", expected, f"rm {self.name}.jsonl")
+        return self.asked
 
 
 def read_lines(file: Path) -> list[dict[str, Any]]:
-    """Lines of a sweep's file.
+    """The lines of a file of JSON objects; none if there is no file.
 
     Raises:
         IntegrityError: One is damaged; names it.
     """
-    lines = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines() if file.exists() else [], start=1):
+    text, lines = file.read_text(encoding="utf-8") if file.exists() else "", []
+    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else [], start=1):
         try:
             lines.append(json.loads(line))
         except ValueError as error:
-            next = f"delete line {number}, then mmbench sweep again: nothing else is lost"
-            raise IntegrityError(f"{file} line {number} is corrupt: {error}.", "one JSON object", next) from error
+            raise _damaged(f"{file} line {number}", error) from error
     return lines
 
 
-def outcomes(file: Path) -> dict[tuple[str, int | None], dict[str, Any]]:
-    """What became of each cell at last, by row and training seed."""
-    return {(line["row"], line["train_seed"]): line for line in read_lines(file) if "row" in line}
+def read_log(file: Path) -> SweepLog:
+    """What the file of a sweep says; of a missing file nothing.
+
+    Raises:
+        IntegrityError: A line is damaged; names it.
+    """
+    return parse_log(file.stem, read_lines(file), str(file))
+
+
+def parse_log(name: str, lines: Sequence[Mapping[str, Any]], origin: str) -> SweepLog:
+    """What the lines of a sweep say; `origin` names where they stand, for errors."""
+    asked, outcomes, differences = None, dict[tuple[str, int | None], Outcome](), Paired()
+    for number, line in enumerate(lines, start=1):
+        try:
+            parsed = _parse_line(line)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise _damaged(f"{origin} line {number}", error) from error
+        if isinstance(parsed, Outcome):
+            outcomes[parsed.row, parsed.train_seed] = parsed
+        elif isinstance(parsed, Differences):
+            differences |= parsed.differences
+        else:
+            asked = parsed
+    return SweepLog(name, asked, outcomes, differences)
+
+
+def _parse_line(line: Mapping[str, Any]) -> Asked | Outcome | Differences:
+    """One line by its kind."""
+    kind = line.get("kind") or next((kind for kind, key in KEY_OF_KIND.items() if key in line), "")
+    if kind == "outcome":
+        return Outcome(**{k: v for k, v in line.items() if k != "kind"})
+    if kind == "differences":
+        return Differences(dict(line["differences"]))
+    if kind == "asked":
+        known = {k: line[k] for k in ("table", "system", "dataset", "n", "seed")}
+        return Asked(**known, metrics=tuple(line["metrics"]), time=str(line["time"]))
+    raise ValueError(f"a line with the keys {', '.join(line)} is of no sweep")
+
+
+def _damaged(where: str, error: Exception) -> IntegrityError:
+    next = "delete that line, then mmbench sweep again: nothing else is lost"
+    return IntegrityError(f"{where} is corrupt: {error}.", "one JSON object as mmbench wrote it", next)

@@ -2,97 +2,142 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from mmbench.errors import MMBenchError
-from mmbench.experiments.sweep.grids import GRIDS, PAIR
-from mmbench.experiments.sweep.log import outcomes, read_lines
-from mmbench.scores.records import Record, read_records
+from mmbench.experiments.sweep.grids import GRIDS, PAIR, Grid, Row
+from mmbench.experiments.sweep.log import Asked, Paired, SweepLog, parse_log, read_log
+from mmbench.scores.records import Record, read_records, read_scored
+from mmbench.tables import layout
 from mmbench.tables.compare import compare
-from mmbench.tables.layout import Layout, _check, _columns, _fill, _paper
+from mmbench.tables.layout import Layout, Number, check_columns, make_cell, select_published
+from mmbench.tables.packed import read_packed
 
 SWEPT = {grid.published: name for name, grid in GRIDS.items() if grid.published}
 
 
-def _asked(file: Path) -> dict[str, Any]:
-    """What a sweep was asked for at last."""
-    asked = [line for line in read_lines(file) if "sweep" in line]
-    if not asked:
-        raise MMBenchError(f"{file} is not of a sweep.", "lines as mmbench sweep wrote them", f"rm {file}")
-    return asked[-1]
+@dataclass(frozen=True)
+class SweepOnRecord:
+    """A sweep with the records of its runs.
+
+    Attributes:
+        log: What its file says.
+        records: Gives the records of a run by its id; none if it is not there.
+        folder: Of the runs, which may have scores; None for a packed file.
+    """
+
+    log: SweepLog
+    records: Callable[[str], Sequence[Record]]
+    folder: Path | None = None
+
+    def latest(self, run: str) -> dict[str, Record]:
+        """The latest record by metric of a run's first n samples, n as the sweep was asked for."""
+        records = sorted(self.records(run), key=lambda r: r.time)
+        return {r.metric: r for r in records if r.n_expected == self.log.request.n}
 
 
-def _fits(
-    asked: Mapping[str, Any],
+def open_sweep(file: Path) -> SweepOnRecord:
+    """The sweep of a file, with the runs beside it.
+
+    Raises:
+        IntegrityError: A line is damaged; names it.
+    """
+    return SweepOnRecord(read_log(file), lambda run: read_records(file.parent / run), file.parent)
+
+
+def find_sweeps(out: Path, table: str) -> list[SweepOnRecord]:
+    """The sweeps of a grid in a folder of runs, in its folder `sweep`, or in a packed file."""
+    if not out.is_file():
+        return [open_sweep(file) for folder in (out, out / "sweep") for file in folder.glob(f"{table}-*.jsonl")]
+    packed = read_packed(out)
+    runs = {run.name: run for run in packed.runs}
+    logs = [parse_log(name, lines, f"{out}, {name},") for name, lines in packed.logs.items()]
+    found = [SweepOnRecord(log, lambda run: runs[run].records if run in runs else ()) for log in logs]
+    return [sweep for sweep in found if sweep.log.request.table == table]
+
+
+def fits_filters(
+    asked: Asked,
     dataset: str | None = None,
     systems: Sequence[str] = (),
     metrics: Sequence[str] = (),
     num_samples: int | None = None,
     seed: int | None = None,
 ) -> bool:
-    same = dataset in (None, asked["dataset"]) and (not systems or asked["system"] in systems)
-    return same and num_samples in (None, asked["n"]) and seed in (None, asked["seed"])
+    """Whether a sweep was asked for with this dataset, system, n and seed; metrics are not looked at."""
+    same = dataset in (None, asked.dataset) and (not systems or asked.system in systems)
+    return same and num_samples in (None, asked.n) and seed in (None, asked.seed)
 
 
-def of_sweep(file: Path) -> Layout:
+def lay_out_sweep(sweep: SweepOnRecord) -> Layout:
     """The table of a sweep: means over trainings, with the standard error of the mean where there are several.
 
     With the differences to the pair alone, as far as they are known.
+
+    Raises:
+        MMBenchError: It is not of a sweep, or a column would mix what does not compare.
     """
-    asked = _asked(file)
-    grid, found = GRIDS[asked["table"]], outcomes(file)
-    rows, all_records, paired = [], list[Record](), differences(file)
-    for row in grid.rows:
-        cells = [line for (label, _), line in found.items() if label == row.label]
-        runs = [line["run"] for line in cells if line["status"] == "ok"]
-        records = [_records_of(file.parent / run, asked["n"]) for run in runs]
-        all_records += [r for by_metric in records for r in by_metric.values()]
-        shown: dict[str, Any] = {"row": row.label, "trainings": len(runs) if row.design else None, "numbers": {}}
-        failed = [line["reason"] for line in cells if line["status"] == "failed"]
-        shown["status"] = f"failed: {failed[-1]}" if failed else "" if runs else "to do"
-        for metric in asked["metrics"]:
-            known = [paired[run][metric] for run in runs if metric in paired.get(run, {})]
-            _fill(shown, metric, [r[metric] for r in records if metric in r], known)
-        rows.append(shown | _paper(grid.published, row.published, asked["metrics"]))
-    _check(all_records)
-    number = f"Table {grid.published}" if grid.published else asked["table"]
+    asked = sweep.log.request
+    grid, paired = GRIDS[asked.table], pair_runs(sweep)
+    rows = [_lay_out_row(sweep, grid, row, paired) for row in grid.rows]
+    check_columns([r for o in sweep.log.outcomes.values() if o.status == "ok" for r in sweep.latest(o.run).values()])
+    number = f"Table {grid.published}" if grid.published else asked.table
     remarks = [
         "±: over samples, or where there are several trainings over these, which share samples' prompts and noise."
     ]
-    if any("difference" in number for row in rows for number in row["numbers"].values()):
+    if any(cell.difference for row in rows for cell in row.cells):
         remarks.append(f"Δ: to {PAIR}, by sample; ± over samples, and over trainings where there are several.")
-    if (asked["system"], asked["dataset"].partition(":")[0]) != (grid.system, grid.dataset) and grid.published:
+    if (asked.system, asked.dataset.partition(":")[0]) != (grid.system, grid.dataset) and grid.published:
         remarks.append(f"paper: {grid.system} on {grid.dataset}; compare how rows differ, not numbers.")
-    title = (
-        f"{number}: {grid.title}; here {asked['system']} on {asked['dataset']}, n = {asked['n']}, seed {asked['seed']}"
-    )
-    return Layout(rows, _columns(rows), title, remarks)
+    title = f"{number}: {grid.title}; here {asked.system} on {asked.dataset}, n = {asked.n}, seed {asked.seed}"
+    return Layout(rows, title, remarks)
 
 
-def differences(file: Path) -> dict[str, dict[str, dict[str, float]]]:
+def _lay_out_row(sweep: SweepOnRecord, grid: Grid, row: Row, paired: Paired) -> layout.Row:
+    """One row: what its cells came to, and what of them is left to do."""
+    asked = sweep.log.request
+    outcomes = [outcome for (label, _), outcome in sweep.log.outcomes.items() if label == row.label]
+    runs = [outcome.run for outcome in outcomes if outcome.status == "ok"]
+    records = [sweep.latest(run) for run in runs]
+    cells = []
+    for metric in asked.metrics:
+        known = [Number(**paired[run][metric]) for run in runs if metric in paired.get(run, {})]
+        mine = [r[metric] for r in records if metric in r]
+        cells += [make_cell(mine, known)] if mine else []
+    failed = [outcome.reason for outcome in outcomes if outcome.status == "failed"]
+    status = f"failed: {failed[-1]}" if failed else "" if runs else "to do"
+    labels = {"row": row.label, "trainings": len(runs) if row.design else None}
+    paper = select_published(grid.published, row.published, asked.metrics)
+    return layout.Row(labels, cells, paper, status)
+
+
+def pair_runs(sweep: SweepOnRecord) -> Paired:
     """Paired differences of a sweep's runs to the pair alone: {run: {metric: {"value", "stderr"}}}.
 
     Of the scores where they lie beside the records, else as the sweep's file keeps them.
     """
-    asked, found = _asked(file), outcomes(file)
-    kept: dict[str, dict[str, dict[str, float]]] = {}
-    for line in read_lines(file):
-        kept |= line.get("differences", {})
-    alone = [line["run"] for (label, _), line in found.items() if label == PAIR and line["run"]]
-    for run in [line["run"] for line in found.values() if alone and line["run"] and "discriminator" in line]:
-        folders = [file.parent / alone[0], file.parent / run]
-        if not all((folder / "scores").is_dir() for folder in folders):
-            continue
-        base, guided = (_records_of(folder, asked["n"]) for folder in folders)
-        both = [metric for metric in asked["metrics"] if metric in base and metric in guided]
-        cells = {m: compare(list(zip(folders, (base[m], guided[m]), strict=True)))[1].difference for m in both}
-        kept[run] = {m: {"value": d.value, "stderr": d.stderr} for m, d in cells.items() if d and d.stderr is not None}
+    outcomes = list(sweep.log.outcomes.values())
+    kept: Paired = dict(sweep.log.differences)
+    alone = [outcome.run for outcome in outcomes if outcome.row == PAIR and outcome.run]
+    guided = [outcome.run for outcome in outcomes if outcome.run and outcome.discriminator]
+    if sweep.folder is None or not alone:
+        return kept
+    for run in guided:
+        folders = (sweep.folder / alone[0], sweep.folder / run)
+        if all((folder / "scores").is_dir() for folder in folders):
+            kept[run] = _subtract(folders, (sweep.latest(alone[0]), sweep.latest(run)), sweep.log.request.metrics)
     return kept
 
 
-def _records_of(folder: Path, n: int) -> dict[str, Record]:
-    """Latest record by metric of the first n samples."""
-    records = sorted(read_records(folder), key=lambda r: r.time)
-    return {r.metric: r for r in records if r.n_expected == n}
+def _subtract(
+    folders: Sequence[Path], records: Sequence[Mapping[str, Record]], metrics: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Paired differences of the second of two runs to the first, by metric, where there is an error."""
+    out = {}
+    for metric in (m for m in metrics if all(m in by_metric for by_metric in records)):
+        column = [read_scored(folder, by_metric[metric]) for folder, by_metric in zip(folders, records, strict=True)]
+        d = compare(column)[1].difference
+        if d is not None and d.stderr is not None:
+            out[metric] = {"value": d.value, "stderr": d.stderr}
+    return out

@@ -2,7 +2,7 @@
 
 POOL/000003.safetensors      `CHUNK` pairs from 3 CHUNK on: video and audio stacked, and which texts are theirs
 POOL/texts/0a1b….safetensors     the texts of pairs, once each, named by their content
-POOL/leases/000004               who is making that chunk
+POOL/leases/000004               the process that is making that chunk
 
 A chunk is whole or absent, so a pool that was stopped goes on with those that are missing. Processes that fill one pool
 share its chunks; a longer pool keeps the full chunks of a shorter one.
@@ -11,7 +11,6 @@ share its chunks; a longer pool keeps the full chunks of a shorter one.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.console import log, progress
+from mmbench.files import write_whole
 from mmbench.identity import digest_bytes
 from mmbench.runs.leases import LeaseTable
 
@@ -61,19 +61,19 @@ class Pool:
         return min(CHUNK, self.num - chunk * CHUNK)
 
     def missing(self) -> list[int]:
-        """Chunks that are not there, or shorter than wanted."""
+        """Indices of the chunks that are not there, or shorter than wanted."""
         return [c for c in range(-(-self.num // CHUNK)) if not self._has(c)]
 
     def _has(self, chunk: int) -> bool:
         return _length(self._path(chunk)) >= self._wanted(chunk)
 
     def fill(self, make: Callable[[list[int]], Sequence[Example]], batch: int, label: str, quiet: bool) -> None:
-        """Make what is missing and no other process is making, then wait for those.
+        """Makes the missing chunks that no other process is making, then waits for those of other processes.
 
         Args:
-            make: Examples of these indices.
-            batch: How many it is asked for at once.
-            label: What the progress is called.
+            make: Makes the examples of these indices.
+            batch: Most indices of one call.
+            label: Title of the progress.
             quiet: No progress.
         """
         (self.folder / "texts").mkdir(parents=True, exist_ok=True)
@@ -106,9 +106,9 @@ class Pool:
         import torch
 
         names = [self._keep_texts(texts) for _, _, *texts in examples]
-        halves = zip(*(example[:2] for example in examples), strict=True)
-        tensors = {name: torch.stack(rows) for name, rows in zip(("video", "audio"), halves, strict=True)}
-        _write_whole(self._path(chunk), tensors, {"texts": json.dumps(names)})
+        videos, audios = zip(*(example[:2] for example in examples), strict=True)
+        tensors = {"video": torch.stack(videos), "audio": torch.stack(audios)}
+        _write_tensors(self._path(chunk), tensors, {"texts": json.dumps(names)})
 
     def _keep_texts(self, texts: Sequence[Any]) -> str:
         """Name of a pair's texts, which are written unless they are there; "" without texts."""
@@ -117,7 +117,7 @@ class Pool:
         tensors = {name: text.contiguous() for name, text in zip(("video", "audio"), texts, strict=True)}
         name = digest_bytes(*(text.numpy().data for text in tensors.values()))
         if not self._texts_path(name).exists():
-            _write_whole(self._texts_path(name), tensors, {})
+            _write_tensors(self._texts_path(name), tensors, {})
         return name
 
 
@@ -139,9 +139,7 @@ def _length(path: Path) -> int:
         return int(file.get_slice("video").get_shape()[0])
 
 
-def _write_whole(path: Path, tensors: dict[str, Any], metadata: dict[str, str]) -> None:
+def _write_tensors(path: Path, tensors: dict[str, Any], metadata: dict[str, str]) -> None:
     from safetensors.torch import save_file
 
-    beside = path.with_suffix(f".{os.getpid()}.part")
-    save_file(tensors, beside, metadata)
-    os.replace(beside, path)
+    write_whole(path, lambda beside: save_file(tensors, beside, metadata))

@@ -16,7 +16,7 @@ COLUMNS = ("sigma", "setting", "method", "seeds", "NLL", "excess", "paper NLL", 
 METHODS_WITHOUT_TRAINING = 5  # ground truth, training points, exact scores, no joint guidance, exact discriminator
 
 
-def run(
+def run_toy_experiment(
     sigmas: Sequence[float],
     settings: Sequence[str],
     losses: Sequence[str],
@@ -28,7 +28,7 @@ def run(
     command: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
-    """Train, sample and score; records go to OUT/records.jsonl as they come, figures beside them.
+    """Trains, samples and scores the 1-D experiment; records go to OUT/records.jsonl as they come, figures with them.
 
     Args:
         sigmas: Standard deviations of the Gaussians.
@@ -39,14 +39,15 @@ def run(
         quick: Few training steps and samples: whether it runs, not what it reaches.
         figures: Whether to draw Figures 2 and 4.
         command: What was typed, for the record.
-        progress: Told of each record.
+        progress: Advanced with each record.
 
     Returns:
-        Rows of Table 1 beside the paper's.
+        Rows of Table 1, with the published numbers.
     """
     if seeds < 1 or not all(sigma > 0 for sigma in sigmas):
         raise UsageError(f"{seeds} seeds, sigma {list(sigmas)}.", "at least one seed, and sigma above 0", "--seeds 5")
-    from mmbench.mmdisco.toy.experiment import ToyConfig, run_toy, table
+    from mmbench.mmdisco.toy.experiment import ToyConfig, run_toy
+    from mmbench.mmdisco.toy.table import lay_out_table
 
     config = ToyConfig(base_steps=300, steps=300, num_samples=400, num_inference_steps=50) if quick else ToyConfig()
     out.mkdir(parents=True, exist_ok=True)
@@ -61,11 +62,11 @@ def run(
     records = []
     for sigma in sigmas:
         records += run_toy(sigma, settings, losses, range(seeds), config, keep, out if figures else None)
-    return [_row(row) for row in table(records)]
+    return [_row(row) for row in lay_out_table(records)]
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of the table as text, with all its numbers under "numbers"."""
+    """The row of a table as text, with all its numbers under "numbers"."""
     paper = {k: None if row[k] is None else f"{row[k]:.2f}" for k in ("paper_nll", "paper_excess")}
     return {
         "sigma": f"{row['sigma']:g}",

@@ -12,22 +12,26 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.baselines.kinds.discriminators import discriminator_stem
+from mmbench.baselines.kinds.pair import DiffusionPair
 from mmbench.errors import BusyError, UsageError
+from mmbench.experiments.training.fakes import VERSION as FAKES_VERSION
+from mmbench.experiments.training.fakes import requests_of_fakes, texts_of
 from mmbench.experiments.training.pools import CHUNK, Example, Pool
 from mmbench.files import append_line
-from mmbench.identity import digest_of, source_digest
+from mmbench.identity import digest_of
+from mmbench.optional_protocols import batch_size_of
 from mmbench.registry import discover, lookup, make_dataset
 from mmbench.runs.circumstances import invocation
 from mmbench.runs.generate import Shard
 from mmbench.runs.leases import LeaseTable
-from mmbench.runs.spec import make_requests
-from mmbench.system_names import OPTIONS, SystemName, make_system, parse_system_name, read_options
-from mmbench.types import Dataset, GuidablePair
+from mmbench.runs.spec import system_code
+from mmbench.system_names import SystemName, make_system, parse_system_name, read_options
+from mmbench.types import LOSSES, Dataset
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """What a user set; None leaves a value to the library's default.
+    """The settings of a training; None leaves a value to the library's default.
 
     Attributes:
         system: A guidable pair, without +mmdisco.
@@ -37,7 +41,7 @@ class TrainSettings:
         num_real: Real pairs; all the dataset has if None.
         num_fake: Generated pairs, made before training.
         sizes: channels and num_blocks of the discriminator, where given.
-        options: Further fields of `mmbench.mmdisco.training.TrainConfig`.
+        options: Further fields of `mmbench.mmdisco.training_config.TrainConfig`.
         system_options: Options of the system, "NAME=VALUE".
         weights: Of the system: "real", or "random" to try the plumbing.
         out: Folder; pools of encoded pairs go to OUT/pools and are shared by designs and losses.
@@ -45,7 +49,7 @@ class TrainSettings:
         folder: Where below `out` the training goes; "" for a name made of system, dataset, sizes and seed, under which
             +mmdisco finds it.
         pool_seed: Of which pairs the pools hold; None for the training's. Trainings of one pool seed share pools.
-        re_pair: Let generated halves of equal texts meet anew throughout (`mmbench.mmdisco.pairs.RePaired`).
+        re_pair: Pair generated videos and audios of equal texts anew throughout (`mmbench.mmdisco.pairs.RePaired`).
     """
 
     system: str
@@ -72,14 +76,16 @@ class TrainSettings:
         return SystemName(self.system, self.discriminator, "" if self.loss == "all" else self.loss)
 
 
-def guidable_pair(name: str, dataset: Dataset, options: Sequence[str] = (), **common: Any) -> tuple[Any, GuidablePair]:
-    """The system called `name` and its pair of base models; refuses systems that cannot be guided.
+def make_guidable_pair(
+    name: str, dataset: Dataset, options: Sequence[str] = (), **common: Any
+) -> tuple[Any, DiffusionPair]:
+    """Makes the system called `name` and its pair of base models; refuses systems that cannot be guided.
 
     Args:
         name: The pair, without +mmdisco.
         dataset: Real pairs.
         options: Of the system, "NAME=VALUE".
-        **common: What every system is told: device, weights.
+        **common: Arguments of every system: device, weights.
     """
     parsed = parse_system_name(name)
     if parsed.design is not None:
@@ -94,40 +100,40 @@ def guidable_pair(name: str, dataset: Dataset, options: Sequence[str] = (), **co
 
 
 def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
-    """Encode real pairs, generate fake ones, train; every part resumes where it was stopped.
+    """Trains a discriminator: encodes real pairs, generates fake ones, trains; every part resumes where it was stopped.
 
     Returns:
-        Where the weights are, and what they reached.
+        Path of the weights, steps, and the last losses.
     """
-    if settings.loss not in OPTIONS[:3]:
-        raise UsageError(f"--loss is {settings.loss!r}.", ", ".join(OPTIONS[:3]), "--loss all")
+    if settings.loss not in LOSSES:
+        raise UsageError(f"--loss is {settings.loss!r}.", ", ".join(LOSSES), "--loss all")
     if settings.num_fake < 1 or (settings.num_real is not None and settings.num_real < 1):
         raise UsageError("The pools would be empty.", "at least one real and one generated pair", "--num-fake 1000")
     dataset = make_dataset(settings.dataset)
-    system, pair = guidable_pair(
+    system, pair = make_guidable_pair(
         settings.system, dataset, settings.system_options, device=settings.device, weights=settings.weights
     )
-    from mmbench.mmdisco.training import TrainConfig
+    from mmbench.mmdisco.training_config import TrainConfig
 
     config = TrainConfig(
         discriminator=pair.discriminator(settings.discriminator, **settings.sizes),
-        loss=settings.loss,  # type: ignore[arg-type]
+        loss=settings.loss,
         **settings.options,
     )
-    if settings.re_pair and getattr(pair, "coupled", hasattr(pair, "epsilon")):
-        found = f"--re-pair: {settings.system} makes both halves of a pair together."
-        raise UsageError(found, "models that make each half on its own", "the same command without --re-pair")
+    if settings.re_pair and pair.coupled:
+        found = f"--re-pair: {settings.system} makes the video and the audio of a pair together."
+        raise UsageError(found, "models that make each modality on its own", "the same command without --re-pair")
     shape = "".join(f"-{k}{v}" for k, v in sorted(settings.sizes.items()))
     usual = f"{discriminator_stem(settings.name, dataset, system.weights)}{shape}-s{config.seed}"
     folder = settings.out / (settings.folder or usual)
     folder.mkdir(parents=True, exist_ok=True)  # every process of a launcher writes its invocation there
-    with _only_here(folder):
+    with _hold_training(folder):
         return _train(settings, config, dataset, system, pair, folder)
 
 
 @contextmanager
-def _only_here(folder: Path) -> Iterator[None]:
-    """Hold a training, so that no second process writes its checkpoints; those of one launcher are one."""
+def _hold_training(folder: Path) -> Iterator[None]:
+    """Holds the lease of a training, so that no second process writes its checkpoints; one launcher counts as one."""
     if Shard.from_environment(os.environ).rank:
         yield
         return
@@ -141,26 +147,22 @@ def _only_here(folder: Path) -> Iterator[None]:
 
 
 def _train(
-    settings: TrainSettings, config: Any, dataset: Dataset, system: Any, pair: GuidablePair, folder: Path
+    settings: TrainSettings, config: Any, dataset: Dataset, system: Any, pair: DiffusionPair, folder: Path
 ) -> dict[str, Any]:
     from mmbench.mmdisco.pairs import RePaired
     from mmbench.mmdisco.training import train
 
     pool_seed = config.seed if settings.pool_seed is None else settings.pool_seed
-    real, pool = _pools(settings, dataset, system, pair, pool_seed)
+    real, pool = _fill_pools(settings, dataset, system, pair, pool_seed)
     fake = RePaired(pool, config.seed) if settings.re_pair else pool
-    asked = {k: str(v) if isinstance(v, Path) else v for k, v in vars(settings).items() if k != "command"}
-    append_line(folder / "invocations.jsonl", invocation(list(settings.command), asked))
+    shown = {k: str(v) if isinstance(v, Path) else v for k, v in vars(settings).items() if k != "command"}
+    append_line(folder / "invocations.jsonl", invocation(list(settings.command), shown))
     result = train(
         config,
+        pair,
         real,
         fake,
-        pair.epsilon_video,
-        pair.epsilon_audio,
-        *pair.schedules,
         folder,
-        unconditional=pair.unconditional,
-        joint=getattr(pair, "epsilon", None),
         pairs=[real.folder.name, pool.folder.name],
         trained_on=f"{dataset.name} ({len(real)} real pairs), {settings.system} ({len(pool)} generated pairs"
         f"{', re-paired' * settings.re_pair}){f', pools of seed {pool_seed}' if pool_seed != config.seed else ''}",
@@ -175,11 +177,18 @@ def _train(
     }
 
 
-def _pools(settings: TrainSettings, dataset: Dataset, system: Any, pair: GuidablePair, seed: int) -> tuple[Pool, Pool]:
-    """Real and generated pairs, encoded; shared by all trainings of the same system, dataset and seed."""
+def _fill_pools(
+    settings: TrainSettings, dataset: Dataset, system: Any, pair: DiffusionPair, seed: int
+) -> tuple[Pool, Pool]:
+    """Fills the pools of encoded real and generated pairs that trainings of one system, dataset and seed share."""
     items = dataset.reference(settings.num_real, seed)
-    common = {"system": {**system.spec(), "code": source_digest(system)}, "dataset": dict(dataset.spec()), "seed": seed}
-    key = {k: digest_of(json.loads(json.dumps({**common, "kind": k})))[:12] for k in ("real", "fake")}
+    texts = texts_of(items)
+    common = {"system": {**system.spec(), "code": system_code(system)}, "dataset": dict(dataset.spec()), "seed": seed}
+    kinds: dict[str, dict[str, Any]] = {
+        "real": {"kind": "real"},
+        "fake": {"kind": "fake", "version": FAKES_VERSION, "texts": digest_of(texts)},
+    }
+    key = {name: digest_of(json.loads(json.dumps({**common, **kind})))[:12] for name, kind in kinds.items()}
     pools = settings.out / "pools"
 
     def encode(indices: list[int]) -> list[Example]:
@@ -189,7 +198,7 @@ def _pools(settings: TrainSettings, dataset: Dataset, system: Any, pair: Guidabl
     real = Pool(pools / f"{settings.system}-real-{key['real']}", len(items))
     real.fill(encode, CHUNK, "encode real pairs", settings.quiet)
     fake = Pool(pools / f"{settings.system}-fake-{key['fake']}", settings.num_fake)
-    requests = make_requests(dataset, settings.num_fake, seed)
-    batch = getattr(system, "batch_size", 1)
+    requests = requests_of_fakes(texts, settings.num_fake, seed)
+    batch = batch_size_of(system)
     fake.fill(lambda indices: pair.draw([requests[i] for i in indices]), batch, "generate pairs", settings.quiet)
     return real, fake

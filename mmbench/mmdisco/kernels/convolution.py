@@ -23,7 +23,7 @@ Size = tuple[int, int]
 
 
 class Geometry(NamedTuple):
-    """How the kernel moves over (h, w)."""
+    """Stride, padding and dilation of a kernel over (h, w)."""
 
     stride: Size = (1, 1)
     padding: Size = (0, 0)

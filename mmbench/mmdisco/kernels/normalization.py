@@ -47,7 +47,7 @@ def _of_group(per_channel: Tensor) -> Tensor:
 
 
 class _Rows:
-    """What both gradients need of x (b, n, c): statistics per channel (b, c), u, and sums over n."""
+    """The reductions of x (b, n, c) that both gradients need: statistics per channel (b, c), u, and sums over n."""
 
     def __init__(self, x: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, rstd: Tensor) -> None:
         self.x, self.n, self.mean, self.rstd = x, x.shape[1], mean, rstd

@@ -53,7 +53,7 @@ class Mixture:
 
 
 def marginal(sigma: float) -> Mixture:
-    """What the base model is trained on, one axis."""
+    """The distribution on one axis, on which the base model is trained."""
     return Mixture(MARGINAL, sigma)
 
 
@@ -94,7 +94,7 @@ def optimal_logit(setting: str, sigma: float) -> Discriminator:
 
 
 def describe(points: Tensor, mixture: Mixture) -> dict[str, float]:
-    """How (n, 2) points fit the mixture: what NLL shows, and what it cannot (spread too small, modes lost).
+    """Scores of (n, 2) points under the mixture: NLL, and what it cannot show (spread too small, modes lost).
 
     Returns:
         nll: Mean negative log likelihood, in nats.

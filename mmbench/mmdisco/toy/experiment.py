@@ -27,10 +27,6 @@ from mmbench.mmdisco.toy.figures import save_figure
 from mmbench.mmdisco.toy.models import AdaptiveMLP, MemberDiscriminator, TabulatedEpsilon
 
 LOSSES = {"disc": (1.0, 0.0), "denoise": (0.0, 1.0), "all": (1.0, 1.0)}  # weights of L_disc and L_denoise
-PAPER_NLL = {  # Table 1; ground truth is 1.67 there
-    "ind": {"gt": 1.67, "no_joint": 18.8, "disc": 3.29, "denoise": 2.4, "all": 1.94},
-    "ood": {"gt": 1.67, "no_joint": 22.1, "disc": 16.6, "denoise": 2.63, "all": 2.53},
-}
 Generators = list[torch.Generator]
 
 
@@ -244,30 +240,3 @@ def run_toy(
             if figures is not None:
                 save_figure(shown, setting, sigma, figures)
     return records
-
-
-def table(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Table 1: mean and standard error over seeds of NLL and of its excess over the target's entropy.
-
-    Returns:
-        One row per sigma, setting and method, in order of appearance, with the paper's NLL and its excess over the
-        paper's ground truth (None where the paper has no such row).
-    """
-    groups: dict[tuple[float, str, str], list[dict[str, Any]]] = {}
-    for record in records:
-        groups.setdefault((record["sigma"], record["setting"], record["method"]), []).append(record)
-    rows = []
-    for (sigma, setting, method), members in groups.items():
-        row: dict[str, Any] = {"sigma": sigma, "setting": setting, "method": method, "seeds": len(members)}
-        for name in ("nll", "excess"):
-            values = torch.tensor([member[name] for member in members], dtype=torch.float64)
-            row[name] = values.mean().item()
-            row[f"{name}_stderr"] = values.std().item() / len(values) ** 0.5 if len(values) > 1 else None
-        for name in ("nll_stderr", "stray", "spread", "least_mode"):
-            key = "points_stderr" if name == "nll_stderr" else name
-            row[key] = sum(member[name] for member in members) / len(members)
-        paper = PAPER_NLL[setting].get(method)
-        row["paper_nll"] = paper
-        row["paper_excess"] = None if paper is None else paper - PAPER_NLL[setting]["gt"]
-        rows.append(row)
-    return rows

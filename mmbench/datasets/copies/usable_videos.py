@@ -1,0 +1,49 @@
+"""The videos of a copy, and which of them have a clip: from the index of prepared ones, else by looking at each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mmbench.datasets.copies.conformed import PREPARED, Entry, Preparation, examine_videos
+
+
+def find_videos(root: Path, key_of: Callable[[str], str]) -> dict[str, str]:
+    """Finds the videos of a copy at any depth: path below the root by key, the first by path where keys repeat.
+
+    Args:
+        root: Of the copy; its folder of prepared clips is left out.
+        key_of: Gives the key of a file by its path below the root; "" if it is no video of the dataset.
+    """
+    found = []
+    for folder, folders, names in os.walk(root, followlinks=True):
+        folders[:] = [name for name in folders if name != PREPARED]
+        found += [Path(folder, name).relative_to(root).as_posix() for name in names]
+    videos: dict[str, str] = {}
+    for path in sorted(path for path in found if key_of(path)):
+        videos.setdefault(key_of(path), path)
+    return videos
+
+
+def current_entries(root: Path, files: Sequence[str], preparation: Preparation) -> list[Entry]:
+    """The entries of a copy's videos: of unchanged and of absent ones from the index, of others by examining them.
+
+    Args:
+        root: Of the copy.
+        files: Paths below the root of the videos that are here and may be used.
+        preparation: Of the dataset, which knows the index.
+    """
+    from mmbench.console import log
+
+    known = {entry.file: entry for entry in preparation.entries(root) or ()}
+    gone = {file for file in known if not (root / file).exists()}  # prepared clips outlive their videos
+    kept = {file: e for file, e in known.items() if file in gone or e.is_of(root / file)}
+    others = [file for file in files if file not in kept]
+    if others:
+        say, command = log.warning if known else log.info, f"mmbench data prepare {preparation.dataset} --root {root}"
+        say("%d of %d videos are read each time; once and for all: %s", len(others), len(files), command)
+    for entry in examine_videos(root, others, preparation.format) if others else ():
+        before = known.get(entry.file)
+        kept[entry.file] = before if before and before.sha256 == entry.sha256 else entry
+    return [kept[file] for file in sorted(kept)]

@@ -1,0 +1,138 @@
+"""What systems, datasets and extractors may have besides: protocols that whoever wants it tests for with isinstance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from mmbench.types import Clip, ClipFormat, Request, Spec, System
+
+
+@runtime_checkable
+class Batched(Protocol):
+    """A system that is faster on several requests at once: `batch_size` of them, unless a user says otherwise."""
+
+    batch_size: int
+
+
+def batch_size_of(system: Any) -> int:
+    """The number of requests that a system is given at once by default: 1 unless it is `Batched`."""
+    return int(system.batch_size) if isinstance(system, Batched) else 1
+
+
+@runtime_checkable
+class SpecifiesModalities(Protocol):
+    """A system whose specs of video and of audio differ: each leaves out what changes the other modality alone."""
+
+    def video_spec(self) -> Spec:
+        """Everything that changes the videos."""
+        ...
+
+    def audio_spec(self) -> Spec:
+        """Everything that changes the sounds."""
+        ...
+
+
+def video_spec_of(system: Any) -> Spec:
+    """Everything that changes a system's videos: all of its spec unless it `SpecifiesModalities`."""
+    spec: Spec = system.video_spec() if isinstance(system, SpecifiesModalities) else system.spec()
+    return spec
+
+
+def audio_spec_of(system: Any) -> Spec:
+    """Everything that changes the sounds of a system or video-to-audio model, as `video_spec_of`."""
+    spec: Spec = system.audio_spec() if isinstance(system, SpecifiesModalities) else system.spec()
+    return spec
+
+
+Videos = Callable[[Request], Clip | None]  # a finished clip that shows the video of a request; None where there is none
+
+
+@runtime_checkable
+class OnVideos(System, Protocol):
+    """A system that shows the videos of another one, as a cascade does, and makes them only where there are none yet.
+
+    Runs of equal `video_spec_of(video_source)`, dataset and seed show the same videos. Before such a system generates,
+    the harness gives it the means to look them up in the runs that are there.
+
+    Attributes:
+        video_source: The system whose videos these are.
+    """
+
+    video_source: System
+
+    def use_videos(self, videos: Videos) -> None:
+        """Take the videos of requests from `videos` where it has them, instead of making them."""
+        ...
+
+
+@runtime_checkable
+class UsesAudioOf(Protocol):
+    """A system whose sounds another system or a video-to-audio model makes."""
+
+    audio_source: Any
+
+
+@runtime_checkable
+class KeepsFiles(System, Protocol):
+    """A system that cannot do without files, as a program's clips."""
+
+    def keep_files_in(self, folder: Path) -> None:
+        """Write files to `folder`, which is the run's own and made by the system if it is needed."""
+        ...
+
+
+@runtime_checkable
+class DeclaresOptions(Protocol):
+    """A factory of systems whose options are not its own keyword arguments: one that is made of other systems."""
+
+    def options(self) -> dict[str, Any]:
+        """Defaults of the options, by name."""
+        ...
+
+
+@runtime_checkable
+class RecommendsMetrics(Protocol):
+    """A dataset with metrics of its own, name or name.variant, for runs that name none."""
+
+    default_metrics: Sequence[str]
+
+
+@runtime_checkable
+class RejectsFiles(Protocol):
+    """A dataset that cannot use all files it was given: those it does not use, each with `path` and `reason`."""
+
+    rejected: Sequence[Any]
+
+
+@runtime_checkable
+class HasLabel(Protocol):
+    """A dataset whose discriminators are filed under a label, as of its contents, instead of its name."""
+
+    label: str
+
+
+@runtime_checkable
+class DeclaresFormat(Protocol):
+    """A dataset class that knows the format of its clips without their files."""
+
+    format: ClipFormat
+
+
+@runtime_checkable
+class ReportsPresence(Protocol):
+    """A dataset class that knows whether its files are here."""
+
+    def presence(self) -> tuple[bool, str, str]:
+        """Whether they are, where or why not, and what to type."""
+        ...
+
+
+@runtime_checkable
+class HasWeights(Protocol):
+    """An extractor whose weights may be missing."""
+
+    def prepare(self) -> None:
+        """Looks for the weights, before any clip is made or decoded; raises MMBenchError if they are not here."""
+        ...

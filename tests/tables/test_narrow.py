@@ -1,0 +1,130 @@
+"""Tables on a terminal of 80 columns: no word is broken, no number is lost to the eye."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmbench.console import Format
+from mmbench.scores.records import read_scored, save
+from mmbench.tables.compare import table_of
+from mmbench.tables.narrow import show_comparison, split_columns, summarize_systems
+from mmbench.types import Score
+from tests.builders import folder_of, record
+from tests.commands import mmbench_here
+from tests.conftest import REPOSITORY
+
+SYSTEMS = ("ground_truth", "independent", "tiny", "tiny_cascade", "tiny+mmdisco", "tiny+mmdisco-res_frieren")
+METRICS = ("fvd_bounce.bounce_v1", "fad_bounce.bounce_v1", "ib_bounce_tv.bounce_v1", "ib_bounce_ta.bounce_v1")
+METRICS += ("ib_bounce_av.bounce_v1", "av_align.mmdisco_96ms")
+
+Print = Callable[..., list[str]]
+
+
+@pytest.fixture
+def columns(tmp_path: Path) -> list[list]:
+    """The comparison of a default run: six systems, six metrics."""
+    cells = []
+    for k, system in enumerate(SYSTEMS):
+        folder = folder_of(tmp_path, system)
+        for j, metric in enumerate(METRICS):
+            values = np.random.default_rng(j).normal(0.5, 0.1, 8) + k * (metric == METRICS[0])
+            about = {"metric": metric, "signature": metric, "baseline": 0.1, "baseline_stderr": 0.01}
+            made = record(system=system, run_id=system, value=float(values.mean()), stderr=0.0123, **about)
+            save(folder, made, Score(made.value, 0.0123, 8, per_sample=values), [{"id": str(i)} for i in range(8)])
+            cells.append(read_scored(folder, made))
+    return table_of(cells)
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Make stdout a terminal of so many columns."""
+
+    def of_width(width: int) -> None:
+        monkeypatch.setenv("COLUMNS", str(width))
+        monkeypatch.setenv("TERM", "dumb")  # no codes for bold in between
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+
+    return of_width
+
+
+def words(text: str) -> set[str]:
+    """Words of what is printed, without the lines of the table."""
+    return set(re.sub("[│┃┏┓┗┛━┳╇┡┩└┘─┴┴┬]", " ", text).split())
+
+
+def test_a_default_run_fits_80_columns(
+    columns: list[list], terminal: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal(80)
+    show_comparison(columns, Format.table, "bounce, n = 8, seed 0")
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 80
+    names = {part for metric in METRICS for part in metric.split(".")}
+    assert set(SYSTEMS) | names <= words(printed)
+    values = {f"{cell.record.value:.3f}" for column in columns for cell in column}
+    assert values <= words(printed)
+    rows = [line for line in printed.splitlines() if line.startswith("│")]
+    assert len(rows) == len(SYSTEMS) * sum(line.startswith("┏") for line in printed.splitlines())
+    assert all(line.split()[1] in SYSTEMS for line in rows), "every line of a table begins with its system"
+    assert "*: p < 0.05 of the paired difference to ground_truth or tiny, after Holm's" in printed
+    assert "Differences and shuffled baselines: in a wider window" in printed
+
+
+def test_a_wide_terminal_has_the_long_form(
+    columns: list[list], terminal: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal(160)
+    show_comparison(columns, Format.table, "")
+    printed = capsys.readouterr().out
+    assert sum(line.startswith("│") for line in printed.splitlines()) == len(SYSTEMS) * len(METRICS)
+    assert "Δ [95 %]" in printed
+    assert "to tiny" in printed
+
+
+def test_stars_mark_what_differs_and_counts_what_is_not_scored(columns: list[list]) -> None:
+    rows = {row["system"]: row for row in summarize_systems(columns)}
+    assert rows["tiny_cascade"]["fvd_bounce.bounce_v1 ↑"].endswith(" *")
+    assert not rows["ground_truth"]["fvd_bounce.bounce_v1 ↑"].endswith("*")
+    assert not rows["tiny_cascade"]["fad_bounce.bounce_v1 ↑"].endswith("*")
+    assert "n" not in rows["tiny"]
+    cell = columns[0][0]
+    few = type(cell)(record(run_id="f", system="f", n_scored=6, n_unscored=2), cell.score)
+    assert summarize_systems([[few]])[0]["n"] == "6/8 (2 unscored)"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--out", "results/tiny/runs.jsonl", "--dataset", "bounce"),
+        ("--out", "results/tiny/table7.jsonl", "--paper", "7"),
+        ("--out", "results/tiny/figure5.jsonl", "--paper", "figure5"),
+    ],
+)
+def test_our_tables_fit_80_columns(
+    options: tuple[str, ...],
+    terminal: Callable[[int], None],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    wide = mmbench_here(capsys, "table", *options).stdout  # a pipe
+    terminal(80)
+    narrow = mmbench_here(capsys, "table", *options).stdout
+    assert max(map(len, narrow.splitlines())) <= 80
+    cut = {part for word in words(wide) for part in word.split(".", 1 if "_bounce" in word or "align" in word else 0)}
+    assert cut <= words(narrow) | words(narrow.replace("\n", " "))
+
+
+def test_columns_are_split_where_the_width_ends() -> None:
+    rows = [{"system": "tiny", "a": "1" * 10, "b": "22\n" + "2" * 10, "c": None}]
+    # 1 + (6 + 3) = 10 for the key, 13 for a and for b, 4 for c
+    assert split_columns(rows, ["system", "a", "b", "c"], ["system"], 40) == [["system", "a", "b", "c"]]
+    assert split_columns(rows, ["system", "a", "b", "c"], ["system"], 39) == [["system", "a", "b"], ["system", "c"]]
+    assert split_columns(rows, ["system", "a", "b", "c"], ["system"], 35) == [["system", "a"], ["system", "b", "c"]]
+    assert split_columns(rows, ["system", "a"], ["system"], 5) == [["system", "a"]]
