@@ -46,7 +46,7 @@ SOUND = "sound_"  # prefix of the options of a video-to-audio model
 
 
 class VideoToAudio(Protocol):
-    """A model that makes sound for videos. Its class gets those of dataset, device, dtype, weights and size that it takes."""
+    """A model that makes sound for videos; its class names what it takes of dataset, device, dtype, weights and size."""
 
     name: str
     weights: Weights
