@@ -34,7 +34,10 @@ SOUND = "sound_"  # prefix of the options of a video-to-audio model
 
 
 class VideoToAudio(Protocol):
-    """A model that makes sound for videos. Its class gets those of dataset, device, dtype, weights and size that it takes."""
+    """A model that makes sound for videos.
+
+    Its class is called with those of dataset, device, dtype, weights and size that it names, and with its options.
+    """
 
     name: str
     weights: Weights
