@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -44,11 +44,20 @@ def _sync(path: Path) -> None:
 
 
 def append_line(path: Path, record: Mapping[str, Any]) -> None:
-    """Append one JSON line in a single write."""
-    line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+    """Append one JSON line in a single write, synced to the disk."""
+    append_lines(path, [record])
+
+
+def append_lines(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Append JSON lines in a single write, synced to the disk.
+
+    Raises:
+        IncompleteError: The disk is full, or the file may not be written.
+    """
+    lines = "".join(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in records)
     try:
         with open(path, "ab") as f:
-            f.write(line.encode())
+            f.write(lines.encode())
             f.flush()
             os.fsync(f.fileno())
     except OSError as error:

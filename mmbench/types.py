@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
@@ -106,14 +107,19 @@ class Clip:
         return np.clip(np.rint(self.audio.astype(np.float64) * 32768.0), -32768, 32767).astype(np.int16)
 
     def video_digest(self) -> str:
-        """Digest of pixels, shape and frame rate."""
-        rate = Fraction(self.fps).limit_denominator(1_000_000)
-        return digest_bytes(f"video {self.video.shape} {rate}".encode(), np.ascontiguousarray(self.video).data)
+        """Digest of pixels, shape and frame rate; computed once, for a clip's arrays are never written to."""
+        return self._digests[0]
 
     def audio_digest(self) -> str:
-        """Digest of the stored samples and their rate."""
+        """Digest of the stored samples and their rate; computed once, as the video's."""
+        return self._digests[1]
+
+    @cached_property
+    def _digests(self) -> tuple[str, str]:
+        rate = Fraction(self.fps).limit_denominator(1_000_000)
+        video = digest_bytes(f"video {self.video.shape} {rate}".encode(), np.ascontiguousarray(self.video).data)
         samples = self.audio_int16().astype("<i2")
-        return digest_bytes(f"audio {samples.shape} {self.sample_rate}".encode(), samples.data)
+        return video, digest_bytes(f"audio {samples.shape} {self.sample_rate}".encode(), samples.data)
 
     def codecs(self) -> str:
         """Codecs it was read from, as one word: "h264+mp3, lossy"; "" for a clip that never was in a foreign file."""

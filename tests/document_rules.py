@@ -119,7 +119,8 @@ def treatment(command: Command) -> Treatment:
             missing = [w for w in rest if w.startswith("tests/") and not (REPOSITORY / w).exists()]
             if missing:
                 raise LookupError(f"{command}: no {missing}")
-            known = [sys.executable, "-m", "pytest", *rest, "--markers"]
+            given = [word for i, word in enumerate(rest) if "PATH" not in rest[i : i + 2]]  # which only the reader has
+            known = [sys.executable, "-m", "pytest", *given, "--markers"]
             return Treatment(Mode.dry_run, "pytest reads its options and lists markers, no test", outside=known)
         case ["torchrun", *rest]:
             return _parsed(

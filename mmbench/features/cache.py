@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,10 @@ class Shelf:
             return self._pending[digest]
         number, names = self._index[digest]
         return {name: self._files[number].get_tensor(f"{digest}/{name}") for name in dict.fromkeys(names)}
+
+    def recall(self, digests: Sequence[str | None]) -> list[Features | None]:
+        """Features by digest; None where a digest is None or the table lacks it."""
+        return [self[d] if d is not None and d in self else None for d in digests]
 
     def __setitem__(self, digest: str, features: Features) -> None:
         self._pending[digest] = features

@@ -102,11 +102,13 @@ class _Task:
     Attributes:
         out: Features, contents and reasons found so far.
         contents: Table of contents by digests of sources, so that a second look need not decode them.
+        shelves: Table of each extractor's features.
     """
 
     def __init__(self, samples: Sequence[Sample | None], extractors: Sequence[Extractor], cache: FeatureCache) -> None:
         self.samples, self.extractors, self.cache = samples, extractors, cache
         self.contents = cache.named_shelf("content", {"version": 1})
+        self.shelves = {e.name: cache.shelf(e) for e in extractors}
         features: dict[str, list[Features | None]] = {e.name: [None] * len(samples) for e in extractors}
         self.out = Extraction(features, [s.content if s else None for s in samples])
 
@@ -157,14 +159,10 @@ class _Task:
 
     def _recall(self, extractor: Extractor) -> list[int]:
         """Take an extractor's features from the cache; returns the samples that lack them."""
-        shelf, lacking = self.cache.shelf(extractor), []
-        for i, sample in enumerate(self.samples):
-            key = self._content_key(extractor, i)
-            if key is not None and key in shelf:
-                self.out.features[extractor.name][i] = shelf[key]
-            elif sample is not None:
-                lacking.append(i)
-        return lacking
+        keys = [self._content_key(extractor, i) for i in range(len(self.samples))]
+        found = self.shelves[extractor.name].recall(keys)
+        self.out.features[extractor.name] = found
+        return [i for i, s in enumerate(self.samples) if s is not None and found[i] is None]
 
     def _content_key(self, extractor: Extractor, i: int) -> str | None:
         """Digest of what an extractor looks at in sample i; None while that is unknown."""
@@ -183,7 +181,7 @@ class _Task:
         self.out.features[extractor.name][i] = result
         key = self._content_key(extractor, i)
         if key is not None:
-            self.cache.shelf(extractor)[key] = result
+            self.shelves[extractor.name][key] = result
 
     def _learn(self, i: int, content: Content | None) -> None:
         """Note what decoding showed a clip to hold."""

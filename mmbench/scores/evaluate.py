@@ -16,7 +16,7 @@ from mmbench.features.reference import ReferenceFile, real_features
 from mmbench.identity import digest_of
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore
-from mmbench.scores.records import Record, Scored, finite, save
+from mmbench.scores.records import Record, Scored, finite_all, save_all
 from mmbench.types import (
     Dataset,
     Extractor,
@@ -51,6 +51,16 @@ def stored_samples(store: SampleStore, num: int) -> tuple[list[Sample | None], C
     return samples, Counts(num, len(status.failed), nonfinite)
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """A metric, its name with its variant, the names of its extractors, and how real these are."""
+
+    metric: Metric
+    name: str
+    extractors: Sequence[str]
+    weights: str
+
+
 class Evaluation:
     """Metrics with their networks, real clips to compare with, and known features: opened once, used for every run.
 
@@ -74,15 +84,19 @@ class Evaluation:
     ) -> None:
         self.metrics, self.cache, self.workers = metrics, cache, workers
         self.extractors = {e.name: e for e in distinct_extractors(metrics)}
-        self._of_metric = {full_name(m): [e.name for e in m.extractors()] for m in metrics}
+        self._judged = []
+        for metric in metrics:
+            own = metric.extractors()
+            real = least_real({e.weights for e in own})
+            self._judged.append(_Judged(metric, full_name(metric), [e.name for e in own], real))
         self._digests = {name: extractor_digest(e) for name, e in self.extractors.items()}
-        self._compared = [m for m in metrics if m.needs_reference]
+        self._compared = [j for j in self._judged if j.metric.needs_reference]
         self._dataset = None if isinstance(reference, ReferenceFile) else reference
         self._tables: dict[str, FeatureTable] = {}
         self._about: Mapping[str, Any] | None = None
         self._tables_of: tuple[int, int] | None = None  # n and seed of the real clips that the tables are of
         if isinstance(reference, ReferenceFile):  # before anything else: what does not fit ends here
-            self._tables = {full_name(m): reference.table(m) for m in self._compared}
+            self._tables = {j.name: reference.table(j.metric) for j in self._compared}
             self._about = reference.note()
 
     def find_weights(self) -> None:
@@ -122,30 +136,28 @@ class Evaluation:
         absent = tuple(i for i, line in enumerate(lines) if line is None or "unreadable" in line)
         sizes = sorted({c.size for c in found.contents if c})
         out = []
-        for metric in self.metrics:
-            name = full_name(metric)
-            against = self._tables.get(name)
-            score = metric.score({e: found.features[e] for e in self._of_metric[name]}, against, run.seed)
+        for judged in self._judged:
+            against = self._tables.get(judged.name)
+            score = judged.metric.score({e: found.features[e] for e in judged.extractors}, against, run.seed)
             about = self._about if against else None
-            record = self._record(run, metric, score, sizes, found, counts, len(unreadable), about)
-            save(folder, record, score, lines)
+            record = self._record(run, judged, score, sizes, found, counts, len(unreadable), about)
             out.append(Scored(folder, record, score, absent))
+        save_all(folder, out, lines)
         return out
 
     def _find_real_clips(self, num: int, seed: int) -> None:
         """Features of the dataset's real clips for runs of `num` samples; runs of one job share them."""
         if not self._compared or self._dataset is None or self._tables_of == (num, seed):
             return
-        wanted = {e.name: self.extractors[e.name] for m in self._compared for e in m.extractors()}
+        wanted = {name: self.extractors[name] for j in self._compared for name in j.extractors}
         real = real_features(self._dataset, num, seed, list(wanted.values()), self.cache, self.workers)
-        names = {full_name(m): self._of_metric[full_name(m)] for m in self._compared}
-        self._tables = {name: {e: real.features[e] for e in extractors} for name, extractors in names.items()}
+        self._tables = {j.name: {e: real.features[e] for e in j.extractors} for j in self._compared}
         self._about, self._tables_of = {"dataset": self._dataset.name, "n": num}, (num, seed)
 
     def _record(
         self,
         run: RunSpec,
-        metric: Metric,
+        judged: _Judged,
         score: Score,
         sizes: Sequence[str],
         found: Extraction,
@@ -153,7 +165,8 @@ class Evaluation:
         unreadable: int,
         reference: Mapping[str, Any] | None,
     ) -> Record:
-        kinds = {self.extractors[name].weights for name in self._of_metric[full_name(metric)]}
+        numbers = (score.value, score.stderr, score.low, score.high, score.baseline, score.baseline_stderr)
+        value, stderr, low, high, baseline, baseline_stderr = finite_all(*numbers)
         return Record(
             run_id=run.run_id,
             digest=run.digest,
@@ -161,23 +174,23 @@ class Evaluation:
             dataset=run.dataset,
             seed=run.seed,
             weights=run.weights,
-            metric=full_name(metric),
-            signature=signature(metric, sizes, self._digests),
-            value=finite(score.value),
-            stderr=finite(score.stderr),
-            low=finite(score.low),
-            high=finite(score.high),
-            higher_is_better=metric.higher_is_better,
+            metric=judged.name,
+            signature=signature(judged.metric, sizes, self._digests),
+            value=value,
+            stderr=stderr,
+            low=low,
+            high=high,
+            higher_is_better=judged.metric.higher_is_better,
             n_expected=counts.expected,
             n_present=sum(c is not None for c in found.contents),
             n_failed=counts.failed + unreadable,
             n_nonfinite=counts.nonfinite,
             n_unscored=score.num_unscored,
             n_scored=score.num_scored,
-            baseline=finite(score.baseline),
-            baseline_stderr=finite(score.baseline_stderr),
+            baseline=baseline,
+            baseline_stderr=baseline_stderr,
             lossy=any(c.codecs.endswith("lossy") for c in found.contents if c),
-            extractor_weights=least_real(kinds),
+            extractor_weights=judged.weights,
             reference=reference,
             time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             details=dict(score.details),

@@ -12,13 +12,14 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mmbench.errors import IntegrityError
-from mmbench.files import append_line, write_whole
+from mmbench.files import append_lines, write_whole
 from mmbench.identity import digest_of
 from mmbench.types import Score
 
@@ -77,7 +78,7 @@ class Record:
     details: Mapping[str, Any] = field(default_factory=dict)
     video_of: str = ""
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Name of the files that belong to this record."""
         return f"{self.metric}-n{self.n_expected}-{digest_of(self.signature)[:8]}"
@@ -101,31 +102,43 @@ class Scored:
 
 
 def finite(x: float | None) -> float | None:
-    """`x`, or None where it is NaN or infinite (JSON has neither)."""
+    """A number, or None in place of NaN and infinity: JSON has neither."""
     return None if x is None or not math.isfinite(x) else float(x)
 
 
+def finite_all(*numbers: float | None) -> tuple[float | None, ...]:
+    """`finite` of each number."""
+    return tuple(finite(x) for x in numbers)
+
+
 def save(folder: Path, record: Record, score: Score, samples: Sequence[Mapping[str, Any] | None]) -> None:
-    """Write a record and what it was made of; the record's line comes last.
+    """Write one record and what it was made of, as `save_all`."""
+    save_all(folder, [Scored(folder, record, score)], samples)
+
+
+def save_all(folder: Path, scored: Sequence[Scored], samples: Sequence[Mapping[str, Any] | None]) -> None:
+    """Write the records of an evaluation and what they were made of; the records' lines come last.
 
     Args:
         folder: The run's folder.
-        record: The record.
-        score: Its per-sample values or replicates are kept, so that runs can be compared later.
+        scored: Records, with scores whose per-sample values or replicates are kept, so that runs can be compared later.
         samples: What identifies each sample (index, prompt, digest); None where it is missing.
     """
     scores = folder / "scores"
     scores.mkdir(exist_ok=True)
-    lines = []
-    for index, sample in enumerate(samples):
-        value = {} if score.per_sample is None else {"value": finite(float(score.per_sample[index]))}
-        lines.append(json.dumps({"index": index, **value, **(sample or {"missing": True})}, ensure_ascii=False))
-    write_whole(scores / f"{record.key}.jsonl", ("\n".join(lines) + "\n").encode())
-    if score.replicates is not None:
-        buffer = io.BytesIO()
-        np.save(buffer, np.asarray(score.replicates, np.float64), allow_pickle=False)
-        write_whole(scores / f"{record.key}.npy", buffer.getvalue())
-    append_line(folder / "records.jsonl", asdict(record))
+    for record, score in ((s.record, s.score) for s in scored):
+        nothing = (None,) * len(samples)
+        values = nothing if score.per_sample is None else finite_all(*score.per_sample.tolist())
+        lines = []
+        for index, (sample, value) in enumerate(zip(samples, values, strict=True)):
+            shown = {} if score.per_sample is None else {"value": value}
+            lines.append(json.dumps({"index": index, **shown, **(sample or {"missing": True})}, ensure_ascii=False))
+        write_whole(scores / f"{record.key}.jsonl", ("\n".join(lines) + "\n").encode())
+        if score.replicates is not None:
+            buffer = io.BytesIO()
+            np.save(buffer, np.asarray(score.replicates, np.float64), allow_pickle=False)
+            write_whole(scores / f"{record.key}.npy", buffer.getvalue())
+    append_lines(folder / "records.jsonl", [asdict(s.record) for s in scored])
 
 
 def read_records(folder: Path) -> list[Record]:

@@ -97,8 +97,11 @@ class FixturePair(DiffusionPair):
         abar = schedule.alphas_cumprod[t].to(x_t.dtype)
         return (1 - abar).sqrt().view(-1, *[1] * (x_t.ndim - 1)) * x_t
 
-    def epsilon(self, x_t: Any, y_t: Any, t: Any, condition: Any) -> tuple[Any, Any]:
-        return self._epsilon(self.schedules[0], x_t, t), self._epsilon(self.schedules[1], y_t, t)
+    def epsilon_video(self, x_t: Any, t: Any, text: Any) -> Any:
+        return self._epsilon(self.schedules[0], x_t, t)
+
+    def epsilon_audio(self, x_t: Any, t: Any, text: Any) -> Any:
+        return self._epsilon(self.schedules[1], x_t, t)
 
 
 @register("system", "fixture_pair", "two Gaussians that MMDisCo may guide", guidable=True)
