@@ -1,1 +1,1 @@
-"""Generation systems, one file each; see README.md for how to add one."""
+"""Generation systems, one file each; see docs/extending.md for how to add one."""

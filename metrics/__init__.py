@@ -1,1 +1,1 @@
-"""Metrics and feature networks, one file each; see README.md for how to add one."""
+"""Metrics, one file each; see docs/extending.md for how to add one."""

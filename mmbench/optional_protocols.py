@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from mmbench.types import Clip, ClipFormat, Request, Spec, System
+from mmbench.types import Clip, ClipFormat, Features, FeatureTable, Request, Spec, System
 
 
 @runtime_checkable
@@ -136,3 +136,26 @@ class HasWeights(Protocol):
     def prepare(self) -> None:
         """Looks for the weights, before any clip is made or decoded; raises MMBenchError if they are not here."""
         ...
+
+
+@runtime_checkable
+class UsesPublishedWeights(Protocol):
+    """An extractor on published weights: their names in `mmbench.weights.known`."""
+
+    official: Sequence[str]
+
+
+@runtime_checkable
+class HasSufficientStatistics(Protocol):
+    """A metric with a reference that can be scored against statistics of the real clips alone."""
+
+    def condense(self, reference: FeatureTable, seed: int) -> dict[str, Features]:
+        """Sufficient statistics of real clips, by extractor, which `score` takes for the clips."""
+        ...
+
+
+@runtime_checkable
+class HasVariants(Protocol):
+    """A metric's class that has presets, by the names that follow the metric's after a dot."""
+
+    variants: Sequence[str]

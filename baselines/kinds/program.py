@@ -89,7 +89,7 @@ def read_declaration(path: Path) -> Declaration:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.", "a TOML file", "external:FILE.toml") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not TOML: {error}.", "name and command, as baselines/README.md shows") from error
+        raise UsageError(f"{path} is not TOML: {error}.", "name and command, as docs/extending.md shows") from error
     known = {f.name for f in fields(Declaration)} - {"root"}
     if unknown := sorted(set(found) - known):
         raise UsageError(f"{path} has the key {unknown[0]!r}.", f"of {', '.join(sorted(known))}")

@@ -12,6 +12,7 @@ from mmbench.checks.verification.ladders import Material, inputs_of
 from mmbench.checks.verification.metric_checks import Subject
 from mmbench.console import progress
 from mmbench.errors import UsageError
+from mmbench.optional_protocols import UsesPublishedWeights
 from mmbench.registry import discover, make_dataset, make_metric
 from mmbench.types import Extractor, Metric
 from mmbench.weights.checkpoints import status
@@ -76,7 +77,7 @@ def best_build(name: str) -> Callable[[str], Metric]:
 
     def build(device: str) -> Metric:
         metric: Metric = make_metric(name, device=device)
-        if any(missing & set(getattr(e, "official", ())) for e in metric.extractors()):
+        if any(isinstance(e, UsesPublishedWeights) and missing & set(e.official) for e in metric.extractors()):
             metric = make_metric(name, device=device, weights="random")
         return metric
 

@@ -30,6 +30,7 @@ from mmbench.features.cache import FeatureCache
 from mmbench.features.extract import Extraction, Sample, extract
 from mmbench.files import write_whole
 from mmbench.identity import digest_of
+from mmbench.optional_protocols import HasSufficientStatistics
 from mmbench.types import Clip, Dataset, Extractor, Features, FeatureTable, Item, Metric, distinct_extractors, full_name
 
 FORMAT = 1  # raised when the layout changes
@@ -96,7 +97,7 @@ def export(
     for metric in metrics:
         if not metric.needs_reference:
             raise UsageError(f"{metric.name} compares with no real clips.", "metrics that do", "--metric fvd")
-        if statistics_only and not hasattr(metric, "condense"):
+        if statistics_only and not isinstance(metric, HasSufficientStatistics):
             raise UsageError(f"{metric.name} has no sufficient statistics.", "features", "without --statistics-only")
     extractors = distinct_extractors(metrics)
     found = real_features(dataset, num, seed, extractors, cache, workers)
@@ -108,8 +109,8 @@ def export(
         raise MMBenchError(f"{clips} clips of {dataset.name} have features.", "at least 2", "a larger reference")
     tensors: dict[str, np.ndarray] = {}
     for metric in metrics:
-        if condense := getattr(metric, "condense", None):
-            for name, arrays in condense(table, seed).items():
+        if isinstance(metric, HasSufficientStatistics):
+            for name, arrays in metric.condense(table, seed).items():
                 tensors |= {f"statistics/{full_name(metric)}/{name}/{k}": v for k, v in arrays.items()}
     for name in () if statistics_only else table:
         for entry in table[name][0]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.errors import UsageError
+from mmbench.optional_protocols import HasVariants
 from mmbench.registry import Kind, discover
 from mmbench.runs.find import find_run
 from mmbench.runs.store import RESOURCES, SampleStore, read_manifest
@@ -55,7 +56,7 @@ def _registered(name: str) -> dict[str, Any]:
             module = inspect.getmodule(entry.factory)
             about = inspect.getdoc(entry.factory) or inspect.getdoc(module) or entry.summary
             out |= {"name": base, "kind": kind, "summary": entry.summary, "from": entry.origin, "about": about}
-            out |= {"variants": list(v)} if (v := getattr(entry.factory, "variants", None)) else {}
+            out |= {"variants": list(entry.factory.variants)} if isinstance(entry.factory, HasVariants) else {}
             if kind == "system":
                 options = [f"{k}={v!r}" for k, v in options_of(entry).items()]
                 out |= {"accepts +mmdisco": entry.guidable} | ({"--set": ", ".join(options)} if options else {})
