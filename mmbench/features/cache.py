@@ -11,7 +11,7 @@ import fcntl
 import os
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +39,15 @@ class FeatureCache:
     def shelf(self, extractor: Extractor) -> Shelf:
         """The table of one extractor."""
         if id(extractor) not in self._known:
-            self._known[id(extractor)] = extractor, self.named_shelf(extractor.name, extractor.spec())
+            self._known[id(extractor)] = extractor, self._named_shelf(extractor.name, extractor.spec())
         return self._known[id(extractor)][1]
 
-    def named_shelf(self, name: str, spec: Spec) -> Shelf:
+    @cached_property
+    def contents(self) -> Shelf:
+        """The table of what clips hold, by digests of their sources, so that a second look need not decode them."""
+        return self._named_shelf("content", {"version": 1})
+
+    def _named_shelf(self, name: str, spec: Spec) -> Shelf:
         """The table of what `name` with this `spec` finds in clips."""
         key = f"{name}-{digest_of({'name': name, **spec})[:12]}"
         if key not in self._shelves:
@@ -63,6 +68,7 @@ class FeatureCache:
             shelf.close()
         self._shelves.clear()
         self._known.clear()
+        self.__dict__.pop("contents", None)
 
 
 class Shelf:

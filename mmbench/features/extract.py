@@ -107,7 +107,7 @@ class _Task:
 
     def __init__(self, samples: Sequence[Sample | None], extractors: Sequence[Extractor], cache: FeatureCache) -> None:
         self.samples, self.extractors, self.cache = samples, extractors, cache
-        self.contents = cache.named_shelf("content", {"version": 1})
+        self.contents = cache.contents
         self.shelves = {e.name: cache.shelf(e) for e in extractors}
         features: dict[str, list[Features | None]] = {e.name: [None] * len(samples) for e in extractors}
         self.out = Extraction(features, [s.content if s else None for s in samples])

@@ -1,0 +1,70 @@
+"""A job is opened once: its dataset, its metrics, their networks; its scores reach the table without the disk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmbench.identity import digest_of
+from mmbench.jobs import opening
+from mmbench.jobs.run import run
+from mmbench.jobs.settings import Settings
+from mmbench.metrics.extractors.bounce import BounceExtractor
+from mmbench.registry import make_dataset, make_metric
+from mmbench.runs import spec
+from mmbench.scores import records
+from mmbench.tables.compare import table_of
+
+SYSTEMS = ("ground_truth", "independent")
+
+
+def test_the_dataset_is_opened_and_each_network_loaded_once_for_all_systems(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: Counter[str] = Counter()
+    load = BounceExtractor._load
+
+    def opened(name: str, **settings: Any) -> Any:
+        calls[f"dataset {name}"] += 1
+        return make_dataset(name, **settings)
+
+    def made(name: str, **settings: Any) -> Any:
+        calls[f"metric {name}"] += 1
+        return make_metric(name, **settings)
+
+    def loaded(self: BounceExtractor) -> Any:
+        calls[f"network {self.tower}"] += 1
+        return load(self)
+
+    def hashed(value: Any) -> str:
+        calls[f"digest {spec.canonical_json(value)}"] += 1
+        return digest_of(value)
+
+    monkeypatch.setattr(opening, "make_dataset", opened)
+    monkeypatch.setattr(opening, "make_metric", made)
+    monkeypatch.setattr(BounceExtractor, "_load", loaded)
+    monkeypatch.setattr("mmbench.features.cache.digest_of", hashed)
+    monkeypatch.setattr("mmbench.scores.evaluate.digest_of", hashed)
+    monkeypatch.setattr("mmbench.features.reference.digest_of", hashed)
+    run(Settings(systems=SYSTEMS, num_samples=2, out=tmp_path, workers=1, quiet=True))
+    wanted = {f"metric {name}" for name in make_dataset("bounce").default_metrics}
+    wanted |= {"dataset bounce", "network video", "network audio", "network text"}
+    assert {name for name in calls if not name.startswith("digest")} == wanted
+    assert {name: n for name, n in calls.items() if n > 1} == {}
+
+
+def test_scores_reach_the_table_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "read_samples", None)  # nothing reads what was just computed
+    monkeypatch.setattr(records, "read_score", None)
+    settings = Settings(systems=SYSTEMS, num_samples=3, out=tmp_path, metrics=("av_align",), workers=1, quiet=True)
+    scored = run(settings)
+    ((first, second),) = table_of(scored)
+    assert second.difference is not None
+    assert second.against == "ground_truth"
+    monkeypatch.undo()
+    again = [records.read_scored(s.folder, s.record) for s in scored]
+    assert [s.score.per_sample.tolist() for s in scored] == [s.score.per_sample.tolist() for s in again]  # type: ignore
+    assert first.record == again[0].record
