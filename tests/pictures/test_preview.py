@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmbench.decode import decode
 from mmbench.errors import MMBenchError, UsageError
+from mmbench.media.decode import decode
 from mmbench.pictures import contact_sheet as sheet
 from mmbench.pictures.preview import enlarged, find_runs, open_columns, preview
 from mmbench.runs.spec import RunSpec
