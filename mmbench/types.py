@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
-from mmbench.errors import NonFiniteError
+from mmbench.errors import NonFiniteError, UsageError
 from mmbench.identity import digest_bytes
 
 Spec = Mapping[str, Any]  # JSON-able, canonical: whatever changes the output is in it, nothing else is
@@ -300,8 +300,21 @@ class ClipSource(Protocol):
 
 
 def distinct_extractors(metrics: Sequence[Metric]) -> list[Extractor]:
-    """The extractors that metrics share, each once."""
-    return list({e.name: e for m in metrics for e in m.extractors()}.values())
+    """The extractors that metrics share, each once.
+
+    Raises:
+        UsageError: Two of them have one name and give other features, which would be taken for each other's.
+    """
+    found: dict[str, Extractor] = {}
+    for extractor in (e for m in metrics for e in m.extractors()):
+        known = found.setdefault(extractor.name, extractor)
+        if known is not extractor and dict(known.spec()) != dict(extractor.spec()):
+            raise UsageError(
+                f"Two metrics use extractors called {extractor.name} that differ.",
+                "one of the metrics at a time",
+                "--metric NAME",
+            )
+    return list(found.values())
 
 
 def full_name(metric: Metric) -> str:

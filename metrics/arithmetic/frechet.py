@@ -174,7 +174,7 @@ def frechet_replicates(
             rows = np.sqrt(weight)[:, None] * (y[drawn] - mean @ projection)
             gram = rows.T @ rows if len(rows) > rows.shape[1] else rows @ rows.T
             values = np.linalg.eigvalsh(gram) / (total - ddof)
-            nuclear = np.sqrt(values[values > len(values) * _EPS * values[-1]]).sum()
+            nuclear = np.sqrt(values[values > len(values) * _EPS * values.max(initial=0.0)]).sum()
             spread = (weight @ square[drawn] - total * (mean @ mean)) / (total - ddof)
             replicates[b] = np.sum((mean + offset) ** 2) + spread + trace - 2 * nuclear
     return replicates

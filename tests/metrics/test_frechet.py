@@ -223,3 +223,11 @@ def test_paired_difference_of_distances_covers_and_is_tighter_than_either_error(
         ratio.append(difference.stderr / np.hypot(scores[0].stderr, scores[1].stderr))
     assert 0.92 <= np.mean(covered) <= 0.98
     assert np.mean(ratio) < 0.6
+
+
+def test_features_that_are_all_equal_have_a_distance_and_no_scatter() -> None:
+    same, other = np.full((6, 4), 2.0), np.zeros((6, 4))
+    indices = resample_indices(6, 20, 0)
+    found = frechet_replicates(same, Moments.of(other), indices, 0)
+    np.testing.assert_allclose(found, 16.0)
+    assert frechet_distance(Moments.of(same), Moments.of(other), 0) == pytest.approx(16.0)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmbench.errors import MMBenchError
+from mmbench.errors import MMBenchError, UsageError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.extract import Sample
 from mmbench.runs.generate import generate
@@ -168,3 +168,11 @@ def test_stored_samples_are_those_of_the_run_in_order(tmp_path: Path, monkeypatc
     assert record["video_digest"] in known.values(), "known without decoding"
     longer, _ = stored_samples(store, 1)
     assert len(longer) == 1
+
+
+def test_extractors_of_one_name_that_differ_are_not_taken_for_each_other() -> None:
+    first, second = Bright(), Bright()
+    assert len(Evaluation([first, second], None, FeatureCache(None)).extractors) == 1
+    second.networks[0].version = 2
+    with pytest.raises(UsageError, match="extractors called network_0 that differ"):
+        Evaluation([first, second], None, FeatureCache(None))
