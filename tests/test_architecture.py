@@ -63,10 +63,15 @@ def room_of(module: str) -> str:
     return parts[1] if len(parts) > 1 and (parts[1] in ROOMS) else "ground"
 
 
+@cache
+def packages() -> frozenset[str]:
+    """Names of all folders."""
+    return frozenset(name_of(f) for f in files() if f.stem == "__init__")
+
+
 def folder_of(module: str) -> str:
     """The folder of a module."""
-    packages = {name_of(f) for f in files() if f.stem == "__init__"}
-    return module if module in packages else module.rpartition(".")[0]
+    return module if module in packages() else module.rpartition(".")[0]
 
 
 def grouped(edges: Graph, group: Mapping[str, str]) -> Graph:
@@ -133,8 +138,8 @@ def test_the_walk_would_see_an_uphill_import_and_a_circle() -> None:
 
 
 def test_every_folder_says_what_it_is_for() -> None:
-    packages = [f for f in files() if f.stem == "__init__"]
-    assert [str(f) for f in packages if not ast.get_docstring(ast.parse(f.read_text()))] == []
+    inits = [f for f in files() if f.stem == "__init__"]
+    assert [str(f) for f in inits if not ast.get_docstring(ast.parse(f.read_text()))] == []
 
 
 @pytest.mark.parametrize("command", [["--help"], ["list", "systems"], ["list", "metrics"], ["list", "datasets"]])

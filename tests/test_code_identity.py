@@ -36,13 +36,12 @@ TRAINS = {
 DRAWING = reached_modules([*SYSTEMS, *SOUNDS], SYSTEM_ROOMS) | reached_modules(DATASETS, DATASET_ROOMS)
 
 
-def roots_of(module: str) -> tuple[list[str], tuple[str, ...]]:
-    """A root that reaches `module`, with its rooms."""
-    for roots, rooms in ((SYSTEMS + SOUNDS, SYSTEM_ROOMS), (DATASETS, DATASET_ROOMS)):
-        for root in roots:
-            if module in reached_modules([root], rooms):
-                return [root], rooms
-    raise AssertionError(module)
+ROOTS = {  # of each module, one that reaches it, with its rooms
+    module: ([root], rooms)
+    for roots, rooms in ((DATASETS, DATASET_ROOMS), ([*SYSTEMS, *SOUNDS], SYSTEM_ROOMS))
+    for root in roots
+    for module in reached_modules([root], rooms)
+}
 
 
 class _Edit(ast.NodeTransformer):
@@ -85,7 +84,7 @@ def test_a_constant_changed_in_any_file_that_draws_is_another_digest(
     if not any(not isinstance(n, ast.Expr) for n in ast.parse(DRAWING[module]).body):
         return  # a package of one docstring has nothing to change
     edited = _Edit(DRAWING[module]).edited() or f"{DRAWING[module]}\nchanged()"  # a file without constants
-    roots, rooms = roots_of(module)
+    roots, rooms = ROOTS[module]
     before = code_digest(roots, rooms)
     with_source(monkeypatch, module, edited)
     assert code_digest(roots, rooms) != before
@@ -97,7 +96,7 @@ def test_comments_docstrings_and_layout_change_nothing(module: str, monkeypatch:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
             node.body[0] = ast.Expr(ast.Constant("Another docstring."))
-    roots, rooms = roots_of(module)
+    roots, rooms = ROOTS[module]
     before = code_digest(roots, rooms)
     with_source(monkeypatch, module, f"# a comment\n{ast.unparse(tree)}\n# another\n")
     assert code_digest(roots, rooms) == before

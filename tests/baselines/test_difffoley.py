@@ -309,6 +309,7 @@ def test_the_solver_steps_at_even_times_that_are_not_rounded() -> None:
     assert SCHEDULE.alphas_cumprod[0] == pytest.approx(1 - 0.00085)
 
 
+@pytest.mark.e2e
 def test_a_tone_comes_back_at_its_pitch_or_lower_by_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mel, "ITERATIONS", 8)
     tone = 0.2 * np.sin(np.arange(16000) * 2 * np.pi * 1000 / 16000).astype(np.float32)

@@ -57,6 +57,7 @@ def media(name: str, seed: int = 0) -> np.ndarray:
     return rng.integers(0, 256, (16, 256, 256, 3), dtype=np.uint8)
 
 
+@pytest.mark.e2e
 def test_full_sizes_are_the_published_ones() -> None:
     def count(kind: Any, config: Mapping[str, Any]) -> int:
         with torch.device("meta"):
@@ -190,6 +191,7 @@ def test_animatediff_from_its_folders(tmp_path: Path, tiny: dict[str, Any], monk
     same(MODELS[name](Parts(name, "tiny")), MODELS[name](Parts(name)), name)
 
 
+@pytest.mark.e2e
 def test_auffusion_from_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = copies.save_auffusion(tmp_path, monkeypatch)
     monkeypatch.setenv("MMBENCH_WEIGHTS_AUFFUSION", str(tmp_path))

@@ -139,6 +139,7 @@ def test_the_command_line_refuses_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.e2e
 def test_the_command_line_runs_controls_beside_random_weights(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

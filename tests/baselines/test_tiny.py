@@ -63,6 +63,7 @@ def test_a_sample_does_not_depend_on_its_batch(name: str, base: list[Clip]) -> N
     assert digests(generate(name, REQUESTS[1:2])) == together[1:2]
 
 
+@pytest.mark.e2e
 def test_guidance_at_scale_0_gives_the_base_and_at_scale_1_does_not(base: list[Clip]) -> None:
     assert digests(generate("tiny+mmdisco", REQUESTS, joint_scale=(0.0, 0.0))) == digests(base)
     for (video, audio), (base_video, base_audio) in zip(

@@ -144,6 +144,7 @@ def test_natural_order() -> None:
 # the published files
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("name", ["landscape", "aist++", "audioset"])
 def test_published_files_are_cut_exactly(clips_folder: Path, fixtures_folder: Path, name: str) -> None:
     """Every clip's samples, and the pixels of those whose digest is known."""
@@ -166,6 +167,7 @@ def _load(chunk: list[CutSource]) -> tuple[int, list[str]]:
     return sources._recording.cache_info().misses, digests
 
 
+@pytest.mark.e2e
 def test_worker_processes_decode_once_each(clips_folder: Path) -> None:
     found, _ = submission(clips_folder / "audioset.mp4", clip_frames=16, clip_stride=17)
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:

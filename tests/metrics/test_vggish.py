@@ -136,6 +136,7 @@ def test_a_clip_without_sound_is_refused(extractor: VGGishExtractor) -> None:
         extractor.extract([clip(np.zeros(0))])
 
 
+@pytest.mark.e2e
 def test_published_weights_become_an_extractor(extractor: VGGishExtractor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "load_state_dict", lambda name: extractor.network.state_dict())
     real, sound = VGGishExtractor(device="cpu"), clip(tone(2.0))

@@ -29,6 +29,7 @@ def clip(seconds: float = 2.0, frames: int = 16, height: int = 32, width: int = 
     return Clip(video, 8.0, tone(440.0, seconds, 0.5), RATE)
 
 
+@pytest.mark.e2e
 def test_sheet_shows_every_frame_in_order() -> None:
     sheet = clip_sheet([clip()], ["x"], frame_size=32, gap=4)
     assert sheet.dtype == np.uint8
