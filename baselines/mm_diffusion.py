@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from mmbench.baselines.kinds.discriminators import Guide
 from mmbench.baselines.kinds.guided import PairSystem
+from mmbench.baselines.kinds.guiding import Guiding
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
 from mmbench.baselines.parts.options import CommonOptions, require_at_least, require_choice
 from mmbench.errors import UsageError
@@ -45,6 +46,9 @@ def mm_diffusion(
     sampler: str = "mmdisco",
     num_inference_steps: int = 20,
     joint_scale: tuple[float, float] = (1.0, 1.0),
+    guided_every: int | None = None,
+    guided_steps: tuple[int, int] | None = None,
+    guidance_precision: str = "ieee",
     discriminator: str = "",
     super_resolution: bool = False,
     compile: bool = False,
@@ -61,6 +65,10 @@ def mm_diffusion(
         sampler: "mmdisco" or "mm-diffusion".
         num_inference_steps: Evaluations of the network, 3 at least.
         joint_scale: Weights of the discriminator's gradient on (video, audio).
+        guided_every: Compute the discriminator's gradient at each so many evaluations of the sampler and use the
+            last one between; 1, or 5 with +mmdisco-fast, if None.
+        guided_steps: Guide from one evaluation, counted from 0, up to another alone.
+        guidance_precision: Of the gradient: "ieee", "tf32" or "bfloat16".
         discriminator: File of a discriminator, instead of the one that belongs to name and dataset.
         super_resolution: Enlarge the frames to 256x256, as published clips are; Table 2 does not.
         compile: Compile the coupled U-Net (torch.compile). Part of the run's identity: fused kernels round differently.
@@ -74,7 +82,8 @@ def mm_diffusion(
     require_choice("mm_diffusion", "sampler", sampler, SAMPLERS)
     require_format(dataset, common.weights)
     require_at_least("mm_diffusion", "num_inference_steps", num_inference_steps, ORDER)
-    sampling = Sampling(sampler, num_inference_steps, joint_scale=joint_scale)
+    guiding = Guiding.read("mm_diffusion", guidance, guided_every, guided_steps, guidance_precision)
+    sampling = Sampling(sampler, num_inference_steps, joint_scale=joint_scale, guiding=guiding)
     base = CHECKPOINTS.get(dataset.name, "")
     names = {"unet": base} | ({"super_resolution": f"{base}_sr"} if super_resolution else {})
     components = common.digests(names)

@@ -7,6 +7,7 @@ from functools import cache
 
 from mmbench.baselines.kinds.discriminators import SHIPPED, Guide
 from mmbench.baselines.kinds.guided import PairSystem
+from mmbench.baselines.kinds.guiding import Guiding
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
 from mmbench.identity import digest_bytes
 from mmbench.registry import register
@@ -39,6 +40,9 @@ class TinySystem(PairSystem):
         num_inference_steps: int = NUM_INFERENCE_STEPS,
         free_scale: tuple[float, float] | None = None,
         joint_scale: tuple[float, float] | Mapping[str, tuple[float, float]] = JOINT_SCALES,
+        guided_every: int | None = None,
+        guided_steps: tuple[int, int] | None = None,
+        guidance_precision: str = "ieee",
         discriminator: str = "",
         guidance: SystemName | None = None,
     ) -> None:
@@ -52,12 +56,17 @@ class TinySystem(PairSystem):
             free_scale: Text guidance of (video, audio); a single conditional pass without.
             joint_scale: Weights of the discriminator's gradient on (video, audio), or such pairs by name of the
                 dataset; 1 and 1 for datasets that the mapping lacks.
+            guided_every: Compute the discriminator's gradient at each so many evaluations of the sampler and use the
+                last one between; 1, or 5 with +mmdisco-fast, if None.
+            guided_steps: Guide from one evaluation, counted from 0, up to another alone.
+            guidance_precision: Of the gradient: "ieee", "tf32" or "bfloat16".
             discriminator: File of a discriminator, instead of the one that belongs to name and dataset.
             guidance: The name with +mmdisco; None for the pair alone.
         """
         scales = joint_scale if isinstance(joint_scale, Mapping) else {dataset.name: joint_scale}
         scale = scales.get(dataset.name, OTHER_JOINT_SCALE)
-        sampling = Sampling(sampler, num_inference_steps, free_scale, scale)
+        guiding = Guiding.read(self.base, guidance, guided_every, guided_steps, guidance_precision)
+        sampling = Sampling(sampler, num_inference_steps, free_scale, scale, guiding)
 
         def load() -> DiffusionPair:
             from mmbench.baselines.models.tiny.pair import TinyCascade, TinyPair

@@ -23,12 +23,14 @@ class SystemName:
         design: Discriminator design, "res_mlp" unless given; None without +mmdisco.
         option: What else follows: a loss ("disc", "denoise"), "release", or "".
         argument: What follows a colon, for systems that take it: the file of `external:FILE.toml`.
+        fast: Whether "fast" comes last: guidance whose gradient is computed at some steps of the sampler alone.
     """
 
     base: str
     design: str | None = None
     option: str = ""
     argument: str = ""
+    fast: bool = False
 
     def __str__(self) -> str:
         if self.argument:
@@ -36,7 +38,7 @@ class SystemName:
         if self.design is None:
             return self.base
         suffix = "" if self.design == "res_mlp" and not self.option else f"-{self.design}"
-        return f"{self.base}+mmdisco{suffix}" + (f"-{self.option}" if self.option else "")
+        return f"{self.base}+mmdisco{suffix}" + (f"-{self.option}" if self.option else "") + "-fast" * self.fast
 
 
 OPTIONS = (*LOSSES, "release")  # what may follow the design in a name
@@ -54,7 +56,7 @@ GIVEN = {*COMMON, "guidance", "modalities"}  # keyword arguments of factories th
 
 
 def parse_system_name(text: str) -> SystemName:
-    """Read `base`, `base:argument`, or `base+mmdisco` with -DESIGN, -OPTION or -DESIGN-OPTION after it."""
+    """Read `base`, `base:argument`, or `base+mmdisco` with -DESIGN, -OPTION and -fast, each or none, after it."""
     base, colon, argument = text.partition(":")
     if colon:
         return SystemName(base, argument=argument)
@@ -63,17 +65,21 @@ def parse_system_name(text: str) -> SystemName:
         return SystemName(base)
     words = rest.split("-")
     if words[0] != "mmdisco":
-        raise UsageError(f"Unknown suffix {'+' + rest!r} in system name {text!r}.", f"{base}+mmdisco[-DESIGN][-OPTION]")
+        raise UsageError(
+            f"Unknown suffix {'+' + rest!r} in system name {text!r}.", f"{base}+mmdisco[-DESIGN][-OPTION][-fast]"
+        )
     design = words.pop(1) if len(words) > 1 and words[1] in DESIGNS else "res_mlp"
     option = words.pop(1) if len(words) > 1 and words[1] in OPTIONS else ""
-    if len(words) > 1:
-        near = difflib.get_close_matches(words[1], [*DESIGNS, *OPTIONS], n=1)
+    fast = words[1:2] == ["fast"]
+    if len(words) > 1 + fast:
+        unknown, known = words[1 + fast], [*DESIGNS, *OPTIONS, "fast"]
+        near = difflib.get_close_matches(unknown, known, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise UsageError(
-            f"Unknown part {words[1]!r} in system name {text!r}.",
-            f"{hint}designs {', '.join(DESIGNS)}; options {', '.join(OPTIONS)}",
+            f"Unknown part {unknown!r} in system name {text!r}.",
+            f"{hint}designs {', '.join(DESIGNS)}; options {', '.join(OPTIONS)}; fast, which comes last",
         )
-    return SystemName(base, design, option)
+    return SystemName(base, design, option, fast=fast)
 
 
 def make_system(text: str, **settings: Any) -> Any:
@@ -212,4 +218,10 @@ def _option_value(text: str) -> Any:
     return text
 
 
-GUIDANCE = {"joint_scale", "discriminator"}  # options that mean nothing to a pair without +mmdisco
+GUIDANCE = {  # options that mean nothing to a pair without +mmdisco
+    "discriminator",
+    "guidance_precision",
+    "guided_every",
+    "guided_steps",
+    "joint_scale",
+}

@@ -28,6 +28,8 @@ from tests.conftest import REPOSITORY
         ("auffusion_vc2+mmdisco", SystemName("auffusion_vc2", "res_mlp")),
         ("tiny+mmdisco-res_frieren", SystemName("tiny", "res_frieren")),
         ("tiny+mmdisco-denoise", SystemName("tiny", "res_mlp", "denoise")),
+        ("tiny+mmdisco-fast", SystemName("tiny", "res_mlp", fast=True)),
+        ("tiny+mmdisco-res_frieren-disc-fast", SystemName("tiny", "res_frieren", "disc", fast=True)),
         ("tiny+mmdisco-vit_naive-disc", SystemName("tiny", "vit_naive", "disc")),
         ("audioldm_animatediff+mmdisco-release", SystemName("audioldm_animatediff", "res_mlp", "release")),
     ],
@@ -174,6 +176,6 @@ def test_show_lists_what_may_be_set_of_a_system_whatever_its_runs(
         (tmp_path / run / "manifest.json").write_text("{}")
     shown = mmbench_here(capsys, "show", "tiny", "--out", tmp_path).stdout
     assert "num_inference_steps=25" in shown
-    assert "guidance" not in shown.partition("--set")[2]
+    assert "guidance=" not in shown.partition("--set")[2]
     found = mmbench_here(capsys, "show", "tiny+mmdisco-b", "--out", tmp_path)
     assert "manifest" in found.stderr  # a beginning that is no name still finds its run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmbench.errors import MMBenchError, UsageError
@@ -90,7 +90,7 @@ def discriminator_stem(name: SystemName, dataset: Dataset, weights: Weights) -> 
     guides what it was not trained for.
     """
     untrained = f"-{weights}" if is_untrained(weights) else ""
-    return f"{name}-{dataset.label if isinstance(dataset, HasLabel) else dataset.name}{untrained}"
+    return f"{replace(name, fast=False)}-{dataset.label if isinstance(dataset, HasLabel) else dataset.name}{untrained}"
 
 
 def find_discriminator(name: SystemName, dataset: Dataset, weights: Weights) -> Path:

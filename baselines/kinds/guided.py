@@ -73,14 +73,15 @@ class PairSystem:
     def spec(self) -> Spec:
         """Components and their digests, sampling, and the discriminator's digest if one guides."""
         sampling = asdict(self._sampling)
-        joint_scale = sampling.pop("joint_scale")
+        joint_scale, guiding = sampling.pop("joint_scale"), self._sampling.guiding.spec()
+        del sampling["guiding"]
         spec = {"system": self._base, "version": VERSION, "components": self._components, "sampling": sampling}
         if self._guidance is None:
             return spec
         digest = file_digest(self._discriminator_path)
         guided = {"design": self._design, "option": self._guidance.option, "weights": digest}
         guided |= {"logit": "released"} if self._guide.released_logit else {}
-        return {**spec, "mmdisco": {**guided, "joint_scale": joint_scale}}
+        return {**spec, "mmdisco": {**guided, "joint_scale": joint_scale, **guiding}}
 
     @cached_property
     def _pair(self) -> DiffusionPair:
@@ -115,13 +116,16 @@ class PairSystem:
         """The `mmbench.mmdisco.guidance.Guidance` of samples of these texts, by the discriminator."""
         from mmbench.mmdisco.guidance import Guidance, release_logit
 
-        reads = self._discriminator.config.text
+        reads, guiding = self._discriminator.config.text, self._sampling.guiding
         return Guidance(
             self._discriminator,
             self._sampling.joint_scale,
             text if reads else (),
             unconditional if reads else (),
             release_logit if self._guide.released_logit else None,
+            guiding.evaluations(),
+            guiding.every,
+            guiding.precision,
         )
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Clip]:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from mmbench.baselines.kinds.guiding import EVERY_STEP, Guiding
 from mmbench.errors import MMBenchError
 from mmbench.types import Clip, Item, Request, System
 
@@ -32,12 +33,14 @@ class Sampling:
         num_inference_steps: Steps, at the same timesteps in both modalities.
         free_scale: Classifier-free guidance weights of video and audio; None for one conditional pass.
         joint_scale: Weights of the discriminator's gradient on video and audio; used with +mmdisco only.
+        guiding: When and in which precision that gradient is computed; used with +mmdisco only.
     """
 
     sampler: str = "dpmsolver++2m"
     num_inference_steps: int = 50
     free_scale: tuple[float, float] | None = None
     joint_scale: tuple[float, float] = (1.0, 1.0)
+    guiding: Guiding = EVERY_STEP
 
 
 class DiffusionPair(ABC):

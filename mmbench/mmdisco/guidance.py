@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mmbench.mmdisco.dpm_solver import State
 from mmbench.mmdisco.losses import Discriminator, JointEpsilon, Pair, logit_and_gradient, per_sample
-from mmbench.networks.devices import ieee_float32
+from mmbench.networks.devices import Precision, computing_in
 
 
 def release_logit(h: Tensor) -> Tensor:
@@ -49,9 +49,9 @@ def join(unconditional: Any, conditional: Any) -> Any:
 class Guidance:
     """A trained discriminator and how to use it.
 
-    The gradient is computed in float32, autocast and TF32 off, whatever precision the base models run in: relative to
-    float64 its error stays below 1e-5, where a bfloat16 pass makes errors above 1e-3 (`tests/mmdisco/test_guidance.py`
-    measures both: 5e-7 and 1e-2 on its network).
+    The gradient is computed in `precision`, whatever the base models run in. In IEEE float32 its error relative to
+    float64 stays below 1e-5, where a bfloat16 pass makes errors above 1e-3 (`tests/mmdisco/test_guidance.py` measures
+    both: 5e-7 and 1e-2 on its network).
 
     Args:
         discriminator: (x_t, y_t, t, *text) -> logit h (n,).
@@ -60,6 +60,9 @@ class Guidance:
         unconditional_text: The same of the empty text; needed for classifier-free guidance.
         logit: Applied to h before the gradient; `release_logit` for equality with the released code.
         steps: Evaluations of the sampler, counted from 0, that are guided; None for all.
+        every: Of the guided evaluations, each `every`-th computes the gradient; those between use the last one, with
+            their own weight. Of a singlestep solver of order k, `every=k` computes one per outer step.
+        precision: Of the gradient: "ieee" float32, "tf32" products, or "bfloat16" autocast.
     """
 
     discriminator: Discriminator
@@ -68,6 +71,8 @@ class Guidance:
     unconditional_text: tuple[Tensor, ...] = ()
     logit: Callable[[Tensor], Tensor] | None = None
     steps: Container[int] | None = None
+    every: int = 1
+    precision: Precision = "ieee"
 
     def gradient(self, x_t: Tensor, y_t: Tensor, t: Tensor, text: tuple[Tensor, ...]) -> Pair:
         """(grad_x h, grad_y h), float32 (float64 stays)."""
@@ -77,13 +82,26 @@ class Guidance:
             return h if self.logit is None else self.logit(h)
 
         x_t, y_t = (z if z.dtype == torch.float64 else z.float() for z in (x_t, y_t))
-        with ieee_float32(), torch.autocast(x_t.device.type, enabled=False):
+        with computing_in(self.precision, x_t.device.type):
             return logit_and_gradient(logit, x_t, y_t, t, text, create_graph=False)[1]
+
+
+@dataclass
+class KeptGradient:
+    """The last gradient of a run of the sampler, to be used again.
+
+    Attributes:
+        pair: The gradient, joint scale and sigma not applied; None before the first.
+        uses: Guided evaluations since it was computed.
+    """
+
+    pair: Pair | None = None
+    uses: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class JointPredictor:
-    """Predicts the noise in both modalities: what a sampler calls.
+    """Predicts the noise in both modalities: what a sampler calls. One serves one run of a sampler at a time.
 
     Args:
         epsilon: The base models.
@@ -94,6 +112,7 @@ class JointPredictor:
         free_scale: Classifier-free weights of x and y; None for a single, conditional pass.
         guidance: The discriminator; None samples the bases alone.
         dtype: Precision the base models are autocast to; None leaves them alone.
+        kept: The gradient that is used again; a run starts anew at evaluation 0.
     """
 
     epsilon: JointEpsilon
@@ -103,17 +122,20 @@ class JointPredictor:
     free_scale: tuple[float, float] | None = None
     guidance: Guidance | None = None
     dtype: torch.dtype | None = None
+    kept: KeptGradient = field(default_factory=KeptGradient, repr=False)
 
     def __call__(self, state: State, t: Tensor, step: int = 0) -> State:
         """Predicted noises of (x_t, y_t) at integer timesteps t (n,), in evaluation `step` of the sampler."""
         x_t, y_t = state
         predicted = self._base(x_t, y_t, t)
+        if step == 0:
+            self.kept.pair = None
         g = self.guidance
         if g is None or (g.steps is not None and step not in g.steps):
             return predicted
         out = []
         for eps, grad, scale, abar in zip(
-            predicted, self._gradient(g, x_t, y_t, t), g.scale, self.alphas_cumprod, strict=True
+            predicted, self._fresh_or_kept(g, x_t, y_t, t), g.scale, self.alphas_cumprod, strict=True
         ):
             sigma = (1 - abar[t.long()]).sqrt()
             out.append(eps - per_sample(scale * sigma, grad) * grad)
@@ -139,6 +161,15 @@ class JointPredictor:
                 y.to(y_t.dtype),
             )  # guidance weights amplify rounding: combine at the samples' precision
             return (x, y) if self.free_scale is None else self._free((x, y))
+
+    def _fresh_or_kept(self, g: Guidance, x_t: Tensor, y_t: Tensor, t: Tensor) -> Pair:
+        kept = self.kept
+        if g.every == 1:
+            return self._gradient(g, x_t, y_t, t)
+        kept.uses += 1
+        if kept.pair is None or kept.uses >= g.every:
+            kept.pair, kept.uses = self._gradient(g, x_t, y_t, t), 0
+        return kept.pair
 
     def _gradient(self, g: Guidance, x_t: Tensor, y_t: Tensor, t: Tensor) -> Pair:
         if self.free_scale is None or not g.text:

@@ -8,10 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+Precision = Literal["ieee", "tf32", "bfloat16"]  # of networks' products; sums and what they return are float32
+PRECISIONS: tuple[Precision, ...] = ("ieee", "tf32", "bfloat16")
 
 
 def local_device(device: str) -> str:
@@ -41,6 +45,7 @@ def precision_switches() -> dict[str, Any]:
     return {
         "cuda.matmul": backends.cuda.matmul,
         "cudnn.conv": backends.cudnn.conv,
+        "cudnn.rnn": backends.cudnn.rnn,
         "mkldnn.matmul": backends.mkldnn.matmul,
         "mkldnn.conv": backends.mkldnn.conv,
     }
@@ -49,15 +54,40 @@ def precision_switches() -> dict[str, Any]:
 @contextmanager
 def ieee_float32() -> Iterator[None]:
     """Run the block with products and convolutions in real float32: no TF32, which is a default on NVIDIA GPUs."""
-    switches = precision_switches().values()
-    before = [switch.fp32_precision for switch in switches]
+    with _float32_products({}):
+        yield
+
+
+@contextmanager
+def _float32_products(precisions: dict[str, str]) -> Iterator[None]:
+    """Run the block with these settings of `precision_switches`, "ieee" for those that are not named."""
+    switches = precision_switches()
+    before = {name: switch.fp32_precision for name, switch in switches.items()}
     try:
-        for switch in switches:
-            switch.fp32_precision = "ieee"
+        for name, switch in switches.items():
+            switch.fp32_precision = precisions.get(name, "ieee")
         yield
     finally:
-        for switch, precision in zip(switches, before, strict=True):
-            switch.fp32_precision = precision
+        for name, switch in switches.items():
+            switch.fp32_precision = before[name]
+
+
+@contextmanager
+def computing_in(precision: Precision, device: str) -> Iterator[None]:
+    """Run the block, whatever is switched on around it, in one precision.
+
+    Args:
+        precision: "ieee" is float32 throughout. "tf32" lets NVIDIA's tensor cores round factors to 11 significant
+            bits; elsewhere it is "ieee". "bfloat16" autocasts to it, with 8 significant bits.
+        device: Type of the device, "cpu" or "cuda".
+    """
+    import torch
+
+    tensor_cores = ("cuda.matmul", "cudnn.conv", "cudnn.rnn")
+    switches = dict.fromkeys(tensor_cores, "tf32") if precision == "tf32" else {}
+    half = precision == "bfloat16"
+    with _float32_products(switches), torch.autocast(device, torch.bfloat16 if half else None, enabled=half):
+        yield
 
 
 @contextmanager

@@ -8,9 +8,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mmbench.mmdisco.guidance import Guidance, JointPredictor, join, release_logit
+from mmbench.mmdisco.guidance import Guidance, JointPredictor, KeptGradient, join, release_logit
 from mmbench.mmdisco.losses import Pair, independent
-from tests.mmdisco.gaussians import ALPHAS_CUMPROD, epsilon_x, epsilon_y, optimal_logit, pairs, score_residual
+from mmbench.mmdisco.samplers import SchedulerSampler, make_scheduler, sample_pair
+from mmbench.networks.devices import PRECISIONS, precision_switches
+from tests.mmdisco.gaussians import (
+    ALPHAS_CUMPROD,
+    SCHEDULES,
+    epsilon_x,
+    epsilon_y,
+    optimal_logit,
+    pairs,
+    score_residual,
+)
 
 BASE = JointPredictor(independent(epsilon_x, epsilon_y), ALPHAS_CUMPROD)
 STATE = pairs(64, torch.Generator().manual_seed(0))
@@ -54,6 +64,90 @@ def test_steps_outside_the_subset_are_the_base_and_cost_nothing() -> None:
     guided = [not torch.equal(predict(STATE, T, step)[0], base[0]) for step in range(6)]
     assert guided == [False, False, True, True, False, False]
     assert calls == [64, 64]
+
+
+def counted(sizes: list[int]) -> JointPredictor:
+    def discriminator(x: Tensor, y: Tensor, t: Tensor) -> Tensor:
+        sizes.append(len(x))
+        return optimal_logit(x, y, t)
+
+    return replace(BASE, guidance=Guidance(discriminator, (1.0, 2.0)))
+
+
+def test_a_kept_gradient_gets_the_weight_of_its_own_step() -> None:
+    sizes: list[int] = []
+    every = counted(sizes)
+    assert every.guidance is not None
+    kept = replace(every, guidance=replace(every.guidance, every=3), kept=KeptGradient())
+    times = [torch.full_like(T, t) for t in (900, 700, 500, 300)]
+    first = every.guidance.gradient(*STATE, times[0], ())
+    sizes.clear()
+    for step, t in enumerate(times):
+        state = STATE[0] + step, STATE[1] - step
+        got, base = kept(state, t, step), BASE(state, t)
+        fresh = every.guidance.gradient(*state, t, ()) if step == 3 else first
+        for m, abar in enumerate(ALPHAS_CUMPROD):
+            weight = (1.0, 2.0)[m] * (1 - abar[t]).sqrt()[:, None]
+            torch.testing.assert_close(got[m], base[m] - weight * fresh[m])
+    assert len(sizes) == 2 + 1  # two of the four evaluations, and the comparison
+
+
+def sampled(guidance: Guidance, steps: int, predict: JointPredictor = BASE) -> tuple[Tensor, ...]:
+    makers = tuple(lambda s=s: make_scheduler("dpmsolver++2m", s) for s in SCHEDULES)
+    generators = tuple([torch.Generator().manual_seed(i + 100 * m) for i in range(64)] for m in range(2))
+    predictor = replace(predict, guidance=guidance, kept=KeptGradient())
+    return sample_pair(predictor, [(1,), (1,)], generators, SchedulerSampler(makers, steps))
+
+
+def test_every_second_gradient_comes_closer_to_every_gradient_with_more_steps() -> None:
+    errors = []
+    for steps in (10, 40, 160):
+        exact, thrifty = (sampled(Guidance(optimal_logit, every=every), steps) for every in (1, 2))
+        errors.append(sum((a - b).abs().mean().item() for a, b in zip(exact, thrifty, strict=True)))
+    assert errors[0] > 2 * errors[1] > 4 * errors[2] > 0
+
+
+def test_a_run_uses_no_gradient_of_the_run_before() -> None:
+    sizes: list[int] = []
+    predict = counted(sizes)
+    assert predict.guidance is not None
+    predict = replace(predict, guidance=replace(predict.guidance, every=100), kept=KeptGradient())
+    other = STATE[1], STATE[0]
+    for step in range(3):
+        predict(other, T, step)
+    again, alone = predict(STATE, T, 0), counted([])(STATE, T, 0)
+    assert all(torch.equal(a, b) for a, b in zip(again, alone, strict=True))
+    assert len(sizes) == 2
+
+
+def test_gradient_in_every_precision_is_float32_and_as_far_off_as_its_name_says() -> None:
+    x, y = torch.randn(2, 8, 1, 64, generator=torch.Generator().manual_seed(2))
+    t = torch.zeros(8, dtype=torch.long)
+    exact = Guidance(Network().double()).gradient(x.double(), y.double(), t, ())
+    got = {p: Guidance(Network(), precision=p).gradient(x, y, t, ()) for p in PRECISIONS}
+    errors = {precision: relative_error(pair, exact) for precision, pair in got.items()}
+    assert all(half.dtype == torch.float32 for pair in got.values() for half in pair)
+    assert errors["ieee"] < 1e-5
+    assert 1e-3 < errors["bfloat16"] < 0.1
+
+
+def test_tf32_is_switched_on_where_it_is_asked_for_whatever_a_user_has_set() -> None:
+    switches = precision_switches()
+    seen: list[str] = []
+
+    def discriminator(x: Tensor, y: Tensor, t: Tensor) -> Tensor:
+        seen.extend(switches[name].fp32_precision for name in ("cuda.matmul", "cudnn.conv", "cudnn.rnn"))
+        return (x * y).sum(1)
+
+    before = torch.get_float32_matmul_precision()
+    try:
+        for setting in ("high", "highest"):
+            torch.set_float32_matmul_precision(setting)
+            for precision in ("tf32", "ieee"):
+                Guidance(discriminator, precision=precision).gradient(*STATE, T, ())
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert seen == (["tf32"] * 3 + ["ieee"] * 3) * 2
 
 
 def text_pair(value: float) -> Pair:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from mmbench.baselines.kinds.discriminators import Guide
 from mmbench.baselines.kinds.guided import PairSystem
+from mmbench.baselines.kinds.guiding import Guiding
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
 from mmbench.baselines.parts.options import CommonOptions, require_at_least, require_choice
 from mmbench.system_names import SystemName
@@ -63,6 +64,9 @@ class LatentSystem(PairSystem):
         num_inference_steps: int = 50,
         free_scale: tuple[float, float] | None = None,
         joint_scale: tuple[float, float] | None = None,
+        guided_every: int | None = None,
+        guided_steps: tuple[int, int] | None = None,
+        guidance_precision: str = "ieee",
         discriminator: str = "",
         tile: int = TILE,
         compile: bool = False,
@@ -82,6 +86,10 @@ class LatentSystem(PairSystem):
             num_inference_steps: Steps of the sampler.
             free_scale: Text guidance of (video, audio), instead of the paper's.
             joint_scale: Weights of the discriminator's gradient on (video, audio), instead of the preset's.
+            guided_every: Compute the discriminator's gradient at each so many evaluations of the sampler and use the
+                last one between; 1, or 5 with +mmdisco-fast, if None.
+            guided_steps: Guide from one evaluation, counted from 0, up to another alone.
+            guidance_precision: Of the gradient: "ieee", "tf32" or "bfloat16".
             discriminator: File of a discriminator, instead of the one that belongs to name and dataset.
             tile: Samples that go through the denoisers together on a GPU, whatever the batch; fewer take less memory.
                 Part of the run's identity, for roundings depend on it. On a CPU, which gains nothing, it is 1.
@@ -108,12 +116,13 @@ class LatentSystem(PairSystem):
         settings = {"dtype": dtype, "preset": preset, "tile": tile} | ({"compile": True} if compile else {})
         joint_scale = joint_scale or (RELEASED_JOINT_SCALE if as_released else self.joint_scale)
         released = "" if common.untrained else self.released_discriminator
+        guiding = Guiding.read(self.base, guidance, guided_every, guided_steps, guidance_precision)
         super().__init__(
             self.base,
             self._load_pair,
             {**components, **settings},
             common.weights,
-            Sampling(sampler, num_inference_steps, free_scale or self.free_scale, joint_scale),
+            Sampling(sampler, num_inference_steps, free_scale or self.free_scale, joint_scale, guiding),
             dataset,
             guidance,
             batch_size=tile,
