@@ -60,6 +60,7 @@ class DiffusionPair(ABC):
         sampling: The pair's defaults.
         coupled: Whether each model sees both modalities, so that video and audio of a generated pair belong together.
         dtype: Precision the base models are autocast to; None for none.
+        encodes: Whether `encode` runs a network; without one, clips can be encoded as they are needed.
     """
 
     schedules: tuple[NoiseSchedule, NoiseSchedule]
@@ -68,6 +69,7 @@ class DiffusionPair(ABC):
     tile: int = 0
     sampling: Sampling
     coupled: bool = False
+    encodes: bool = True
     dtype: torch.dtype | None = None
 
     @property

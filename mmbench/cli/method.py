@@ -75,8 +75,19 @@ def train(
     epochs: Annotated[float | None, typer.Option(help="Passes over the real pairs; 100 by default.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps instead of epochs.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Real pairs per step and process.")] = None,
+    micro_batch: Annotated[
+        int | None, typer.Option(help="Pairs in memory at once; gradients add up to those of the batch.")
+    ] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Adam's.")] = None,
+    weight_denoising: Annotated[float | None, typer.Option(help="Lambda of the denoising loss; 1.")] = None,
+    denoising_reduction: Annotated[
+        str | None, typer.Option(help="Of that loss over elements: mean, or sum as printed in the paper.")
+    ] = None,
+    text_drop: Annotated[float | None, typer.Option(help="Share of pairs without their texts; 0.1.")] = None,
+    max_gradient_norm: Annotated[float | None, typer.Option(help="Longer gradients are clipped to it; 1.")] = None,
+    ema_decay: Annotated[float | None, typer.Option(help="Of the average of weights; 0.999, 0 for none.")] = None,
     precision: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that read pairs ahead.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything.")] = None,
     pool_seed: Annotated[
         int | None, typer.Option(help="Pairs as another seed has them, to train anew on those that are there.")
@@ -85,6 +96,7 @@ def train(
     weights: opt.Networks = "real",
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write event files.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
+    dtype: opt.Dtype = "float32",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for weights and pools.")] = Path(
         "runs/discriminators"
     ),
@@ -109,6 +121,9 @@ def train(
     setup()
     given: dict[str, object] = {"epochs": epochs, "steps": steps, "batch_size": batch_size, "precision": precision}
     given |= {"learning_rate": learning_rate, "seed": seed, "tensorboard": tensorboard or None}
+    given |= {"micro_batch": micro_batch, "weight_denoising": weight_denoising, "text_drop": text_drop}
+    given |= {"denoising_reduction": denoising_reduction, "max_gradient_norm": max_gradient_norm}
+    given |= {"ema_decay": ema_decay, "workers": workers}
     sizes = {"channels": channels, "num_blocks": blocks}
     settings = TrainSettings(
         system=system,
@@ -122,6 +137,7 @@ def train(
         system_options=option or (),
         weights=weights,
         device=device,
+        dtype=dtype,
         out=out,
         quiet=format is not Format.table,
         command=("mmbench", *sys.argv[1:]),

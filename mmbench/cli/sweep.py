@@ -33,6 +33,9 @@ def sweep(
     num_real: Annotated[int | None, typer.Option(help="Real pairs; all by default.")] = None,
     num_fake: Annotated[int | None, typer.Option(help="Pairs the bases make; default: as published.")] = None,
     train_batch_size: Annotated[int | None, typer.Option(help="Real pairs per step; default: as published.")] = None,
+    micro_batch: Annotated[
+        int | None, typer.Option(help="Pairs of training in memory at once; changes no row.")
+    ] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Adam's; default: as published.")] = None,
     precision: Annotated[str | None, typer.Option(help="Of training: float32, bfloat16 or float16.")] = None,
     out: opt.Out = Path("runs/sweep"),
@@ -103,6 +106,7 @@ def sweep(
         num_fake=num_fake,
         train_seeds=train_seeds,
         rows=row or (),
+        micro_batch=micro_batch,
     )
     if dry_run:
         return show_rows(preview_sweep(declared), PREVIEW_COLUMNS, format, "Dry run: nothing is written")

@@ -224,6 +224,11 @@ class MMDiffusionData(VideoCopy):
             chosen += [(name, int(ticks[turn])) for name, ticks in order.items() if turn < len(ticks)]
         return Reference(self.train, chosen[:wanted])
 
+    def every_clip(self, seed: int) -> tuple[Sequence[Item], int]:
+        """All clips of `train`, one of each video before the next of any, and the number of its usable videos."""
+        starts = self.train.starts
+        return self.reference(sum(starts.values()), seed), len(starts)
+
 
 class Reference(LazyItems):
     """Clips of one part, decoded when indexed."""

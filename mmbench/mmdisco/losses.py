@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -43,6 +43,22 @@ class Noised:
         """x_t and y_t, each under its own schedule."""
         (x, y), (noise_x, noise_y), (abar_x, abar_y) = self.sample, self.noise, alphas_cumprod
         return add_noise(x, noise_x, abar_x[self.t]), add_noise(y, noise_y, abar_y[self.t])
+
+    def split(self, size: int) -> list[Noised]:
+        """Consecutive parts of at most `size` pairs; the condition is None or a tuple of tensors of n rows."""
+        x, y, noise_x, noise_y, t = (z.split(size) for z in (*self.sample, *self.noise, self.t))
+        texts = [z.split(size) for z in self.text]
+        conditions = None if self.condition is None else [z.split(size) for z in self.condition]
+        return [
+            Noised(
+                (x[k], y[k]),
+                (noise_x[k], noise_y[k]),
+                t[k],
+                None if conditions is None else tuple(z[k] for z in conditions),
+                tuple(z[k] for z in texts),
+            )
+            for k in range(len(t))
+        ]
 
 
 @dataclass(frozen=True)
@@ -112,20 +128,24 @@ def discrimination_loss(logit_real: Tensor, logit_fake: Tensor) -> Tensor:
     return F.softplus(-logit_real).mean() + F.softplus(logit_fake).mean()
 
 
-def denoising_loss(noise: Pair, epsilon: Pair, gradient: Pair, alpha_cumprod: Pair) -> Tensor:
+def denoising_loss(
+    noise: Pair, epsilon: Pair, gradient: Pair, alpha_cumprod: Pair, reduction: Literal["mean", "sum"] = "mean"
+) -> Tensor:
     """|| eps_x - eps_phi(x_t, t) + sqrt(1 - abar_t^x) grad_x h ||^2, plus the same for y (Eqs. 13-15).
 
-    The squared norm is the mean over the elements of each modality, as in the training of diffusion models, so that
-    neither modality nor this loss as a whole weighs more for having more elements.
+    By default the squared norm is the mean over the elements of each modality, as in the training of diffusion models,
+    so that neither modality nor this loss as a whole weighs more for having more elements.
 
     Args:
         noise: The noise on x and y.
         epsilon: What the base models predict of it; no gradient flows into them.
         gradient: (grad_x h, grad_y h), with graph.
         alpha_cumprod: abar_t of either modality, (n,).
+        reduction: "mean" over elements, or their "sum" as printed; the mean over pairs either way.
     """
     return sum(
         F.mse_loss(predicted.detach() - per_sample((1 - abar).sqrt(), grad) * grad, eps)
+        * (1 if reduction == "mean" else eps[0].numel())
         for eps, predicted, grad, abar in zip(noise, epsilon, gradient, alpha_cumprod, strict=True)
     )  # type: ignore[return-value]
 
@@ -139,6 +159,7 @@ def mmdisco_losses(
     *,
     weight_discrimination: float = 1.0,
     weight_denoising: float = 1.0,
+    reduction: Literal["mean", "sum"] = "mean",
 ) -> Losses:
     """L_disc + lambda L_denoise (Eq. 16), with one pass of the discriminator over the real pairs for both terms.
 
@@ -150,6 +171,7 @@ def mmdisco_losses(
         fake: Pairs whose two parts the base models generated independently.
         weight_discrimination: 0 leaves L_disc out (the ablation "denoise").
         weight_denoising: lambda; 0 leaves L_denoise out (the ablation "disc").
+        reduction: Of L_denoise over the elements of a modality.
     """
     x_t, y_t = real.at(alphas_cumprod)
     discrimination = denoising = None
@@ -158,7 +180,7 @@ def mmdisco_losses(
             predicted = epsilon(x_t, y_t, real.t, real.condition)
         h, gradient = logit_and_gradient(discriminator, x_t, y_t, real.t, real.text, create_graph=True)
         abar = (alphas_cumprod[0][real.t], alphas_cumprod[1][real.t])
-        denoising = denoising_loss(real.noise, predicted, gradient, abar)
+        denoising = denoising_loss(real.noise, predicted, gradient, abar, reduction)
     else:
         h = discriminator(x_t, y_t, real.t, *real.text)
     if weight_discrimination:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -28,6 +28,15 @@ class PairSource(Protocol):
 
     def __getitem__(self, index: int) -> Example:
         """(video, audio, video_text, audio_text), without a batch axis; texts are None where there are none."""
+        ...
+
+
+@runtime_checkable
+class ChangesByEpoch(Protocol):
+    """A source that gives other pairs in other epochs, as clips that are cut anew from the same videos."""
+
+    def in_epoch(self, index: int, epoch: int) -> Example:
+        """The pair of an index in an epoch, the same each time."""
         ...
 
 
@@ -143,7 +152,8 @@ class Batches(Dataset[tuple[Batch, Batch]]):
 
     def _draw(self, kind: str, source: PairSource, step: int, place: int) -> tuple[Tensor, ...]:
         epoch, position = divmod(step * self.batch_size * self.world + place, len(source))
-        x, y, *texts = source[order(self.seed, kind, epoch, len(source))[position]]
+        index = order(self.seed, kind, epoch, len(source))[position]
+        x, y, *texts = source.in_epoch(index, epoch) if isinstance(source, ChangesByEpoch) else source[index]
         g = generator(self.seed, kind, step, place)
         noise_x, noise_y = torch.randn(x.shape, generator=g), torch.randn(y.shape, generator=g)
         drop = torch.rand((), generator=g) < self.text_drop

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from mmbench.mmdisco.losses import JointEpsilon, Noised, Pair, mmdisco_losses
 from mmbench.mmdisco.pairs import entropy
 from mmbench.mmdisco.schedule import NoiseSchedule
 from mmbench.mmdisco.training_config import FREE_TO_CHANGE, TrainConfig
+from mmbench.networks.devices import ieee_float32
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -65,6 +67,8 @@ class Trainer:
         if state is None:
             return 0
         stored, wanted = json.loads(state["record"]), json.loads(json.dumps(record))
+        defaults = {f.name: f.default for f in fields(TrainConfig) if f.default is not MISSING}
+        stored["config"] = defaults | stored["config"]  # a setting that is younger than the checkpoint
         for a, b in ((stored, wanted), (stored["config"], wanted["config"])):
             keys = [key for key in b if key not in ("config", "trained_on") and a.get(key) != b[key]]
             changed = [f"{key} is {a.get(key)!r}, now {b[key]!r}" for key in keys]
@@ -98,23 +102,20 @@ class Trainer:
     def update(self, real: Noised, fake: Noised, out_dir: Path) -> dict[str, float]:
         """One step on this process's batch and everybody's mean gradient; returns everybody's mean losses."""
         config = self.config
-        terms = mmdisco_losses(
-            self.discriminator,
-            self.epsilon,
-            self.alphas_cumprod,
-            real,
-            fake,
-            weight_discrimination=float(config.loss != "denoise"),
-            weight_denoising=config.weight_denoising if config.loss != "disc" else 0.0,
-        )
         self.optimizer.zero_grad()
-        self.scaler.scale(terms.total).backward(inputs=self.parameters)
-        named = {k: v.detach() for k, v in vars(terms).items() if v is not None}
+        named: dict[str, Tensor] = {}
+        size = config.micro_batch or len(real.t)
+        for parts in zip(real.split(size), fake.split(size), strict=True):
+            share = len(parts[0].t) / len(real.t)  # both losses are means over pairs, so this sums to the whole batch
+            for name, value in self._accumulate(*parts, share).items():
+                named[name] = named[name] + value if name in named else value
         losses = dict(zip(named, self._average_over_processes(list(named.values())), strict=True))
+        overflow = self.scaler.is_enabled() and self.scaler.get_scale() > 1  # float16's: skip the step, lower the scale
+        if overflow and not math.isfinite(losses["total"]) and self.parameters[0].grad is not None:
+            self.parameters[0].grad.fill_(math.inf)  # the scaler looks at gradients alone
         self.scaler.unscale_(self.optimizer)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, config.max_gradient_norm).item()
-        overflow = self.scaler.is_enabled() and self.scaler.get_scale() > 1  # float16's: skip the step, lower the scale
-        if not (math.isfinite(losses["total"]) and (math.isfinite(norm) or overflow)):
+        if not (overflow or (math.isfinite(losses["total"]) and math.isfinite(norm))):
             raise NonFiniteError(
                 f"Step {self.step + 1}: loss {losses}, gradient norm {norm}.",
                 f"finite numbers; {out_dir / CHECKPOINT}, if there is one, is from before",
@@ -127,6 +128,26 @@ class Trainer:
         for name, value in self.model.state_dict().items() if self.average else ():
             self.average[name].lerp_(value, 1 - decay)
         return losses
+
+    def _accumulate(self, real: Noised, fake: Noised, share: float) -> dict[str, Tensor]:
+        """Add the gradient of `share` times the losses of some pairs to the parameters; returns such losses.
+
+        What is float32 is so throughout: the backward pass, too, for its kernels read torch's switches when they run.
+        """
+        config = self.config
+        with ieee_float32():
+            terms = mmdisco_losses(
+                self.discriminator,
+                self.epsilon,
+                self.alphas_cumprod,
+                real,
+                fake,
+                weight_discrimination=float(config.loss != "denoise"),
+                weight_denoising=config.weight_denoising if config.loss != "disc" else 0.0,
+                reduction=config.denoising_reduction,
+            )
+            self.scaler.scale(share * terms.total).backward(inputs=self.parameters)
+        return {name: share * value.detach() for name, value in vars(terms).items() if value is not None}
 
     def _average_over_processes(self, losses: list[Tensor]) -> list[float]:
         """Replace gradients by their mean over processes, in one message with the losses; returns mean losses."""

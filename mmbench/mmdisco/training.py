@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch import Tensor
@@ -75,6 +76,7 @@ def train(
     fake: PairSource,
     out_dir: Path,
     *,
+    device: str = "auto",
     trained_on: str = "",
     pairs: Sequence[str] = (),
 ) -> TrainResult:
@@ -88,6 +90,7 @@ def train(
         real: Pairs of the data.
         fake: Pairs whose video and audio the base models generated independently.
         out_dir: Folder; the checkpoint in it, if any, is resumed.
+        device: Of the base models, where the discriminator is trained, too; "auto" leaves the choice to accelerate.
         trained_on: Dataset and base models in words, for the card.
         pairs: What tells these pairs from others, such as digests; a checkpoint of others is refused.
 
@@ -96,7 +99,7 @@ def train(
         NonFiniteError: If a loss or a gradient becomes NaN or infinite; the last good checkpoint stays.
     """
     _refuse_mismatches(config, pair, real, fake)
-    accelerator = Accelerator()
+    accelerator = _accelerator(device)
     world, main = accelerator.num_processes, accelerator.is_main_process
     global_batch_size = config.batch_size * world
     steps = config.steps or math.ceil(config.epochs * len(real) / global_batch_size)
@@ -132,7 +135,8 @@ def train(
     for real_batch, fake_batch in loader:
         set_seed(entropy(config.seed, "step", training.step))  # base models may draw from the global generators
         losses = training.update(real_batch.on(accelerator.device), fake_batch.on(accelerator.device), out_dir)
-        if training.step % config.log_every == 0 or training.step == steps:
+        finite = all(map(math.isfinite, losses.values()))  # not so in a step that float16 had to skip
+        if finite and (training.step % config.log_every == 0 or training.step == steps):
             training.losses.append({"step": training.step, **losses})
             if report:
                 report(training.step, losses)
@@ -148,10 +152,22 @@ def train(
     return TrainResult(out_dir / WEIGHTS, training.step, resumed_at, training.losses)
 
 
+def _accelerator(device: str) -> Accelerator:
+    """The processes that share the training, on `device`: accelerate takes the current GPU unless told otherwise."""
+    kind, _, number = device.partition(":")
+    if kind == "cuda" and number:
+        torch.cuda.set_device(int(number))
+    return Accelerator(cpu=kind == "cpu" and torch.cuda.is_available())
+
+
 def _refuse_mismatches(config: TrainConfig, pair: BasePair, real: PairSource, fake: PairSource) -> None:
     """Refuse a config, base models and pairs that do not belong together."""
     if config.loss not in LOSSES:
         raise UsageError(f"Unknown loss {config.loss!r}.", ", ".join(LOSSES))
+    if config.denoising_reduction not in ("mean", "sum"):
+        raise UsageError(f"Unknown reduction {config.denoising_reduction!r}.", "mean, sum")
+    if config.micro_batch is not None and config.micro_batch < 1:
+        raise UsageError(f"A micro-batch of {config.micro_batch} pairs.", "at least one", "--micro-batch 1")
     timesteps = [schedule.num_train_timesteps for schedule in pair.schedules]
     if len(set(timesteps)) > 1:
         found = f"The schedules have {' and '.join(map(str, timesteps))} timesteps."

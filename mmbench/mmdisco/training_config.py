@@ -9,7 +9,17 @@ from mmbench.mmdisco.design import DiscriminatorConfig
 from mmbench.types import Loss
 
 Precision = Literal["float32", "bfloat16", "float16"]
-FREE_TO_CHANGE = ("batch_size", "epochs", "steps", "checkpoint_every", "log_every", "workers", "tensorboard")
+DenoisingReduction = Literal["mean", "sum"]
+FREE_TO_CHANGE = (
+    "batch_size",
+    "micro_batch",
+    "epochs",
+    "steps",
+    "checkpoint_every",
+    "log_every",
+    "workers",
+    "tensorboard",
+)
 
 
 @dataclass(frozen=True)
@@ -20,7 +30,11 @@ class TrainConfig:
         discriminator: What to train.
         loss: "all", or one term alone: "disc" or "denoise".
         weight_denoising: lambda of Eq. 16.
+        denoising_reduction: Whether the denoising loss is the "mean" over the elements of each modality or their
+            "sum", as Eq. 13 is printed.
         batch_size: Real pairs, and as many generated ones, per step and process.
+        micro_batch: Pairs of either kind that are in memory at once; their gradients add up to those of the whole
+            batch, to rounding; a base model that draws numbers as it runs draws for each part. None for all.
         epochs: Passes over the real pairs.
         steps: Steps, instead of epochs.
         learning_rate: Adam's.
@@ -39,7 +53,9 @@ class TrainConfig:
     discriminator: DiscriminatorConfig
     loss: Loss = "all"
     weight_denoising: float = 1.0
+    denoising_reduction: DenoisingReduction = "mean"
     batch_size: int = 16
+    micro_batch: int | None = None
     epochs: float = 100.0
     steps: int | None = None
     learning_rate: float = 1e-3

@@ -121,6 +121,9 @@ def test_the_reference_is_train_spread_evenly_without_repetition(data: MMDiffusi
     assert len(set(many.chosen)) == 30  # type: ignore[attr-defined]
     assert {sum(n == f"nature/video{i}.mkv" for n, _ in many.chosen) for i in range(3)} == {10}  # type: ignore[attr-defined]
     assert len(data.reference(10_000, 0)) == 3 * num_starts(75, Fraction(25)) == 45
+    clips, videos = data.every_clip(0)
+    assert (len(clips), videos) == (45, 3)
+    assert clips[0].prompt.id == data.reference(None, 0)[0].prompt.id
     assert data.reference(3, 1).chosen != reference.chosen  # type: ignore[attr-defined]
     item = reference[1]
     assert item.clip.video.shape == (16, 64, 64, 3)

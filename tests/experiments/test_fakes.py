@@ -72,6 +72,8 @@ def test_held_out_captions_never_enter_training(folder: Path, tmp_path: Path) ->
     class Pair:
         """Examples that are their texts."""
 
+        encodes = True
+
         def encode(self, item: Any) -> tuple[Any, ...]:
             return self._example(item.prompt.text)
 

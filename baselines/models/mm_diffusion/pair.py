@@ -57,6 +57,7 @@ class MMDiffusionPair(DiffusionPair):
 
     schedules = (NoiseSchedule("linear", 1e-4, 0.02), NoiseSchedule("linear", 1e-4, 0.02))
     coupled = True
+    encodes = False
 
     def __init__(
         self,

@@ -130,7 +130,7 @@ def time_training(
         with nullcontext() if pair.dtype is None else torch.autocast(torch.device(device).type, pair.dtype):
             return pair.epsilon(*at.at(alphas), at.t, at.condition)
 
-    weights = {"weight_discrimination": float(loss != "denoise"), "weight_denoising": float(loss != "disc")}
+    weights = float(loss != "denoise"), float(loss != "disc")
     trained = [p for module in pair.denoisers for p in module.parameters()]
     try:
         for k in range(runs + 1):
@@ -153,7 +153,10 @@ def time_training(
                 p.grad = None
                 p.requires_grad_(False)
             watch.start()
-            losses = mmdisco_losses(model, partial(_return_predicted, predicted), alphas, real, fake, **weights)
+            bases = partial(_return_predicted, predicted)
+            losses = mmdisco_losses(
+                model, bases, alphas, real, fake, weight_discrimination=weights[0], weight_denoising=weights[1]
+            )
             lap("disc_forward")
             losses.total.backward()
             lap("disc_backward")

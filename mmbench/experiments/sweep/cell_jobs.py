@@ -44,6 +44,7 @@ def training_of(sweep: Sweep, cell: Cell) -> TrainSettings:
         system_options=of_bases,
         weights=sweep.run.weights,
         device=sweep.run.device,
+        dtype=sweep.run.dtype,
         out=Path(os.environ.get(FOLDER_VARIABLE, DEFAULT_FOLDER)),
         quiet=sweep.run.quiet,
         command=sweep.run.command,
@@ -56,13 +57,15 @@ def training_of(sweep: Sweep, cell: Cell) -> TrainSettings:
         options,
         of_bases,
         sweep.run.weights,
+        *[sweep.run.dtype] * (sweep.run.dtype != "float32"),
     ]
     if any(other.part < 1 for other in sweep.grid.rows):
         named_by.append([sweep.table, sweep.training.get("steps"), sweep.training["epochs"]])
     stem = discriminator_stem(settings.name, sweep.dataset, "none")  # that weights are random is in the digest
     shape = "".join(f"-{k}{v}" for k, v in sorted(row.sizes.items()))
     folder = f"sweep/{stem}{shape}-s{seed}-{digest_of([stem, *named_by])[:8]}"
-    return replace(settings, options={**options, "steps": sweep.steps(row)}, folder=folder, pool_seed=0)
+    rest = {"steps": sweep.steps(row), "micro_batch": sweep.micro_batch}
+    return replace(settings, options={**options, **rest}, folder=folder, pool_seed=0)
 
 
 def weights_path(sweep: Sweep, cell: Cell) -> Path:

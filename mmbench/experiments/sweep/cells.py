@@ -42,6 +42,7 @@ class Sweep:
         num_fake: Generated pairs.
         train_seeds: Trainings of every discriminator, with seeds from 0, on the same pairs.
         rows: Labels of the rows that are wanted; all if empty.
+        micro_batch: Pairs in memory at once in training, which changes no number; None for the whole batch.
     """
 
     table: str
@@ -52,6 +53,7 @@ class Sweep:
     num_fake: int = 1000
     train_seeds: int = 1
     rows: Sequence[str] = ()
+    micro_batch: int | None = None
 
     @property
     def grid(self) -> Grid:
@@ -126,6 +128,7 @@ def declare_sweep(
     num_fake: int | None = None,
     train_seeds: int | None = None,
     rows: Sequence[str] = (),
+    micro_batch: int | None = None,
 ) -> Sweep:
     """Makes the sweep of a grid; what is None or absent is as published.
 
@@ -139,6 +142,7 @@ def declare_sweep(
         num_fake: Generated pairs.
         train_seeds: Trainings of every discriminator.
         rows: Labels of the rows that are wanted; all if empty.
+        micro_batch: Pairs in memory at once in training.
     """
     grid = GRIDS[table]
     dataset = run.dataset or grid.dataset
@@ -152,4 +156,5 @@ def declare_sweep(
         num_fake=grid.num_fake if num_fake is None else num_fake,
         train_seeds=grid.train_seeds if train_seeds is None else train_seeds,
         rows=tuple(rows),
+        micro_batch=micro_batch,
     )

@@ -39,6 +39,11 @@ class Pool:
     def __init__(self, folder: Path, num: int) -> None:
         self.folder, self.num = folder, num
 
+    @property
+    def name(self) -> str:
+        """What tells its pairs from others."""
+        return self.folder.name
+
     def __len__(self) -> int:
         return self.num
 

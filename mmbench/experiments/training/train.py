@@ -9,13 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mmbench.baselines.kinds.discriminators import discriminator_stem
 from mmbench.baselines.kinds.pair import DiffusionPair
 from mmbench.errors import BusyError, UsageError
 from mmbench.experiments.training.fakes import VERSION as FAKES_VERSION
 from mmbench.experiments.training.fakes import requests_of_fakes, texts_of
+from mmbench.experiments.training.fresh_clips import CutsAnywhere, FreshClips
+from mmbench.experiments.training.memory import Measured, announce, free_memory, predict
 from mmbench.experiments.training.pools import CHUNK, Example, Pool
 from mmbench.files import append_line
 from mmbench.identity import digest_of
@@ -38,12 +40,15 @@ class TrainSettings:
         dataset: Real pairs.
         discriminator: Design.
         loss: "all", "disc" or "denoise".
-        num_real: Real pairs; all the dataset has if None.
+        num_real: Real pairs, encoded beforehand; None for all the dataset has, and for clips that are cut anew in every
+            epoch where that takes no encoder (`FreshClips`).
         num_fake: Generated pairs, made before training.
         sizes: channels and num_blocks of the discriminator, where given.
         options: Further fields of `mmbench.mmdisco.training_config.TrainConfig`.
         system_options: Options of the system, "NAME=VALUE".
         weights: Of the system: "real", or "random" to try the plumbing.
+        device: auto, cpu, cuda, cuda:1.
+        dtype: Precision of the base models that generate pairs; "float32" for the system's own.
         out: Folder; pools of encoded pairs go to OUT/pools and are shared by designs and losses.
         command: What was typed.
         folder: Where below `out` the training goes; "" for a name made of system, dataset, sizes and seed, under which
@@ -63,6 +68,7 @@ class TrainSettings:
     system_options: Sequence[str] = ()
     weights: str = "real"
     device: str = "auto"
+    dtype: str = "float32"
     out: Path = Path("runs/discriminators")
     quiet: bool = False
     command: Sequence[str] = ()
@@ -85,7 +91,7 @@ def make_guidable_pair(
         name: The pair, without +mmdisco.
         dataset: Real pairs.
         options: Of the system, "NAME=VALUE".
-        **common: Arguments of every system: device, weights.
+        **common: Arguments of every system: device, dtype, weights.
     """
     parsed = parse_system_name(name)
     if parsed.design is not None:
@@ -110,9 +116,8 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
     if settings.num_fake < 1 or (settings.num_real is not None and settings.num_real < 1):
         raise UsageError("The pools would be empty.", "at least one real and one generated pair", "--num-fake 1000")
     dataset = make_dataset(settings.dataset)
-    system, pair = make_guidable_pair(
-        settings.system, dataset, settings.system_options, device=settings.device, weights=settings.weights
-    )
+    common = {"device": settings.device, "weights": settings.weights, "dtype": settings.dtype}
+    system, pair = make_guidable_pair(settings.system, dataset, settings.system_options, **common)
     from mmbench.mmdisco.training_config import TrainConfig
 
     config = TrainConfig(
@@ -157,16 +162,20 @@ def _train(
     fake = RePaired(pool, config.seed) if settings.re_pair else pool
     shown = {k: str(v) if isinstance(v, Path) else v for k, v in vars(settings).items() if k != "command"}
     append_line(folder / "invocations.jsonl", invocation(list(settings.command), shown))
-    result = train(
-        config,
-        pair,
-        real,
-        fake,
-        folder,
-        pairs=[real.folder.name, pool.folder.name],
-        trained_on=f"{dataset.name} ({len(real)} real pairs), {settings.system} ({len(pool)} generated pairs"
-        f"{', re-paired' * settings.re_pair}){f', pools of seed {pool_seed}' if pool_seed != config.seed else ''}",
-    )
+    memory = predict(config, pair)
+    announce(config, memory, free_memory(pair.device))
+    with Measured(folder, memory):
+        result = train(
+            config,
+            pair,
+            real,
+            fake,
+            folder,
+            device=pair.device,
+            pairs=[real.name, pool.name],
+            trained_on=f"{dataset.name} ({len(real)} real pairs), {settings.system} ({len(pool)} generated pairs"
+            f"{', re-paired' * settings.re_pair}){f', pools of seed {pool_seed}' if pool_seed != config.seed else ''}",
+        )
     last = result.losses[-1] if result.losses else {}
     return {
         "discriminator": str(settings.name),
@@ -179,8 +188,9 @@ def _train(
 
 def _fill_pools(
     settings: TrainSettings, dataset: Dataset, system: Any, pair: DiffusionPair, seed: int
-) -> tuple[Pool, Pool]:
+) -> tuple[Pool | FreshClips, Pool]:
     """Fills the pools of encoded real and generated pairs that trainings of one system, dataset and seed share."""
+    fresh = settings.num_real is None and not pair.encodes and isinstance(dataset, CutsAnywhere)
     items = dataset.reference(settings.num_real, seed)
     texts = texts_of(items)
     common = {"system": {**system.spec(), "code": system_code(system)}, "dataset": dict(dataset.spec()), "seed": seed}
@@ -195,8 +205,12 @@ def _fill_pools(
         with ThreadPoolExecutor() as threads:  # clips are decoded ahead of the one that is encoded
             return [pair.encode(item) for item in threads.map(items.__getitem__, indices)]
 
-    real = Pool(pools / f"{settings.system}-real-{key['real']}", len(items))
-    real.fill(encode, CHUNK, "encode real pairs", settings.quiet)
+    real: Pool | FreshClips
+    if fresh:
+        real = FreshClips(cast(CutsAnywhere, dataset), pair.encode, seed, f"{settings.system}-fresh-{key['real']}")
+    else:
+        real = Pool(pools / f"{settings.system}-real-{key['real']}", len(items))
+        real.fill(encode, CHUNK, "encode real pairs", settings.quiet)
     fake = Pool(pools / f"{settings.system}-fake-{key['fake']}", settings.num_fake)
     requests = requests_of_fakes(texts, settings.num_fake, seed)
     batch = batch_size_of(system)

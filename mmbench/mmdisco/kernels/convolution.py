@@ -36,7 +36,7 @@ def convolve(rows: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geomet
     Differentiable twice: by the input, and then by input and weight. The gradient by the weight is final.
     """
     device = rows.device.type
-    if torch.is_autocast_enabled(device):
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):  # meta tensors have none
         dtype = torch.get_autocast_dtype(device)
         rows, weight = rows.to(dtype), weight.to(dtype)
         bias = bias if bias is None else bias.to(dtype)

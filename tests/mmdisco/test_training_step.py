@@ -1,0 +1,200 @@
+"""One step of training: micro-batches, precision in both directions, overflows, and what it must not learn."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mmbench.mmdisco import trainer
+from mmbench.mmdisco.checkpoint import CHECKPOINT, save_checkpoint
+from mmbench.mmdisco.design import DiscriminatorConfig, out_of_domain
+from mmbench.mmdisco.discriminator import Discriminator
+from mmbench.mmdisco.losses import Noised, independent, mmdisco_losses
+from mmbench.mmdisco.pairs import Example
+from mmbench.mmdisco.training import train
+from mmbench.networks.devices import precision_switches
+from mmbench.networks.random_weights import fill_randomly
+from tests.mmdisco.test_training import CONFIG, EMPTY, FAKE, REAL, Bases, assert_equal, epsilon, run, weights
+
+ALPHAS = (torch.linspace(0.99, 0.01, 100, dtype=torch.float64),) * 2
+SMALL: dict[str, Any] = {"channels": 32, "num_blocks": 1, "channel_mult": (1, 2), "embed_channels": 16}
+DESIGNS = ["res_mlp", "res_frieren", "vit_naive"]
+
+
+def small(design: str) -> DiscriminatorConfig:
+    sizes = {"video_size": (4, 8, 8), "audio_size": (10, 8), "video_patch": (2, 4, 4), "audio_patch": (5, 4)}
+    return out_of_domain(
+        design,  # type: ignore[arg-type]
+        **SMALL,
+        **sizes,
+        video_channels=2,
+        audio_channels=2,
+        video_text_channels=3,
+        audio_text_channels=5,
+        vit_channels=32,
+        vit_layers=1,
+    )
+
+
+def batch(n: int, seed: int) -> Noised:
+    g = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(n, *shape, generator=g, dtype=torch.float64)
+
+    x, y, noise_x, noise_y = draw(2, 4, 8, 8), draw(2, 10, 8), draw(2, 4, 8, 8), draw(2, 10, 8)
+    text = draw(3), draw(5)
+    return Noised((x, y), (noise_x, noise_y), torch.randint(100, (n,), generator=g), text, text)
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_gradients_of_micro_batches_add_up_to_those_of_the_batch(design: str, reduction: Any) -> None:
+    model = Discriminator(small(design)).double()
+    fill_randomly(model, "micro")
+    real, fake = batch(7, 0), batch(7, 1)
+
+    def gradients(size: int) -> list[Tensor]:
+        model.zero_grad()
+        for a, b in zip(real.split(size), fake.split(size), strict=True):
+            base = independent(lambda x, t, c: 0.5 * x + c.mean(), lambda y, t, c: 0.4 * y)
+            losses = mmdisco_losses(model, base, ALPHAS, a, b, weight_denoising=0.3, reduction=reduction)
+            (len(a.t) / 7 * losses.total).backward()
+        return [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in model.parameters()]
+
+    # the base model of the batch sees its whole condition, so give it one that does not mix pairs
+    real, fake = (replace(z, condition=(torch.ones(7, 1), torch.ones(7, 1))) for z in (real, fake))
+    for whole, parts in zip(gradients(7), gradients(3), strict=True):
+        torch.testing.assert_close(parts, whole, rtol=1e-9, atol=1e-12 * max(1.0, whole.abs().max().item()))
+
+
+def test_a_training_in_micro_batches_is_the_same_training_and_may_begin_in_the_middle(tmp_path: Path) -> None:
+    whole = run(replace(CONFIG, precision="float32"), tmp_path / "whole", pair=quiet())
+    run(replace(CONFIG, micro_batch=3, steps=4), tmp_path / "parts", pair=quiet())
+    parts = run(replace(CONFIG, micro_batch=1), tmp_path / "parts", pair=quiet())
+    assert (whole.steps, parts.steps, parts.resumed_at) == (6, 6, 4)
+    for name, value in weights(tmp_path / "whole").items():
+        torch.testing.assert_close(weights(tmp_path / "parts")[name], value, rtol=1e-3, atol=1e-5)
+    for a, b in zip(whole.losses, parts.losses, strict=True):
+        assert a == pytest.approx(b, rel=1e-4)
+
+
+def quiet() -> Bases:
+    """Base models without randomness of their own: the same for each part of a batch."""
+    return Bases(lambda x, t, c: 0.5 * x, lambda y, t, c: 0.5 * y)
+
+
+class Spy(nn.Module):
+    """A discriminator that writes down the precision of products in its passes, forward and backward."""
+
+    def __init__(self, config: DiscriminatorConfig) -> None:
+        super().__init__()
+        self.model = Discriminator(config)
+        self.seen: list[str] = []
+
+    def forward(self, video: Tensor, audio: Tensor, *rest: Tensor) -> Tensor:
+        self.note()
+        h = self.model(video, audio, *rest)
+        h.register_hook(lambda grad: self.note())
+        return h
+
+    def note(self) -> None:
+        self.seen += [switch.fp32_precision for switch in precision_switches().values()]
+
+
+def test_float32_is_ieee_in_both_passes_and_what_it_was_after_the_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spies: list[Spy] = []
+    monkeypatch.setattr(trainer, "Discriminator", lambda config: spies.append(Spy(config)) or spies[-1])
+    before = {name: switch.fp32_precision for name, switch in precision_switches().items()}
+    conv = precision_switches()["cudnn.conv"]
+    conv.fp32_precision = "tf32"
+    try:
+        train(replace(CONFIG, steps=1, ema_decay=0.0), quiet(), REAL, FAKE, tmp_path)
+        assert conv.fp32_precision == "tf32"
+    finally:
+        conv.fp32_precision = before["cudnn.conv"]
+    passes = 2 + 2 + 1  # forward: real, fake; backward: first gradient, then those of both logits
+    assert set(spies[0].seen) == {"ieee"}
+    assert len(spies[0].seen) >= passes * len(before)
+
+
+def test_a_forward_pass_that_overflows_float16_skips_its_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = 0
+    original = trainer.mmdisco_losses
+
+    def overflowing(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        losses = original(*args, **kwargs)
+        return replace(losses, total=losses.total + torch.inf) if calls == 2 else losses
+
+    monkeypatch.setattr(trainer, "mmdisco_losses", overflowing)
+    kept: list[dict[str, Tensor]] = []
+    update = trainer.Trainer.update
+
+    def watched(self: Any, *args: Any) -> Any:
+        out = update(self, *args)
+        kept.append({k: v.clone() for k, v in self.model.state_dict().items()})
+        return out
+
+    monkeypatch.setattr(trainer.Trainer, "update", watched)
+    result = run(replace(CONFIG, precision="float16", steps=4), tmp_path, pair=quiet())
+    assert [row["step"] for row in result.losses] == [1, 3, 4]
+    assert_equal(kept[0], kept[1])
+    assert any(not torch.equal(kept[1][k], kept[2][k]) for k in kept[1])
+
+
+def test_a_checkpoint_from_before_a_setting_existed_goes_on_with_its_default(tmp_path: Path) -> None:
+    run(replace(CONFIG, steps=2), tmp_path)
+    state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    record = json.loads(state["record"])
+    del record["config"]["denoising_reduction"]
+    save_checkpoint(tmp_path, state | {"record": json.dumps(record)})
+    assert run(CONFIG, tmp_path).resumed_at == 2
+
+
+class Alike:
+    """Pairs of one distribution, real or not, each with a text out of a range."""
+
+    def __init__(self, num: int, texts: range, seed: int) -> None:
+        self.num, self.texts, self.seed = num, texts, seed
+
+    def __len__(self) -> int:
+        return self.num
+
+    def __getitem__(self, index: int) -> Example:
+        g = torch.Generator().manual_seed(self.seed + index)
+        text = torch.Generator().manual_seed(self.texts[index % len(self.texts)])
+        video, audio = torch.randn(2, 2, 4, 4, generator=g), torch.randn(2, 4, 4, generator=g)
+        return video, audio, torch.randn(3, generator=text), torch.randn(5, generator=text)
+
+
+def discrimination(folder: Path, fake_texts: range, **settings: Any) -> float:
+    """Mean discrimination loss over the last third of a training on pairs of equal distribution."""
+    config = replace(CONFIG, batch_size=32, steps=150, checkpoint_every=1000, text_drop=0.1, **settings)
+    real, fake = Alike(100_000, range(900), 0), Alike(100_000, fake_texts, 10_000_000)
+    rows = train(config, Bases(epsilon, epsilon, unconditional=EMPTY), real, fake, folder).losses
+    return sum(row["discrimination"] for row in rows[100:]) / 50
+
+
+CHANCE = 1.3863
+
+
+def test_texts_tell_nothing_where_generated_pairs_have_those_of_real_ones(tmp_path: Path) -> None:
+    shared = discrimination(tmp_path / "shared", range(900), loss="disc")
+    disjoint = discrimination(tmp_path / "disjoint", range(900, 910), loss="disc")
+    assert abs(shared - CHANCE) < 0.05
+    assert disjoint < CHANCE - 0.2, "this test can fail"
+
+
+def test_precision_tells_real_from_generated_pairs_nothing(tmp_path: Path) -> None:
+    mixed = discrimination(tmp_path, range(900), precision="bfloat16", weight_denoising=1e-6)
+    assert abs(mixed - CHANCE) < 0.05
