@@ -19,13 +19,20 @@ PRECISIONS: tuple[Precision, ...] = ("ieee", "tf32", "bfloat16")
 
 
 def local_device(device: str) -> str:
-    """The device to compute on: "auto" is a GPU if there is one; each process of a launcher gets its own of several."""
+    """The device to compute on: "auto" is a GPU if there is one; each process of a launcher gets its own of several.
+
+    A numbered GPU becomes torch's current one, so that waiting for it and measuring its memory mean that GPU.
+    """
     import torch
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     rank = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID")
-    return f"cuda:{int(rank) % max(torch.cuda.device_count(), 1)}" if device == "cuda" and rank else device
+    if device == "cuda" and rank:
+        device = f"cuda:{int(rank) % max(torch.cuda.device_count(), 1)}"
+    if device.startswith("cuda:") and torch.cuda.is_available():
+        torch.cuda.set_device(device)
+    return device
 
 
 def channels_last(module: nn.Module) -> None:

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 
 from mmbench.console import Progress, log
 from mmbench.errors import MediaError, MMBenchError, NonFiniteError, StoppedError, UsageError
+from mmbench.runs.exhausted import refuse_exhausted_device
 from mmbench.runs.store import SampleStore
 from mmbench.types import Clip, Request, System
 
+ALIKE = 8  # failures of one reason in a row after which the next samples are not tried
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
@@ -71,6 +73,32 @@ class StopSignal:
                 signal.signal(number, handler)
 
 
+class Streak:
+    """Failures of one reason in a row: when there are `ALIKE`, the system is at fault and not its samples."""
+
+    def __init__(self) -> None:
+        self.reason, self.length = "", 0
+
+    def break_off(self) -> None:
+        """A sample was made."""
+        self.length = 0
+
+    def note(self, reason: str) -> None:
+        """A sample failed.
+
+        Raises:
+            StoppedError: As the last ones did.
+        """
+        self.length = self.length + 1 if reason == self.reason else 1
+        self.reason = reason
+        if self.length >= ALIKE:
+            raise StoppedError(
+                f"{self.length} samples failed one after the other, each so: {reason}",
+                "samples of which most can be made",
+                "mend that, then the same command with --retry-failed",
+            )
+
+
 def generate(
     store: SampleStore,
     system: System,
@@ -95,9 +123,11 @@ def generate(
         stop: Looked at between batches.
 
     Raises:
-        StoppedError: By a signal or a full disk; what was made is stored.
-        MMBenchError: The system cannot work at all (weights missing); nothing is recorded against the samples.
+        StoppedError: By a signal, a full disk or one failure after the other; what was made is stored.
+        MMBenchError: The system cannot work at all (weights missing, memory too small); nothing is recorded against
+            the samples.
     """
+    streak = Streak()
     stop, progress = stop or StopSignal(), progress or Progress("generate", len(requests), quiet=True)
     status = store.status(len(requests))
     wanted = status.missing + (status.failed if retry_failed else [])
@@ -115,29 +145,32 @@ def generate(
         with ExitStack() as leases:
             mine = [r for r in batch if leases.enter_context(store.claim(r.index)) is not None]
             if mine:
-                _make(store, system, mine)
+                _make(store, system, mine, streak)
         progress.advance(len(batch))
 
 
-def _make(store: SampleStore, system: System, batch: Sequence[Request]) -> None:
+def _make(store: SampleStore, system: System, batch: Sequence[Request], streak: Streak) -> None:
     """Generate one batch; samples after a failing one are tried on their own, so that it takes no others with it."""
     done = 0
     started = time.monotonic()
     try:
         for request, clip in zip(batch, system.generate(batch), strict=True):
             _commit(store, request, clip, time.monotonic() - started)
+            streak.break_off()
             done += 1
             started = time.monotonic()
     except (NonFiniteError, MediaError) as error:
-        _isolate(store, system, batch, done, "non-finite" if isinstance(error, NonFiniteError) else "media", error)
+        kind = "non-finite" if isinstance(error, NonFiniteError) else "media"
+        _isolate(store, system, batch, done, kind, error, streak)
     except MMBenchError:
         raise
     except Exception as error:
-        _isolate(store, system, batch, done, "error", error)
+        refuse_exhausted_device(error, system, len(batch))
+        _isolate(store, system, batch, done, "error", error, streak)
 
 
 def _isolate(
-    store: SampleStore, system: System, batch: Sequence[Request], done: int, kind: str, error: Exception
+    store: SampleStore, system: System, batch: Sequence[Request], done: int, kind: str, error: Exception, streak: Streak
 ) -> None:
     if done == len(batch):
         raise MMBenchError(f"The system failed after its last clip: {error}", "one clip per request") from error
@@ -146,9 +179,10 @@ def _isolate(
         log.warning("sample %d failed: %s", batch[0].index, reason)
         log.debug("", exc_info=error)
         store.fail(batch[0], kind, reason)
+        streak.note(reason)
         return
     for request in batch[done:]:
-        _make(store, system, [request])
+        _make(store, system, [request], streak)
 
 
 def _commit(store: SampleStore, request: Request, clip: Clip, seconds: float) -> None:

@@ -149,6 +149,18 @@ def test_noise_of_the_silence_is_fixed_or_fresh_but_never_the_samples(tiny: dict
     assert not torch.equal(fresh._noise(1), fresh._noise(0))
 
 
+def test_silence_is_float32_whoever_asks_for_it_first() -> None:
+    x, t = torch.zeros(1, *auffusion_model.Auffusion.shape), torch.tensor([500])
+    silences = []
+    for first in (torch.bfloat16, None):
+        model = auffusion_model.Auffusion(Parts("auffusion", "tiny"))
+        with torch.no_grad(), torch.autocast("cpu", first, enabled=first is not None):
+            model.epsilon(x, t, torch.zeros(1, 77, model.text_channels))
+        silences.append(model.silence)
+    assert silences[0].dtype == torch.float32
+    assert torch.equal(*silences)
+
+
 def test_random_weights_are_the_same_every_time_and_leave_the_generator_alone() -> None:
     torch.manual_seed(5)
     first = audioldm.AudioLDM(Parts("audioldm", "tiny")).unet.conv_in.weight

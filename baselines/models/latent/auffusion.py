@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
-
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -26,6 +24,9 @@ TINY_VOCODER = {"upsample_initial_channel": 64, "initializer_range": 0.1}
 
 class Auffusion:
     """Sound latents (4, 32, 25): mel, then time. Conditions are adapted CLIP states (77, 768), zeros for no prompt.
+
+    Attributes:
+        silence: (1, 4, 32, 128) float32 latent of 10.24 s without sound, whatever precision the denoiser runs in.
 
     Args:
         parts: Where it comes from and where it goes.
@@ -52,7 +53,8 @@ class Auffusion:
         self.adapter, self.vocoder = parts.place(adapter), parts.place(vocoder)
         self.tokens = clip_tokens(parts.folder and parts.folder / "text_encoder_0")
         self.alphas_cumprod = self.schedule.alphas_cumprod.to(self.device)
-        self._noise = lru_cache(maxsize=1000)(self._draw_noise)
+        self._noises: dict[int, Tensor] = {}
+        self.silence = self._encode(torch.zeros(1, auffusion.IMAGE_FRAMES * HOP_LENGTH, device=self.device))
 
     @torch.inference_mode()
     def text(self, prompt: str) -> Tensor:
@@ -71,15 +73,13 @@ class Auffusion:
         wide = auffusion.append_silence(x_t, self.silence, noise, self.alphas_cumprod[t])
         return self.unet(wide.to(dtype), t, text.to(dtype)).sample[..., :frames]
 
-    def _draw_noise(self, step: int) -> Tensor:
-        """(1, 4, 32, 128) standard normal numbers that belong to `step`."""
-        generator = torch.Generator().manual_seed(step)
-        return torch.randn(1, 4, LATENT_MELS, auffusion.LATENT_FRAMES, generator=generator).to(self.device)
-
-    @cached_property
-    def silence(self) -> Tensor:
-        """(1, 4, 32, 128) latent of 10.24 s without sound."""
-        return self._encode(torch.zeros(1, auffusion.IMAGE_FRAMES * HOP_LENGTH, device=self.device))
+    def _noise(self, step: int) -> Tensor:
+        """(1, 4, 32, 128) standard normal numbers that belong to `step`, drawn once."""
+        if step not in self._noises:
+            generator = torch.Generator().manual_seed(step)
+            noise = torch.randn(1, 4, LATENT_MELS, auffusion.LATENT_FRAMES, generator=generator)
+            self._noises[step] = noise.to(self.device)
+        return self._noises[step]
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> np.ndarray:
