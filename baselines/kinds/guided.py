@@ -51,6 +51,7 @@ class PairSystem:
         self.weights: Weights = weights
         self.batch_size = batch_size
         self._base, self._load, self._sampling = base, load, sampling
+        self.untrained_sizes: dict[str, int] = {}  # channels and num_blocks of a discriminator with random weights
         self._components, self._guidance, self._dataset, self._guide = components, guidance, dataset, guide
         if guidance:
             guide.refuse_other_designs(guidance)
@@ -106,10 +107,11 @@ class PairSystem:
         import torch
 
         from mmbench.mmdisco.discriminator import Discriminator
+        from mmbench.networks.random_weights import fill_randomly
 
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            model = Discriminator(self._pair.discriminator(self._design))
+        with torch.random.fork_rng(devices=[]):  # leaves the global generator alone
+            model = Discriminator(self._pair.discriminator(self._design, **self.untrained_sizes))
+        fill_randomly(model, "untrained")  # a fresh one's last layers are zero, and so would most of its gradient be
         return model.requires_grad_(False).eval()
 
     def guide(self, text: tuple[Any, ...], unconditional: tuple[Any, ...]) -> Any:

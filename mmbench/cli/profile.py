@@ -27,13 +27,18 @@ def profile(
     dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="Whose format; default: as published.")] = None,
     discriminator: Annotated[str, typer.Option(help="Design, where the system names none.")] = "res_mlp",
     loss: Annotated[Loss, typer.Option(help="Of training: both terms, or one alone.")] = Loss.all,
-    channels: Annotated[int | None, typer.Option(help="C of the trained discriminator.")] = None,
-    blocks: Annotated[int | None, typer.Option(help="L of the trained discriminator.")] = None,
+    channels: Annotated[int | None, typer.Option(help="C of the discriminator.")] = None,
+    blocks: Annotated[int | None, typer.Option(help="L of the discriminator.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pairs of a batch.")] = 8,
     runs: Annotated[int, typer.Option(min=1, help="Rounds that count, after one that does not.")] = 10,
     weights: Annotated[str, typer.Option(help="real, or random: as fast, and nothing to download.")] = "random",
     device: opt.Device = "auto",
-    dtype: opt.Dtype = "float32",
+    dtype: Annotated[
+        str | None, typer.Option(help="float32, float16, bfloat16; default: as published on a GPU, else float32.")
+    ] = None,
+    checkpointing: Annotated[
+        str, typer.Option(help="Of base models in training: auto (as published), on, off.")
+    ] = "auto",
     option: opt.Options = None,
     cpu_time: Annotated[bool, typer.Option("--cpu-time", help="Processor time, where others use the machine.")] = False,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of profile.jsonl.")] = Path("runs"),
@@ -45,7 +50,7 @@ def profile(
 
     Examples:
 
-      mmbench profile inference -s mm_diffusion -s auffusion_vc2 --dtype float16
+      mmbench profile inference -s mm_diffusion -s auffusion_vc2
 
       mmbench profile training -s mm_diffusion --discriminator res_frieren --runs 50
 
@@ -67,6 +72,7 @@ def profile(
         weights=weights,
         device=device,
         dtype=dtype,
+        checkpointing=checkpointing,
         options=option or (),
         cpu_time=cpu_time,
         out=out,
@@ -74,3 +80,5 @@ def profile(
     )
     table = profile_systems(settings)
     show_rows(table.rows, table.columns, format, table.title, table.notes)
+    if table.error is not None:
+        raise table.error

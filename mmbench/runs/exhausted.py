@@ -19,7 +19,7 @@ def refuse_exhausted_device(error: Exception, system: Any, batch: int) -> None:
         system: It.
         batch: Samples that it was given.
     """
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         found = f"{system.name} needs more memory than there is, for {batch} sample{'s' * (batch > 1)} at once: {error}"
         raise MMBenchError(
             found, "a batch that fits; no sample was marked as failed", _smaller(system, batch)
@@ -29,7 +29,8 @@ def refuse_exhausted_device(error: Exception, system: Any, batch: int) -> None:
         raise MMBenchError(found, "one that works", "the same command again, in a new process") from error
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that there is too little memory, on a GPU or a CPU."""
     on_cpu = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
     return isinstance(error, MemoryError) or on_cpu or _is_of_torch(error, "OutOfMemoryError")
 

@@ -211,6 +211,8 @@ def test_channels_last_changes_the_layout_and_not_what_is_predicted(base: Any) -
 def test_every_process_of_a_launcher_has_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    current: list[str] = []
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
     for variable in ("LOCAL_RANK", "SLURM_LOCALID"):
         monkeypatch.delenv(variable, raising=False)
     assert [local_device(d) for d in ("auto", "cuda", "cuda:1", "cpu")] == ["cuda", "cuda", "cuda:1", "cpu"]
@@ -218,6 +220,7 @@ def test_every_process_of_a_launcher_has_its_own_gpu(monkeypatch: pytest.MonkeyP
     assert [local_device(d) for d in ("auto", "cuda", "cuda:0", "cpu")] == ["cuda:1", "cuda:1", "cuda:0", "cpu"]
     monkeypatch.setenv("LOCAL_RANK", "0")
     assert local_device("auto") == "cuda:0"
+    assert current == ["cuda:1", "cuda:1", "cuda:1", "cuda:0", "cuda:0"], "waiting and measuring mean the same GPU"
 
 
 @pytest.mark.e2e

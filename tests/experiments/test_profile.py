@@ -5,20 +5,19 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from mmbench.errors import MMBenchError
-from mmbench.experiments.profiling.profile import (
-    columns_of_rounds,
-    make_batch,
-    make_profiled_system,
-    make_rows,
-    profiled_dataset,
-    time_system,
-)
-from mmbench.experiments.profiling.stopwatch import Stopwatch
+from mmbench.experiments.profiling import gpu
+from mmbench.experiments.profiling.columns import columns_of_rounds, make_rows
+from mmbench.experiments.profiling.profile import make_batch, make_profiled_system, profiled_dataset, time_system
+from mmbench.experiments.profiling.stopwatch import Stopwatch, time_arms
+from mmbench.experiments.profiling.training import time_training
+from mmbench.mmdisco.kernels import convolution
 from mmbench.tables.published import published
 from tests.commands import mmbench_here
 
@@ -55,11 +54,105 @@ def test_columns_are_those_of_the_paper() -> None:
 
 
 def test_published_numbers_stand_below_systems_of_their_size() -> None:
-    here, paper = make_rows(record(what="inference", seconds=SAMPLED))
+    here, paper = make_rows(record(what="inference", seconds=SAMPLED, dataset="landscape_ind"))
     assert (here["without"], here["overhead"]) == ("1.75 ± 1.1", "30.0 ± 28.3 %")
     assert (paper["without"], paper["with"], paper["overhead"]) == ("1.09 ± 0.03", "1.25 ± 0.04", "15%")
     assert len(make_rows(record(what="inference", seconds=SAMPLED, weights="tiny"))) == 1
+    assert len(make_rows(record(what="inference", seconds=SAMPLED, dataset="aistpp"))) == 1, "Table 12 is of Landscape"
     assert len(make_rows(record(what="inference", seconds={"generate": [3.0]}, system="tiny_cascade"))) == 1
+
+
+def test_what_an_arm_without_memory_would_have_given_is_left_out() -> None:
+    bases = ("base_graph", "base_backward")
+    alone = columns_of_rounds(
+        record(what="training", loss="all", seconds={k: v for k, v in TRAINED.items() if k not in bases})
+    )
+    assert set(alone) == {"base_forward", "disc_forward", "disc_backward", "mmdisco_step"}
+    unguided = columns_of_rounds(
+        record(what="inference", seconds={k: v for k, v in SAMPLED.items() if k != "sample guided"})
+    )
+    assert set(unguided) == {"without", "decode"}
+
+
+def test_arms_take_turns_and_one_without_memory_ends_no_other() -> None:
+    said: list[str] = []
+
+    def arm(name: str) -> Any:
+        def run(lap: Any) -> None:
+            said.append(name)
+            if name == "large":
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB\nand more")
+            lap(name)
+
+        return run
+
+    watch = Stopwatch()
+    time_arms({name: arm(name) for name in ("a", "large", "b")}, 3, watch)
+    assert said == ["a", "large", "b", *"ab", *"ba", *"ab"]
+    assert {name: len(seconds) for name, seconds in watch.seconds.items()} == {"a": 3, "b": 3}
+    assert watch.out_of_memory == {"large": "CUDA out of memory. Tried to allocate 9 GiB"}
+    said.clear()
+    time_arms({"a": arm("a")}, 1, Stopwatch(), warm_up=0.02)
+    assert len(said) > 3, "as often as 0.02 s take, and then one round"
+
+
+def test_no_gradient_that_is_timed_is_zero_throughout(monkeypatch: pytest.MonkeyPatch) -> None:
+    incoming: list[bool] = []
+    transpose = convolution._Transpose.forward
+
+    def watched(ctx: Any, grad: Any, *rest: Any) -> Any:
+        incoming.append(bool(grad.any()))
+        return transpose(ctx, grad, *rest)
+
+    monkeypatch.setattr(convolution._Transpose, "forward", staticmethod(watched))
+    made = make_profiled_system("auffusion_vc2", "res_mlp", profiled_dataset("auffusion_vc2", None), ["size=tiny"])
+    made.guide((), ())
+    pair = made.pair()
+    texts = tuple(text.clone() for text in pair.texts(["a"]))
+    guidance = made.guide(texts, texts)
+    x, y = (torch.randn(1, *shape, generator=torch.Generator().manual_seed(0)) for shape in pair.shapes)
+    guidance.gradient(x, y, torch.tensor([500]), texts)
+    assert len(incoming) > 5
+    assert all(incoming)
+    incoming.clear()
+    time_training(pair, "res_mlp", "all", 1, 1, Stopwatch())
+    assert all(incoming)
+
+
+def test_bases_that_are_checkpointed_run_their_blocks_twice_and_are_left_as_they_were() -> None:
+    made = make_profiled_system("auffusion_vc2", "res_mlp", profiled_dataset("auffusion_vc2", None), ["size=tiny"])
+    pair = made.pair()
+    norms: list[int] = []
+    inner = pair.denoisers[0].mid_block.resnets[0]
+    handle = inner.register_forward_hook(lambda *_: norms.append(1))
+
+    def passes(checkpointed: int) -> int:
+        norms.clear()
+        time_training(pair, "vit_mlp", "disc", 1, 1, Stopwatch(), checkpointed=checkpointed)
+        return len(norms)
+
+    try:
+        plain, anew = passes(0), passes(1)
+    finally:
+        handle.remove()
+    assert anew == plain + 2, "once more in the step of the bases, in the round and before it"
+    assert "forward" not in vars(pair.denoisers[0].mid_block)
+
+
+def test_the_state_of_a_gpu_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gpu.gpu_state() is None or torch.cuda.is_available()
+    line = "NVIDIA H100, 570.1, 1980, 2619, 312.5, 700, 54\n"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: SimpleNamespace(uuid="abc"))
+    asked: list[Any] = []
+    monkeypatch.setattr(
+        gpu.subprocess, "run", lambda command, **_: asked.append(command) or SimpleNamespace(stdout=line)
+    )
+    state = gpu.gpu_state()
+    assert state is not None
+    assert (state["clocks.sm"], state["power.draw"], state["driver_version"]) == ("1980", "312.5", "570.1")
+    assert "--id=GPU-abc" in asked[0]
 
 
 CASES = {"tiny": "res_frieren", "auffusion_vc2": "vit_naive", "mm_diffusion": "res_mlp"}
@@ -79,7 +172,7 @@ def test_every_pair_is_timed_without_data_or_weights(system: str, what: str) -> 
     assert made.name == f"{system}+mmdisco" + (f"-{design}" if design != "res_mlp" else "")
     watch = Stopwatch(itertools.count().__next__)  # type: ignore[arg-type]
     found = time_system(what, made, make_batch(place, 1), 1, watch)
-    assert set(found["seconds"]) == set(TRAINED if what == "training" else SAMPLED)
+    assert set(found["seconds"]) == set(TRAINED if what == "training" else {"texts", *SAMPLED})
     assert all(rounds == [1.0] for rounds in found["seconds"].values()), "one round counts, each interval is one tick"
     assert all(peaks["peak_memory_bytes"] > 0 for peaks in found["memory"].values())
     modules = made.pair().denoisers
@@ -107,7 +200,9 @@ def test_the_command_keeps_every_round(tmp_path: Path, capsys: pytest.CaptureFix
     assert result.returncode == 0, result.stderr
     (row,) = json.loads(result.stdout)
     (line,) = [json.loads(text) for text in (tmp_path / "profile.jsonl").read_text().splitlines()]
-    assert [len(rounds) for rounds in line["seconds"].values()] == [2, 2, 2]
+    assert {name: len(rounds) for name, rounds in line["seconds"].items()} == dict.fromkeys(("texts", *SAMPLED), 2)
+    assert (line["dtype"], line["guidance"], line["every"], line["gpu"]["before"]) == ("float32", "ieee", 1, None)
+    assert (line["sampler"], line["steps"], line["dataset"]) == ("dpmsolver++2m", 2, "bounce")
     assert (row["system"], row["weights"]) == ("tiny+mmdisco", "trained")
     assert line["machine"]
     assert line["command"][:3] == ["mmbench", "profile", "inference"]

@@ -5,28 +5,30 @@ Needs neither weights nor data: a dataset's format is enough.
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmbench.errors import UsageError
-from mmbench.experiments.profiling.stopwatch import PROMPT, Stopwatch, time_inference, time_training
+from mmbench.baselines.kinds.guided import PairSystem
+from mmbench.errors import MMBenchError, UsageError
+from mmbench.experiments.profiling.columns import DATASETS, TABLES, make_rows
+from mmbench.experiments.profiling.gpu import gpu_state
+from mmbench.experiments.profiling.inference import PROMPT, time_inference
+from mmbench.experiments.profiling.stopwatch import WARM_UP, Stopwatch, free_memory
+from mmbench.experiments.profiling.training import time_training
 from mmbench.files import append_line
+from mmbench.networks.devices import precision_switches
 from mmbench.optional_protocols import DeclaresFormat
 from mmbench.registry import lookup, make_dataset
 from mmbench.runs.circumstances import invocation
 from mmbench.runs.spec import make_requests
 from mmbench.system_names import SystemName, make_system, parse_system_name, read_options, takes_setting
-from mmbench.tables.published import published
 from mmbench.types import ClipFormat, Prompt, Request
 
-TABLES = {"training": "11", "inference": "12"}
-DATASETS = {"mm_diffusion": "landscape_ind", "audioldm_animatediff": "vggsound", "auffusion_vc2": "vggsound"}
-MEMORY = {"peak_gpu_bytes": "peak GPU [GB]", "peak_memory_bytes": "peak resident [GB]"}
-PERCENT = ("overhead", "speedup")
+DTYPES = {"audioldm_animatediff": "float16", "auffusion_vc2": "float16"}  # others were published in float32
+CHECKPOINTED = {"auffusion_vc2": 1}  # base models, the video's first, that were trained so: its config's use_checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,8 @@ class ProfileSettings:
         runs: Rounds that count.
         weights: Of the systems: "real" or "random".
         device: auto, cpu, cuda.
-        dtype: Precision of generation.
+        dtype: Precision of generation; None for the published one on a GPU, and float32 on a CPU.
+        checkpointing: Whether base models in training compute activations anew: "auto" as published, "on" or "off".
         options: Of the systems, "NAME=VALUE".
         cpu_time: Take processor time instead of wall time.
         out: Folder of profile.jsonl.
@@ -61,7 +64,8 @@ class ProfileSettings:
     runs: int = 10
     weights: str = "random"
     device: str = "auto"
-    dtype: str = "float32"
+    dtype: str | None = None
+    checkpointing: str = "auto"
     options: Sequence[str] = ()
     cpu_time: bool = False
     out: Path = Path("runs")
@@ -70,12 +74,13 @@ class ProfileSettings:
 
 @dataclass(frozen=True)
 class ProfileTable:
-    """A table of timings, ready to be printed."""
+    """A table of timings, ready to be printed; `error` is what ended it before its last system."""
 
     rows: list[dict[str, Any]]
     columns: list[str]
     title: str
     notes: list[str]
+    error: MMBenchError | None = None
 
 
 def profile_systems(settings: ProfileSettings) -> ProfileTable:
@@ -84,26 +89,59 @@ def profile_systems(settings: ProfileSettings) -> ProfileTable:
     Returns:
         The table, with the published numbers below those of systems of their size.
     """
+    if settings.checkpointing not in ("auto", "on", "off"):
+        raise UsageError(f"--checkpointing {settings.checkpointing}.", "auto, on or off", "--checkpointing auto")
     settings.out.mkdir(parents=True, exist_ok=True)
-    shown = {k: str(v) if isinstance(v, Path) else v for k, v in vars(settings).items() if k != "command"}
-    common = {"device": settings.device, "dtype": settings.dtype, "weights": settings.weights}
     rows: list[dict[str, Any]] = []
+    notes, error = _notes(settings), None
     for name in settings.systems:
-        dataset = profiled_dataset(name, settings.dataset)
-        system = make_profiled_system(name, settings.discriminator, dataset, settings.options, **common)
-        watch = Stopwatch(time.process_time if settings.cpu_time else time.perf_counter)
-        batch = make_batch(dataset, settings.batch_size)
-        record = time_system(settings.what, system, batch, settings.runs, watch, settings.loss, **settings.sizes)
-        append_line(settings.out / "profile.jsonl", record | invocation(list(settings.command), shown))
+        try:
+            record = _profile(name, settings)
+        except MMBenchError as raised:
+            error = raised
+            break
         rows += make_rows(record)
+        notes += [f"{record['system']}, {arm}: out of memory ({why})." for arm, why in record["out_of_memory"].items()]
+        free_memory()
+    if error is not None and not rows:
+        raise error
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    return ProfileTable(rows, columns, f"Table {TABLES[settings.what]}", _notes(settings))
+    return ProfileTable(rows, columns, f"Table {TABLES[settings.what]}", notes, error)
+
+
+def _profile(name: str, settings: ProfileSettings) -> dict[str, Any]:
+    """The record of one system, which is also appended to profile.jsonl."""
+    from mmbench.networks.devices import local_device
+
+    device = local_device(settings.device)
+    base = parse_system_name(name).base
+    dtype = settings.dtype or (DTYPES.get(base, "float32") if device.startswith("cuda") else "float32")
+    dataset = profiled_dataset(name, settings.dataset)
+    common = {"device": settings.device, "dtype": dtype, "weights": settings.weights}
+    system = make_profiled_system(name, settings.discriminator, dataset, settings.options, **common)
+    if isinstance(system, PairSystem):
+        system.untrained_sizes = dict(settings.sizes)
+    watch = Stopwatch(time.process_time if settings.cpu_time else time.perf_counter)
+    batch = make_batch(dataset, settings.batch_size)
+    setting = {
+        "dataset": dataset.name,
+        "dtype": dtype,
+        "checkpointed": {"on": 2, "off": 0}.get(settings.checkpointing, CHECKPOINTED.get(base, 0)),
+        "warm_up": WARM_UP if device.startswith("cuda") else 0.0,
+    }
+    before = gpu_state()
+    timed = time_system(settings.what, system, batch, settings.runs, watch, settings.loss, setting, **settings.sizes)
+    record = {**timed, "gpu": {"before": before, "after": gpu_state()}}
+    shown = {k: str(v) if isinstance(v, Path) else v for k, v in vars(settings).items() if k != "command"}
+    append_line(settings.out / "profile.jsonl", record | invocation(list(settings.command), shown))
+    return record
 
 
 def _notes(settings: ProfileSettings) -> list[str]:
     unit = f"{'pair' if settings.what == 'inference' else 'step'}, batches of {settings.batch_size}"
     kind, file = "Processor seconds" if settings.cpu_time else "Seconds", settings.out / "profile.jsonl"
     notes = [f"{kind} per {unit}: mean ± standard deviation; rounds: {settings.runs}, all in {file}."]
+    notes.append("Guidance and what is trained are IEEE float32; TF32 is as torch has it for the rest (in the record).")
     if len(settings.systems) > 1:
         notes.append("Resident memory after the first system may hold what an earlier one left: profile it alone.")
     return notes
@@ -164,6 +202,7 @@ def time_system(
     runs: int,
     watch: Stopwatch,
     loss: str = "all",
+    setting: Mapping[str, Any] | None = None,
     **sizes: int,
 ) -> dict[str, Any]:
     """Times a system's training or generation.
@@ -175,6 +214,7 @@ def time_system(
         runs: Rounds that count.
         watch: Takes the times.
         loss: Of the discriminator that is trained, whose design is the system's: "all", "disc" or "denoise".
+        setting: Further facts for the record; of these `warm_up` [s] and `checkpointed` say how to time.
         **sizes: channels and num_blocks of the discriminator that is trained.
 
     Returns:
@@ -183,58 +223,27 @@ def time_system(
     Raises:
         UsageError: There is no discriminator to train.
     """
-    design = parse_system_name(system.name).design
+    design, given = parse_system_name(system.name).design, dict(setting or {})
+    warm_up, checkpointed = given.get("warm_up", 0.0), given.get("checkpointed", 0)
     if what == "inference":
-        time_inference(system, requests, runs, watch)
+        given.pop("checkpointed", None)
+        time_inference(system, requests, runs, watch, warm_up)
     elif design:
-        time_training(system.pair(), design, loss, len(requests), runs, watch, **sizes)
+        pair = system.pair()
+        time_training(pair, design, loss, len(requests), runs, watch, warm_up, checkpointed, **sizes)
     else:
         found = f"{system.name} is no pair whose discriminator could be trained."
         raise UsageError(found, "a pair, as tiny or mm_diffusion", "mmbench list systems")
-    setting = {"what": what, "system": system.name, "weights": system.weights, "batch": len(requests)}
-    setting |= {"design": design, "loss": loss, **sizes} if what == "training" else {}
-    return {**setting, "seconds": watch.seconds, "memory": watch.memory}
+    given |= {"what": what, "system": system.name, "weights": system.weights, "batch": len(requests), **sizes}
+    given |= {"design": design, "loss": loss} if what == "training" else _sampling(system)
+    given["float32"] = {name: switch.fp32_precision for name, switch in precision_switches().items()}
+    return {**given, "seconds": watch.seconds, "memory": watch.memory, "out_of_memory": watch.out_of_memory}
 
 
-def make_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """The row of a record of `time_system`, and below it the paper's, of systems of its size."""
-    values = columns_of_rounds(record)
-    peaks = {title: max(m.get(key, 0) for m in record["memory"].values()) for key, title in MEMORY.items()}
-    shown = {name: format_rounds(name, v) for name, v in values.items()}
-    shown |= {title: f"{peak / 1e9:.1f}" for title, peak in peaks.items() if peak}
-    rows = [{"system": record["system"], "measured": "here", "weights": record["weights"], **shown}]
-    table = published().get(TABLES[record["what"]], {"columns": (), "rows": ()})
-    base = record["system"].partition("+")[0]
-    if base in table["columns"] and record["weights"] != "tiny":
-        k = table["columns"].index(base)
-        cells = {row[0]: row[k] for row in table["rows"]}
-        paper = {name: v if isinstance(v, str) else f"{v[0]:g} ± {v[1]:g}" for name, v in cells.items()}
-        rows.append({"system": record["system"], "measured": "paper, one H100", **paper})
-    return rows
-
-
-def columns_of_rounds(record: dict[str, Any]) -> dict[str, list[float]]:
-    """The columns of Table 11 or 12, round by round: seconds per step or per pair, and their ratios."""
-    s, num = record["seconds"], record["batch"]
-    if "generate" in s:
-        return {"without": [t / num for t in s["generate"]]}
-    if "sample" in s:
-        each = list(zip(s["sample"], s["sample guided"], s["decode"], strict=True))
-        without, guided = [(a + d) / num for a, _, d in each], [(g + d) / num for _, g, d in each]
-        ratio = [g / w - 1 for g, w in zip(guided, without, strict=True)]
-        return {"without": without, "with": guided, "overhead": ratio, "decode": [d / num for _, _, d in each]}
-    bases = ("base_forward",) if record["loss"] != "disc" else ()  # discrimination asks the bases nothing
-    needed = (*bases, "disc_forward", "disc_backward")
-    baseline = [a + b for a, b in zip(s["base_graph"], s["base_backward"], strict=True)]
-    step = [sum(each) for each in zip(*(s[name] for name in needed), strict=True)]
-    speedup = [b / m for b, m in zip(baseline, step, strict=True)]
-    parts = {name: s[name] for name in ("base_forward", "base_backward", "disc_forward", "disc_backward")}
-    return {**parts, "baseline_step": baseline, "mmdisco_step": step, "speedup": speedup}
-
-
-def format_rounds(name: str, values: Sequence[float]) -> str:
-    """The mean and standard deviation over rounds, as the paper prints them; ratios in percent."""
-    percent = name in PERCENT
-    scale, unit = (100.0, " %") if percent else (1.0, "")
-    mean, spread = scale * statistics.mean(values), scale * (statistics.stdev(values) if len(values) > 1 else 0.0)
-    return f"{mean:.1f} ± {spread:.1f}{unit}" if percent else f"{mean:.3g} ± {spread:.2g}"
+def _sampling(system: Any) -> dict[str, Any]:
+    """Sampler, steps and precision of guidance, of a system that has them."""
+    spec = system.spec()
+    sampling, guiding = spec.get("sampling", {}), spec.get("mmdisco", {})
+    found = {"sampler": sampling.get("sampler"), "steps": sampling.get("num_inference_steps")}
+    own = {"guidance": guiding.get("guidance_precision", "ieee"), "every": guiding.get("guided_every", 1)}
+    return (found if sampling else {}) | (own if guiding else {})
