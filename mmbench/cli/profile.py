@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ import typer
 from mmbench.cli import options as opt
 from mmbench.cli.options import Loss
 from mmbench.console import Format, setup, show_rows
+from mmbench.errors import UsageError
 
 
 class What(StrEnum):
@@ -19,11 +21,16 @@ class What(StrEnum):
 
     training = "training"
     inference = "inference"
+    flops = "flops"
 
 
 def profile(
-    what: Annotated[What, typer.Argument(help="Steps of training (Table 11), or generated pairs (Table 12).")],
-    system: Annotated[list[str], typer.Option("--system", "-s", help="System; pairs are guided and not.")],
+    what: Annotated[
+        What, typer.Argument(help="Steps of training (Table 11), generated pairs (Table 12), or operations.")
+    ],
+    system: Annotated[
+        list[str] | None, typer.Option("--system", "-s", help="System; pairs are guided and not. Repeat.")
+    ] = None,
     dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="Whose format; default: as published.")] = None,
     discriminator: Annotated[str, typer.Option(help="Design, where the system names none.")] = "res_mlp",
     loss: Annotated[Loss, typer.Option(help="Of training: both terms, or one alone.")] = Loss.all,
@@ -55,18 +62,25 @@ def profile(
       mmbench profile training -s mm_diffusion --discriminator res_frieren --runs 50
 
       mmbench profile inference -s tiny --device cpu --batch-size 16
+
+      mmbench profile flops -s mm_diffusion -s auffusion_vc2
     """
+    setup()
+    given = {"channels": channels, "num_blocks": blocks}
+    sizes = {name: value for name, value in given.items() if value is not None}
+    if what is What.flops:
+        return _show_flops(system or (), sizes, batch_size, format)
+    if not system:
+        raise UsageError(f"profile {what.value} of no system.", "one or more", f"mmbench profile {what.value} -s tiny")
     from mmbench.experiments.profiling.profile import ProfileSettings, profile_systems
 
-    setup()
-    sizes = {"channels": channels, "num_blocks": blocks}
     settings = ProfileSettings(
         what=what.value,
         systems=system,
         dataset=dataset,
         discriminator=discriminator,
         loss=loss.value,
-        sizes={name: value for name, value in sizes.items() if value is not None},
+        sizes=sizes,
         batch_size=batch_size,
         runs=runs,
         weights=weights,
@@ -82,3 +96,14 @@ def profile(
     show_rows(table.rows, table.columns, format, table.title, table.notes)
     if table.error is not None:
         raise table.error
+    return None
+
+
+def _show_flops(systems: Sequence[str], sizes: Mapping[str, int], batch: int, format: Format) -> None:
+    from mmbench.experiments.profiling import flops_table
+
+    rows = flops_table.count_systems(systems, sizes=sizes, num=batch)
+    shown = rows if format is Format.json else [flops_table.format_row(row) for row in rows]
+    columns = flops_table.COLUMNS + flops_table.TRAINING_COLUMNS
+    step = f"step: losses and backward pass of training on {batch} real and as many generated pairs."
+    show_rows(shown, columns, format, "Floating-point operations", [*flops_table.NOTES, step])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ def computing_in(precision: Precision, device: str) -> Iterator[None]:
     tensor_cores = ("cuda.matmul", "cudnn.conv", "cudnn.rnn")
     switches = dict.fromkeys(tensor_cores, "tf32") if precision == "tf32" else {}
     half = precision == "bfloat16"
-    with _float32_products(switches), torch.autocast(device, torch.bfloat16 if half else None, enabled=half):
+    autocast = torch.autocast(device, torch.bfloat16, enabled=half) if device != "meta" else nullcontext()
+    with _float32_products(switches), autocast:
         yield
 
 
