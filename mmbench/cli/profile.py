@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,7 @@ class What(StrEnum):
     training = "training"
     inference = "inference"
     flops = "flops"
+    precision = "precision"
 
 
 def profile(
@@ -64,6 +65,8 @@ def profile(
       mmbench profile inference -s tiny --device cpu --batch-size 16
 
       mmbench profile flops -s mm_diffusion -s auffusion_vc2
+
+      mmbench profile precision -s tiny
     """
     setup()
     given = {"channels": channels, "num_blocks": blocks}
@@ -72,6 +75,8 @@ def profile(
         return _show_flops(system or (), sizes, batch_size, format)
     if not system:
         raise UsageError(f"profile {what.value} of no system.", "one or more", f"mmbench profile {what.value} -s tiny")
+    if what is What.precision:
+        return _show_precision(system, discriminator, format, device=device, weights=weights, options=option or ())
     from mmbench.experiments.profiling.profile import ProfileSettings, profile_systems
 
     settings = ProfileSettings(
@@ -107,3 +112,12 @@ def _show_flops(systems: Sequence[str], sizes: Mapping[str, int], batch: int, fo
     columns = flops_table.COLUMNS + flops_table.TRAINING_COLUMNS
     step = f"step: losses and backward pass of training on {batch} real and as many generated pairs."
     show_rows(shown, columns, format, "Floating-point operations", [*flops_table.NOTES, step])
+
+
+def _show_precision(systems: Sequence[str], design: str, format: Format, **how: Any) -> None:
+    from mmbench.experiments.profiling.precision import COLUMNS, NOTES, measure_precision
+
+    rows = measure_precision(systems, design, **how)
+    if format is not Format.json:
+        rows = [{name: f"{v:.1e}" if isinstance(v, float) else v for name, v in row.items()} for row in rows]
+    show_rows(rows, COLUMNS, format, "Error of the gradient", NOTES)

@@ -100,3 +100,11 @@ def test_the_command_gives_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     missing = mmbench_here(capsys, "profile", "inference")
     assert missing.returncode == 2
     assert "mmbench profile inference -s tiny" in missing.stderr
+
+
+def test_the_error_of_every_precision_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    done = mmbench_here(capsys, "profile", "precision", "-s", "tiny", "--device", "cpu", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    errors = {row["precision"]: max(row["video"], row["audio"]) for row in json.loads(done.stdout)}
+    assert errors["tf32"] == errors["ieee"] < 1e-5, "a CPU has no TF32"
+    assert 1e-3 < errors["bfloat16"] < 0.2
