@@ -107,16 +107,13 @@ class Discriminator(nn.Module):
         video_text: Tensor | None = None,
         audio_text: Tensor | None = None,
     ) -> Tensor:
-        """Return the logit h of every pair, (b,), or of every pair under each of k texts, (k b,).
-
-        k texts cost less than k calls: what comes before the text is computed once.
+        """Return the logit h of every pair, (b,).
 
         Args:
             video: (b, c, f, h, w) noised video, or (b, f, c, h, w) with `video_frames_first`.
             audio: (b, c, l) or (b, c, t, m) noised audio, or (b, c, m, t) with `audio_mel_first`.
             timesteps: (b,) integers or floats in [0, T).
-            video_text: (k b, d), or (k b, tokens, d) of which the mean is taken; row i b + j is the i-th text of
-                pair j. None for a discriminator without text.
+            video_text: (b, d), or (b, tokens, d) of which the mean is taken; None for a discriminator without text.
             audio_text: The same for audio.
 
         Raises:
@@ -130,7 +127,6 @@ class Discriminator(nn.Module):
         time = self.time_embed(timesteps)
         embeddings = (time, time)
         if video_text is not None and audio_text is not None:
-            time = time.repeat(len(video_text) // len(video), 1)
             by_video, by_audio = (
                 (text.mean(1) if text.ndim == 3 else text).to(time.dtype) for text in (video_text, audio_text)
             )
@@ -149,9 +145,9 @@ class Discriminator(nn.Module):
         if len(texts) != (2 if config.text else 0):
             wanted = "video_text and audio_text" if config.text else "none: this discriminator was built without"
             raise UsageError(f"The discriminator got {len(texts)} text embeddings.", wanted)
-        if texts and (len(texts[0]) != len(texts[1]) or len(texts[0]) % len(video)):
-            rows = f"{len(texts[0])} and {len(texts[1])}"
-            raise UsageError(f"{rows} rows of text came with {len(video)} pairs.", "the same multiple of the pairs")
+        if any(len(text) != len(video) for text in texts):
+            rows = " and ".join(str(len(text)) for text in texts)
+            raise UsageError(f"{rows} rows of text came with {len(video)} pairs.", "one row for each pair")
 
 
 def load_discriminator(

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -19,7 +18,7 @@ from mmbench.mmdisco.kernels.normalization import NUM_GROUPS, normalize_modulate
 
 Pair = tuple[Tensor, Tensor]  # of video and audio: rows (b, f, h, w, c) and (b, t, m, c), or embeddings (b, e)
 KINDS = ("video", "audio")
-BEFORE, AFTER = ("in_layers.0", "in_layers.2", "skip_connection"), ("out_layers.0", "out_layers.3")
+PARTS = ("in_layers.0", "in_layers.2", "skip_connection", "out_layers.0", "out_layers.3")
 Window = tuple[int, int]
 POOL: dict[str, Window] = {"video": (2, 2), "waveform": (4, 1), "latent": (1, 2)}  # over (h, w), (t, 1), (t, m)
 
@@ -168,20 +167,12 @@ class ResBlock(nn.Module):
         audio_pool = POOL["waveform" if audio_ndim == 1 else "latent"]
         self.pools: tuple[Window, Window] = (POOL["video"], audio_pool) if down else ((1, 1), (1, 1))
 
-    def before_embedding(self, rows: Pair) -> list[Pair]:
-        """The first layers, which depend on neither timestep nor text: (skip, hidden) of video and of audio."""
-        streams = []
-        for kind, x, pool in zip(KINDS, rows, self.pools, strict=True):
-            norm, conv, skip = (self.get_submodule(f"{kind}_{name}") for name in BEFORE)
-            streams.append((skip(average(x, pool)), conv(norm(x), pool)))
-        return streams
-
-    def after_embedding(self, streams: list[Pair], embeddings: Pair) -> Pair:
-        """The rest, for embeddings (b, e)."""
+    def forward(self, rows: Pair, embeddings: Pair) -> Pair:
+        """Rows of video and audio, and their embeddings (b, e), to rows."""
         out = []
-        for kind, (skip, hidden), embedding in zip(KINDS, streams, embeddings, strict=True):
-            norm, conv = (self.get_submodule(f"{kind}_{name}") for name in AFTER)
-            out.append(skip + conv(norm(hidden, embedding)))
+        for kind, x, embedding, pool in zip(KINDS, rows, embeddings, self.pools, strict=True):
+            norm, conv, skip, modulated, last = (self.get_submodule(f"{kind}_{name}") for name in PARTS)
+            out.append(skip(average(x, pool)) + last(modulated(conv(norm(x), pool), embedding)))
         video, audio = out
         return video, audio
 
@@ -225,14 +216,11 @@ class ResidualExtractor(nn.Module):
         self.out_channels = width
 
     def forward(self, video: Tensor, audio: Tensor, embeddings: Pair) -> Pair:
-        """Video (b, c, f, h, w), audio (b, c, l) or (b, c, t, m), embeddings (k b, e) to (k b, time, d) twice."""
+        """Video (b, c, f, h, w), audio (b, c, l) or (b, c, t, m), embeddings (b, e) to (b, time, d) twice."""
         latent = audio if audio.ndim == 4 else audio.unsqueeze(-1)
         rows = video.permute(0, 2, 3, 4, 1).contiguous(), latent.permute(0, 2, 3, 1).contiguous()
-        initial, first, *rest = (cast(ResBlock, cast(nn.ModuleList, block)[0]) for block in self.input_blocks)
-        streams = first.before_embedding(initial(*rows))
-        repeats = len(embeddings[0]) // len(video)  # several texts per pair
-        streams = [(torch.cat([skip] * repeats), torch.cat([hidden] * repeats)) for skip, hidden in streams]
-        rows = first.after_embedding(streams, embeddings)
+        initial, *rest = (cast(ResBlock, cast(nn.ModuleList, block)[0]) for block in self.input_blocks)
+        rows = initial(*rows)
         for block in rest:
-            rows = block.after_embedding(block.before_embedding(rows), embeddings)
+            rows = block(rows, embeddings)
         return rows[0].mean((2, 3)), rows[1].mean(2)

@@ -107,7 +107,6 @@ class VisionTransformer(nn.Module):
         if tuple(x.shape[2:]) != self.size:
             raise UsageError(f"The input is {tuple(x.shape[2:])}.", f"{self.size}, for which this ViT was built")
         tokens = self.patches(x)
-        tokens = tokens.repeat(len(embedding) // len(tokens), 1, 1)  # several texts per pair
         steps = self.size[0] // self.patch[0]
         class_token = self.class_embedding.expand(len(tokens), 1, -1)
         tokens = torch.cat([class_token, self.time_embed_in(embedding)[:, None], tokens], dim=1)
@@ -135,5 +134,5 @@ class TransformerExtractor(nn.Module):
         self.out_channels = video.proj.shape[1]
 
     def forward(self, video: Tensor, audio: Tensor, embeddings: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Video (b, c, f, h, w), audio (b, c, l) or (b, c, t, m), embeddings (k b, e) to (k b, time, d) twice."""
+        """Video (b, c, f, h, w), audio (b, c, l) or (b, c, t, m), embeddings (b, e) to (b, time, d) twice."""
         return self.video_extractor(video, embeddings[0]), self.audio_extractor(audio, embeddings[1])

@@ -54,26 +54,23 @@ class Case:
         halves = [text.chunk(2) for text in self.texts]
         self.each = [[half[k] for half in halves] for k in range(2)] if self.texts else [[]]
 
-    def leaves(self) -> tuple[Tensor, Tensor, Tensor]:
-        return self.video.clone().requires_grad_(), self.audio.clone().requires_grad_(), self.t
+    def leaves(self, times: int = 1) -> tuple[Tensor, Tensor, Tensor]:
+        video, audio, t = (torch.cat([z] * times) for z in (self.video, self.audio, self.t))
+        return video.requires_grad_(), audio.requires_grad_(), t
 
     def forward(self, ours: bool) -> list[Tensor]:
         with torch.no_grad():
             if ours:
-                return [self.model(self.video, self.audio, self.t, *self.texts)]
+                return [self.model(*self.leaves(len(self.each)), *self.texts)]
             return [torch.cat([self.official(self.video, self.audio, self.t, *text) for text in self.each])]
 
     def gradient(self, ours: bool) -> list[Tensor]:
         """Guidance: u + w (c - u) of the gradients of both conditions."""
         if ours:
-            inputs = self.leaves()
-            h = self.model(*inputs, *self.texts)
-            if not self.texts:
-                return list(torch.autograd.grad(h.sum(), inputs[:2]))
-            c, u = h.chunk(2)
-            weighted = [(w * c + (1 - w) * u).sum() for w in WEIGHTS]
-            (by_video,) = torch.autograd.grad(weighted[0], inputs[0], retain_graph=True)
-            return [by_video, *torch.autograd.grad(weighted[1], inputs[1])]
+            inputs = self.leaves(len(self.each))
+            both = torch.autograd.grad(self.model(*inputs, *self.texts).sum(), inputs[:2])
+            halves = [z.chunk(2) for z in both] if self.texts else [(z, z) for z in both]
+            return [u + w * (c - u) for (c, u), w in zip(halves, WEIGHTS, strict=True)]
         gradients = []
         for text in self.each:
             inputs = self.leaves()

@@ -202,20 +202,6 @@ def test_one_gradient_uses_the_fused_kernel_and_two_do_not(design: str, monkeypa
     assert all(torch.allclose(a, b, rtol=1e-9, atol=1e-12) for a, b in zip(once, twice, strict=True))
 
 
-@pytest.mark.parametrize("design", DESIGNS)
-def test_several_texts_in_one_call(design: str) -> None:
-    config = small(design, "latent")
-    model = build(config)
-    video, audio, t, *texts = inputs(config, n=2, texts=3)
-    together = model(video, audio, t, *texts)
-    apart = [model(video, audio, t, *(text[2 * k : 2 * k + 2] for text in texts)) for k in range(3)]
-    assert torch.allclose(together, torch.cat(apart), rtol=1e-10)
-    weights = torch.tensor([0.5, -1.5, 2.0], dtype=torch.float64)
-    (sum_first,) = torch.autograd.grad(weights @ together.view(3, 2).sum(1), video)
-    each = [torch.autograd.grad(h.sum(), video)[0] for h in apart]
-    assert torch.allclose(sum_first, sum(w * g for w, g in zip(weights, each, strict=True)), rtol=1e-8, atol=1e-12)
-
-
 def test_samples_of_a_batch_do_not_mix_and_all_inputs_matter() -> None:
     config = small("res_naive", "latent")
     model, x = build(config), inputs(config, n=3)
