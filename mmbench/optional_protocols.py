@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from mmbench.types import Clip, ClipFormat, Features, FeatureTable, Request, Spec, System
+from mmbench.types import Clip, ClipFormat, Dataset, Features, FeatureTable, Request, Spec, System
 
 
 @runtime_checkable
@@ -159,3 +159,17 @@ class HasVariants(Protocol):
     """A metric's class that has presets, by the names that follow the metric's after a dot."""
 
     variants: Sequence[str]
+
+
+@runtime_checkable
+class HoldsOut(Protocol):
+    """A dataset that holds clips out of its reference, for prompts; clips made elsewhere are compared with all."""
+
+    def whole(self) -> Dataset:
+        """The dataset with every clip in its reference."""
+        ...
+
+
+def whole(dataset: Dataset) -> Dataset:
+    """A dataset with all of its real clips as reference, unless a user asked to hold some out."""
+    return dataset.whole() if isinstance(dataset, HoldsOut) else dataset

@@ -213,7 +213,10 @@ def evaluate(
         offline=offline,
         verbose=verbose,
     )
-    folder = find_run(path, out)
+    clips = (
+        Path(path).exists() and not (Path(path) / "manifest.json").is_file()
+    )  # a path is one, whatever runs there are
+    folder = None if clips else find_run(path, out)
     if folder is not None:
         scored = evaluate_run(settings, folder, num_samples)
     else:

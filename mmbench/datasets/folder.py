@@ -1,7 +1,9 @@
 """Any directory of clips as a dataset, with prompts from an optional table `file,prompt`.
 
-Half of the clips are held out for `real`, the other half is the reference. A clip's half follows from its file name
-alone, so adding or removing files moves no other clip.
+For generation and training, half of the clips are held out: their prompts are generated for and never trained on, and
+the others are the reference. Another share is `folder:PATH?held_out=0.2`; 0 holds nothing out, and prompts and
+reference are all clips. A clip's part follows from its file name alone, so adding or removing files moves no other
+clip. Clips that somebody else made are compared with all of them, unless a share is given.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +26,33 @@ from mmbench.registry import register
 from mmbench.types import ClipFormat, Item, Prompt, Request, Spec
 
 VERSION = 1
+HELD_OUT = 0.5  # share of clips, by default
 SILENT_RATE = 16000  # nominal sample rate [Hz] of a format without sound
+
+
+def _divide(path: str) -> tuple[str, float, bool]:
+    """The directory of "PATH?held_out=SHARE", the share, and whether it was given.
+
+    Raises:
+        UsageError: The share is no number from 0 to below 1.
+    """
+    place, given, share = path.partition("?held_out=")
+    if not given:
+        return path, HELD_OUT, False
+    try:
+        number = float(share)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1:
+        found = f"folder holds out the share {share!r} of its clips."
+        raise UsageError(found, "a number from 0 to below 1", f"--dataset 'folder:{place}?held_out=0.5'")
+    return place, number, True
+
+
+def _is_held_out(name: str, share: float) -> bool:
+    """Whether a file belongs to the held-out clips: by one bit of its name for halves, by its rank for other shares."""
+    rank = _rank(name)
+    return not rank[0] % 2 if share == HELD_OUT else int.from_bytes(rank[1:9]) < share * 2**64
 
 
 def _rank(*key: object) -> bytes:
@@ -45,7 +74,7 @@ class Folder:
     """A directory of clips (or video/audio pairs of one stem).
 
     Args:
-        path: The directory.
+        path: The directory; "?held_out=SHARE" after it sets the share of clips that is held out, 0.5 by default.
         format: The format wanted; clips are then resampled to it. Without it the format of most clips, and clips that
             differ in rates or size are rejected. In both cases longer clips are cut, shorter ones rejected.
 
@@ -62,6 +91,7 @@ class Folder:
     def __init__(self, path: str = "", *, format: ClipFormat | None = None) -> None:
         from mmbench.media.sources import FileSource, Rejected, probe_file, submission
 
+        path, self.held_out_share, self._as_asked = _divide(path)
         if not path:
             raise UsageError("The dataset folder needs a directory.", "folder:PATH", "--dataset folder:my_clips")
         if not Path(path).is_dir():
@@ -82,7 +112,7 @@ class Folder:
             why = "".join(f"\n  {r.path}: {r.reason}" for r in self.rejected[:5])
             raise MMBenchError(f"{path} holds {len(self._sources)} usable clips.{why}", "at least two", f"ls {path}")
         self._texts = {name: texts.get(name, "") for name in self._sources}
-        self._held_out = {name for name in self._sources if not _rank(name)[0] % 2}
+        self._held_out = {name for name in self._sources if _is_held_out(name, self.held_out_share)}
 
     @cached_property
     def _digest(self) -> str:
@@ -96,12 +126,12 @@ class Folder:
 
     def spec(self) -> Spec:
         """Version, format, and a digest of the names, contents and prompts of all usable clips; no path."""
-        count = {"num_clips": len(self._sources), "num_held_out": len(self._held_out)}
+        count: Spec = {"num_clips": len(self._sources), "num_held_out": len(self._held_out)}
         return {"name": self.name, "version": VERSION, "format": asdict(self.format), **count, "digest": self._digest}
 
     def _ordered_names(self, held_out: bool, seed: int) -> list[str]:
         """File names of the held-out or the reference clips, in an order of the seed and each name alone."""
-        names = [n for n in self._sources if (n in self._held_out) == held_out]
+        names = [n for n in self._sources if (n in self._held_out) == held_out or not self.held_out_share]
         if not names:
             empty = "held-out" if held_out else "reference"
             raise MMBenchError(
@@ -142,6 +172,17 @@ class Folder:
     def reference(self, num: int | None, seed: int) -> Sequence[Item]:
         """The first `num` clips of the reference half (all if None or fewer), in an order drawn from `seed`."""
         return Reference(self, self._ordered_names(False, seed)[:num])
+
+    def whole(self) -> Folder:
+        """All clips as reference, for clips that were not made for prompts of this folder; itself if a share was given.
+
+        A share in the path was asked for, and is kept.
+        """
+        if self._as_asked:
+            return self
+        everything = copy(self)
+        everything.held_out_share, everything._held_out = 0.0, set()
+        return everything
 
 
 class Reference(LazyItems):

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from mmbench.console import log
+from mmbench.features.extractor_identity import identify_extractor
 from mmbench.files import write_whole
 from mmbench.identity import digest_of
 from mmbench.types import Extractor, Features, Spec
@@ -39,7 +40,7 @@ class FeatureCache:
     def shelf(self, extractor: Extractor) -> Shelf:
         """The table of one extractor."""
         if id(extractor) not in self._known:
-            self._known[id(extractor)] = extractor, self._named_shelf(extractor.name, extractor.spec())
+            self._known[id(extractor)] = extractor, self._named_shelf(extractor.name, identify_extractor(extractor))
         return self._known[id(extractor)][1]
 
     @cached_property

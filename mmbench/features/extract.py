@@ -23,6 +23,7 @@ from mmbench.types import ClipSource, Extractor, Features
 CHUNK = 16  # clips per task: contiguous, so that cuts of one long video share its decoding
 POOL_PAYS_AFTER = 8.0  # [s] of work left; starting workers costs a few seconds of imports each
 FLUSH_EVERY = 128  # clips
+NO_PROMPT = "no prompt"  # why a text has no features: nothing is compared with an empty one
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,13 @@ class Extraction:
         features: Extractor name -> one entry per sample.
         contents: Content per sample; None where it could not be decoded (or nobody needed to).
         reasons: (extractor name, sample position) -> reason.
+        unreadable: Sample position -> why it could not be decoded.
     """
 
     features: dict[str, list[Features | None]]
     contents: list[Content | None]
     reasons: dict[tuple[str, int], str] = field(default_factory=dict)
+    unreadable: dict[int, str] = field(default_factory=dict)
 
 
 def _pack(content: Content) -> Features:
@@ -134,7 +137,10 @@ class _Task:
                 todo.setdefault(i, [])
         jobs = [(i, sample.source, todo[i]) for i in sorted(todo) if (sample := self.samples[i]) is not None]
         for done, (i, content, results) in enumerate(_run_jobs(jobs, workers), start=1):
-            self._learn(i, content)
+            if isinstance(content, str):
+                self.out.unreadable[i] = content
+            else:
+                self._learn(i, content)
             for e, result in zip(todo[i], results, strict=True):
                 self._keep(e, i, result)
             if progress:
@@ -149,7 +155,8 @@ class _Task:
         for e, _ in wanted:
             find_weights(e)
         done = 0
-        for members, found in _in_batches(wanted, self.samples):
+        for members, found, unreadable in _in_batches(wanted, self.samples):
+            self.out.unreadable |= unreadable
             for extractor, i, result in found:
                 self._keep(extractor, i, result)
             if (done + members) // FLUSH_EVERY > done // FLUSH_EVERY:
@@ -162,7 +169,16 @@ class _Task:
         keys = [self._content_key(extractor, i) for i in range(len(self.samples))]
         found = self.shelves[extractor.name].recall(keys)
         self.out.features[extractor.name] = found
-        return [i for i, s in enumerate(self.samples) if s is not None and found[i] is None]
+        lacking = [i for i, s in enumerate(self.samples) if s is not None and found[i] is None]
+        if extractor.modality != "text":
+            return lacking
+        silent = [i for i in lacking if not self._prompt(i)]
+        self.out.reasons |= {(extractor.name, i): NO_PROMPT for i in silent}
+        return [i for i in lacking if self._prompt(i)]
+
+    def _prompt(self, i: int) -> str:
+        sample = self.samples[i]
+        return "" if sample is None else sample.text.strip()
 
     def _content_key(self, extractor: Extractor, i: int) -> str | None:
         """Digest of what an extractor looks at in sample i; None while that is unknown."""
@@ -170,7 +186,7 @@ class _Task:
         if sample is None:
             return None
         if extractor.modality == "text":
-            return sample.text_digest
+            return sample.text_digest if self._prompt(i) else None
         return None if content is None else content.video if extractor.modality == "video" else content.audio
 
     def _keep(self, extractor: Extractor, i: int, result: Features | str) -> None:
@@ -183,10 +199,10 @@ class _Task:
         if key is not None:
             self.shelves[extractor.name][key] = result
 
-    def _learn(self, i: int, content: Content | None) -> None:
+    def _learn(self, i: int, content: Content) -> None:
         """Note what decoding showed a clip to hold."""
         sample = self.samples[i]
-        if sample is not None and content is not None and self.out.contents[i] is None:
+        if sample is not None and self.out.contents[i] is None:
             self.out.contents[i] = content
             if sample.source.digest:
                 self.contents[sample.source.digest] = _pack(content)
@@ -203,7 +219,7 @@ def find_weights(extractor: Extractor) -> None:
 
 
 Job = tuple[int, ClipSource, list[Extractor]]
-JobResult = tuple[int, Content | None, list[Features | str]]
+JobResult = tuple[int, Content | str, list[Features | str]]  # or why the clip could not be decoded
 
 
 def _run_job(job: Job) -> JobResult:
@@ -213,7 +229,7 @@ def _run_job(job: Job) -> JobResult:
         clip = source.load()
     except Exception as error:
         reason = str(error) if isinstance(error, MMBenchError) else f"{type(error).__name__}: {error}"
-        return i, None, [reason] * len(extractors)
+        return i, reason, [reason] * len(extractors)
     content = Content(clip.video_digest(), clip.audio_digest(), clip.size(), clip.codecs())
     results: list[Features | str] = []
     for extractor in extractors:
@@ -249,7 +265,7 @@ def _run_jobs(jobs: list[Job], workers: int) -> Iterator[JobResult]:
 
 
 Wanted = Sequence[tuple[Extractor, Sequence[int]]]
-Batch = tuple[int, list[tuple[Extractor, int, Features | str]]]
+Batch = tuple[int, list[tuple[Extractor, int, Features | str]], dict[int, str]]
 
 
 def _in_batches(wanted: Wanted, samples: Sequence[Sample | None], threads: int = 2) -> Iterator[Batch]:
@@ -261,14 +277,14 @@ def _in_batches(wanted: Wanted, samples: Sequence[Sample | None], threads: int =
         threads: For decoding.
 
     Yields:
-        How many samples were looked at, and their features, or the reason why there are none.
+        How many samples were looked at, their features, or the reason why there are none, and what cannot be decoded.
     """
     texts = [(e, indices) for e, indices in wanted if e.modality == "text"]
     clips = [(e, set(indices)) for e, indices in wanted if e.modality != "text"]
     for e, indices in texts:
         for k in range(0, len(indices), e.batch_size):
             asked = [(i, samples[i].text) for i in indices[k : k + e.batch_size]]  # type: ignore[union-attr]
-            yield len(asked), [(e, i, result) for i, result in _run_batch(e, asked)]
+            yield len(asked), [(e, i, result) for i, result in _run_batch(e, asked)], {}
 
     def load(i: int) -> Any:
         try:
@@ -291,7 +307,7 @@ def _in_batches(wanted: Wanted, samples: Sequence[Sample | None], threads: int =
                 good = [(i, x) for i, x in members if not isinstance(x, Exception)]
                 for k in range(0, len(good), e.batch_size):
                     results += [(e, i, result) for i, result in _run_batch(e, good[k : k + e.batch_size])]
-            yield len(batch), results
+            yield len(batch), results, {i: str(x) for i, x in loaded.items() if isinstance(x, Exception)}
 
 
 def _run_batch(extractor: Extractor, members: list[tuple[int, Any]]) -> list[tuple[int, Features | str]]:

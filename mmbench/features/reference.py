@@ -28,6 +28,7 @@ from mmbench.console import log
 from mmbench.errors import IntegrityError, MMBenchError, UsageError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.extract import Extraction, Sample, extract
+from mmbench.features.extractor_identity import extractor_code
 from mmbench.files import write_whole
 from mmbench.identity import digest_of
 from mmbench.optional_protocols import HasSufficientStatistics
@@ -123,6 +124,7 @@ def export(
         "clips": clips,
         "features": not statistics_only,
         "extractors": {e.name: dict(e.spec()) for e in extractors},
+        "code": {e.name: extractor_code(e) for e in extractors},
         "metrics": {
             full_name(m): {"version": m.version, "extractors": [e.name for e in m.extractors()]} for m in metrics
         },
@@ -196,6 +198,8 @@ class ReferenceFile:
                 what = "; ".join(f"{k} {theirs.get(k)!r} there, {ours.get(k)!r} here" for k in differing)
                 found = f"{self.path} was made with another {e.name}: {what}."
                 raise UsageError(found, "features of one extractor", "the same --weights, or export the file again")
+            if self.about.get("code", {}).get(e.name, extractor_code(e)) != extractor_code(e):
+                log.warning("%s was made by other code of %s: export it again unless that is equal", self.path, e.name)
 
     def table(self, metric: Metric) -> FeatureTable:
         """Features of its real clips for a metric, or in their place a single entry, their sufficient statistics.

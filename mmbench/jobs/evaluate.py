@@ -13,10 +13,12 @@ from mmbench.features.reference import ReferenceFile, export
 from mmbench.identity import digest_of
 from mmbench.jobs.opening import make_metrics, metric_names, open_dataset, open_evaluation, open_real_clips
 from mmbench.jobs.settings import Settings
+from mmbench.optional_protocols import whole
 from mmbench.runs.circumstances import invocation
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore, create_run_folder, note_invocation
-from mmbench.scores.evaluate import Counts, Evaluation, stored_samples
+from mmbench.scores.accounting import Counts
+from mmbench.scores.evaluate import Evaluation, stored_samples
 from mmbench.scores.records import Scored
 from mmbench.types import distinct_extractors
 
@@ -24,7 +26,7 @@ from mmbench.types import distinct_extractors
 def export_reference(settings: Settings, path: Path, statistics_only: bool) -> ReferenceFile:
     """Write what metrics need of a dataset's real clips; without names, its recommended metrics that need them."""
     settings.check()
-    dataset = open_dataset(settings.dataset)
+    dataset = whole(open_dataset(settings.dataset))
     chosen = make_metrics(settings, dataset)
     metrics = chosen if settings.metrics else [m for m in chosen if m.needs_reference]
     if not metrics:
@@ -72,19 +74,25 @@ def evaluate_submission(
     if dataset and settings.reference:
         raise UsageError("Both a dataset and a reference file are given.", "one of them", "leave out --dataset")
     real = open_real_clips(settings, dataset)
+    if real is not None and not isinstance(real, ReferenceFile):
+        real = whole(real)
     texts = read_prompts(path) if path.is_dir() else {}
     spec = {"submission": submission_digest(sources), "n": len(sources), "dataset": dataset, "texts": digest_of(texts)}
     if isinstance(real, ReferenceFile):
         dataset, spec["dataset"] = real.name, real.sha256
     run = RunSpec(name or path.stem, dataset or "none", settings.seed, "real", spec)
-    folder = create_run_folder(settings.out, run)
-    given = {"path": str(path), "clip_frames": clip_frames, "clip_stride": clip_stride, "dataset": dataset}
-    resolved = {k: v for k, v in settings.resolved().items() if k in ("seed", "reference", "device", "workers", "out")}
-    metrics = list(metric_names(settings, real))
-    note_invocation(folder, invocation(list(settings.command), {**given, "metrics": metrics, **resolved}))
     samples: list[Sample | None] = [Sample(s, texts.get(Path(s.path).name, "")) for s in sources]
-    counts = Counts(len(sources) + len(rejected), failed=len(rejected))
+    failures = {len(sources) + k: (Path(bad.path).name, bad.reason) for k, bad in enumerate(rejected)}
+    counts = Counts(len(sources) + len(rejected), failures)
     with open_evaluation(settings, real) as evaluation:
+        evaluation.find_weights()
+        folder = create_run_folder(settings.out, run)
+        given = {"path": str(path), "clip_frames": clip_frames, "clip_stride": clip_stride, "dataset": dataset}
+        resolved = {
+            k: v for k, v in settings.resolved().items() if k in ("seed", "reference", "device", "workers", "out")
+        }
+        metrics = list(metric_names(settings, real))
+        note_invocation(folder, invocation(list(settings.command), {**given, "metrics": metrics, **resolved}))
         return _score(settings, evaluation, folder, run, [*samples, *[None] * len(rejected)], counts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,12 @@ from typing import Any
 from mmbench.console import Progress, log
 from mmbench.errors import MMBenchError
 from mmbench.features.cache import FeatureCache
-from mmbench.features.extract import Content, Extraction, Sample, extract, find_weights
+from mmbench.features.extract import NO_PROMPT, Content, Extraction, Sample, extract, find_weights
 from mmbench.features.reference import ReferenceFile, real_features
 from mmbench.identity import digest_of
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore
+from mmbench.scores.accounting import Counts, Outcome, account, compare_formats, identify
 from mmbench.scores.records import Record, Scored, finite_all, save_all
 from mmbench.types import (
     Dataset,
@@ -30,15 +32,6 @@ from mmbench.types import (
 )
 
 
-@dataclass(frozen=True)
-class Counts:
-    """What became of the samples asked for, before any metric looked at them."""
-
-    expected: int
-    failed: int = 0
-    nonfinite: int = 0
-
-
 def stored_samples(store: SampleStore, num: int) -> tuple[list[Sample | None], Counts]:
     """The first `num` samples of a run; None for those that failed or are missing."""
     status = store.status(num)
@@ -47,8 +40,9 @@ def stored_samples(store: SampleStore, num: int) -> tuple[list[Sample | None], C
         r = store.record(index)
         content = Content(r.video_digest, r.audio_digest, r.size, codecs_of(r.notes))
         samples[index] = Sample(store.source(index), r.text, content)
-    nonfinite = sum(store.failure(i).kind == "non-finite" for i in status.failed)
-    return samples, Counts(num, len(status.failed), nonfinite)
+    failures = {i: store.failure(i) for i in status.failed}
+    nonfinite = sum(failure.kind == "non-finite" for failure in failures.values())
+    return samples, Counts(num, {i: (f"{i:06d}", f.reason) for i, f in failures.items()}, nonfinite)
 
 
 @dataclass(frozen=True)
@@ -118,7 +112,7 @@ class Evaluation:
             folder: The run's folder.
             run: Its identity.
             samples: Sample i of the run, None where missing.
-            counts: How many were asked for, and how many of the missing ones have a recorded failure.
+            counts: How many were asked for, and which of the missing ones have a recorded failure.
             progress: Told of each decoded clip.
 
         Returns:
@@ -127,22 +121,31 @@ class Evaluation:
         if not any(samples):
             raise MMBenchError(f"{folder} has no clips to score.", "at least one sample", "mmbench generate ...")
         found = extract(samples, list(self.extractors.values()), self.cache, workers=self.workers, progress=progress)
-        unreadable = _unreadable(samples, found)
-        for index, reason in unreadable.items():
+        for index, reason in found.unreadable.items():
             if (sample := samples[index]) is not None:
                 log.warning("clip %s cannot be read: %s", sample.source.id, reason)
         self._find_real_clips(len(samples), run.seed)
-        lines = [_identify(s, c) for s, c in zip(samples, found.contents, strict=True)]
-        absent = tuple(i for i, line in enumerate(lines) if line is None or "unreadable" in line)
-        sizes = sorted({c.size for c in found.contents if c})
-        out = []
+        lines = identify(samples, found, counts)
+        absent = tuple(i for i, line in enumerate(lines) if "missing" in line or "unreadable" in line)
+        sizes = sorted({c.size for i, c in enumerate(found.contents) if c and i not in found.unreadable})
+        out, told = [], []
         for judged in self._judged:
             against = self._tables.get(judged.name)
             score = judged.metric.score({e: found.features[e] for e in judged.extractors}, against, run.seed)
-            about = self._about if against else None
-            record = self._record(run, judged, score, sizes, found, counts, len(unreadable), about)
+            outcome = account(samples, found, counts, judged.extractors, score)
+            if score.num_scored == 0 and set(outcome.unscored.values()) == {NO_PROMPT}:
+                log.warning("%s: no clip has a prompt. try: a file prompts.csv, with columns file,prompt", judged.name)
+            about = dict(self._about) if self._about and against else None
+            if about is not None:
+                about |= compare_formats(about.get("formats", ()), sizes)
+            record = self._record(run, judged, score, sizes, found, counts, outcome, about)
             out.append(Scored(folder, record, score, absent))
-        save_all(folder, out, lines)
+            told.append(outcome.lines(lines))
+        for words in {
+            r.record.reference["differs"] for r in out if r.record.reference and "differs" in r.record.reference
+        }:
+            log.warning("%s", words)
+        save_all(folder, out, told)
         return out
 
     def _find_real_clips(self, num: int, seed: int) -> None:
@@ -152,7 +155,9 @@ class Evaluation:
         wanted = {name: self.extractors[name] for j in self._compared for name in j.extractors}
         real = real_features(self._dataset, num, seed, list(wanted.values()), self.cache, self.workers)
         self._tables = {j.name: {e: real.features[e] for e in j.extractors} for j in self._compared}
-        self._about, self._tables_of = {"dataset": self._dataset.name, "n": num}, (num, seed)
+        formats = sorted({c.size for c in real.contents if c})
+        self._about = {"dataset": self._dataset.name, "n": len(real.contents), "formats": formats}
+        self._tables_of = (num, seed)
 
     def _record(
         self,
@@ -162,7 +167,7 @@ class Evaluation:
         sizes: Sequence[str],
         found: Extraction,
         counts: Counts,
-        unreadable: int,
+        outcome: Outcome,
         reference: Mapping[str, Any] | None,
     ) -> Record:
         numbers = (score.value, score.stderr, score.low, score.high, score.baseline, score.baseline_stderr)
@@ -182,11 +187,13 @@ class Evaluation:
             high=high,
             higher_is_better=judged.metric.higher_is_better,
             n_expected=counts.expected,
-            n_present=sum(c is not None for c in found.contents),
-            n_failed=counts.failed + unreadable,
+            n_present=len(outcome.scored) + len(outcome.unscored),
+            n_failed=len(outcome.failed),
             n_nonfinite=counts.nonfinite,
-            n_unscored=score.num_unscored,
-            n_scored=score.num_scored,
+            n_unscored=len(outcome.unscored),
+            n_scored=len(outcome.scored),
+            n_missing=len(outcome.missing),
+            unscored=dict(Counter(outcome.unscored.values())),
             baseline=baseline,
             baseline_stderr=baseline_stderr,
             lossy=any(c.codecs.endswith("lossy") for c in found.contents if c),
@@ -196,22 +203,6 @@ class Evaluation:
             details=dict(score.details),
             video_of=run.video_of,
         )
-
-
-def _unreadable(samples: Sequence[Sample | None], found: Extraction) -> dict[int, str]:
-    """Samples that no extractor got anything from because they could not be decoded."""
-    reasons: dict[int, str] = {}
-    for (_, index), reason in found.reasons.items():
-        if samples[index] is not None and all(rows[index] is None for rows in found.features.values()):
-            reasons[index] = reason
-    return reasons
-
-
-def _identify(sample: Sample | None, content: Content | None) -> dict[str, Any] | None:
-    if sample is None:
-        return None
-    known = {k: v for k, v in vars(content).items() if v} if content else {"unreadable": True}
-    return {"id": sample.source.id, "text": sample.text, **known}
 
 
 def extractor_digest(extractor: Extractor) -> str:

@@ -21,6 +21,7 @@ import numpy as np
 from mmbench.errors import IntegrityError
 from mmbench.files import append_lines, write_whole
 from mmbench.identity import digest_of
+from mmbench.statistics.estimates import interval_of
 from mmbench.types import Score
 
 
@@ -35,12 +36,15 @@ class Record:
         weights: "real", "trained", "tiny", "random" or "none" (no network): the system's.
         metric: name.variant.
         signature: name | variant | extractors | sizes | version; equal signatures may be compared.
-        value, stderr, low, high: The metric, its standard error and 95 % interval; None where undefined. For distances
-            between sets the interval is the basic (reflected) bootstrap's: it undoes the distance's upward bias at
-            finite n, so it can lie below the value.
+        value, stderr, low, high: The metric, its standard error and 95 % interval; None where undefined. Distances
+            between sets fall with n; the interval for one at infinite n is in the details, `infinity_low` and
+            `infinity_high`.
         higher_is_better: Which direction is good.
-        n_expected, n_present, n_failed, n_nonfinite, n_unscored, n_scored: What became of the samples asked for;
-            n_failed counts recorded failures and unreadable clips, n_nonfinite those among them with NaN or infinity.
+        n_expected, n_present, n_failed, n_nonfinite, n_unscored, n_scored, n_missing: What became of the samples asked
+            for: each is scored, unscored, failed or missing, and present is scored or unscored. n_failed counts
+            recorded failures and unreadable clips, n_nonfinite those among them with NaN or infinity. n_missing is
+            None in records from before it was counted.
+        unscored: How many samples are unscored for which reason.
         baseline, baseline_stderr: The metric over shuffled pairs.
         lossy: Whether any clip came through a lossy codec.
         extractor_weights: How real the networks are.
@@ -77,6 +81,8 @@ class Record:
     time: str
     details: Mapping[str, Any] = field(default_factory=dict)
     video_of: str = ""
+    n_missing: int | None = None
+    unscored: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def key(self) -> str:
@@ -113,24 +119,25 @@ def finite_all(*numbers: float | None) -> tuple[float | None, ...]:
 
 def save(folder: Path, record: Record, score: Score, samples: Sequence[Mapping[str, Any] | None]) -> None:
     """Write one record and what it was made of, as `save_all`."""
-    save_all(folder, [Scored(folder, record, score)], samples)
+    save_all(folder, [Scored(folder, record, score)], [samples])
 
 
-def save_all(folder: Path, scored: Sequence[Scored], samples: Sequence[Mapping[str, Any] | None]) -> None:
+def save_all(folder: Path, scored: Sequence[Scored], samples: Sequence[Sequence[Mapping[str, Any] | None]]) -> None:
     """Write the records of an evaluation and what they were made of; the records' lines come last.
 
     Args:
         folder: The run's folder.
         scored: Records, with scores whose per-sample values or replicates are kept, so that runs can be compared later.
-        samples: What identifies each sample (index, prompt, digest); None where it is missing.
+        samples: For each record, what identifies each sample (id, prompt, digests), with the reason why one is not
+            scored; None where it is missing.
     """
     scores = folder / "scores"
     scores.mkdir(exist_ok=True)
-    for record, score in ((s.record, s.score) for s in scored):
-        nothing = (None,) * len(samples)
+    for (record, score), rows in zip(((s.record, s.score) for s in scored), samples, strict=True):
+        nothing = (None,) * len(rows)
         values = nothing if score.per_sample is None else finite_all(*score.per_sample.tolist())
         lines = []
-        for index, (sample, value) in enumerate(zip(samples, values, strict=True)):
+        for index, (sample, value) in enumerate(zip(rows, values, strict=True)):
             shown = {} if score.per_sample is None else {"value": value}
             lines.append(json.dumps({"index": index, **shown, **(sample or {"missing": True})}, ensure_ascii=False))
         write_whole(scores / f"{record.key}.jsonl", ("\n".join(lines) + "\n").encode())
@@ -199,6 +206,9 @@ def read_score(folder: Path, record: Record) -> Score:
     except (ValueError, TypeError) as error:
         raise _damaged(folder, record, error) from error
     value = math.nan if record.value is None else record.value
+    low, high = record.low, record.high
+    if replicates is not None and "infinity_low" not in record.details:  # of then: for the distance at infinite n
+        low, high = interval_of(value, record.stderr)
     return Score(
         value,
         record.stderr,
@@ -209,6 +219,6 @@ def read_score(folder: Path, record: Record) -> Score:
         record.baseline,
         record.baseline_stderr,
         record.details,
-        record.low,
-        record.high,
+        low,
+        high,
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mmbench.types import Score
+
+Z95 = 1.959964  # of the normal distribution
 
 
 @dataclass(frozen=True)
@@ -85,17 +88,30 @@ def mean_score(values: np.ndarray, **others: Any) -> Score:
     return Score(mean.value, mean.stderr, mean.n, per_sample=values, low=mean.low, high=mean.high, **others)
 
 
-def bootstrap_score(value: float, replicates: np.ndarray, n: int, **others: Any) -> Score:
-    """The Score of a metric of a whole set, with its bootstrap standard error and basic 95 % interval.
+def bootstrap_score(
+    value: float, replicates: np.ndarray, n: int, details: Mapping[str, Any] | None = None, **others: Any
+) -> Score:
+    """The Score of a metric of a whole set, with its bootstrap standard error and the 95 % interval that follows of it.
+
+    The interval is for the value at this n, and never excludes it. That for the value at infinite n, which the
+    reflected bootstrap gives, stands in the details as `infinity_low` and `infinity_high`.
 
     Args:
         value: The metric on the full sample.
         replicates: (B,) its bootstrap values.
         n: Samples that were resampled.
+        details: Of the Score.
         **others: Further fields of the Score.
     """
     found = bootstrap_estimate(value, replicates, n)
-    return Score(value, found.stderr, n, replicates=replicates, low=found.low, high=found.high, **others)
+    low, high = interval_of(value, found.stderr)
+    told = {**(details or {}), "infinity_low": found.low, "infinity_high": found.high}
+    return Score(value, found.stderr, n, replicates=replicates, low=low, high=high, details=told, **others)
+
+
+def interval_of(value: float, stderr: float | None) -> tuple[float | None, float | None]:
+    """The normal 95 % interval of a value of this standard error; None twice without one."""
+    return (None, None) if stderr is None else (value - Z95 * stderr, value + Z95 * stderr)
 
 
 def resample_indices(n: int, replicates: int, seed: int) -> np.ndarray:

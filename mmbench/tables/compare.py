@@ -15,6 +15,8 @@ from mmbench.statistics.paired import Difference, holm, paired_difference
 from mmbench.tables.format import count_text, digits_of, signed, with_error
 from mmbench.types import UNTRAINED, Score
 
+LITTLE = 2.0  # times the floor: a distance below that is little more than real clips have among themselves
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -181,8 +183,10 @@ def footnotes(columns: Sequence[Sequence[Cell]]) -> list[str]:
 
 
 def list_caveats(records: Sequence[Record]) -> list[str]:
-    """The notes on what is no fair measure of quality: lossy clips, weights that are random or tiny."""
-    notes = []
+    """The notes on what is no fair measure: distances that fall with n, unlike clips, lossy ones, untrained weights."""
+    notes = _note_distances(records)
+    above = [r for r in records if r.details.get("above_1")]
+    notes += [f"{r.metric} of {r.system}: {r.details['above_1']} of {r.n_scored} samples are above 1." for r in above]
     if any(r.lossy for r in records):
         notes.append(
             "Clips came through lossy codecs: " + ", ".join(sorted({r.system for r in records if r.lossy})) + "."
@@ -195,3 +199,24 @@ def list_caveats(records: Sequence[Record]) -> list[str]:
         if networks:
             notes.append(f"Metrics on networks with {kind} weights, no quality: {', '.join(networks)}.")
     return notes
+
+
+def _note_distances(records: Sequence[Record]) -> list[str]:
+    """What to know of distances to real clips: how many these are, what they are like, and what real clips score."""
+    compared = [r for r in records if r.reference]
+    if not compared:
+        return []
+    real = sorted({f"{r.reference['n']} of {r.reference['dataset']}" for r in compared if r.reference})
+    notes = [f"Distances fall with n: compare equal n alone. Real clips: {', '.join(real)}."]
+    floors: dict[str, float] = {}
+    for r in compared:
+        floor = r.details.get("floor")
+        if floor is not None and r.value is not None and r.value < LITTLE * floor:
+            floors[r.metric] = floor
+    notes += [
+        f"{metric}: random halves of the real clips are {floor:.3g} apart; here, that is too few clips to tell systems."
+        for metric, floor in floors.items()
+    ]
+    return notes + sorted(
+        {str(r.reference["differs"]) + "." for r in compared if r.reference and "differs" in r.reference}
+    )

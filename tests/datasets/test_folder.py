@@ -10,6 +10,7 @@ import pytest
 
 from mmbench.datasets.folder import Folder
 from mmbench.errors import MMBenchError, UsageError
+from mmbench.optional_protocols import whole
 from mmbench.registry import make_dataset
 from mmbench.types import ClipFormat, Request
 from tests.media_files import clicks, flashes, write_media
@@ -48,6 +49,28 @@ def test_halves_are_disjoint_and_complete(clips: Path) -> None:
     assert held_out(dataset) | referenced(dataset) == set(NAMES)
     assert not held_out(dataset) & referenced(dataset)
     assert dataset.rejected == []
+
+
+def test_another_share_is_held_out_where_it_is_asked_for(clips: Path) -> None:
+    few = make_dataset(f"folder:{clips}?held_out=0.2")
+    assert held_out(few) | referenced(few) == set(NAMES)
+    assert 0 < len(held_out(few)) < len(referenced(few))
+    assert not held_out(few) & referenced(few)
+    none = make_dataset(f"folder:{clips}?held_out=0")
+    assert held_out(none) == referenced(none) == set(NAMES)
+    for share in ("1", "-0.5", "half", ""):
+        with pytest.raises(UsageError, match="share"):
+            make_dataset(f"folder:{clips}?held_out={share}")
+
+
+def test_clips_made_elsewhere_are_compared_with_all_unless_a_share_was_given(clips: Path) -> None:
+    halves = make_dataset(f"folder:{clips}")
+    assert referenced(whole(halves)) == set(NAMES)  # type: ignore[arg-type]
+    assert referenced(halves) < set(NAMES), "the dataset itself is as it was"
+    assert whole(halves).spec() != halves.spec()
+    asked = make_dataset(f"folder:{clips}?held_out=0.2")
+    assert whole(asked) is asked
+    assert whole(make_dataset("bounce")).name == "bounce"
 
 
 def test_adding_a_file_moves_no_other(clips: Path, tmp_path: Path) -> None:

@@ -156,6 +156,7 @@ def test_features_reach_the_disk_while_others_are_still_to_come(
                 raise KeyboardInterrupt
             return super().extract(batch)
 
+    Dies.__module__ = Mean.__module__  # the same code as what goes on
     with pytest.raises(KeyboardInterrupt):
         extract(samples(20, known=True), [Dies("video", 4)], FeatureCache(tmp_path), workers=1)
     again = Mean("video", 4)

@@ -73,3 +73,53 @@ def test_silent_and_static_clips_are_unscored_and_counted(tmp_path: Path, capsys
     record = json.loads(done.stdout)[0]["record"]
     assert (record["n_scored"], record["n_unscored"]) == (1, 1)
     assert record["stderr"] is None
+
+
+@pytest.mark.e2e
+def test_a_folder_is_a_folder_whatever_runs_are_called_like_it(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for more in ([], [], ["--dataset", "bounce", "-m", "fvd_bounce"], []):
+        done = mmbench_here(capsys, "evaluate", "clips", "-m", "av_align", *more)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.e2e
+def test_a_folder_against_itself_is_at_no_distance_and_all_of_it_is_compared_with(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "clip4.mp4").unlink()
+    (folder / "clip3.mp4").unlink()
+    metrics = ["-m", "fvd_bounce", "-m", "fad_bounce", "--out", tmp_path / "runs", "--format", "json"]
+    done = mmbench_here(capsys, "evaluate", folder, "--dataset", f"folder:{folder}", *metrics)
+    assert done.returncode == 0, done.stderr
+    for row in json.loads(done.stdout):
+        assert row["record"]["value"] == pytest.approx(0.0, abs=1e-6)
+        assert row["record"]["low"] <= row["record"]["value"] <= row["record"]["high"]
+        assert row["record"]["reference"]["n"] == 3
+        assert "differs" not in row["record"]["reference"]
+    table = mmbench_here(capsys, "evaluate", folder, "--dataset", f"folder:{folder}", *metrics[:-2])
+    assert "Real clips: 3 of folder" in " ".join(table.stdout.split())
+
+
+def test_a_call_that_fails_leaves_no_trace(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ["--name", "mine", "--out", tmp_path / "runs"]
+    for wrong in (["-m", "clap_of_thunder"], ["-m", "fvd_bounce"]):
+        assert mmbench_here(capsys, "evaluate", folder, *wrong, *out).returncode != 0
+    assert not list((tmp_path / "runs").glob("mine-*"))
+
+
+@pytest.mark.e2e
+def test_clips_without_a_prompt_have_no_score_of_text(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["-m", "ib_bounce_ta", "--out", tmp_path / "runs", "--format", "json"]
+    done = mmbench_here(capsys, "evaluate", folder, *out)
+    (row,) = json.loads(done.stdout)
+    counts = {name: row["record"][f"n_{name}"] for name in ("expected", "scored", "unscored", "failed", "missing")}
+    assert counts == {"expected": 5, "scored": 2, "unscored": 2, "failed": 1, "missing": 0}
+    assert row["record"]["unscored"] == {"no prompt": 2}
+    (values,) = (tmp_path / "runs").glob("*/scores/ib_bounce_ta*.jsonl")
+    last = json.loads(values.read_text().splitlines()[-1])
+    assert (last["id"], "failed" in last) == ("clip4.mp4", True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmbench.errors import MMBenchError, UsageError
+from mmbench.errors import IntegrityError, MMBenchError, UsageError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.extract import Sample
 from mmbench.runs.generate import generate
 from mmbench.runs.spec import RunSpec, make_requests
 from mmbench.runs.store import SampleStore
-from mmbench.scores.evaluate import Counts, Evaluation, signature, stored_samples
+from mmbench.scores.accounting import UNDEFINED, Counts, compare_formats
+from mmbench.scores.evaluate import Evaluation, signature, stored_samples
 from mmbench.scores.records import Record, read_records, read_samples, read_score
 from mmbench.types import Clip, ClipSource, FeatureTable, Request, Score
 from tests.builders import MadeSource, Mean, clip
@@ -66,15 +68,105 @@ def scored(
 
 def test_every_sample_asked_for_is_accounted_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     sources = [MadeSource(0), MadeSource(1, broken=True), None, MadeSource(3), None]
-    record = scored(tmp_path, sources, Bright(), Counts(5, failed=1, nonfinite=1))
-    assert (record.n_expected, record.n_present, record.n_scored) == (5, 2, 2)
+    counts = Counts(5, {4: ("000004", "NaN in the audio")}, nonfinite=1)
+    record = scored(tmp_path, sources, Bright(), counts)
+    assert (record.n_expected, record.n_present, record.n_scored, record.n_unscored) == (5, 2, 2, 0)
     assert record.n_failed == 2, "a recorded failure, and a clip that cannot be decoded"
-    assert record.n_nonfinite == 1
+    assert (record.n_missing, record.n_nonfinite) == (1, 1)
     assert "made-1 cannot be read" in caplog.text
     rows = read_samples(tmp_path, record)
-    assert [row.get("unreadable", row.get("missing", False)) for row in rows] == [False, True, True, False, True]
-    assert [row.get("id") for row in rows] == ["made-0", "made-1", None, "made-3", None]
+    assert [row.get("id") for row in rows] == ["made-0", "made-1", None, "made-3", "000004"]
     assert [row.get("text") for row in rows] == ["text 0", "text 1", None, "text 3", None]
+    assert [row.get("missing", False) for row in rows] == [False, False, True, False, True]
+    assert rows[4]["failed"] == "NaN in the audio"
+    assert rows[1]["unreadable"] == "made-1 is truncated."
+
+
+class Muted(Bright):
+    """Brightness of clips, of which the second has no sound and so no feature, and the third no defined value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        network = self.networks[0]
+        extract = network.extract
+
+        def deaf(batch: Any) -> Any:
+            if any(c.video.mean() == clip(1).video.mean() for c in batch):
+                raise MMBenchError("The clip has no audio.")
+            return extract(batch)
+
+        network.extract = deaf  # type: ignore[method-assign]
+
+    def score(self, features: FeatureTable, reference: FeatureTable | None, seed: int) -> Score:
+        found = super().score(features, reference, seed)
+        assert found.per_sample is not None
+        found.per_sample[2] = np.nan
+        return replace(found, num_scored=int(np.sum(~np.isnan(found.per_sample))))
+
+
+def test_a_clip_without_a_value_is_unscored_with_its_reason_and_not_failed(tmp_path: Path) -> None:
+    record = scored(tmp_path, [MadeSource(i) for i in range(4)], Muted())
+    counts = record.n_expected, record.n_scored, record.n_unscored, record.n_failed, record.n_missing
+    assert counts == (4, 2, 2, 0, 0)
+    assert record.unscored == {"The clip has no audio.": 1, UNDEFINED: 1}
+    rows = read_samples(tmp_path, record)
+    assert [row.get("unscored") for row in rows] == [None, "The clip has no audio.", UNDEFINED, None]
+
+
+def test_a_metric_that_counts_wrongly_writes_no_record(tmp_path: Path) -> None:
+    class Boasting(Bright):
+        def score(self, features: FeatureTable, reference: FeatureTable | None, seed: int) -> Score:
+            return replace(super().score(features, reference, seed), num_scored=7)
+
+    with pytest.raises(IntegrityError, match="scored 7 samples, and 2 have a value"):
+        scored(tmp_path, [MadeSource(0), MadeSource(1)], Boasting())
+    assert not (tmp_path / "records.jsonl").exists()
+
+
+class Told(Bright):
+    """Length of the prompt's feature: a metric of text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.networks = [Mean("text", batch_size=4)]
+        self.networks[0].name, self.networks[0].weights = "network_0", "none"
+        self.asked: list[str] = []
+
+        def extract(batch: Any) -> Any:
+            self.asked += batch
+            return [{"mean": np.array(float(len(text)))} for text in batch]
+
+        self.networks[0].extract = extract  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("texts", [["one", "", "three"], ["", " ", ""]])
+def test_clips_without_a_prompt_are_compared_with_no_text(
+    texts: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    samples = [Sample(MadeSource(i), text) for i, text in enumerate(texts)]
+    metric, cache = Told(), FeatureCache(None)
+    for _ in range(2):  # the second time from the cache
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Mean of empty slice")
+            (found,) = Evaluation([metric], None, cache, workers=1).score(tmp_path, RUN, samples, Counts(3))
+        with_text = [text for text in texts if text.strip()]
+        assert metric.asked == with_text
+        assert found.record.n_scored == len(with_text)
+        assert found.record.unscored == {"no prompt": 3 - len(with_text)}
+    assert ("prompts.csv" in caplog.text) == (not with_text)
+
+
+def test_real_clips_of_another_length_or_rate_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert compare_formats(["16x64x64@8+32000@16000"], ["16x64x64@8+32000@16000"]) == {}
+    (words,) = compare_formats(["16x64x64@8+32000@16000"], ["100x64x64@25+88200@22050"]).values()
+    assert words == (
+        "real clips are 2 s of 64x64 at 8 fps, sound of 2 s at 16 kHz; "
+        "evaluated ones 4 s of 64x64 at 25 fps, sound of 4 s at 22.05 kHz"
+    )
+    record = scored(tmp_path, [MadeSource(0), MadeSource(1)], Bright(needs_reference=True), dataset=FixtureDataset())
+    assert record.reference is not None
+    assert record.reference["formats"] == [FixtureDataset().reference(1, 0)[0].clip.size()]
+    assert record.reference["differs"] in caplog.text
 
 
 def test_values_belong_to_their_samples_and_are_read_back(tmp_path: Path) -> None:
@@ -115,7 +207,8 @@ def test_real_clips_are_given_to_metrics_that_compare_with_them(tmp_path: Path) 
     made = np.mean([clip(i).video.mean(dtype=np.float64) for i in range(2)])
     real = np.mean([item.clip.video.mean(dtype=np.float64) for item in dataset.reference(2, RUN.seed)])
     assert record.value == pytest.approx(made - real)
-    assert record.reference == {"dataset": "fixture_dataset", "n": 2}
+    assert record.reference is not None
+    assert (record.reference["dataset"], record.reference["n"]) == ("fixture_dataset", 2)
     found = read_score(tmp_path, record)
     assert found.replicates is not None
     assert found.replicates.tolist() == np.linspace(0.0, 1.0, 5).tolist()
@@ -158,7 +251,9 @@ def test_stored_samples_are_those_of_the_run_in_order(tmp_path: Path, monkeypatc
     requests: list[Request] = make_requests(FixtureDataset(), 4, 0)
     generate(store, FixtureSystem(), requests)
     samples, counts = stored_samples(store, 6)
-    assert counts == Counts(6, failed=2, nonfinite=1)
+    assert (counts.expected, counts.nonfinite) == (6, 1)
+    assert {i: name for i, (name, _) in counts.failures.items()} == {1: "000001", 2: "000002"}
+    assert "exploded" in counts.failures[2][1]
     assert [s is not None for s in samples] == [True, False, False, True, False, False]
     assert samples[3] is not None
     assert samples[3].text == requests[3].prompt.text
