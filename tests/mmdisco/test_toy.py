@@ -32,7 +32,7 @@ from mmbench.mmdisco.toy.experiment import (
     train_discriminator,
 )
 from mmbench.mmdisco.toy.models import AdaptiveMLP, TabulatedEpsilon, timestep_features
-from mmbench.mmdisco.toy.table import PAPER_NLL, lay_out_table
+from mmbench.mmdisco.toy.table import PAPER_NLL, lay_out_table, name_winners
 
 SMALL = ToyConfig(
     base_steps=20,
@@ -43,6 +43,11 @@ SMALL = ToyConfig(
     distinct_timesteps=8,
     num_inference_steps=10,
 )
+
+
+def exact(mixture: Mixture, seed: int) -> torch.Tensor:
+    """4000 points of the mixture."""
+    return mixture.sample(4000, torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("sigma", [0.1, 0.25])
@@ -68,22 +73,26 @@ def test_density_integrates_to_one_at_every_noise_level() -> None:
 
 def test_mean_nll_of_4000_exact_points_has_standard_error_0_016() -> None:
     mixture = target("ind", 0.25)
-    record = describe(mixture.sample(4000, torch.Generator().manual_seed(0)), mixture)
+    record = describe(exact(mixture, 0), mixture, exact(mixture, 1))
     assert record["nll_stderr"] == pytest.approx(4000**-0.5, rel=0.05)  # Var(-log q) = d / 2 = 1 within a mode
     assert abs(record["excess"]) < 3.5 * record["nll_stderr"]
     assert record["spread"] == pytest.approx(1, abs=0.03)
     assert record["stray"] < 0.002
     assert record["least_mode"] == pytest.approx(0.2, abs=0.02)
+    assert record["mode_error"] < 0.03
+    assert abs(record["energy"]) < 0.02
 
 
 def test_describe_sees_what_nll_rewards() -> None:
     mixture = target("ind", 0.25)
     means = torch.tensor(mixture.means)
-    record = describe(means[:4].repeat(100, 1), mixture)
+    record = describe(means[:4].repeat(100, 1), mixture, exact(mixture, 1))
     assert record["excess"] < -0.9
     assert record["spread"] == 0
     assert record["least_mode"] == 0
-    assert describe(means + 2, mixture)["stray"] == 1
+    assert record["mode_error"] == pytest.approx(0.2)
+    assert record["energy"] > 5 * record["energy_stderr"] > 0, "it is not deceived"
+    assert describe(means + 2, mixture, exact(mixture, 1))["stray"] == 1
 
 
 def test_optimal_logit_adds_the_difference_of_scores() -> None:
@@ -102,7 +111,7 @@ def test_optimal_logit_adds_the_difference_of_scores() -> None:
 @pytest.mark.e2e
 def test_exact_scores_reach_the_target_with_the_default_sampler() -> None:
     x, y = sample(exact_epsilon(0.25), optimal_logit("ood", 0.25), 2000, [0], ToyConfig())
-    record = describe(torch.stack([x[0], y[0]], -1), target("ood", 0.25))
+    record = describe(torch.stack([x[0], y[0]], -1), target("ood", 0.25), exact(target("ood", 0.25), 1))
     assert abs(record["excess"]) < 0.05 + 2 * record["nll_stderr"]
     assert record["spread"] == pytest.approx(1, abs=0.04)
     assert record["least_mode"] > 0.17
@@ -189,3 +198,20 @@ def test_names_are_checked_and_the_paper_has_a_number_for_each_loss() -> None:
         target("in", 0.25)
     assert all({*LOSSES, "gt", "no_joint"} == set(column) for column in PAPER_NLL.values())
     assert Mixture(((0.0,),), 2.0).entropy() == pytest.approx(0.5 * math.log(2 * math.pi * math.e * 4))
+
+
+def test_winners_are_named_by_each_score_and_shared_where_errors_do_not_tell() -> None:
+    def row(method: str, excess: float, energy: float, spread: float) -> dict[str, object]:
+        values = {"excess": excess, "energy": energy, "spread": spread, "mode_error": 0.01}
+        errors = {f"{name}_stderr": 0.01 for name in values}
+        return {"sigma": 0.25, "setting": "ind", "method": method, **values, **errors}
+
+    rows = [
+        row("gt", 0, 0, 1),
+        row("disc", -0.5, 0.3, 0.7),
+        row("denoise", 0.02, 0.2, 1.2),
+        row("all", 0.2, 0.02, 1.05),
+    ]
+    (said,) = name_winners(rows)
+    assert said == "sigma 0.25, ind: best by excess denoise, energy all, mode error disc (or denoise), spread all."
+    assert name_winners(rows[:2]) == []

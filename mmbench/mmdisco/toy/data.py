@@ -12,6 +12,7 @@ from torch import Tensor
 from mmbench.errors import UsageError
 from mmbench.mmdisco.losses import Discriminator
 from mmbench.mmdisco.schedule import NoiseSchedule
+from mmbench.statistics.energy import energy_distance
 
 SCHEDULE = NoiseSchedule("linear", 1e-4, 0.02, 500)
 MARGINAL = ((-3.0,), (-1.5,), (0.0,), (1.5,), (3.0,))
@@ -93,8 +94,13 @@ def optimal_logit(setting: str, sigma: float) -> Discriminator:
     return logit
 
 
-def describe(points: Tensor, mixture: Mixture) -> dict[str, float]:
+def describe(points: Tensor, mixture: Mixture, truth: Tensor) -> dict[str, float]:
     """Scores of (n, 2) points under the mixture: NLL, and what it cannot show (spread too small, modes lost).
+
+    Args:
+        points: What is scored.
+        mixture: The target.
+        truth: (m, 2) points of it, for the energy distance.
 
     Returns:
         nll: Mean negative log likelihood, in nats.
@@ -103,16 +109,23 @@ def describe(points: Tensor, mixture: Mixture) -> dict[str, float]:
         stray: Fraction farther than 4 sigma from every mean (0.0003 for exact points).
         spread: Standard deviation about the nearest mean of the others, in sigma (1 for exact points).
         least_mode: Smallest share of points of any mode (0.2 for exact points).
+        mode_error: Half the summed differences of the modes' shares from equal ones, 0 to 0.8.
+        energy: Energy distance to `truth`, in sigma; 0 for exact points, on average.
+        energy_stderr: Its standard error over points.
     """
     nll = -mixture.log_prob(points.double())
     distance, nearest = (points[:, None] - points.new_tensor(mixture.means)).square().sum(-1).min(-1)
     near = distance < (4 * mixture.sigma) ** 2
-    counts = torch.bincount(nearest, minlength=len(mixture.means))
+    shares = torch.bincount(nearest, minlength=len(mixture.means)).double() / len(points)
+    energy = energy_distance(points.double().numpy(), truth.double().numpy())
     return {
         "nll": nll.mean().item(),
         "nll_stderr": nll.std().item() / len(nll) ** 0.5,
         "excess": nll.mean().item() - mixture.entropy(),
         "stray": 1 - near.double().mean().item(),
         "spread": (distance[near].mean() / 2).sqrt().item() / mixture.sigma,
-        "least_mode": counts.min().item() / len(points),
+        "least_mode": shares.min().item(),
+        "mode_error": (shares - 1 / len(shares)).abs().sum().item() / 2,
+        "energy": energy.value / mixture.sigma,
+        "energy_stderr": (energy.stderr or 0.0) / mixture.sigma,
     }

@@ -220,6 +220,7 @@ def run_toy(
         base = TabulatedEpsilon(train_base(sigma, seeds, config), SCHEDULE.num_train_timesteps)
         for setting in settings:
             mixture, shown = target(setting, sigma), {}
+            truths = [mixture.sample(config.num_samples, g) for g in generators(seeds, setting, "truth")]
             for method in ("gt", "real", "exact", "no_joint", "optimal", *losses):
                 if method in ("gt", "real"):
                     n = config.num_samples if method == "gt" else config.num_points
@@ -233,9 +234,9 @@ def run_toy(
                     epsilon = exact_epsilon(sigma) if method == "exact" else base
                     points = torch.stack(sample(epsilon, guide, config.num_samples, seeds, config), -1)
                 shown[method] = points[0]
-                for seed, member in zip(seeds, points, strict=True):
+                for seed, member, truth in zip(seeds, points, truths, strict=True):
                     head = {"setting": setting, "sigma": sigma, "method": method, "seed": seed}
-                    records.append({**head, **describe(member, mixture), "config": asdict(config)})
+                    records.append({**head, **describe(member, mixture, truth), "config": asdict(config)})
                     on_record(records[-1], member)
             if figures is not None:
                 save_figure(shown, setting, sigma, figures)

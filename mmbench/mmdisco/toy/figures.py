@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mmbench.mmdisco.toy.data import describe, target
+from mmbench.mmdisco.toy.data import target
 
 TITLES = {
     "gt": "ground truth",
@@ -40,7 +40,8 @@ def save_figure(points: Mapping[str, Tensor], setting: str, sigma: float, folder
         axes.plot(x, y, ",", color="tab:blue", alpha=0.6)
         axes.plot(*zip(*mixture.means, strict=True), "+", color="tab:red", markersize=6, markeredgewidth=0.8)
         axes.set(xlim=(-4.5, 4.5), ylim=(-4.5, 4.5), aspect="equal", xticks=(-3, 0, 3), yticks=(-3, 0, 3))
-        axes.set_title(f"{TITLES[method]}\nNLL {describe(points[method], mixture)['nll']:.2f}", fontsize=9)
+        nll = -mixture.log_prob(points[method].double()).mean().item()
+        axes.set_title(f"{TITLES[method]}\nNLL {nll:.2f}", fontsize=9)
     path = folder / f"figure{FIGURES[setting]}_{setting}_sigma{sigma:g}.png"
     figure.savefig(path)
     return path
