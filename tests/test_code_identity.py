@@ -32,6 +32,7 @@ TRAINS = {
     "checkpoint",
     "reporting",
     "pairs",
+    "memory",
 }  # of the method, what trains and draws nothing
 DRAWING = reached_modules([*SYSTEMS, *SOUNDS], SYSTEM_ROOMS) | reached_modules(DATASETS, DATASET_ROOMS)
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import torch
 
-from mmbench.experiments.profiling.profile import columns_of_rounds, make_profiled_system, time_system
+from mmbench.experiments.profiling.columns import columns_of_rounds
+from mmbench.experiments.profiling.profile import make_profiled_system, time_system
 from mmbench.experiments.profiling.stopwatch import Stopwatch
 from mmbench.registry import make_dataset
 from mmbench.runs.spec import make_requests

@@ -14,6 +14,7 @@ def test_each_process_of_a_launcher_takes_its_own_gpu(monkeypatch: pytest.Monkey
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
     assert VGGishExtractor("random").device == torch.device("cuda")
     monkeypatch.setenv("LOCAL_RANK", "3")
     assert VGGishExtractor("random").device == BounceVideo().device == torch.device("cuda:1")
