@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.experiments.paper import lay_out
+from mmbench.experiments.paper import COMMANDS, lay_out
 from mmbench.files import append_line
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import create_run_folder
 from mmbench.scores.records import save
-from mmbench.tables.published import printed_name, published_values
+from mmbench.tables.published import printed_name, published, published_values
 from mmbench.tables.table import gather
 from mmbench.types import Score
 from tests.builders import record
@@ -68,8 +68,8 @@ def test_what_does_not_belong_in_one_column_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MMBenchError, match="several runs with fvd"):
         lay_out("2", tmp_path)
     assert lay_out("2", tmp_path, seed=1).rows[0]["numbers"]["fvd"]["value"] == 480.0
-    with pytest.raises(UsageError, match="Table 5 cannot be filled"):
-        lay_out("5", tmp_path)
+    with pytest.raises(UsageError, match="Table 15 cannot be filled"):
+        lay_out("15", tmp_path)
     with pytest.raises(MMBenchError, match="mmbench sweep table9"):
         lay_out("9", tmp_path)
 
@@ -150,3 +150,29 @@ def test_published_numbers_are_found_by_the_first_cells() -> None:
     assert published_values("9", (128, 4)) == {"fvd": 407, "fad": 5.43, "ib_av": 0.162}
     assert published_values("9", (None, None))["fvd"] == 447
     assert published_values("9", (64, 4)) == published_values("77", ("x",)) == published_values("9", ()) == {}
+
+
+@pytest.mark.parametrize(
+    ("number", "rows", "words"), [("1", 10, "toy"), ("11", 7, "training"), ("12", 3, "inference"), ("14", 3, "1/72")]
+)
+def test_tables_that_no_run_fills_are_printed_with_the_command_for_ours(number: str, rows: int, words: str) -> None:
+    layout = lay_out(number, Path("nowhere"))
+    assert len(layout.rows) == rows
+    assert all(any(name.startswith("paper ") for name in row) for row in layout.rows)
+    assert words in " ".join(layout.notes)
+    assert f"Ours: {COMMANDS[number]}" in layout.notes
+
+
+def test_tables_of_settings_say_where_ours_are() -> None:
+    with pytest.raises(UsageError, match="settings") as raised:
+        lay_out("6", Path("nowhere"))
+    assert raised.value.next == "mmbench show auffusion_vc2"
+
+
+def test_twelve_percentages_of_the_user_study_are_of_seventy_two() -> None:
+    shares = [x for row in published()["14"]["rows"] for x in row[1:]]
+
+    def fits(n: int) -> bool:
+        return all(any(round(100 * k / n, 1) == x for k in range(n + 1)) for x in shares)
+
+    assert [n for n in range(1, 100) if fits(n)] == [72]
