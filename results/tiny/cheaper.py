@@ -35,7 +35,8 @@ def main(runs: Path, dataset: str) -> None:
         scored = {
             r.metric.partition(".")[0]: read_scored(folder, r) for r in read_records(folder) if r.n_expected > 500
         }
-        found[gradients(every, steps), label] = scored
+        if scored:  # not the run that is being made
+            found[gradients(every, steps), label] = scored
     full = found[STEPS, "all"]
     print("| guided | gradients | " + " | ".join(full) + " |")
     print("|---" * (len(full) + 2) + "|")
