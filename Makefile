@@ -1,12 +1,13 @@
 # make run      install into .venv and run the main job on the embedded default
 # make test     install into .venv, then ruff, mypy and the whole test suite
 # make quick    the tests of less than seconds each, in about a minute: no whole jobs, no full-size networks
+# make gpu      the tests that need a GPU, kept in results/gpu
 # make install  only create .venv
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: install run test check tests quick bench clean
+.PHONY: install run test check tests quick gpu bench clean
 install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
@@ -29,6 +30,9 @@ tests: install
 
 quick: install
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not e2e and not gpu" $(ARGS)
+
+gpu: install
+	$(BIN)/python -m pytest tests/gpu -m gpu -n 0 -v $(ARGS)
 
 bench: install
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only -p no:xdist $(ARGS)
