@@ -14,6 +14,7 @@ from typing import Any
 
 from mmbench.baselines.kinds.discriminators import OWN_DISCRIMINATOR, Guide, file_digest
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
+from mmbench.networks.devices import deterministic_kernels
 from mmbench.system_names import SystemName
 from mmbench.types import Clip, Dataset, Request, Spec, Weights
 
@@ -134,4 +135,6 @@ class PairSystem:
         """Yield one clip per request, in order."""
         guide = self.guide if self.guided else None
         video, audio = self._pair.sample(requests, guide)
-        yield from self._pair.decode(video, audio, requests)
+        with deterministic_kernels(self._pair.device):
+            clips = self._pair.decode(video, audio, requests)
+        yield from clips
