@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from mmbench.errors import MMBenchError
 
@@ -62,7 +62,7 @@ def deterministic_kernels(device: str) -> Iterator[None]:
         yield
         return
     _fix_cublas_workspace()
-    cudnn, filling = torch.backends.cudnn, torch.utils.deterministic
+    cudnn, filling = torch.backends.cudnn, cast(Any, torch.utils.deterministic)
     before = (cudnn.deterministic, cudnn.benchmark, filling.fill_uninitialized_memory)
     strict, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     try:
