@@ -14,6 +14,7 @@ from typing import Any
 
 from mmbench.baselines.kinds.discriminators import OWN_DISCRIMINATOR, Guide, file_digest
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
+from mmbench.networks.devices import channels_last, deterministic_kernels
 from mmbench.system_names import SystemName
 from mmbench.types import Clip, Dataset, Request, Spec, Weights
 
@@ -94,14 +95,19 @@ class PairSystem:
 
     @cached_property
     def _discriminator(self) -> Any:
+        model = self._make_discriminator()
+        channels_last(model)  # as its rows are: else cuDNN would turn every weight around in every call
+        return model.requires_grad_(False)
+
+    def _make_discriminator(self) -> Any:
         from mmbench.mmdisco.discriminator import load_discriminator
 
         path, device = self._discriminator_path, self._pair.device
         if path is None:
             return self._untrained().to(device)
         if self._guidance is not None and self._guidance.option == "release":
-            return self._pair.released(path).requires_grad_(False)
-        return load_discriminator(path, device=device).requires_grad_(False)
+            return self._pair.released(path)
+        return load_discriminator(path, device=device)
 
     def _untrained(self) -> Any:
         import torch
@@ -112,7 +118,7 @@ class PairSystem:
         with torch.random.fork_rng(devices=[]):  # leaves the global generator alone
             model = Discriminator(self._pair.discriminator(self._design, **self.untrained_sizes))
         fill_randomly(model, "untrained")  # a fresh one's last layers are zero, and so would most of its gradient be
-        return model.requires_grad_(False).eval()
+        return model.eval()
 
     def guide(self, text: tuple[Any, ...], unconditional: tuple[Any, ...]) -> Any:
         """The `mmbench.mmdisco.guidance.Guidance` of samples of these texts, by the discriminator."""
@@ -134,4 +140,6 @@ class PairSystem:
         """Yield one clip per request, in order."""
         guide = self.guide if self.guided else None
         video, audio = self._pair.sample(requests, guide)
-        yield from self._pair.decode(video, audio, requests)
+        with deterministic_kernels(self._pair.device):
+            clips = self._pair.decode(video, audio, requests)
+        yield from clips

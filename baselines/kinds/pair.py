@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from mmbench.baselines.kinds.guiding import EVERY_STEP, Guiding
 from mmbench.errors import MMBenchError
+from mmbench.networks.devices import deterministic_kernels
 from mmbench.types import Clip, Item, Request, System
 
 if TYPE_CHECKING:
@@ -146,7 +147,13 @@ class DiffusionPair(ABC):
     def sample_tile(
         self, requests: Sequence[Request], guidance: Any = None, epsilon: JointEpsilon | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Generate clean latents of requests that go through the models together."""
+        """Generate clean latents of requests that go through the models together, the same bits in every run."""
+        with deterministic_kernels(self.device):
+            return self._sample_tile(requests, guidance, epsilon)
+
+    def _sample_tile(
+        self, requests: Sequence[Request], guidance: Any, epsilon: JointEpsilon | None
+    ) -> tuple[Tensor, Tensor]:
         from mmbench.mmdisco.guidance import JointPredictor
         from mmbench.mmdisco.samplers import sample_pair
 

@@ -75,6 +75,6 @@ def require_choice(system: str, option: str, value: Any, choices: Sequence[Any])
 
 def require_at_least(system: str, option: str, value: int, least: int) -> None:
     """Raise UsageError unless the whole number that a system's option counts is at least `least`."""
-    if value < least:
+    if type(value) is not int or value < least:
         flag = option.replace("_", "-")
         raise UsageError(f"{system} cannot have {option} {value}.", f"a whole number from {least}", f"--{flag} {least}")

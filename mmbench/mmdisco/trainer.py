@@ -21,7 +21,7 @@ from mmbench.mmdisco.losses import JointEpsilon, Noised, Pair, mmdisco_losses
 from mmbench.mmdisco.pairs import entropy
 from mmbench.mmdisco.schedule import NoiseSchedule
 from mmbench.mmdisco.training_config import FREE_TO_CHANGE, TrainConfig
-from mmbench.networks.devices import ieee_float32
+from mmbench.networks.devices import deterministic_kernels, ieee_float32
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -135,7 +135,7 @@ class Trainer:
         What is float32 is so throughout: the backward pass, too, for its kernels read torch's switches when they run.
         """
         config = self.config
-        with ieee_float32():
+        with deterministic_kernels(self.device.type), ieee_float32():
             terms = mmdisco_losses(
                 self.discriminator,
                 self.epsilon,

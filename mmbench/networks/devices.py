@@ -1,4 +1,4 @@
-"""Where networks compute and in which precision: devices, memory layout, exact float32, threads.
+"""Where and how networks compute: devices, memory layout, the same bits in every run, precision, threads.
 
 Importing this needs no torch, so that modules which only declare networks stay light.
 """
@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from mmbench.errors import MMBenchError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,9 +32,54 @@ def local_device(device: str) -> str:
     rank = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID")
     if device == "cuda" and rank:
         device = f"cuda:{int(rank) % max(torch.cuda.device_count(), 1)}"
+    if device.startswith("cuda"):
+        _fix_cublas_workspace()
     if device.startswith("cuda:") and torch.cuda.is_available():
         torch.cuda.set_device(device)
     return device
+
+
+def _fix_cublas_workspace() -> None:
+    """Give cuBLAS the workspace with which its sums have one order; it is read once, so before the first product."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+@contextmanager
+def deterministic_kernels(device: str) -> Iterator[None]:
+    """Run the block with kernels that give the same bits in every run on one GPU model; a CPU's always do.
+
+    Without it cuDNN may add in any order, or pick its algorithm by timing, and so does the backward pass of attention.
+
+    Args:
+        device: Where the block computes, "cpu" or "cuda:1"; on anything but a GPU nothing is changed.
+
+    Raises:
+        MMBenchError: An operation of the block has no such kernel; says which.
+    """
+    import torch
+
+    if not device.startswith("cuda"):
+        yield
+        return
+    _fix_cublas_workspace()
+    cudnn, filling = torch.backends.cudnn, cast(Any, torch.utils.deterministic)
+    before = (cudnn.deterministic, cudnn.benchmark, filling.fill_uninitialized_memory)
+    strict, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    try:
+        # not torch.backends.cudnn.flags(), which sets TF32 by its old name; nor warnings, for attention's are no cure
+        torch.use_deterministic_algorithms(True)
+        cudnn.deterministic, cudnn.benchmark, filling.fill_uninitialized_memory = True, False, False
+        yield
+    except RuntimeError as error:
+        if "torch.use_deterministic_algorithms" not in str(error):
+            raise
+        found = str(error).split(", but you set")[0]
+        raise MMBenchError(
+            f"{found}, so runs on {device} would differ.", "another operation", "--device cpu"
+        ) from error
+    finally:
+        torch.use_deterministic_algorithms(strict, warn_only=warns)
+        cudnn.deterministic, cudnn.benchmark, filling.fill_uninitialized_memory = before
 
 
 def channels_last(module: nn.Module) -> None:

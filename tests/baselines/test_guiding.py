@@ -1,0 +1,126 @@
+"""Options of guided systems: which evaluations compute the gradient, in which precision, and their identity."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from mmbench.baselines.kinds.guiding import FAST_EVERY
+from mmbench.errors import UsageError
+from mmbench.experiments.profiling.profile import make_batch, profiled_dataset
+from mmbench.mmdisco.guidance import Guidance
+from mmbench.mmdisco.losses import Pair
+from mmbench.registry import discover, make_dataset
+from mmbench.runs.spec import make_requests
+from mmbench.system_names import make_system
+from mmbench.types import DESIGNS
+
+DATASET = make_dataset("bounce")
+REQUESTS = make_requests(DATASET, 3, 7)
+GUIDABLE = sorted(entry.name for entry in discover("system")[0].values() if entry.guidable)
+
+
+def tiny(name: str = "tiny+mmdisco", **options: Any) -> Any:
+    return make_system(name, dataset=DATASET, device="cpu", **{"num_inference_steps": 6, **options})
+
+
+def untrained(name: str, **options: Any) -> tuple[Any, Any]:
+    """A small system with random weights, and the dataset it was published on."""
+    dataset = profiled_dataset(name, None)
+    return make_system(name, dataset=dataset, device="cpu", size="tiny", weights="random", **options), dataset
+
+
+@pytest.fixture
+def gradients(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Timesteps at which gradients are computed."""
+    computed: list[int] = []
+    gradient = Guidance.gradient
+
+    def counted(self: Guidance, x_t: Tensor, y_t: Tensor, t: Tensor, text: tuple[Tensor, ...]) -> Pair:
+        computed.append(int(t[0]))
+        return gradient(self, x_t, y_t, t, text)
+
+    monkeypatch.setattr(Guidance, "gradient", counted)
+    return computed
+
+
+@pytest.mark.parametrize("sampler", ["dpmsolver++2m", "ddim", "ddpm"])
+def test_gradients_are_computed_where_they_are_asked_for_by_every_sampler(gradients: list[int], sampler: str) -> None:
+    counts = []
+    for every, steps in ((1, None), (4, None), (2, (1, 4))):
+        gradients.clear()
+        system = tiny(sampler=sampler, guided_every=every, guided_steps=steps)
+        system.pair().sample(REQUESTS[:1], system.guide)
+        counts.append(len(gradients))
+    assert counts == [6, 2, 2]
+
+
+def test_a_singlestep_solver_can_compute_one_gradient_for_each_outer_step(gradients: list[int]) -> None:
+    system, dataset = untrained("mm_diffusion+mmdisco", num_inference_steps=5, guided_every=3)
+    system.pair().sample(make_batch(dataset, 1), system.guide)
+    solver = system.pair().sampler()
+    starts = [nodes[0] for nodes in solver.times()]
+    assert len(gradients) == len(starts) == 2
+    assert gradients == [int(1000 * s - 1) for s in starts]
+
+
+def test_kept_gradients_do_not_leak_from_one_batch_to_the_next() -> None:
+    system = tiny("tiny+mmdisco-fast", guided_steps=(0, 5))
+    together = [clip.digest() for clip in system.generate(REQUESTS)]
+    alone = [next(system.generate([request])).digest() for request in reversed(REQUESTS)]
+    assert together == alone[::-1]
+    every = [clip.digest() for clip in tiny(guided_every=1).generate(REQUESTS)]
+    assert every == [clip.digest() for clip in tiny().generate(REQUESTS)]
+    assert not set(every) & set(together)
+
+
+def test_only_what_is_not_at_its_default_is_part_of_the_identity() -> None:
+    plain = tiny().spec()
+    assert tiny(guided_every=1, guided_steps=None, guidance_precision="ieee").spec() == plain
+    options = {"guided_every": 3, "guided_steps": (0, 4), "guidance_precision": "bfloat16"}
+    assert tiny(**options).spec() == {**plain, "mmdisco": {**plain["mmdisco"], **options}}
+    fast = {**plain, "mmdisco": {**plain["mmdisco"], "guided_every": FAST_EVERY}}
+    assert tiny("tiny+mmdisco-fast").spec() == fast
+    assert tiny("tiny+mmdisco-fast", guided_every=1).spec() == plain
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+@pytest.mark.parametrize("base", [name for name in GUIDABLE if name != "tiny"])
+def test_every_design_of_every_pair_has_a_fast_form(base: str, design: str) -> None:
+    system, _ = untrained(f"{base}+mmdisco-{design}-fast")
+    assert system.name == f"{base}+mmdisco{'' if design == 'res_mlp' else '-' + design}-fast"
+    assert system.spec()["mmdisco"]["guided_every"] == FAST_EVERY
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *({"guided_every": value} for value in (0, "x", 2.5)),
+        *({"guided_steps": value} for value in (3, (4, 2), (-1, 2), "0-3")),
+        {"guidance_precision": "float16"},
+    ],
+)
+def test_values_that_mean_nothing_are_refused(option: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=next(iter(option))):
+        tiny(**option)
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_weights_that_guide_lie_as_rows_do_and_give_the_same_gradient(design: str) -> None:
+    system, _ = untrained(f"auffusion_vc2+mmdisco-{design}")
+    pair, g = system.pair(), torch.Generator().manual_seed(0)
+    text = tuple(torch.randn(2, *u.shape, generator=g) for u in pair.unconditional)
+    x, y = (torch.randn(2, *shape, generator=g) for shape in pair.shapes)
+    guidance = system.guide(text, text)
+    kernels = [p for p in guidance.discriminator.parameters() if p.ndim == 4]
+    assert all(p.is_contiguous(memory_format=torch.channels_last) for p in kernels)
+    plain = copy.deepcopy(guidance.discriminator)
+    for parameter in plain.parameters():
+        parameter.data = parameter.data.contiguous()
+    t = torch.tensor([10, 900])
+    for ours, theirs in zip(guidance.gradient(x, y, t, text), Guidance(plain).gradient(x, y, t, text), strict=True):
+        assert torch.equal(ours, theirs)
