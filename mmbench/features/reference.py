@@ -122,6 +122,7 @@ def export(
         "dataset": {"name": dataset.name, **dataset.spec()},
         "seed": seed,
         "clips": clips,
+        "formats": sorted({content.size for content in found.contents if content}),
         "features": not statistics_only,
         "extractors": {e.name: dict(e.spec()) for e in extractors},
         "code": {e.name: extractor_code(e) for e in extractors},
@@ -173,7 +174,7 @@ class ReferenceFile:
 
     def note(self) -> dict[str, Any]:
         """What a record says of it."""
-        known = {k: self.about[k] for k in ("seed", "features")}
+        known = {k: self.about[k] for k in ("seed", "features", "formats") if k in self.about}
         return {"dataset": self.name, "n": self.about["clips"], **known, "file_sha256": self.sha256}
 
     def check(self, metric: Metric) -> None:
