@@ -27,9 +27,8 @@ def record_row(record: dict[str, Any]) -> dict[str, Any]:
 def _describe_clips(r: Record) -> list[str]:
     """How many real clips a record compared with, how they differ, and what was done to lossy ones."""
     about = r.reference or {}
-    return [f"real clips: {about['n']} of {about['dataset']}"] * bool(about) + [
-        words for words in (about.get("differs"), r.fitted) if words
-    ]
+    real = f"real clips: {about['n']} of {about['dataset']}" if "n" in about else None
+    return [words for words in (real, about.get("differs"), r.fitted) if words]
 
 
 def details_text(details: Mapping[str, Any]) -> str | None:
