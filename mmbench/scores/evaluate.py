@@ -137,7 +137,9 @@ class Evaluation:
             looked_at = outcome.scored or outcome.unscored
             sizes = sorted({c.size for i, c in enumerate(found.contents) if c and i in looked_at})
             about = dict(self._about) if self._about and against else None
-            if about is not None:
+            if about is not None and against:
+                if self._dataset is not None:  # a file has statistics in their place, and says how many
+                    about["n"] = min(sum(row is not None for row in rows) for rows in against.values())
                 about |= compare_formats(about.get("formats", ()), sizes)
             record = self._record(run, judged, score, sizes, found, counts, outcome, about)
             out.append(Scored(folder, record, score, absent))
