@@ -17,6 +17,7 @@ from mmbench.console import Progress
 from mmbench.errors import MMBenchError
 from mmbench.features.cache import FeatureCache
 from mmbench.identity import digest_bytes
+from mmbench.media.padding import FITTED
 from mmbench.optional_protocols import HasWeights
 from mmbench.types import ClipSource, Extractor, Features
 
@@ -28,12 +29,21 @@ NO_PROMPT = "no prompt"  # why a text has no features: nothing is compared with 
 
 @dataclass(frozen=True)
 class Content:
-    """What a clip holds, without its pixels: digests of its halves, its size, and the codecs it came through."""
+    """What a clip holds, without its pixels.
+
+    Attributes:
+        video, audio: Digests of its halves.
+        size: As `Clip.size` gives it.
+        codecs: Those it came through.
+        fitted: Samples of silence that its sound was completed with to be as long as its picture, negative if it was
+            cut, "" if neither: see `mmbench.media.padding`.
+    """
 
     video: str
     audio: str
     size: str
     codecs: str = ""
+    fitted: str = ""
 
 
 @dataclass(frozen=True)
@@ -222,21 +232,27 @@ Job = tuple[int, ClipSource, list[Extractor]]
 JobResult = tuple[int, Content | str, list[Features | str]]  # or why the clip could not be decoded
 
 
+def _say(error: Exception) -> str:
+    """Why a clip has no features, in one line."""
+    return error.found if isinstance(error, MMBenchError) else f"{type(error).__name__}: {error}"
+
+
 def _run_job(job: Job) -> JobResult:
     """Decode one clip and run extractors on it; failures become their reasons."""
     i, source, extractors = job
     try:
         clip = source.load()
     except Exception as error:
-        reason = str(error) if isinstance(error, MMBenchError) else f"{type(error).__name__}: {error}"
+        reason = _say(error)
         return i, reason, [reason] * len(extractors)
-    content = Content(clip.video_digest(), clip.audio_digest(), clip.size(), clip.codecs())
+    fitted = str(clip.notes.get(FITTED, ""))
+    content = Content(clip.video_digest(), clip.audio_digest(), clip.size(), clip.codecs(), fitted)
     results: list[Features | str] = []
     for extractor in extractors:
         try:
             results += extractor.extract([clip])
         except Exception as error:
-            results.append(str(error) if isinstance(error, MMBenchError) else f"{type(error).__name__}: {error}")
+            results.append(_say(error))
     return i, content, results
 
 
@@ -303,11 +319,11 @@ def _in_batches(wanted: Wanted, samples: Sequence[Sample | None], threads: int =
             results: list[tuple[Extractor, int, Features | str]] = []
             for e, lacking in clips:
                 members = [(i, x) for i, x in loaded.items() if i in lacking]
-                results += [(e, i, str(x)) for i, x in members if isinstance(x, Exception)]
+                results += [(e, i, _say(x)) for i, x in members if isinstance(x, Exception)]
                 good = [(i, x) for i, x in members if not isinstance(x, Exception)]
                 for k in range(0, len(good), e.batch_size):
                     results += [(e, i, result) for i, result in _run_batch(e, good[k : k + e.batch_size])]
-            yield len(batch), results, {i: str(x) for i, x in loaded.items() if isinstance(x, Exception)}
+            yield len(batch), results, {i: _say(x) for i, x in loaded.items() if isinstance(x, Exception)}
 
 
 def _run_batch(extractor: Extractor, members: list[tuple[int, Any]]) -> list[tuple[int, Features | str]]:
@@ -316,6 +332,6 @@ def _run_batch(extractor: Extractor, members: list[tuple[int, Any]]) -> list[tup
         return list(zip([i for i, _ in members], extractor.extract([x for _, x in members]), strict=True))
     except Exception as error:
         if len(members) == 1:
-            reason = str(error) if isinstance(error, MMBenchError) else f"{type(error).__name__}: {error}"
+            reason = _say(error)
             return [(members[0][0], reason)]
         return [pair for member in members for pair in _run_batch(extractor, [member])]

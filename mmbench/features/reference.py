@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -61,11 +62,14 @@ class ItemSource:
 def real_features(
     dataset: Dataset, num: int, seed: int, extractors: Sequence[Extractor], cache: FeatureCache, workers: int | None
 ) -> Extraction:
-    """Features of the first `num` clips of a dataset's reference, or of all it has."""
+    """Features of the first `num` clips of a dataset's reference, or of all it has; warns of those without."""
     items = dataset.reference(num, seed)
     digest = digest_of({"dataset": dict(dataset.spec()), "seed": seed, "num": num})
     real: list[Sample | None] = [Sample(ItemSource(items, i, digest), "") for i in range(min(len(items), num))]
-    return extract(real, extractors, cache, workers=workers)
+    found = extract(real, extractors, cache, workers=workers)
+    for (name, reason), count in Counter((name, reason) for (name, _), reason in found.reasons.items()).items():
+        log.warning("%d real clips have no %s: %s", count, name, reason)
+    return found
 
 
 def export(
@@ -102,8 +106,6 @@ def export(
             raise UsageError(f"{metric.name} has no sufficient statistics.", "features", "without --statistics-only")
     extractors = distinct_extractors(metrics)
     found = real_features(dataset, num, seed, extractors, cache, workers)
-    for (name, index), reason in found.reasons.items():
-        log.warning("real clip %d has no %s: %s", index, name, reason)
     table: dict[str, list[Features]] = {n: [f for f in rows if f is not None] for n, rows in found.features.items()}
     clips = min(len(rows) for rows in table.values())
     if clips < 2:
@@ -122,6 +124,7 @@ def export(
         "dataset": {"name": dataset.name, **dataset.spec()},
         "seed": seed,
         "clips": clips,
+        "formats": sorted({content.size for content in found.contents if content}),
         "features": not statistics_only,
         "extractors": {e.name: dict(e.spec()) for e in extractors},
         "code": {e.name: extractor_code(e) for e in extractors},
@@ -173,7 +176,7 @@ class ReferenceFile:
 
     def note(self) -> dict[str, Any]:
         """What a record says of it."""
-        known = {k: self.about[k] for k in ("seed", "features")}
+        known = {k: self.about[k] for k in ("seed", "features", "formats") if k in self.about}
         return {"dataset": self.name, "n": self.about["clips"], **known, "file_sha256": self.sha256}
 
     def check(self, metric: Metric) -> None:

@@ -82,10 +82,11 @@ class FileSource:
     audio_path: str | None = None
 
     def load(self) -> Clip:
-        """Decode the clip; raises MediaError when it cannot be had."""
+        """Decode the clip, with a lossy codec's padding cut off; raises MediaError when it cannot be had."""
         from mmbench.media.decode import decode
+        from mmbench.media.padding import fit_sound
 
-        return decode(self.path, self.audio_path)
+        return fit_sound(decode(self.path, self.audio_path))
 
     @property
     def digest(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mmbench.errors import IntegrityError
-from mmbench.features.extract import Extraction, Sample
+from mmbench.features.extract import Content, Extraction, Sample
 from mmbench.types import Score
 
 UNDEFINED = "the metric is undefined for it"  # as of a silent or a static clip
@@ -113,6 +113,16 @@ def identify(samples: Sequence[Sample | None], found: Extraction, counts: Counts
         unreadable = {"unreadable": found.unreadable[i]} if i in found.unreadable else {}
         lines.append({"id": sample.source.id, "text": sample.text, **known, **unreadable})
     return lines
+
+
+def describe_fitting(contents: Sequence[Content | None]) -> str:
+    """What a record says of lossy clips whose sound was brought to the length of their picture; "" if none was."""
+    fitted = [(int(c.fitted), int(c.size.rpartition("@")[2])) for c in contents if c and c.fitted]
+    if not fitted:
+        return ""
+    most, rate = max(fitted, key=lambda pair: abs(pair[0]))
+    what = f"the sound of {len(fitted)} lossy clips was cut or completed with silence to the length of their picture"
+    return f"{what}, by up to {abs(most)} samples ({1000 * abs(most) / rate:.0f} ms)"
 
 
 SIZE = re.compile(r"(\d+)x(\d+)x(\d+)@([\d./]+)\+(\d+)@(\d+)")  # of Clip.size

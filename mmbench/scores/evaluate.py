@@ -17,7 +17,7 @@ from mmbench.features.reference import ReferenceFile, real_features
 from mmbench.identity import digest_of
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore
-from mmbench.scores.accounting import Counts, Outcome, account, compare_formats, identify
+from mmbench.scores.accounting import Counts, Outcome, account, compare_formats, describe_fitting, identify
 from mmbench.scores.records import Record, Scored, finite_all, save_all
 from mmbench.types import (
     Dataset,
@@ -127,7 +127,6 @@ class Evaluation:
         self._find_real_clips(len(samples), run.seed)
         lines = identify(samples, found, counts)
         absent = tuple(i for i, line in enumerate(lines) if "missing" in line or "unreadable" in line)
-        sizes = sorted({c.size for i, c in enumerate(found.contents) if c and i not in found.unreadable})
         out, told = [], []
         for judged in self._judged:
             against = self._tables.get(judged.name)
@@ -135,8 +134,12 @@ class Evaluation:
             outcome = account(samples, found, counts, judged.extractors, score)
             if score.num_scored == 0 and set(outcome.unscored.values()) == {NO_PROMPT}:
                 log.warning("%s: no clip has a prompt. try: a file prompts.csv, with columns file,prompt", judged.name)
+            looked_at = outcome.scored or outcome.unscored
+            sizes = sorted({c.size for i, c in enumerate(found.contents) if c and i in looked_at})
             about = dict(self._about) if self._about and against else None
-            if about is not None:
+            if about is not None and against:
+                if self._dataset is not None:  # a file has statistics in their place, and says how many
+                    about["n"] = min(sum(row is not None for row in rows) for rows in against.values())
                 about |= compare_formats(about.get("formats", ()), sizes)
             record = self._record(run, judged, score, sizes, found, counts, outcome, about)
             out.append(Scored(folder, record, score, absent))
@@ -202,6 +205,7 @@ class Evaluation:
             time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             details=dict(score.details),
             video_of=run.video_of,
+            fitted=describe_fitting(found.contents),
         )
 
 

@@ -11,7 +11,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ class Record:
             recorded failures and unreadable clips, n_nonfinite those among them with NaN or infinity. n_missing is
             None in records from before it was counted.
         unscored: How many samples are unscored for which reason.
+        fitted: Which clips' sound was brought to the length of their picture, and by how much; "" if none was.
         baseline, baseline_stderr: The metric over shuffled pairs.
         lossy: Whether any clip came through a lossy codec.
         extractor_weights: How real the networks are.
@@ -83,11 +84,27 @@ class Record:
     video_of: str = ""
     n_missing: int | None = None
     unscored: Mapping[str, int] = field(default_factory=dict)
+    fitted: str = ""
 
     @cached_property
     def key(self) -> str:
         """Name of the files that belong to this record."""
         return f"{self.metric}-n{self.n_expected}-{digest_of(self.signature)[:8]}"
+
+
+def parse_record(line: Mapping[str, Any]) -> Record:
+    """The record of one JSON line, also of older ones, whose interval of a distance was that at infinite n.
+
+    Raises:
+        TypeError: The line is not a record.
+    """
+    record = Record(**line)
+    details = record.details
+    if "infinity" not in details or "infinity_low" in details or record.value is None:
+        return record
+    low, high = interval_of(record.value, record.stderr)
+    own = {"infinity_low": record.low, "infinity_high": record.high}
+    return replace(record, low=low, high=high, details={**details, **own})
 
 
 @dataclass(frozen=True)
@@ -160,7 +177,7 @@ def read_records(folder: Path) -> list[Record]:
     latest: dict[str, Record] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
-            record = Record(**json.loads(line))
+            record = parse_record(json.loads(line))
         except (ValueError, TypeError) as error:
             raise IntegrityError(
                 f"{path} line {number} is corrupt: {error}.",

@@ -15,6 +15,7 @@ from mmbench.statistics.paired import Difference, holm, paired_difference
 from mmbench.tables.format import count_text, digits_of, signed, with_error
 from mmbench.types import UNTRAINED, Score
 
+DESCRIBES = ("formats", "differs")  # of a record's reference: words about the clips
 LITTLE = 2.0  # times the floor: a distance below that is little more than real clips have among themselves
 
 
@@ -56,13 +57,18 @@ def comparable(records: Sequence[Record]) -> None:
         ("n", [r.n_expected for r in records]),
         ("signature", [r.signature for r in records]),
         ("dataset", [r.dataset for r in records]),
-        ("reference", [str(r.reference) for r in records]),
+        ("reference", [str(_identify_reference(r)) for r in records]),
     ):
         if len(set(values)) > 1:
             refuse(what, values, "mmbench evaluate RUN --num-samples N with one N and one --metric for all")
     kinds = [r.weights for r in records]
     if set(UNTRAINED) & set(kinds) and {"real", "trained"} & set(kinds):
         refuse("kind of weights", kinds, "leave out the systems with random or tiny weights: --system ...")
+
+
+def _identify_reference(record: Record) -> dict[str, Any]:
+    """Which real clips a record compared with, without the words that describe them, which older records lack."""
+    return {k: v for k, v in (record.reference or {}).items() if k not in DESCRIBES}
 
 
 def compare(column: Sequence[Scored]) -> list[Cell]:
@@ -191,6 +197,7 @@ def list_caveats(records: Sequence[Record]) -> list[str]:
         notes.append(
             "Clips came through lossy codecs: " + ", ".join(sorted({r.system for r in records if r.lossy})) + "."
         )
+    notes += [f"{system}: {words}." for system, words in sorted({(r.system, r.fitted) for r in records if r.fitted})]
     for kind in UNTRAINED:
         systems = sorted({r.system for r in records if r.weights == kind})
         networks = sorted({r.metric for r in records if r.extractor_weights == kind})

@@ -17,18 +17,30 @@ def record_row(record: dict[str, Any]) -> dict[str, Any]:
         "value": with_error(r.value, r.stderr),
         "95 %": None if r.low is None or r.high is None else f"[{r.low:.{k}f}, {r.high:.{k}f}]",
         "shuffled": with_error(r.baseline, r.baseline_stderr),
-        "n": count_text(r),
-        "beside": details_text(r.details),
+        "n": "; ".join([count_text(r), *(f"{count} for: {reason}" for reason, count in r.unscored.items())]),
+        "beside": "; ".join(filter(None, [details_text(r.details), *_describe_clips(r)])) or None,
         "signature": r.signature,
         "time": r.time,
     }
 
 
+def _describe_clips(r: Record) -> list[str]:
+    """How many real clips a record compared with, how they differ, and what was done to lossy ones."""
+    about = r.reference or {}
+    real = f"real clips: {about['n']} of {about['dataset']}" if "n" in about else None
+    return [words for words in (real, about.get("differs"), r.fitted) if words]
+
+
 def details_text(details: Mapping[str, Any]) -> str | None:
     """The further numbers of a metric as text, with their standard errors: "kvd 0.41 ± 0.06, floor 3.200"."""
-    errors = {name + "_stderr" for name in details}
+    bounds = "infinity_low", "infinity_high"
+    errors = {name + "_stderr" for name in details} | set(bounds)
     shown = {k: v for k, v in details.items() if isinstance(v, int | float) and k not in errors}
     parts = [f"{k} {v if isinstance(v, int) else with_error(v, details.get(k + '_stderr'))}" for k, v in shown.items()]
+    low, high = (details.get(name) for name in bounds)
+    if low is not None and high is not None:
+        k = digits_of(high - low)
+        parts.append(f"95 % at infinite n from these real clips [{low:.{k}f}, {high:.{k}f}]")
     return ", ".join(parts) or None
 
 

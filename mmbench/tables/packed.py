@@ -19,7 +19,7 @@ from typing import Any
 
 from mmbench.errors import IntegrityError, UsageError
 from mmbench.runs.spec import RunSpec
-from mmbench.scores.records import Record
+from mmbench.scores.records import Record, parse_record
 from mmbench.tables.parts import restore_parts, share_parts
 
 FORMAT_VERSION = 1  # raised when the lines change
@@ -61,7 +61,7 @@ class PackedRun:
     @property
     def records(self) -> list[Record]:
         """The latest record of each metric and n."""
-        return list({record.key: record for record in (Record(**line) for line in self.lines)}.values())
+        return list({record.key: record for record in map(parse_record, self.lines)}.values())
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,24 @@ def test_a_run_is_a_line_and_what_runs_share_is_written_once(tmp_path: Path) -> 
     assert set(lines[2]["sweeps"][0]["differences"]) == set(METRICS)
     assert all("run_id" not in record for line in lines[:4] for record in line["records"])
     assert (tmp_path / "table8.jsonl").read_text().count("plastic") == 1
+
+
+def test_what_became_of_samples_and_of_real_clips_survives(tmp_path: Path) -> None:
+    name = add(tmp_path / "runs", "tiny")
+    told = {
+        "reference": {"dataset": "bounce", "n": 8, "formats": ["1x2x3@4+5@6"], "differs": "real clips are long"},
+        "unscored": {"no prompt": 2},
+        "n_missing": 1,
+        "fitted": "cut by 768 samples",
+    }
+    (spec,) = {r.run_id: r for r in read_records(tmp_path / "runs" / name)}.values()
+    made = replace(spec, metric="fad.x", signature="fad|s", n_unscored=2, n_scored=5, **told)  # type: ignore[arg-type]
+    save(tmp_path / "runs" / name, made, Score(made.value or 0.0, 0.1, 5), [None] * made.n_expected)
+    pack([tmp_path / "runs"], tmp_path / "x.jsonl")
+    (run,) = read_packed(tmp_path / "x.jsonl").runs
+    assert made in run.records
+    unpack(tmp_path / "x.jsonl", tmp_path / "again")
+    assert made in read_records(tmp_path / "again" / name)
 
 
 def test_tables_of_a_file_are_those_of_the_folders_with_their_scores(tmp_path: Path) -> None:

@@ -77,7 +77,9 @@ def test_scores_against_the_file_equal_scores_against_the_clips(
         details = ({k: v or 0.0 for k, v in r["details"].items()} for r in (record, against_clips[name]))
         assert next(details) == pytest.approx(next(details), rel=1e-9)
         about = read_reference(copy / "whole.safetensors")
-        known = {"dataset": "bounce", "n": CLIPS, "seed": 0, "features": True, "file_sha256": about.sha256}
+        formats = ["16x64x64@8+32000@16000"]
+        known = {"dataset": "bounce", "n": CLIPS, "seed": 0, "features": True, "formats": formats}
+        known |= {"file_sha256": about.sha256}
         assert record["reference"] == known
 
 
@@ -218,3 +220,16 @@ def test_stats_show_names_what_is_inside(scored: Path, capsys: pytest.CaptureFix
     assert shown["features"] is False
     assert set(shown["metrics"]) == {"fvd_bounce.bounce_v1", "fad_bounce.bounce_v1"}
     assert shown["sha256"] == read_reference(scored / "statistics.safetensors").sha256
+
+
+def test_the_file_says_what_its_clips_are_like_and_which_code_looked_at_them(
+    scored: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = read_reference(scored / "whole.safetensors")
+    (size,) = file.note()["formats"]
+    assert size == make_dataset("bounce").reference(1, 0)[0].clip.size()
+    file.check(FVDBounce())
+    assert "other code" not in caplog.text
+    monkeypatch.setattr(reference, "extractor_code", lambda extractor: "0" * 16)
+    file.check(FVDBounce())
+    assert "made by other code of bounce_video: export it again" in caplog.text

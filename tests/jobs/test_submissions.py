@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from mmbench.media.clip_files import write_lossless, write_preview
+from mmbench.scores.records import read_records
+from mmbench.tables.compare import comparable, list_caveats
 from tests.builders import clip
 from tests.commands import mmbench, mmbench_here
 
@@ -123,3 +125,41 @@ def test_clips_without_a_prompt_have_no_score_of_text(
     (values,) = (tmp_path / "runs").glob("*/scores/ib_bounce_ta*.jsonl")
     last = json.loads(values.read_text().splitlines()[-1])
     assert (last["id"], "failed" in last) == ("clip4.mp4", True)
+
+
+@pytest.mark.e2e
+def test_lossy_clips_compare_with_exact_ones_and_with_themselves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, write, suffix in (("exact", write_lossless, "mkv"), ("lossy", write_preview, "mp4")):
+        (tmp_path / name).mkdir()
+        for i in range(3):
+            write(clip(i, frames=16, size=32, samples=32000), tmp_path / name / f"clip{i}.{suffix}")
+    out = ["-m", "fad_bounce", "--out", tmp_path / "runs", "--format", "json"]
+    for name, real in (("exact", "lossy"), ("lossy", "lossy")):
+        done = mmbench_here(capsys, "evaluate", tmp_path / name, "-d", f"folder:{tmp_path / real}", *out)
+        assert done.returncode == 0, done.stderr
+    (exact,), (lossy,) = (read_records(next((tmp_path / "runs").glob(f"{name}-*"))) for name in ("exact", "lossy"))
+    comparable([exact, lossy])
+    assert lossy.value == pytest.approx(0.0, abs=1e-6)
+    assert "3 lossy clips" in lossy.fitted
+    assert "768 samples (48 ms)" in lossy.fitted
+    assert exact.fitted == ""
+    assert any(lossy.fitted in note for note in list_caveats([exact, lossy]))
+
+
+@pytest.mark.e2e
+def test_a_clip_that_is_not_scored_costs_one_line_and_no_comparison(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("clip3.mp4", "clip4.mp4"):
+        (folder / name).unlink()
+    out = ["-m", "fad_bounce", "-d", "bounce", "--name", "mine", "--out", tmp_path / "runs", "--format", "json"]
+    before = json.loads(mmbench_here(capsys, "evaluate", folder, *out).stdout)[0]["record"]
+    write_lossless(clip(3, frames=16, size=32, samples=0), folder / "mute.mkv")
+    after = json.loads(mmbench_here(capsys, "evaluate", folder, *out).stdout)[0]["record"]
+    assert (after["n_scored"], after["n_unscored"]) == (3, 1)
+    assert after["unscored"] == {"The clip has no audio.": 1}
+    assert after["signature"] == before["signature"]
+    shown = mmbench_here(capsys, "show", after["run_id"], "--out", tmp_path / "runs")
+    assert "The clip has no audio." in " ".join(shown.stdout.split())

@@ -216,6 +216,15 @@ def test_real_clips_are_given_to_metrics_that_compare_with_them(tmp_path: Path) 
     assert alone.reference is None, "it compared with nothing"
 
 
+def test_real_clips_without_features_are_said_and_not_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    metric, dataset = Bright(needs_reference=True), FixtureDataset()
+    metric.networks[0].refused = dataset.reference(3, RUN.seed)[1].clip.digest()
+    record = scored(tmp_path, [MadeSource(i) for i in range(3)], metric, dataset=dataset)
+    assert record.reference is not None
+    assert record.reference["n"] == 2
+    assert "1 real clips have no network_0: ValueError: a clip it cannot take" in caplog.text
+
+
 def test_a_lossy_clip_makes_a_lossy_record(tmp_path: Path) -> None:
     class Lossy(MadeSource):
         def load(self) -> Clip:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import numpy as np
 import pytest
 
 from mmbench.errors import IntegrityError
-from mmbench.scores.records import finite, read_records, read_samples, read_score, save
+from mmbench.scores.records import finite, parse_record, read_records, read_samples, read_score, save
+from mmbench.tables.packed import read_packed
 from mmbench.types import Score
 from tests.builders import record
+from tests.conftest import REPOSITORY
 
 SAMPLES = [{"id": str(i), "text": "t"} for i in range(2)]
 PER_SAMPLE = Score(0.5, 0.1, 1, per_sample=np.array([0.5, np.nan]))
@@ -77,3 +80,21 @@ def test_damage_is_named(tmp_path: Path) -> None:
 
 def test_what_json_cannot_say_becomes_none() -> None:
     assert [finite(x) for x in (math.nan, math.inf, None, 0.0)] == [None, None, None, 0.0]
+
+
+def test_an_older_interval_at_infinite_n_is_not_taken_for_that_of_the_value() -> None:
+    older = asdict(record(value=0.5, stderr=0.1, low=-0.01, high=0.3, details={"infinity": -0.1}))
+    for name in ("n_missing", "unscored", "fitted"):
+        del older[name]
+    found = parse_record(older)
+    assert (found.low, found.high) == pytest.approx((0.304, 0.696), abs=1e-4)
+    assert (found.details["infinity_low"], found.details["infinity_high"]) == (-0.01, 0.3)
+    assert (found.n_missing, dict(found.unscored), found.fitted) == (None, {}, "")
+    assert parse_record(asdict(found)) == found
+
+
+def test_no_interval_on_record_excludes_its_value() -> None:
+    runs = read_packed(REPOSITORY / "results" / "tiny" / "runs.jsonl").runs
+    distances = [r for run in runs for r in run.records if r.reference]
+    assert distances
+    assert all(r.low <= r.value <= r.high for r in distances if r.stderr is not None)

@@ -198,3 +198,32 @@ def test_a_record_row_shows_interval_and_signature() -> None:
     row = record_row(asdict(record()))
     assert row["95 %"] == "[0.30, 0.70]"
     assert row["signature"].startswith("m|v|")
+
+
+def test_words_about_the_clips_keep_no_records_apart() -> None:
+    now = {"dataset": "d", "n": 8, "formats": ["16x64x64@8+32000@16000"], "differs": "real clips are long; yours short"}
+    older = record(system="older", reference={"dataset": "d", "n": 8})
+    comparing.comparable([older, record(reference=now)])
+    assert any("yours short" in note for note in comparing.list_caveats([older, record(reference=now)]))
+    with pytest.raises(MMBenchError, match="across reference"):
+        comparing.comparable([older, record(reference={**now, "n": 9})])
+
+
+def test_a_record_row_says_why_samples_are_not_scored_and_what_they_were_compared_with() -> None:
+    row = record_row(
+        asdict(
+            record(
+                n_scored=5,
+                n_unscored=3,
+                unscored={"no prompt": 3},
+                reference={"dataset": "d", "n": 8, "differs": "real clips are long; yours short"},
+                fitted="cut by 768 samples",
+                details={"infinity": 0.1, "infinity_stderr": 0.1, "infinity_low": -0.25, "infinity_high": 0.05},
+            )
+        )
+    )
+    assert row["n"] == "5/8 (3 unscored); 3 for: no prompt"
+    assert row["beside"] == (
+        "infinity 0.10 ± 0.10, 95 % at infinite n from these real clips [-0.25, 0.05]; "
+        "real clips: 8 of d; real clips are long; yours short; cut by 768 samples"
+    )
