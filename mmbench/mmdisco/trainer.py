@@ -49,6 +49,8 @@ class Trainer:
         self.alphas_cumprod: Pair = (x, y)
         set_seed(entropy(config.seed, "weights"))  # the same on every process
         self.model = Discriminator(config.discriminator).to(self.device).train()
+        if config.checkpointing:
+            self.model.recompute_blocks()
         self.parameters = list(self.model.parameters())
         self.optimizer = torch.optim.Adam(self.parameters, config.learning_rate)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "float16")
