@@ -154,9 +154,12 @@ class Trainer:
     def _average_over_processes(self, losses: list[Tensor]) -> list[float]:
         """Replace gradients by their mean over processes, in one message with the losses; returns mean losses."""
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
-        tensors = [*gradients, *losses]
-        flat = self.accelerator.reduce(torch.cat([z.flatten() for z in tensors]), "mean")
-        mean = flat.split([z.numel() for z in tensors])
-        for p, values in zip(self.parameters, mean, strict=False):
-            p.grad = values.view_as(p)
-        return [float(value) for value in mean[len(gradients) :]]
+        if self.accelerator.num_processes > 1:
+            tensors = [*gradients, *losses]
+            flat = self.accelerator.reduce(torch.cat([z.flatten() for z in tensors]), "mean")
+            mean = flat.split([z.numel() for z in tensors])
+            gradients = [values.view_as(p) for p, values in zip(self.parameters, mean, strict=False)]
+            losses = list(mean[len(gradients) :])
+        for p, gradient in zip(self.parameters, gradients, strict=True):
+            p.grad = gradient
+        return [float(value) for value in losses]

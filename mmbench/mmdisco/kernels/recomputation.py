@@ -43,15 +43,13 @@ def recompute(block: nn.Module) -> None:
         out = _Block.apply(_Inside(run, flat[0].device.type, parameters), len(flat), *flat, *parameters)
         return out if len(out) > 1 else out[0]
 
-    block.forward = forward  # type: ignore[method-assign]
+    block.forward = forward
 
 
 class _Inside:
     """A block as a function of its tensors, run with a graph under the autocast of when it was called first."""
 
-    def __init__(
-        self, run: Callable[..., tuple[Tensor, ...]], device: str, parameters: Sequence[nn.Parameter]
-    ) -> None:
+    def __init__(self, run: Callable[..., tuple[Tensor, ...]], device: str, parameters: Sequence[nn.Parameter]) -> None:
         self.run, self.parameters = run, parameters
         self.autocast: AbstractContextManager[Any] = nullcontext()
         if torch.amp.is_autocast_available(device):  # meta tensors have none
@@ -65,7 +63,9 @@ class _Inside:
             return leaves, self.run(*leaves)
 
 
-def _gradient(outputs: Tensors, by: Sequence[Tensor], grads: Tensors, create_graph: bool = False) -> list[Tensor | None]:
+def _gradient(
+    outputs: Tensors, by: Sequence[Tensor], grads: Tensors, create_graph: bool = False
+) -> list[Tensor | None]:
     """The gradient of those outputs that have one coming in; None by what they do not depend on."""
     pairs = [(z, g) for z, g in zip(outputs, grads, strict=True) if z is not None and g is not None and z.requires_grad]
     if not pairs or not by:
