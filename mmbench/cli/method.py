@@ -79,6 +79,9 @@ def train(
     micro_batch: Annotated[
         int | None, typer.Option(help="Pairs in memory at once; gradients add up to those of the batch.")
     ] = None,
+    checkpointing: Annotated[
+        bool, typer.Option("--checkpointing", help="Compute activations again instead of keeping them.")
+    ] = False,
     learning_rate: Annotated[float | None, typer.Option(help="Adam's.")] = None,
     weight_denoising: Annotated[float | None, typer.Option(help="Lambda of the denoising loss; 1.")] = None,
     denoising_reduction: Annotated[
@@ -124,7 +127,7 @@ def train(
     given |= {"learning_rate": learning_rate, "seed": seed, "tensorboard": tensorboard or None}
     given |= {"micro_batch": micro_batch, "weight_denoising": weight_denoising, "text_drop": text_drop}
     given |= {"denoising_reduction": denoising_reduction, "max_gradient_norm": max_gradient_norm}
-    given |= {"ema_decay": ema_decay, "workers": workers}
+    given |= {"ema_decay": ema_decay, "workers": workers, "checkpointing": checkpointing or None}
     sizes = {"channels": channels, "num_blocks": blocks}
     settings = TrainSettings(
         system=system,

@@ -36,6 +36,9 @@ def sweep(
     micro_batch: Annotated[
         int | None, typer.Option(help="Pairs of training in memory at once; changes no row.")
     ] = None,
+    checkpointing: Annotated[
+        bool, typer.Option("--checkpointing", help="Train with less memory, in more time; changes no row.")
+    ] = False,
     learning_rate: Annotated[float | None, typer.Option(help="Adam's; default: as published.")] = None,
     precision: Annotated[str | None, typer.Option(help="Of training: float32, bfloat16 or float16.")] = None,
     out: opt.Out = Path("runs/sweep"),
@@ -107,6 +110,7 @@ def sweep(
         train_seeds=train_seeds,
         rows=row or (),
         micro_batch=micro_batch,
+        checkpointing=checkpointing,
     )
     if dry_run:
         return show_rows(preview_sweep(declared), PREVIEW_COLUMNS, format, "Dry run: nothing is written")

@@ -49,6 +49,8 @@ class Trainer:
         self.alphas_cumprod: Pair = (x, y)
         set_seed(entropy(config.seed, "weights"))  # the same on every process
         self.model = Discriminator(config.discriminator).to(self.device).train()
+        if config.checkpointing:
+            self.model.recompute_blocks()
         self.parameters = list(self.model.parameters())
         self.optimizer = torch.optim.Adam(self.parameters, config.learning_rate)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "float16")
@@ -152,9 +154,12 @@ class Trainer:
     def _average_over_processes(self, losses: list[Tensor]) -> list[float]:
         """Replace gradients by their mean over processes, in one message with the losses; returns mean losses."""
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
-        tensors = [*gradients, *losses]
-        flat = self.accelerator.reduce(torch.cat([z.flatten() for z in tensors]), "mean")
-        mean = flat.split([z.numel() for z in tensors])
-        for p, values in zip(self.parameters, mean, strict=False):
-            p.grad = values.view_as(p)
-        return [float(value) for value in mean[len(gradients) :]]
+        if self.accelerator.num_processes > 1:
+            tensors = [*gradients, *losses]
+            flat = self.accelerator.reduce(torch.cat([z.flatten() for z in tensors]), "mean")
+            mean = flat.split([z.numel() for z in tensors])
+            gradients = [values.view_as(p) for p, values in zip(self.parameters, mean, strict=False)]
+            losses = list(mean[len(gradients) :])
+        for p, gradient in zip(self.parameters, gradients, strict=True):
+            p.grad = gradient
+        return [float(value) for value in losses]

@@ -13,6 +13,7 @@ DenoisingReduction = Literal["mean", "sum"]
 FREE_TO_CHANGE = (
     "batch_size",
     "micro_batch",
+    "checkpointing",
     "epochs",
     "steps",
     "checkpoint_every",
@@ -35,6 +36,8 @@ class TrainConfig:
         batch_size: Real pairs, and as many generated ones, per step and process.
         micro_batch: Pairs of either kind that are in memory at once; their gradients add up to those of the whole
             batch, to rounding; a base model that draws numbers as it runs draws for each part. None for all.
+        checkpointing: Compute the inside of the discriminator's blocks again for every gradient instead of keeping
+            it; the numbers are the same, to rounding.
         epochs: Passes over the real pairs.
         steps: Steps, instead of epochs.
         learning_rate: Adam's.
@@ -56,6 +59,7 @@ class TrainConfig:
     denoising_reduction: DenoisingReduction = "mean"
     batch_size: int = 16
     micro_batch: int | None = None
+    checkpointing: bool = False
     epochs: float = 100.0
     steps: int | None = None
     learning_rate: float = 1e-3

@@ -64,7 +64,7 @@ def training_of(sweep: Sweep, cell: Cell) -> TrainSettings:
     stem = discriminator_stem(settings.name, sweep.dataset, "none")  # that weights are random is in the digest
     shape = "".join(f"-{k}{v}" for k, v in sorted(row.sizes.items()))
     folder = f"sweep/{stem}{shape}-s{seed}-{digest_of([stem, *named_by])[:8]}"
-    rest = {"steps": sweep.steps(row), "micro_batch": sweep.micro_batch}
+    rest = {"steps": sweep.steps(row), "micro_batch": sweep.micro_batch, "checkpointing": sweep.checkpointing}
     return replace(settings, options={**options, **rest}, folder=folder, pool_seed=0)
 
 

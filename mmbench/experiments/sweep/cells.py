@@ -43,6 +43,7 @@ class Sweep:
         train_seeds: Trainings of every discriminator, with seeds from 0, on the same pairs.
         rows: Labels of the rows that are wanted; all if empty.
         micro_batch: Pairs in memory at once in training, which changes no number; None for the whole batch.
+        checkpointing: Compute activations again instead of keeping them, which changes no number either.
     """
 
     table: str
@@ -54,6 +55,7 @@ class Sweep:
     train_seeds: int = 1
     rows: Sequence[str] = ()
     micro_batch: int | None = None
+    checkpointing: bool = False
 
     @property
     def grid(self) -> Grid:
@@ -129,6 +131,7 @@ def declare_sweep(
     train_seeds: int | None = None,
     rows: Sequence[str] = (),
     micro_batch: int | None = None,
+    checkpointing: bool = False,
 ) -> Sweep:
     """Makes the sweep of a grid; what is None or absent is as published.
 
@@ -143,6 +146,7 @@ def declare_sweep(
         train_seeds: Trainings of every discriminator.
         rows: Labels of the rows that are wanted; all if empty.
         micro_batch: Pairs in memory at once in training.
+        checkpointing: Compute activations again instead of keeping them.
     """
     grid = GRIDS[table]
     dataset = run.dataset or grid.dataset
@@ -157,4 +161,5 @@ def declare_sweep(
         train_seeds=grid.train_seeds if train_seeds is None else train_seeds,
         rows=tuple(rows),
         micro_batch=micro_batch,
+        checkpointing=checkpointing,
     )

@@ -162,9 +162,8 @@ def _train(
     fake = RePaired(pool, config.seed) if settings.re_pair else pool
     shown = {k: str(v) if isinstance(v, Path) else v for k, v in vars(settings).items() if k != "command"}
     append_line(folder / "invocations.jsonl", invocation(list(settings.command), shown))
-    memory = predict(config, pair)
-    announce(config, memory, free_memory(pair.device))
-    with Measured(folder, memory):
+    memory, _ = announce(config, free_memory(pair.device), lambda other: predict(other, pair))
+    with Measured(folder, memory, pair.device):
         result = train(
             config,
             pair,
