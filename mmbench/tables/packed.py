@@ -37,7 +37,7 @@ class PackedRun:
     Attributes:
         manifest: As in manifest.json.
         lines: Of records.jsonl.
-        sweeps: Where the sweeps of this file have it: log, row, train_seed.
+        sweeps: Where the sweeps of this file have it: log, row, train_seed, sample_seed.
         differences: Paired differences to its base or the first system, as `mmbench run` shows them.
         files: Lines of its other .jsonl files, by name.
     """
