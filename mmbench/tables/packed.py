@@ -1,7 +1,7 @@
 """Packed files: the runs and sweeps of one experiment, one line per run, as `mmbench pack` writes them.
 
 line 1    {"experiment", "format", "runs", "log_lines", "command": [...], "parts": {"dataset.0": {...}, ...}}
-then      {"sweeps": [{"log", "row", "train_seed", "differences"}], **manifest, "records": [...], "differences": [...],
+then      {"sweeps": [{"log", "row", "train_seed", "sample_seed", "differences"}], **manifest, "records": [...], "differences": [...],
            "files": {"invocations.jsonl": [...], ...}}                                            one per run
 then      {"log": NAME, "line": {...}}                                                          one per line of a sweep
 

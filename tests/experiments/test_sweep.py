@@ -381,7 +381,7 @@ def test_lines_of_a_sweep_are_told_by_kind_and_old_ones_by_their_keys(tmp_path: 
             append_line(tmp_path / f"{name}.jsonl", {k: v for k, v in line.items() if name == "new" or k != "kind"})
         log = read_log(tmp_path / f"{name}.jsonl")
         assert log.request == Asked("table7", "tiny", "bounce", 4, 0, ("a",), "2026-01-01")
-        assert log.outcomes == {("no guidance", None): failed, ("loss all", 0): trained}
+        assert log.outcomes == {("no guidance", None, None): failed, ("loss all", 0, None): trained}
         assert log.differences == {"r0": {"a": {"value": 1.0, "stderr": 0.1}}}
 
 

@@ -50,11 +50,11 @@ class Outcome:
         status: "ok" or "failed".
         run: Id of its run; "" if it failed.
         reason: Why it failed, or what its run lacks.
-        sample_seed: Of its run, where a sweep has several; else None.
         x: Where its row stands on the axis of a curve.
         steps: Of its training.
         discriminator: The weights that guided it.
         time: When (UTC).
+        sample_seed: Of its run, where a sweep has several; else None.
     """
 
     row: str
@@ -62,11 +62,11 @@ class Outcome:
     status: str
     run: str
     reason: str = ""
-    sample_seed: int | None = None
     x: float | None = None
     steps: int | None = None
     discriminator: str = ""
     time: str = ""
+    sample_seed: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The line."""
