@@ -26,7 +26,7 @@ def list_points(sweep: SweepOnRecord) -> list[dict[str, Any]]:
     return [
         {"row": row.labels["row"], "x": at[row.labels["row"]], "metric": cell.metric}
         | {"value": cell.number.value, "stderr": cell.number.stderr}
-        | {"trainings": row.labels["trainings"], "samplings": row.labels["samplings"]}
+        | {"trainings": row.labels["trainings"], "samplings": row.labels.get("samplings")}
         | {"difference": cell.difference and cell.difference.value}
         | {"difference_stderr": cell.difference and cell.difference.stderr}
         for row in lay_out_sweep(sweep).table

@@ -121,8 +121,10 @@ GRIDS: dict[str, Grid] = {
         training=IN_DOMAIN_TRAINING,
         rows=(
             Row(PAIR, (None, None)),
-            *(_sized(channels, blocks) for channels in (32, 128) for blocks in (1, 2, 4)),
+            *(_sized(32, blocks) for blocks in (1, 2, 4)),
+            *(_sized(128, blocks) for blocks in (1, 2)),
             _sized(128, 3, printed_blocks=1),  # printed as L = 1 with 19.0M parameters, which L = 3 has
+            _sized(128, 4),
         ),
         published="9",
     ),

@@ -88,7 +88,7 @@ def lay_out_sweep(sweep: SweepOnRecord) -> Layout:
         "±: over samples, or where there are several trainings over these, which share samples' prompts and noise."
     ]
     of_delta = "over samples, and over trainings where there are several"
-    if any(row.labels["samplings"] for row in rows):
+    if any("samplings" in row.labels for row in rows):
         remarks = [
             "±: over seeds of sampling, whose prompts and noise differ; of one training, whose own spread it lacks."
         ]
@@ -121,7 +121,7 @@ def _lay_out_row(sweep: SweepOnRecord, grid: Grid, row: Row, paired: Paired) -> 
     failed = [outcome.reason for outcome in outcomes if outcome.status == "failed"]
     status = f"failed: {failed[-1]}" if failed else "" if runs else "to do"
     trainings = len({outcome.train_seed for outcome in made}) if row.design else None
-    labels = {"row": row.label, "trainings": trainings, "samplings": len(samplings) or None}
+    labels = {"row": row.label, "trainings": trainings} | ({"samplings": len(samplings)} if samplings else {})
     paper = select_published(grid.published, row.published, asked.metrics)
     return layout.Row(labels, cells, paper, status)
 
