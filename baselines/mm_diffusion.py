@@ -66,7 +66,7 @@ def mm_diffusion(
         num_inference_steps: Evaluations of the network, 3 at least.
         joint_scale: Weights of the discriminator's gradient on (video, audio).
         guided_every: Compute the discriminator's gradient at each so many evaluations of the sampler and use the
-            last one between; 1, or 5 with +mmdisco-fast, if None.
+            last one between; 1, or 3 with +mmdisco-fast, if None.
         guided_steps: Guide from one evaluation, counted from 0, up to another alone.
         guidance_precision: Of the gradient: "ieee", "tf32" or "bfloat16".
         discriminator: File of a discriminator, instead of the one that belongs to name and dataset.

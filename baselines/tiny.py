@@ -57,7 +57,7 @@ class TinySystem(PairSystem):
             joint_scale: Weights of the discriminator's gradient on (video, audio), or such pairs by name of the
                 dataset; 1 and 1 for datasets that the mapping lacks.
             guided_every: Compute the discriminator's gradient at each so many evaluations of the sampler and use the
-                last one between; 1, or 5 with +mmdisco-fast, if None.
+                last one between; 1, or 3 with +mmdisco-fast, if None.
             guided_steps: Guide from one evaluation, counted from 0, up to another alone.
             guidance_precision: Of the gradient: "ieee", "tf32" or "bfloat16".
             discriminator: File of a discriminator, instead of the one that belongs to name and dataset.

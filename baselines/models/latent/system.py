@@ -87,7 +87,7 @@ class LatentSystem(PairSystem):
             free_scale: Text guidance of (video, audio), instead of the paper's.
             joint_scale: Weights of the discriminator's gradient on (video, audio), instead of the preset's.
             guided_every: Compute the discriminator's gradient at each so many evaluations of the sampler and use the
-                last one between; 1, or 5 with +mmdisco-fast, if None.
+                last one between; 1, or 3 with +mmdisco-fast, if None.
             guided_steps: Guide from one evaluation, counted from 0, up to another alone.
             guidance_precision: Of the gradient: "ieee", "tf32" or "bfloat16".
             discriminator: File of a discriminator, instead of the one that belongs to name and dataset.

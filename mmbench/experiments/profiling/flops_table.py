@@ -16,7 +16,7 @@ COLUMNS = ["system", "design", "parameters [M]", "base", "forward", "gradient", 
 TRAINING_COLUMNS = ["step forward", "step backward"]
 NOTES = [
     "TFLOP, a multiply-add as two: of one guided step of one sample (base, forward, gradient), published sizes.",
-    f"share: gradient over base; with -fast it is computed at each {FAST_EVERY}th evaluation of the sampler.",
+    f"share: gradient over base; with -fast it is computed at every {FAST_EVERY} evaluations of the sampler.",
 ]
 TERA = 1e12
 
