@@ -227,5 +227,5 @@ def evaluate(
     if len(sets) == 1:
         title = f"{first.system}, n = {first.n_expected}; records in {sets[0][0].folder}"
         return _print_cells(table_of(sets[0]), format, title)
-    found = compare_sets(sets, baseline)
+    found = compare_sets(sets, baseline, paths)
     return _print_cells(found.columns, format, f"n = {first.n_expected}; records in {out}", found.notes)

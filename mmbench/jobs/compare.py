@@ -46,7 +46,7 @@ def compare(
         found[name] = wanted
     chosen = [_choose(records, list(found.values())) for records in found.values()]
     folders = {name: records[0].record.run_id for name, records in zip(found, chosen, strict=True)}
-    return compare_sets(chosen, folders.get(baseline, baseline))
+    return compare_sets(chosen, folders.get(baseline, baseline), list(found))
 
 
 def _folders(name: str, names: Sequence[str], out: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,9 @@ class Cut:
 
     clip_frames: int | None = None
     clip_stride: int | None = None
+
+
+WHOLE = Cut()  # not at all
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,10 @@ def open_run(folder: Path) -> SampleStore:
         MMBenchError: The folder holds records of a submission, whose clips lie elsewhere.
     """
     if not (folder / "samples").is_dir():
-        raise MMBenchError(f"{folder} holds records of a submission, no samples.", "", "mmbench evaluate THE_CLIPS")
+        told = (folder / "invocations.jsonl").read_text(encoding="utf-8").splitlines()
+        clips = json.loads(told[-1])["resolved"].get("path")
+        found = f"{folder} holds records of a submission, no samples."
+        raise MMBenchError(found, "the clips themselves", f"mmbench evaluate {clips}")
     return SampleStore.open(folder)
 
 

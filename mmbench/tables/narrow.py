@@ -33,6 +33,8 @@ def show_comparison(columns: Sequence[Sequence[Cell]], format: Format, title: st
     """
     rows = [as_row(cell) for column in columns for cell in column]
     shown = [c for c in LONG if any(row[c] is not None for row in rows)]
+    if format is Format.table and _width(rows, shown) > terminal_width():
+        shown = [c for c in shown if c != "won"]
     if format is not Format.table or _width(rows, shown) <= terminal_width():
         return show_rows(rows, shown, format, title, [*notes, *footnotes(columns)])
     by_system = summarize_systems(columns)

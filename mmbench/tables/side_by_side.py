@@ -30,13 +30,14 @@ class Comparison:
     notes: list[str]
 
 
-def compare_sets(sets: Sequence[Sequence[Scored]], baseline: str = "") -> Comparison:
+def compare_sets(sets: Sequence[Sequence[Scored]], baseline: str = "", typed: Sequence[str] = ()) -> Comparison:
     """Compares sets of samples under every metric that at least two of them have.
 
     Args:
         sets: The scores of each set; all of a set carry one system's name.
         baseline: The system or run id that all are compared with; by default a guided system's pair where that is
             there, else the first set.
+        typed: What the sets were called on the command line, for what an error says to type.
 
     Raises:
         UsageError: No set is called `baseline`.
@@ -69,7 +70,7 @@ def compare_sets(sets: Sequence[Sequence[Scored]], baseline: str = "") -> Compar
             cells.append(make_cell(scored, found.get(base, scored), scores_of_pairs))
         columns.append(cells)
     if not columns:
-        names = " ".join(head.run_id for head in heads)
+        names = " ".join(typed or [head.run_id for head in heads])
         raise MMBenchError(" ".join(["No metric compares.", *left_out]), "one", f"mmbench evaluate {names}")
     columns = adjust(columns)
     notes = [
