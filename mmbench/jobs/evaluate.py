@@ -12,7 +12,16 @@ from mmbench.features.extract import Sample, find_weights
 from mmbench.features.reference import ReferenceFile, export
 from mmbench.jobs.opening import make_metrics, metric_names, open_dataset, open_evaluation, open_real_clips
 from mmbench.jobs.settings import Settings
-from mmbench.jobs.submissions import WHOLE, Cut, Submission, count_samples, find_set, label_paths, open_run, open_submission
+from mmbench.jobs.submissions import (
+    WHOLE,
+    Cut,
+    Submission,
+    count_samples,
+    find_set,
+    label_paths,
+    open_run,
+    open_submission,
+)
 from mmbench.optional_protocols import whole
 from mmbench.runs.circumstances import invocation
 from mmbench.runs.spec import RunSpec

@@ -83,7 +83,9 @@ def test_an_uncertain_difference_says_what_n_it_needs(tmp_path: Path) -> None:
     noise = rng.normal(0, 1, 40)
     keys = [f"k{i}" for i in range(40)]
     near = [submitted(tmp_path, "one", dict.fromkeys(keys, 0.0))]
-    near.append(submitted(tmp_path, "two", dict(zip(keys, (noise - noise.mean()) / noise.std(ddof=1) + 0.1, strict=True))))
+    near.append(
+        submitted(tmp_path, "two", dict(zip(keys, (noise - noise.mean()) / noise.std(ddof=1) + 0.1, strict=True)))
+    )
     found = compare_sets(near)
     needs = found.columns[0][1].needs
     assert needs is not None
