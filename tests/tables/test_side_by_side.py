@@ -81,11 +81,10 @@ def test_clips_of_another_size_compare_with_a_note(tmp_path: Path) -> None:
 def test_an_uncertain_difference_says_what_n_it_needs(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 1, 40)
+    noise = (noise - noise.mean()) / noise.std(ddof=1)
     keys = [f"k{i}" for i in range(40)]
     near = [submitted(tmp_path, "one", dict.fromkeys(keys, 0.0))]
-    near.append(
-        submitted(tmp_path, "two", dict(zip(keys, (noise - noise.mean()) / noise.std(ddof=1) + 0.1, strict=True)))
-    )
+    near.append(submitted(tmp_path, "two", dict(zip(keys, noise + 0.1, strict=True))))
     found = compare_sets(near)
     needs = found.columns[0][1].needs
     assert needs is not None
