@@ -167,6 +167,8 @@ def _mmbench(command: Command, words: list[str]) -> Treatment:
             return Treatment(Mode.run, why, words, ("--weights", "random"))
         case ["evaluate", *_]:
             return Treatment(Mode.run, "on stand-ins of the reader's clips", words)
+        case ["compare", *_]:
+            return Treatment(Mode.run, "what the commands before it scored", words)
         case ["train", *_] if "tiny" in words:
             small = ("--num-real", "2", "--num-fake", "2", "--steps", "1", "--batch-size", "1")
             return Treatment(Mode.run, "one step on two pairs", words, small)

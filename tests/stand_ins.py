@@ -19,7 +19,7 @@ from tests.vggsound_copy import write_copy
 def write_stand_ins(folder: Path, page: str, said: Sequence[Command], monkeypatch: pytest.MonkeyPatch) -> None:
     """Make in `folder` whatever the commands of a page name."""
     words = " ".join(command.text for command in said)
-    for name, num in (("my_samples", 2), ("real_clips", 6)):
+    for name, num in (("my_samples", 2), ("model_a", 3), ("model_b", 3), ("real_clips", 6)):
         if name in words:
             write_clips(folder / name, num)
     if "long.mp4" in words:

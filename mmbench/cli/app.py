@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from mmbench.cli import checks, data, look, method, profile, records, stats, sweep, weights
+from mmbench.cli.compare import compare
 from mmbench.cli.run import evaluate, generate, run
 from mmbench.cli.system_options import SystemOptions
 from mmbench.console import show_error
@@ -29,6 +30,7 @@ COMMANDS: dict[str, Callable[..., None]] = {  # in the order of --help
     "run": run,
     "generate": generate,
     "evaluate": evaluate,
+    "compare": compare,
     **records.COMMANDS,
     "preview": look.preview,
     "check": checks.check,

@@ -93,7 +93,7 @@ def table(
     paper: opt.Paper = "",
     format: opt.Form = Format.table,
 ) -> None:
-    """Systems by metrics, from records.
+    """Systems by metrics, from records: the newest of one dataset, n and seed; the others are named below.
 
     Examples:
 
@@ -112,9 +112,11 @@ def table(
         from mmbench.experiments.paper import lay_out
 
         return show_table(lay_out(paper, out, **filters, num_samples=num_samples, seed=seed), format)
-    from mmbench.tables.table import gather, pivot
+    from mmbench.tables.newest import newest_set
+    from mmbench.tables.table import pivot
 
-    return show_table(pivot(gather(out, **filters, num_samples=num_samples, seed=seed)), format)  # type: ignore[arg-type]
+    found = newest_set(out, **filters, num_samples=num_samples, seed=seed)  # type: ignore[arg-type]
+    return show_table(pivot(found.records), format, found.notes)
 
 
 def merge(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from mmbench.cli import options as opt
+from mmbench.cli.compare import Baseline
 from mmbench.console import Format, setup, show_rows
 from mmbench.errors import IncompleteError
 
@@ -32,10 +34,10 @@ def _plan_only(settings: Any, format: Format, scored: bool = False) -> None:
     show_rows(preview_plan(settings, scored), columns, format, "Dry run: nothing is written")
 
 
-def _print_cells(columns: Any, format: Format, title: str) -> None:
+def _print_cells(columns: Any, format: Format, title: str, notes: Sequence[str] = ()) -> None:
     from mmbench.tables.narrow import show_comparison
 
-    show_comparison(columns, format, title)
+    show_comparison(columns, format, title, notes)
 
 
 def run(
@@ -167,12 +169,14 @@ def generate(
 
 
 def evaluate(
-    path: Annotated[str, typer.Argument(help="A run (id or folder), a folder of clips, or a video file.")],
+    paths: Annotated[list[str], typer.Argument(help="Runs (id or folder), folders of clips, or video files.")],
     dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="What clips are compared with.")] = None,
     num_samples: Annotated[int | None, typer.Option("--num-samples", "-n", help="For runs: first N samples.")] = None,
     clip_frames: Annotated[int | None, typer.Option(help="Cut one long video into clips of so many frames.")] = None,
     clip_stride: Annotated[int | None, typer.Option(help="Frames from one clip's start to the next's.")] = None,
-    name: Annotated[str, typer.Option(help="What to call a submission in records.")] = "",
+    name: Annotated[list[str] | None, typer.Option(help="What to call a submission; once for each of several.")] = None,
+    prompts: Annotated[Path | None, typer.Option(help="CSV file,prompt; default: the one in each folder.")] = None,
+    baseline: Baseline = "",
     reference: Annotated[Path | None, typer.Option(help="File of `mmbench stats`, instead of a dataset.")] = None,
     metric: opt.Metric = None,
     seed: opt.Seed = 0,
@@ -184,7 +188,7 @@ def evaluate(
     format: opt.Form = Format.table,
     verbose: opt.Verbose = 0,
 ) -> None:
-    """Score a run again, or anybody's clips.
+    """Score runs again, or anybody's clips; several are compared, sample by sample.
 
     Examples:
 
@@ -192,13 +196,16 @@ def evaluate(
 
       mmbench evaluate my_samples --dataset vggsound --name my_model
 
+      mmbench evaluate model_a model_b --prompts prompts.csv
+
       mmbench evaluate my_samples --reference vggsound.safetensors
 
       mmbench evaluate landscape.mp4 --clip-frames 16 --clip-stride 17
     """
-    from mmbench.jobs.evaluate import evaluate_run, evaluate_submission
-    from mmbench.runs.find import find_run
+    from mmbench.jobs.evaluate import evaluate_all
+    from mmbench.jobs.submissions import Cut
     from mmbench.tables.compare import table_of
+    from mmbench.tables.side_by_side import compare_sets
 
     settings = _settings(
         dataset=dataset,
@@ -213,14 +220,12 @@ def evaluate(
         offline=offline,
         verbose=verbose,
     )
-    clips = (
-        Path(path).exists() and not (Path(path) / "manifest.json").is_file()
-    )  # a path is one, whatever runs there are
-    folder = None if clips else find_run(path, out)
-    if folder is not None:
-        scored = evaluate_run(settings, folder, num_samples)
-    else:
-        scored = evaluate_submission(settings, Path(path), dataset, clip_frames, clip_stride, name)
-    first = scored[0].record
-    title = f"{first.system}, n = {first.n_expected}; records in {scored[0].folder}"
-    _print_cells(table_of(scored), format, title)
+    paths = list(dict.fromkeys(paths))
+    cut = Cut(clip_frames, clip_stride)
+    sets = evaluate_all(settings, paths, dataset, num_samples, cut, name or (), prompts)
+    first = sets[0][0].record
+    if len(sets) == 1:
+        title = f"{first.system}, n = {first.n_expected}; records in {sets[0][0].folder}"
+        return _print_cells(table_of(sets[0]), format, title)
+    found = compare_sets(sets, baseline, paths)
+    return _print_cells(found.columns, format, f"n = {first.n_expected}; records in {out}", found.notes)

@@ -1,18 +1,27 @@
-"""Scores runs and anybody's clips: `mmbench evaluate`."""
+"""Scores runs and anybody's clips, several in one job: `mmbench evaluate`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmbench.console import log, progress
-from mmbench.errors import MMBenchError, UsageError
+from mmbench.console import progress
+from mmbench.errors import UsageError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.extract import Sample, find_weights
 from mmbench.features.reference import ReferenceFile, export
-from mmbench.identity import digest_of
 from mmbench.jobs.opening import make_metrics, metric_names, open_dataset, open_evaluation, open_real_clips
 from mmbench.jobs.settings import Settings
+from mmbench.jobs.submissions import (
+    WHOLE,
+    Cut,
+    Submission,
+    count_samples,
+    find_set,
+    label_paths,
+    open_run,
+    open_submission,
+)
 from mmbench.optional_protocols import whole
 from mmbench.runs.circumstances import invocation
 from mmbench.runs.spec import RunSpec
@@ -20,7 +29,7 @@ from mmbench.runs.store import SampleStore, create_run_folder, note_invocation
 from mmbench.scores.accounting import Counts
 from mmbench.scores.evaluate import Evaluation, stored_samples
 from mmbench.scores.records import Scored
-from mmbench.types import distinct_extractors
+from mmbench.types import Dataset, distinct_extractors
 
 
 def export_reference(settings: Settings, path: Path, statistics_only: bool) -> ReferenceFile:
@@ -40,16 +49,59 @@ def export_reference(settings: Settings, path: Path, statistics_only: bool) -> R
         )
 
 
-def evaluate_run(settings: Settings, folder: Path, num: int | None) -> list[Scored]:
-    """Score a run of ours again: its first `num` samples, or all that are on disk."""
-    if not (folder / "samples").is_dir():
-        raise MMBenchError(f"{folder} holds records of a submission, no samples.", "", "mmbench evaluate THE_CLIPS")
-    store = SampleStore.open(folder)
-    if num is None:
-        status = store.status()
-        num = max([*status.present, *status.failed], default=-1) + 1
-    with open_evaluation(settings, open_real_clips(settings, store.run.dataset)) as evaluation:
-        return score_store(settings, evaluation, store, num or settings.num_samples)
+def evaluate_all(
+    settings: Settings,
+    names: Sequence[str],
+    dataset: str | None = None,
+    num: int | None = None,
+    cut: Cut = WHOLE,
+    labels: Sequence[str] = (),
+    prompts: Path | None = None,
+) -> list[list[Scored]]:
+    """Score runs and submissions in one job: dataset, metrics and networks are opened once.
+
+    Args:
+        settings: Metrics, reference file, seed and where records go.
+        names: Each a run (folder, id, beginning of an id), a folder of clips, or a video.
+        dataset: What submissions are compared with; by default the dataset of the runs among them.
+        num: Of runs, score the first `num` samples; by default all that are on disk.
+        cut: How one long video is cut into clips.
+        labels: What submissions are called, in their order; by default like their folder or file.
+        prompts: A CSV file,prompt for every submission, instead of one in each folder.
+
+    Returns:
+        The scores of each, in order.
+
+    Raises:
+        UsageError: Two of one name, labels that are not one per submission, or runs of other datasets.
+    """
+    found = {name: find_set(name, settings.out) for name in names}
+    stores = {name: open_run(folder) for name, folder in found.items() if folder is not None}
+    dataset = _shared_dataset([store.run.dataset for store in stores.values()], dataset, settings.reference)
+    real = open_real_clips(settings, dataset)
+    if real is not None and not isinstance(real, ReferenceFile) and not stores:
+        real = whole(real)
+    called = dict(zip(paths := [n for n in names if n not in stores], label_paths(paths, labels), strict=True))
+    submissions = {name: open_submission(Path(name), called[name], cut, prompts) for name in paths}
+    with open_evaluation(settings, real) as evaluation:
+        evaluation.find_weights()
+        out = []
+        for name in names:
+            if name in stores:
+                out.append(score_store(settings, evaluation, stores[name], num or count_samples(stores[name])))
+            else:
+                out.append(_score_submission(settings, evaluation, submissions[name], dataset, real))
+        return out
+
+
+def _shared_dataset(of_runs: Sequence[str], given: str | None, reference: Path | None) -> str | None:
+    """The dataset that a job compares with: as given, else that of its runs."""
+    if given and reference:
+        raise UsageError("Both a dataset and a reference file are given.", "one of them", "leave out --dataset")
+    known = list(dict.fromkeys([*([given] if given else []), *of_runs]))
+    if len(known) > 1:
+        raise UsageError(f"Runs and --dataset are of {', '.join(known)}.", "one dataset", f"--dataset {of_runs[0]}")
+    return known[0] if known else None
 
 
 def score_store(settings: Settings, evaluation: Evaluation, store: SampleStore, num: int) -> list[Scored]:
@@ -58,42 +110,23 @@ def score_store(settings: Settings, evaluation: Evaluation, store: SampleStore, 
     return _score(settings, evaluation, store.folder, store.run, samples, counts)
 
 
-def evaluate_submission(
-    settings: Settings, path: Path, dataset: str | None, clip_frames: int | None, clip_stride: int | None, name: str
+def _score_submission(
+    settings: Settings,
+    evaluation: Evaluation,
+    given: Submission,
+    dataset: str | None,
+    real: Dataset | ReferenceFile | None,
 ) -> list[Scored]:
-    """Score anybody's clips: a folder of videos, video and audio pairs, or one long video cut into clips.
-
-    A CSV file,prompt in the folder gives the texts that text scores compare with.
-    """
-    from mmbench.datasets.copies.texts import read_prompts
-    from mmbench.media.sources import submission, submission_digest
-
-    sources, rejected = submission(path, clip_frames=clip_frames, clip_stride=clip_stride)
-    for bad in rejected:
-        log.warning("%s is not scored: %s", bad.path, bad.reason)
-    if dataset and settings.reference:
-        raise UsageError("Both a dataset and a reference file are given.", "one of them", "leave out --dataset")
-    real = open_real_clips(settings, dataset)
-    if real is not None and not isinstance(real, ReferenceFile):
-        real = whole(real)
-    texts = read_prompts(path) if path.is_dir() else {}
-    spec = {"submission": submission_digest(sources), "n": len(sources), "dataset": dataset, "texts": digest_of(texts)}
     if isinstance(real, ReferenceFile):
-        dataset, spec["dataset"] = real.name, real.sha256
-    run = RunSpec(name or path.stem, dataset or "none", settings.seed, "real", spec)
-    samples: list[Sample | None] = [Sample(s, texts.get(Path(s.path).name, "")) for s in sources]
-    failures = {len(sources) + k: (Path(bad.path).name, bad.reason) for k, bad in enumerate(rejected)}
-    counts = Counts(len(sources) + len(rejected), failures)
-    with open_evaluation(settings, real) as evaluation:
-        evaluation.find_weights()
-        folder = create_run_folder(settings.out, run)
-        given = {"path": str(path), "clip_frames": clip_frames, "clip_stride": clip_stride, "dataset": dataset}
-        resolved = {
-            k: v for k, v in settings.resolved().items() if k in ("seed", "reference", "device", "workers", "out")
-        }
-        metrics = list(metric_names(settings, real))
-        note_invocation(folder, invocation(list(settings.command), {**given, "metrics": metrics, **resolved}))
-        return _score(settings, evaluation, folder, run, [*samples, *[None] * len(rejected)], counts)
+        run = given.as_run(real.name, settings.seed, real.sha256)
+    else:
+        run = given.as_run(dataset, settings.seed)
+    folder = create_run_folder(settings.out, run)
+    resolved = {k: v for k, v in settings.resolved().items() if k in ("seed", "reference", "device", "workers", "out")}
+    metrics = list(metric_names(settings, real))
+    told = {"path": str(given.path), **vars(given.cut), "dataset": run.dataset, "metrics": metrics, **resolved}
+    note_invocation(folder, invocation(list(settings.command), told))
+    return _score(settings, evaluation, folder, run, given.samples, given.counts)
 
 
 def _score(

@@ -11,7 +11,8 @@ from typing import Any
 
 from mmbench.errors import MMBenchError
 from mmbench.scores.records import Record, Scored, finite
-from mmbench.statistics.paired import Difference, holm, paired_difference
+from mmbench.statistics.paired import Difference, Wins, count_wins, holm, paired_difference
+from mmbench.statistics.planning import plan
 from mmbench.tables.format import count_text, digits_of, signed, with_error
 from mmbench.types import UNTRAINED, Score
 
@@ -29,6 +30,7 @@ class Cell:
         difference: Paired difference to the system `against`; None where samples do not pair.
         p_adjusted: Its p-value after Holm's correction over the table.
         against: The system that it is compared with; "" without a difference.
+        wins: Share of the paired samples on which it is better; None for metrics without values per sample.
     """
 
     record: Record
@@ -36,6 +38,34 @@ class Cell:
     difference: Difference | None = None
     p_adjusted: float | None = None
     against: str = ""
+    wins: Wins | None = None
+
+    @property
+    def needs(self) -> int | None:
+        """Samples that find the observed difference with 80 % power; None where it is significant, 0 or not known."""
+        d = self.difference
+        if d is None or is_significant(self) or not d.stderr or not d.value or d.n < 2:
+            return None
+        needed = plan(d.stderr, d.n, abs(d.value)).needed
+        return needed if needed is not None and needed > d.n else None
+
+
+def make_cell(scored: Scored, base: Scored, scores: tuple[Score, Score] | None) -> Cell:
+    """The cell of a number that is compared with another one.
+
+    Args:
+        scored: The number.
+        base: That of the system it is compared with.
+        scores: Scores of the base and of it in which equal places are the same samples; None where none pair.
+    """
+    if scores is None:
+        return Cell(scored.record, scored.score)
+    first, second = scores
+    wins = None
+    if first.per_sample is not None and second.per_sample is not None:
+        wins = count_wins(first.per_sample, second.per_sample, scored.record.higher_is_better)
+    difference = paired_difference(first, second)
+    return Cell(scored.record, scored.score, difference, against=base.record.system, wins=wins)
 
 
 def comparable(records: Sequence[Record]) -> None:
@@ -88,9 +118,8 @@ def compare(column: Sequence[Scored]) -> list[Cell]:
     comparable(records)
     out = []
     for i, scored in enumerate(column):
-        base = column[_find_opponent(records, i)]
-        difference = paired_difference(base.score, scored.score) if _share_samples(base, scored) else None
-        out.append(Cell(scored.record, scored.score, difference, against=base.record.system if difference else ""))
+        base = column[find_opponent(records, i)]
+        out.append(make_cell(scored, base, (base.score, scored.score) if _share_samples(base, scored) else None))
     return out
 
 
@@ -102,7 +131,7 @@ def table_of(scored: Sequence[Scored]) -> list[list[Cell]]:
     return adjust([compare(column) for column in columns.values()])
 
 
-def _find_opponent(records: Sequence[Record], i: int) -> int:
+def find_opponent(records: Sequence[Record], i: int) -> int:
     """The index of the record that record i is compared with: a guided system's base of its seed, else the first."""
     base, guided, _ = records[i].system.partition("+")
     bases = [k for k, r in enumerate(records) if guided and r.system == base and r.seed == records[i].seed]
@@ -138,6 +167,7 @@ def as_row(cell: Cell) -> dict[str, Any]:
         "shuffled": with_error(r.baseline, r.baseline_stderr),
         "n": count_text(r),
         "Δ [95 %]": difference_text(cell),
+        "won": None if cell.wins is None else f"{cell.wins.share:.0%} [{cell.wins.low:.0%}, {cell.wins.high:.0%}]",
         "record": asdict(r),
         "difference": None
         if d is None
@@ -151,6 +181,8 @@ def as_row(cell: Cell) -> dict[str, Any]:
             "n": d.n,
             "against": cell.against,
         },
+        "wins": None if cell.wins is None else asdict(cell.wins),
+        "needs": cell.needs,
     }
 
 

@@ -11,7 +11,7 @@ from mmbench.tables.compare import Cell, as_row, footnotes, heading, is_signific
 from mmbench.tables.format import count_text, with_error
 from mmbench.tables.layout import Layout
 
-LONG = ("system", "metric", "value", "shuffled", "n", "Δ [95 %]")  # columns of a comparison where there is room
+LONG = ("system", "metric", "value", "shuffled", "n", "Δ [95 %]", "won")  # columns of a comparison where there is room
 KEYS = ("system", "dataset", "row")  # the first of them that a table has begins each of its pieces
 
 
@@ -22,21 +22,24 @@ def show_table(layout: Layout, format: Format, notes: Sequence[str] = ()) -> Non
     _show_pieces(rows, columns, keys, format, layout.title, [*layout.notes, *notes])
 
 
-def show_comparison(columns: Sequence[Sequence[Cell]], format: Format, title: str) -> None:
+def show_comparison(columns: Sequence[Sequence[Cell]], format: Format, title: str, notes: Sequence[str] = ()) -> None:
     """Print a comparison: one row per system and metric where there is room, else one row per system.
 
     Args:
         columns: The cells of each metric.
         format: JSON has the whole records and differences, whatever the width.
         title: Line above the table.
+        notes: Lines below it, before those that explain its marks.
     """
     rows = [as_row(cell) for column in columns for cell in column]
     shown = [c for c in LONG if any(row[c] is not None for row in rows)]
+    if format is Format.table and _width(rows, shown) > terminal_width():
+        shown = [c for c in shown if c != "won"]
     if format is not Format.table or _width(rows, shown) <= terminal_width():
-        return show_rows(rows, shown, format, title, footnotes(columns))
+        return show_rows(rows, shown, format, title, [*notes, *footnotes(columns)])
     by_system = summarize_systems(columns)
     names = list(dict.fromkeys(name for row in by_system for name in row))
-    return _show_pieces(by_system, names, ["system"], format, title, _short_notes(columns))
+    return _show_pieces(by_system, names, ["system"], format, title, [*notes, *_short_notes(columns)])
 
 
 def summarize_systems(columns: Sequence[Sequence[Cell]]) -> list[dict[str, Any]]:

@@ -9,13 +9,19 @@ from pathlib import Path
 from mmbench.errors import UsageError
 
 
-def read_prompts(folder: Path) -> dict[str, str]:
+def read_prompts(folder: Path, table: Path | None = None) -> dict[str, str]:
     """Prompts by file name from the folder's only CSV file, if it has one.
+
+    Args:
+        folder: Of clips.
+        table: A CSV file elsewhere, that may name files of other folders, too.
 
     Raises:
         UsageError: Several tables, wrong columns, a file named twice, or files that are not there.
     """
-    tables = sorted(folder.glob("*.csv"))
+    if table is not None and not table.is_file():
+        raise UsageError(f"{table} is no file.", "a CSV file with columns file,prompt", f"ls {table.parent}")
+    tables = sorted(folder.glob("*.csv")) if table is None else [table]
     if len(tables) > 1:
         raise UsageError(f"{folder} holds {len(tables)} tables: {', '.join(t.name for t in tables)}.", "one CSV file")
     if not tables:
@@ -30,6 +36,8 @@ def read_prompts(folder: Path) -> dict[str, str]:
     names = Counter(name for name, _ in pairs)
     twice = [name for name in names if names[name] > 1]
     missing = [name for name in names if not (folder / name).is_file()]
+    if table is not None and len(missing) < len(names):
+        pairs, missing = [pair for pair in pairs if pair[0] not in missing], []
     if twice:
         raise UsageError(f"{tables[0]} names {twice[0]} {names[twice[0]]} times.", "each file once")
     if missing:

@@ -1,0 +1,134 @@
+"""What a user names to be scored: runs of ours, and anybody's clips with their prompts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmbench.console import log
+from mmbench.datasets.copies.texts import read_prompts
+from mmbench.errors import MMBenchError, UsageError
+from mmbench.features.extract import Sample
+from mmbench.identity import digest_of
+from mmbench.media.sources import Source, submission, submission_digest
+from mmbench.runs.find import find_run
+from mmbench.runs.spec import RunSpec
+from mmbench.runs.store import SampleStore
+from mmbench.scores.accounting import Counts
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How one long video is cut into clips.
+
+    Attributes:
+        clip_frames: Frames of a clip; None for a video that is one clip.
+        clip_stride: Frames from one clip's start to the next's; `clip_frames` unless given.
+    """
+
+    clip_frames: int | None = None
+    clip_stride: int | None = None
+
+
+WHOLE = Cut()  # not at all
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Anybody's clips, ready to be scored.
+
+    Attributes:
+        path: Where they lie.
+        name: What they are called in records.
+        cut: How they were cut out of one video.
+        sources: Those that can be used.
+        texts: Prompts by file name.
+        samples: Sample i, None for files that are no clip, which come last.
+        counts: How many files there are, and why some are no clip.
+    """
+
+    path: Path
+    name: str
+    cut: Cut
+    sources: Sequence[Source]
+    texts: dict[str, str]
+    samples: Sequence[Sample | None]
+    counts: Counts
+
+    def as_run(self, dataset: str | None, seed: int, reference: str = "") -> RunSpec:
+        """The identity of what is scored: the clips' content and texts, and what they are compared with.
+
+        Args:
+            dataset: Name of the real clips; None without any.
+            seed: Of shuffles and resamplings.
+            reference: Digest of the reference file, if real clips come from one.
+        """
+        spec = {
+            "submission": submission_digest(self.sources),
+            "n": len(self.sources),
+            "dataset": reference or dataset,
+            "texts": digest_of(self.texts),
+        }
+        return RunSpec(self.name, dataset or "none", seed, "real", spec)
+
+
+def find_set(name: str, out: Path) -> Path | None:
+    """The folder of the run that is meant; None for a path of clips, which is one whatever runs are called like it."""
+    path = Path(name)
+    return None if path.exists() and not (path / "manifest.json").is_file() else find_run(name, out)
+
+
+def open_run(folder: Path) -> SampleStore:
+    """The samples of a run.
+
+    Raises:
+        MMBenchError: The folder holds records of a submission, whose clips lie elsewhere.
+    """
+    if not (folder / "samples").is_dir():
+        told = (folder / "invocations.jsonl").read_text(encoding="utf-8").splitlines()
+        clips = json.loads(told[-1])["resolved"].get("path")
+        found = f"{folder} holds records of a submission, no samples."
+        raise MMBenchError(found, "the clips themselves", f"mmbench evaluate {clips}")
+    return SampleStore.open(folder)
+
+
+def count_samples(store: SampleStore) -> int:
+    """Up to which sample a run was made; at least 1, so that an empty run is refused where it is scored."""
+    status = store.status()
+    return max([*status.present, *status.failed], default=0) + 1
+
+
+def label_paths(paths: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """What submissions are called: as given, else like their folder or file.
+
+    Raises:
+        UsageError: As many labels as submissions are expected, and no two alike.
+    """
+    names = list(labels) or [Path(path).resolve().stem for path in paths]
+    command = " ".join(["mmbench evaluate", *paths, *(f"--name model_{k + 1}" for k in range(len(paths)))])
+    if len(names) != len(paths):
+        raise UsageError(f"{len(names)} names for {len(paths)} folders of clips.", "a --name for each", command)
+    if len(set(names)) < len(names):
+        raise UsageError(f"Two of them would be called {max(names, key=names.count)}.", "a name for each", command)
+    return names
+
+
+def open_submission(path: Path, name: str, cut: Cut, prompts: Path | None = None) -> Submission:
+    """Find the clips of a folder, pairs of videos and sounds, or the clips of one video; warns of unusable files.
+
+    Args:
+        path: Folder or video.
+        name: What to call it.
+        cut: How one video is cut.
+        prompts: A CSV file,prompt; by default the only one in the folder.
+    """
+    sources, rejected = submission(path, clip_frames=cut.clip_frames, clip_stride=cut.clip_stride)
+    for bad in rejected:
+        log.warning("%s is not scored: %s", bad.path, bad.reason)
+    texts = read_prompts(path, prompts) if path.is_dir() else {}
+    samples = [Sample(s, texts.get(Path(s.path).name, "")) for s in sources]
+    failures = {len(sources) + k: (Path(bad.path).name, bad.reason) for k, bad in enumerate(rejected)}
+    counts = Counts(len(sources) + len(rejected), failures)
+    return Submission(path, name, cut, sources, texts, [*samples, *[None] * len(rejected)], counts)

@@ -1,0 +1,121 @@
+"""Which of the records in a folder stand in one table: the newest set that compares; the others are named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mmbench.errors import MMBenchError
+from mmbench.scores.records import Record
+from mmbench.tables.runs import RunOnRecord, read_runs
+
+CODE = ("code", "mmbench")  # keys of a spec that say which code made the samples, and not what was asked of it
+LONGEST = 24  # characters of an option's value in a label
+
+
+@dataclass(frozen=True)
+class NewestSet:
+    """Records that stand in one table.
+
+    Attributes:
+        records: Of one dataset, n and seed; variants of one system have their options in its name.
+        notes: What is not among them, with the command that shows it.
+    """
+
+    records: list[Record]
+    notes: list[str]
+
+
+def newest_set(
+    out: Path,
+    *,
+    dataset: str | None = None,
+    systems: Sequence[str] = (),
+    metrics: Sequence[str] = (),
+    num_samples: int | None = None,
+    seed: int | None = None,
+) -> NewestSet:
+    """The newest records in `out` that fit the filters and are of one dataset, n and seed.
+
+    Args:
+        out: Folder of runs, or a packed file.
+        dataset: Only records on this one.
+        systems: Only records of these; of all if empty.
+        metrics: Only records of these, named with or without their variant; of all if empty.
+        num_samples: Only records of this n.
+        seed: Only records of runs with this seed.
+
+    Raises:
+        MMBenchError: Nothing fits.
+        IntegrityError: Something on record is damaged.
+    """
+    sets: dict[tuple[str, int, int], list[tuple[RunOnRecord, Record]]] = {}
+    for run in read_runs(out):
+        for r in run.records:
+            named = not metrics or r.metric in metrics or r.metric.partition(".")[0] in metrics
+            wanted = dataset in (None, r.dataset) and (not systems or r.system in systems) and named
+            if wanted and seed in (None, r.seed) and num_samples in (None, r.n_expected):
+                sets.setdefault((r.dataset, r.n_expected, r.seed), []).append((run, r))
+    if not sets:
+        raise MMBenchError(f"No record in {out} fits.", "runs that were evaluated", "mmbench run, or mmbench list runs")
+    shown = max(sets, key=lambda key: max(r.time for _, r in sets[key]))
+    records, notes = _tell_apart(sets[shown])
+    where = "" if out == Path("runs") else f" --out {out}"
+    for key, others in sets.items():
+        if key != shown:
+            names = ", ".join(dict.fromkeys(r.system for _, r in others))
+            command = f"mmbench table -d {key[0]} -n {key[1]} --seed {key[2]}{where}"
+            notes.append(f"Not shown, {key[0]} with n = {key[1]} and seed {key[2]}: {names}. try: {command}")
+    return NewestSet(records, notes)
+
+
+def _tell_apart(found: Sequence[tuple[RunOnRecord, Record]]) -> tuple[list[Record], list[str]]:
+    """Records with the options that differ in the names of systems that have several runs.
+
+    Of runs that differ in nothing but the code that made them the latest counts; the others are named.
+    """
+    by_system: dict[str, dict[str, RunOnRecord]] = {}
+    for run, r in found:
+        by_system.setdefault(r.system, {})[run.name] = run
+    labels: dict[str, str] = {}
+    notes: list[str] = []
+    latest = {run.name: max(r.time for other, r in found if other.name == run.name) for run, _ in found}
+    for system, runs in by_system.items():
+        asked: dict[str, list[str]] = {}
+        specs = {name: flatten(run.spec.spec) for name, run in runs.items()}
+        for name in sorted(runs, key=lambda run: (latest[run], run)):
+            asked.setdefault(str(sorted(specs[name].items())), []).append(name)
+        for same in asked.values():
+            labels[same[-1]] = system
+            notes += [f"{name} was made by older code: {same[-1]} is shown." for name in same[:-1]]
+        kept = [same[-1] for same in asked.values()]
+        if len(kept) > 1:
+            labels |= {name: f"{system} ({label})" for name, label in _differing(kept, specs).items()}
+    records = [replace(r, system=labels[run.name]) for run, r in found if run.name in labels]
+    newest: dict[tuple[str, str], Record] = {}
+    for r in records:
+        if (known := newest.get((r.system, r.metric))) is None or known.time <= r.time:
+            newest[r.system, r.metric] = r
+    return list(newest.values()), notes
+
+
+def _differing(names: Sequence[str], specs: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """A label for each run: the one or two short options that differ, else eight digits of its id."""
+    keys = [k for k in specs[names[0]] | specs[names[-1]] if len({specs[name].get(k) for name in names}) > 1]
+    words = {name: [f"{k.rpartition('.')[2]}={specs[name].get(k, 'none')}" for k in keys] for name in names}
+    short = all(0 < len(w) <= 2 and all(len(x) <= LONGEST for x in w) for w in words.values())
+    labels = {name: ", ".join(w) if short else name.rpartition("-")[2] for name, w in words.items()}
+    return labels if len(set(labels.values())) == len(labels) else {name: name.rpartition("-")[2] for name in names}
+
+
+def flatten(spec: Any, at: str = "") -> dict[str, str]:
+    """Leaves of a spec by their path, as text; digests of code left out."""
+    if not isinstance(spec, Mapping):
+        return {at: str(spec)}
+    out: dict[str, str] = {}
+    for key, value in spec.items():
+        if key not in CODE:
+            out |= flatten(value, f"{at}.{key}" if at else str(key))
+    return out
