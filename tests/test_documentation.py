@@ -8,6 +8,7 @@ its systems, datasets and metrics looked up. A command that no rule knows fails.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from mmbench.experiments.paper import COMMANDS, SETTINGS
 from tests.commands import environment, mmbench_here
 from tests.conftest import REPOSITORY
 from tests.document_rules import Mode, Treatment, command_called, options_of_systems, parse, treatment
@@ -104,6 +106,17 @@ def test_commands_within_sentences_exist_with_their_options(page: str) -> None:
         )
         unknown = [word for word in words if word.startswith("-") and word not in known]
         assert not unknown, f"{page}: `{text}`: {unknown}"
+
+
+def test_commands_of_the_papers_page_are_whole_ones() -> None:
+    said = [words for text in spoken_commands("docs/paper.md") if len(words := text.split()[1:]) > 1]
+    said = [words for words in said if words[0] != "profile" or len(words) > 2]
+    assert len(said) >= 12
+    for words in [*said, *(command.split()[1:] for command in (*COMMANDS.values(), *SETTINGS.values()))]:
+        parse([word for word in words if word != "--help"])
+    numbers = {str(number) for number in range(1, 15)}
+    named = "\n".join(line.partition("|")[2].partition("|")[0] for line in read("docs/paper.md").splitlines())
+    assert numbers <= set(re.findall(r"\d+", named)), "a table of the paper that the page does not have"
 
 
 @pytest.mark.parametrize("page", LINKED)

@@ -28,6 +28,9 @@ def sweep(
     seed: opt.Seed = 0,
     row: Annotated[list[str] | None, typer.Option("--row", help="Only the row of this label; repeat.")] = None,
     train_seeds: Annotated[int | None, typer.Option(help="Trainings of each discriminator; default: 1, or 5.")] = None,
+    sample_seeds: Annotated[
+        int, typer.Option(help="Runs of one training with seeds from --seed; above 1, --train-seeds is 1.")
+    ] = 1,
     epochs: Annotated[float | None, typer.Option(help="Passes over the real pairs; default: as published.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of a whole training, instead of epochs.")] = None,
     num_real: Annotated[int | None, typer.Option(help="Real pairs; all by default.")] = None,
@@ -105,6 +108,7 @@ def sweep(
         num_real=num_real,
         num_fake=num_fake,
         train_seeds=train_seeds,
+        sample_seeds=sample_seeds,
         rows=row or (),
         micro_batch=micro_batch,
     )

@@ -150,11 +150,12 @@ def _read_sweep(file: Path) -> list[Line]:
 
 
 def _find_places(files: Sequence[Path]) -> dict[str, list[dict[str, Any]]]:
-    """Where sweeps have each run: log, row and training seed."""
+    """Where sweeps have each run: log, row and training seed, and the run's seed where there are several."""
     places: dict[str, list[dict[str, Any]]] = {}
     for file in files:
         for outcome in read_log(file).outcomes.values():
             place = {"log": file.stem, "row": outcome.row, "train_seed": outcome.train_seed}
+            place |= {} if outcome.sample_seed is None else {"sample_seed": outcome.sample_seed}
             places.setdefault(outcome.run, []).append(place)
     return places
 

@@ -17,7 +17,8 @@ class DiscriminatorConfig:
     """Everything that fixes the shapes and the arithmetic of a discriminator; JSON-able through `asdict`.
 
     Attributes:
-        design: Extractor and fusion, "res_mlp" to "vit_frieren". With mlp, h is a sum of one function per modality.
+        design: Extractor and fusion, "res_mlp" to "vit_frieren". With mlp, h is a sum of one function per modality
+            given the text, so its gradient on one half does not see the other.
         video_channels: Channels of the video, 3 for pixels.
         audio_channels: Channels of the audio, 1 for a waveform.
         audio_ndim: 1 for waveforms (b, c, l), 2 for latents (b, c, t, m).

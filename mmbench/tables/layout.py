@@ -15,7 +15,7 @@ from mmbench.tables.format import count_text, signed, with_error
 from mmbench.tables.published import printed_name, published_values
 from mmbench.types import is_untrained
 
-FIRST = ("dataset", "system", "row", "trainings", "n", "weights", "networks")  # columns before the metrics
+FIRST = ("dataset", "system", "row", "trainings", "samplings", "n", "weights", "networks")  # columns before the metrics
 NOTE = "(): the videos are another system's, and so is this number."
 
 
@@ -146,8 +146,7 @@ def make_cell(records: Sequence[Record], paired: Sequence[Number] = (), borrowed
     first = records[0]
     number = Number(first.value, first.stderr)
     if len(records) > 1:
-        mean = mean_estimate(np.array([np.nan if r.value is None else r.value for r in records]))
-        number = Number(finite(mean.value), finite(mean.stderr))
+        number = mean_number([r.value for r in records])
     return MetricCell(
         first.metric,
         heading(first),
@@ -159,6 +158,12 @@ def make_cell(records: Sequence[Record], paired: Sequence[Number] = (), borrowed
         first.weights if is_untrained(first.weights) else "",
         first.extractor_weights if is_untrained(first.extractor_weights) else "",
     )
+
+
+def mean_number(values: Sequence[float | None]) -> Number:
+    """The mean of values, with its standard error where there are several."""
+    mean = mean_estimate(np.array([np.nan if value is None else value for value in values]))
+    return Number(finite(mean.value), finite(mean.stderr))
 
 
 def average_differences(paired: Sequence[Number]) -> Number:

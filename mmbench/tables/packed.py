@@ -1,8 +1,8 @@
 """Packed files: the runs and sweeps of one experiment, one line per run, as `mmbench pack` writes them.
 
 line 1    {"experiment", "format", "runs", "log_lines", "command": [...], "parts": {"dataset.0": {...}, ...}}
-then      {"sweeps": [{"log", "row", "train_seed", "differences"}], **manifest, "records": [...], "differences": [...],
-           "files": {"invocations.jsonl": [...], ...}}                                            one per run
+then      {"sweeps": [{"log", "row", "train_seed", "sample_seed", "differences"}], **manifest, "records": [...],
+           "differences": [...], "files": {"invocations.jsonl": [...], ...}}                        one per run
 then      {"log": NAME, "line": {...}}                                                          one per line of a sweep
 
 A record lacks the fields that it shares with its run. The last paired differences of a sweep's file stand in its runs,
@@ -37,7 +37,7 @@ class PackedRun:
     Attributes:
         manifest: As in manifest.json.
         lines: Of records.jsonl.
-        sweeps: Where the sweeps of this file have it: log, row, train_seed.
+        sweeps: Where the sweeps of this file have it: log, row, train_seed, sample_seed.
         differences: Paired differences to its base or the first system, as `mmbench run` shows them.
         files: Lines of its other .jsonl files, by name.
     """

@@ -20,10 +20,15 @@ SYSTEMS = {  # datasets of tables of systems, by what a row calls them; "" where
     "4": {"": "vggsound"},
     "13": {"": "vggsound"},
 }
+RELEASE = "-release"  # what a released discriminator is asked for by, after the name of the guided pair
+RELEASED = "+mmdisco-release: the released discriminator; its size, and maybe its training, are not the printed ones'."
 
 
 def lay_out_systems(number: str, records: Sequence[Record]) -> Layout:
     """A table of the paper with its systems in its order, then others that were run on its datasets.
+
+    A pair guided by its released discriminator stands below the same pair guided by one trained here, both beside the
+    numbers printed for that pair with MMDisCo.
 
     Args:
         number: A key of SYSTEMS.
@@ -42,15 +47,27 @@ def lay_out_systems(number: str, records: Sequence[Record]) -> Layout:
         key = (printed,) if printed else ()
         in_paper = [row[len(key)] for row in table["rows"] if not key or row[0] == printed]
         others = sorted(system for d, system in by_place if d == dataset and system not in in_paper)
-        for system in (*in_paper, *others):
+        for system, as_printed in _place_released(in_paper, others):
             found = by_place.get((dataset, system), {})
             mine = [found[metric] for metric in metrics if metric in found]
             cells = [make_cell([r], borrowed=is_borrowed(r, _column_of(r, wanted))) for r in mine]
-            paper = select_published(number, (*key, system), metrics or table["columns"])
+            paper = select_published(number, (*key, as_printed), metrics or table["columns"])
             rows.append(Row({"dataset": dataset, "system": system}, cells, paper))
     check_columns(wanted)
     missing = [f"Not on record here: {' and '.join(sorted(set(datasets.values())))}."] if not wanted else []
-    return Layout(rows, f"Table {number}: {table['title']}", [*missing, *note_borrowed(rows)])
+    released = [RELEASED] if any(str(row.labels["system"]).endswith(RELEASE) for row in rows) else []
+    return Layout(rows, f"Table {number}: {table['title']}", [*missing, *released, *note_borrowed(rows)])
+
+
+def _place_released(in_paper: Sequence[str], others: Sequence[str]) -> list[tuple[str, str]]:
+    """Systems from above to below, each with the printed system whose numbers stand beside it."""
+    released = {system: system + RELEASE for system in in_paper if system + RELEASE in others}
+    placed = []
+    for system in in_paper:
+        placed.append((system, system))
+        if system in released:
+            placed.append((released[system], system))
+    return placed + [(system, system) for system in others if system not in released.values()]
 
 
 def _dataset_name(record: Record) -> str:

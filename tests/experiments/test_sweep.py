@@ -142,7 +142,7 @@ def test_stopped_at_any_moment_the_same_command_goes_on(
     with monkeypatch.context() as killed:
         killed.setattr(sweeping, "write_whole", interrupted)  # trained, and its weights not yet kept
         assert run()[0] != 0
-    assert list(read_log(file_of(tmp_path)).outcomes) == [("no guidance", None)]
+    assert list(read_log(file_of(tmp_path)).outcomes) == [("no guidance", None, None)]
     code, table, errors = run()
     assert code == 0, errors
     assert resumed == [0, 2]
@@ -169,11 +169,11 @@ def test_a_failing_cell_is_noted_and_the_others_follow(
     status = {row["row"]: row["status"] for row in rows}
     assert status["loss disc"] == "failed: RuntimeError: out of memory"
     assert status["loss denoise"] == ""
-    assert read_log(file_of(tmp_path)).outcomes["loss disc", 0].status == "failed"
+    assert read_log(file_of(tmp_path)).outcomes["loss disc", 0, None].status == "failed"
     _, plan, _ = run("--dry-run", rows=losses)
     assert [row["status"] for row in plan] == ["to do; failed: RuntimeError: out of memory", "done"]
     assert run(rows=losses)[0] == 0
-    assert read_log(file_of(tmp_path)).outcomes["loss disc", 0].status == "ok"
+    assert read_log(file_of(tmp_path)).outcomes["loss disc", 0, None].status == "ok"
 
 
 @pytest.mark.e2e
@@ -205,6 +205,45 @@ def test_a_course_of_training_is_one_training_and_becomes_a_curve(run: Run, tmp_
     assert "was trained for 3 steps; steps-000002.safetensors was not kept on the way" in errors
 
 
+@pytest.mark.e2e
+def test_one_training_is_sampled_with_several_seeds(run: Run, tmp_path: Path) -> None:
+    points = ["--row", "no guidance", "--row", "3/6 of the training"]
+    asked = ("--steps", "6", "--sample-seeds", "2", "--seed", "4")  # without --train-seeds, which is 5 as published
+    code, plan, errors = run(*asked, "--dry-run", table="figure5", rows=points)
+    assert code == 0, errors
+    cells = [(row["row"], row["training seed"], row["seed"]) for row in plan]
+    assert cells == [(name, seed, k) for name, seed in ((points[1], None), (points[3], 0)) for k in (4, 5)]
+    code, rows, errors = run(*asked, table="figure5", rows=points)
+    assert code == 0, errors
+    assert len(list((tmp_path / "discriminators" / "sweep").iterdir())) == 1
+    alone, guided = (
+        {o.sample_seed: tmp_path / "out" / o.run for o in read_log(file_of(tmp_path)).outcomes.values() if o.row == row}
+        for row in (points[1], points[3])
+    )
+    assert set(alone) == set(guided) == {4, 5}
+    row = next(row for row in rows if row["row"] == points[3])
+    assert (row["trainings"], row["samplings"]) == (1, 2)
+    numbers = row["numbers"]["ib_bounce_av.bounce_v1"]
+    first, second = (score_of(guided[seed]).value for seed in (4, 5))
+    assert first != second
+    assert (numbers["value"], numbers["stderr"]) == pytest.approx(((first + second) / 2, abs(first - second) / 2))
+    d = [paired_difference(score_of(alone[seed]), score_of(guided[seed])).value for seed in (4, 5)]
+    expected = (np.mean(d), abs(d[0] - d[1]) / 2)
+    assert (numbers["difference"]["value"], numbers["difference"]["stderr"]) == pytest.approx(expected)
+    with file_of(tmp_path).with_suffix(".csv").open(newline="") as file:
+        assert [(p["trainings"], p["samplings"]) for p in csv.DictReader(file)] == [("", "2"), ("1", "2")]
+    code, plan, _ = run(*asked, "--dry-run", table="figure5", rows=points)
+    assert {row["status"] for row in plan} == {"done"}
+    _, plan, _ = run("--steps", "6", "--seed", "4", "--train-seeds", "2", "--dry-run", table="figure5", rows=points)
+    assert [row["status"] for row in plan] == ["done", "done", "to do"], "the other experiment shares what is made"
+
+
+def test_table_9_measures_both_readings_of_the_row_whose_size_and_depth_disagree() -> None:
+    both = [row for row in GRIDS["table9"].rows if row.published == (128, 1)]
+    assert [row.sizes["num_blocks"] for row in both] == [1, 3]
+    assert "19.0M" in published()["9"]["note"]
+
+
 @pytest.mark.parametrize("name", GRIDS)
 def test_declarations_name_what_there_is(name: str) -> None:
     grid = GRIDS[name]
@@ -218,7 +257,7 @@ def test_declarations_name_what_there_is(name: str) -> None:
         values = published_values(grid.published, row.published) if grid.published else {}
         assert bool(values) == bool(grid.published), row.label
     if grid.published:
-        assert len(grid.rows) == len(published()[grid.published]["rows"])
+        assert len({row.published for row in grid.rows}) == len(published()[grid.published]["rows"])
         assert set(grid.metrics) <= set(published()[grid.published]["columns"])
 
 
@@ -229,6 +268,8 @@ def test_declarations_name_what_there_is(name: str) -> None:
         (("--system", "tiny_cascade"), "tiny or mm_diffusion"),
         (("--steps", "0"), "numbers above 0"),
         (("--num-fake", "0"), "numbers from 1"),
+        (("--sample-seeds", "0"), "--sample-seeds 5"),
+        (("--sample-seeds", "2", "--train-seeds", "2"), "one training sampled several times"),
         (("--set", "joint_skale=2"), "joint_scale"),
         (("--dataset", "bouncee"), "did you mean bounce"),
         (("--metric", "fvd_bouncee"), "fvd_bounce"),
@@ -340,7 +381,7 @@ def test_lines_of_a_sweep_are_told_by_kind_and_old_ones_by_their_keys(tmp_path: 
             append_line(tmp_path / f"{name}.jsonl", {k: v for k, v in line.items() if name == "new" or k != "kind"})
         log = read_log(tmp_path / f"{name}.jsonl")
         assert log.request == Asked("table7", "tiny", "bounce", 4, 0, ("a",), "2026-01-01")
-        assert log.outcomes == {("no guidance", None): failed, ("loss all", 0): trained}
+        assert log.outcomes == {("no guidance", None, None): failed, ("loss all", 0, None): trained}
         assert log.differences == {"r0": {"a": {"value": 1.0, "stderr": 0.1}}}
 
 

@@ -35,23 +35,41 @@ def test_table_2_has_the_papers_order_and_numbers(tmp_path: Path) -> None:
     add(tmp_path, "mm_diffusion+mmdisco", "landscape_ind:/my/copy", fvd=400.0, ib_av=0.2)
     add(tmp_path, "mm_diffusion", "landscape_ind:/my/copy", fvd=500.0)
     add(tmp_path, "mm_diffusion+mmdisco-release", "landscape_ind:/my/copy", fvd=390.0)
+    add(tmp_path, "audioldm_animatediff+mmdisco-release", "landscape_ind:/my/copy", fvd=380.0)
     add(tmp_path, "tiny", "bounce", fvd_bounce=3.0)
     layout = lay_out("2", tmp_path)
     assert [(row["dataset"], row["system"]) for row in layout.rows] == [
         ("landscape_ind", "mm_diffusion"),
         ("landscape_ind", "mm_diffusion+mmdisco"),
         ("landscape_ind", "mm_diffusion+mmdisco-release"),
+        ("landscape_ind", "audioldm_animatediff+mmdisco-release"),
         ("aistpp", "mm_diffusion"),
         ("aistpp", "mm_diffusion+mmdisco"),
     ]
-    base, guided, released, other, _ = layout.rows
+    base, guided, released, of_another_table, other, _ = layout.rows
     assert (base["fvd ↑"], base["paper fvd"]) == ("500.00 ± 0.10", 447)
     assert (guided["fvd ↑"], guided["paper fvd"], guided["paper ib_av"]) == ("400.00 ± 0.10", 405, 0.162)
-    assert (released["fvd ↑"], released.get("paper fvd")) == ("390.00 ± 0.10", None)
+    assert (released["fvd ↑"], released["paper fvd"]) == ("390.00 ± 0.10", 405)  # beside MMDisCo as printed
+    assert (of_another_table["fvd ↑"], of_another_table.get("paper fvd")) == ("380.00 ± 0.10", None)
+    assert any("released discriminator" in note for note in layout.notes)
     assert (other.get("fvd ↑"), other["paper fvd"]) == (None, 513)
     assert base["weights"] == "tiny"  # a table never shows such numbers without saying so
     columns = ["dataset", "system", "n", "weights", "fvd ↑", "paper fvd", "ib_av ↑", "paper ib_av"]
     assert layout.columns == columns
+
+
+def test_released_discriminators_stand_below_those_trained_here(tmp_path: Path) -> None:
+    add(tmp_path, "audioldm_animatediff+mmdisco-release", "vggsound:/my/copy", fvd=390.0)
+    rows = {row["system"]: row for row in lay_out("4", tmp_path).rows}
+    order = list(rows)
+    place = order.index("audioldm_animatediff+mmdisco-release")
+    assert order[place - 1] == "audioldm_animatediff+mmdisco"
+    assert place < len(order) - 1, "not among the systems that the paper does not have"
+    trained, released = (rows[order[i]] for i in (place - 1, place))
+    assert released["paper fvd"] == trained["paper fvd"]
+    assert not trained["numbers"]
+    assert any("released" in note for note in lay_out("4", tmp_path).notes)
+    assert not any("released" in note for note in lay_out("3", tmp_path).notes)
 
 
 def test_the_papers_own_table_stands_where_nothing_was_run(tmp_path: Path) -> None:

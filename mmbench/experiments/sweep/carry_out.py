@@ -30,7 +30,7 @@ from mmbench.runs.leases import LeaseTable
 from mmbench.tables.layout import Layout
 from mmbench.types import full_name
 
-PREVIEW_COLUMNS = ("row", "training seed", "training", "samples", "scores", "status", "run")
+PREVIEW_COLUMNS = ("row", "training seed", "seed", "training", "samples", "scores", "status", "run")
 PAUSE = 5.0  # [s] between looks at what other processes are doing
 
 
@@ -39,12 +39,13 @@ def preview_sweep(sweep: Sweep) -> list[dict[str, Any]]:
     refuse_impossible(sweep)
     rows, n, before = [], sweep.run.num_samples, read_log(sweep.file).outcomes
     for cell in sweep.cells:
-        state, last = read_state(sweep, cell), before.get((cell.row.label, cell.train_seed))
+        state, last = read_state(sweep, cell), before.get(_recorded(sweep, cell).cell)
         reason = f"to do; failed: {last.reason}" if last and last.status == "failed" else "to do"
         rows.append(
             {
                 "row": cell.row.label,
                 "training seed": cell.train_seed,
+                "seed": cell.sample_seed,
                 "training": f"{sweep.steps(cell.row)} steps{', done' * state.trained}" if cell.row.design else None,
                 "samples": f"{state.present}/{n}" + (f", {state.failed} failed" if state.failed else ""),
                 "scores": f"{len(state.scored)}/{len(sweep.metrics)}",
@@ -85,9 +86,10 @@ def carry_out(sweep: Sweep) -> list[str]:
     refuse_impossible(sweep)
     sweep.run.out.mkdir(parents=True, exist_ok=True)
     request = {**sweep.identity, "metrics": [full_name(m) for m in sweep.metrics], "train_seeds": sweep.train_seeds}
+    request |= {"sample_seeds": sweep.sample_seeds}
     circumstances = invocation(list(sweep.run.command), sweep.run.resolved())
     append_line(sweep.file, {"kind": "asked", "sweep": sweep.id, **request, **circumstances})
-    left: dict[str, str] = {}
+    left: dict[int, str] = {}  # by the cell's number
     leases, waiting = LeaseTable(sweep.run.out / "leases"), sweep.cells
     while waiting:
         busy = []
@@ -98,7 +100,7 @@ def carry_out(sweep: Sweep) -> list[str]:
                         raise BusyError("Another sweep is at it.")
                     number = sweep.cells.index(cell) + 1
                     log.info("%s: cell %d of %d, %s", sweep.table, number, len(sweep.cells), cell.name)
-                    left[cell.name] = _settle(sweep, cell)
+                    left[number] = _settle(sweep, cell)
             except BusyError:
                 busy.append(cell)
         if len(busy) == len(waiting):
@@ -108,7 +110,7 @@ def carry_out(sweep: Sweep) -> list[str]:
     paired = pair_runs(open_sweep(sweep.file))
     if paired not in [line.get("differences") for line in read_lines(sweep.file)]:
         append_line(sweep.file, Differences(paired).to_json())
-    return [f"{cell.name}: {left[cell.name]}" for cell in sweep.cells if left[cell.name]]
+    return [f"{cell.name}: {left[number]}" for number, cell in enumerate(sweep.cells, start=1) if left[number]]
 
 
 def _settle(sweep: Sweep, cell: Cell) -> str:
@@ -151,10 +153,16 @@ def _train(sweep: Sweep, cell: Cell) -> None:
 
 def _note(sweep: Sweep, cell: Cell, status: str, run: str, reason: str) -> None:
     """Write what became of a cell, unless that is what is written already."""
-    outcome = Outcome(cell.row.label, cell.train_seed, status, run, reason, sweep.x(cell.row))
+    outcome = replace(_recorded(sweep, cell), status=status, run=run, reason=reason, x=sweep.x(cell.row))
     if cell.row.design:
         outcome = replace(outcome, steps=sweep.steps(cell.row), discriminator=str(weights_path(sweep, cell)))
-    last = read_log(sweep.file).outcomes.get((outcome.row, outcome.train_seed))
+    last = read_log(sweep.file).outcomes.get(outcome.cell)
     if last is None or replace(last, time="") != outcome:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         append_line(sweep.file, replace(outcome, time=now).to_json())
+
+
+def _recorded(sweep: Sweep, cell: Cell) -> Outcome:
+    """What tells a cell in the sweep's file."""
+    seed = cell.sample_seed if sweep.sample_seeds > 1 else None
+    return Outcome(cell.row.label, cell.train_seed, "", "", sample_seed=seed)

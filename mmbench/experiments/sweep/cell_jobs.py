@@ -78,17 +78,17 @@ def lease_name(sweep: Sweep, cell: Cell) -> str:
     """Name of the lease that a process holds while it works on a cell: its training or run, which others may share."""
     if cell.row.design:
         return Path(training_of(sweep, cell).folder).name
-    made = [sweep.run.dataset, sweep.run.seed, sweep.run.dtype, sweep.run.weights, list(sweep.run.options)]
+    made = [sweep.run.dataset, cell.sample_seed, sweep.run.dtype, sweep.run.weights, list(sweep.run.options)]
     return f"{cell.row.control or sweep.system}-{digest_of(made)[:8]}".replace("/", "_")
 
 
 def run_settings(sweep: Sweep, cell: Cell) -> Settings:
     """Settings of the run that generates and scores a cell."""
-    row = cell.row
+    row, job = cell.row, replace(sweep.run, seed=cell.sample_seed)
     if row.control:
-        return replace(sweep.run, systems=(row.control,), options=())
+        return replace(job, systems=(row.control,), options=())
     if not row.design:
-        return replace(sweep.run, systems=(sweep.system,))
+        return replace(job, systems=(sweep.system,))
     name = SystemName(sweep.system, row.design, "" if row.loss == "all" else row.loss)
-    options = (*sweep.run.options, *row.options, f"discriminator={weights_path(sweep, cell)}")
-    return replace(sweep.run, systems=(str(name),), options=options)
+    options = (*job.options, *row.options, f"discriminator={weights_path(sweep, cell)}")
+    return replace(job, systems=(str(name),), options=options)

@@ -18,10 +18,11 @@ from mmbench.types import Dataset, Metric
 
 @dataclass(frozen=True)
 class Cell:
-    """One row under one training seed; None where nothing is trained."""
+    """One row under one training seed, None where nothing is trained, and one seed of its run."""
 
     row: Row
     train_seed: int | None
+    sample_seed: int
 
     @property
     def name(self) -> str:
@@ -41,6 +42,7 @@ class Sweep:
         num_real: Real pairs; all the dataset has if None.
         num_fake: Generated pairs.
         train_seeds: Trainings of every discriminator, with seeds from 0, on the same pairs.
+        sample_seeds: Runs of every row, with seeds from that of `run`; above 1 only with one training.
         rows: Labels of the rows that are wanted; all if empty.
         micro_batch: Pairs in memory at once in training, which changes no number; None for the whole batch.
     """
@@ -52,6 +54,7 @@ class Sweep:
     num_real: int | None = None
     num_fake: int = 1000
     train_seeds: int = 1
+    sample_seeds: int = 1
     rows: Sequence[str] = ()
     micro_batch: int | None = None
 
@@ -64,9 +67,9 @@ class Sweep:
     def cells(self) -> list[Cell]:
         """Every row under one seed, then under the next: tables fill from coarse to fine."""
         wanted = [row for row in self.grid.rows if not self.rows or row.label in self.rows]
-        seeds = range(self.train_seeds)
-        return [Cell(row, None) for row in wanted if not row.design] + [
-            Cell(row, seed) for seed in seeds for row in wanted if row.design
+        seeds, samplings = range(self.train_seeds), [self.run.seed + k for k in range(self.sample_seeds)]
+        return [Cell(row, None, sampling) for sampling in samplings for row in wanted if not row.design] + [
+            Cell(row, seed, sampling) for sampling in samplings for seed in seeds for row in wanted if row.design
         ]
 
     @cached_property
@@ -76,7 +79,8 @@ class Sweep:
         common = {"system": self.system, "dataset": run.dataset, "n": run.num_samples, "seed": run.seed}
         how = {"dtype": run.dtype, "weights": run.weights, "options": list(run.options)}
         pools = {"num_real": self.num_real, "num_fake": self.num_fake}
-        return {"table": self.table, **common, **how, **pools, "training": self.training}
+        samplings = {"sampled": "repeatedly"} if self.sample_seeds > 1 else {}
+        return {"table": self.table, **common, **how, **pools, "training": self.training, **samplings}
 
     @property
     def id(self) -> str:
@@ -127,6 +131,7 @@ def declare_sweep(
     num_real: int | None = None,
     num_fake: int | None = None,
     train_seeds: int | None = None,
+    sample_seeds: int = 1,
     rows: Sequence[str] = (),
     micro_batch: int | None = None,
 ) -> Sweep:
@@ -140,13 +145,15 @@ def declare_sweep(
         training: Fields of TrainConfig; those that are None are left as published.
         num_real: Real pairs; all the dataset has if None.
         num_fake: Generated pairs.
-        train_seeds: Trainings of every discriminator.
+        train_seeds: Trainings of every discriminator; None as published, or 1 where `sample_seeds` is above 1.
+        sample_seeds: Runs of every row, with seeds from that of `run`.
         rows: Labels of the rows that are wanted; all if empty.
         micro_batch: Pairs in memory at once in training.
     """
     grid = GRIDS[table]
     dataset = run.dataset or grid.dataset
     columns = grid.metrics if dataset.partition(":")[0] == grid.dataset else ()
+    trainings = 1 if sample_seeds > 1 else grid.train_seeds
     return Sweep(
         table=table,
         run=replace(run, dataset=dataset, metrics=tuple(run.metrics or columns)),
@@ -154,7 +161,8 @@ def declare_sweep(
         training={**grid.training, **{k: v for k, v in training.items() if v is not None}},
         num_real=num_real,
         num_fake=grid.num_fake if num_fake is None else num_fake,
-        train_seeds=grid.train_seeds if train_seeds is None else train_seeds,
+        train_seeds=trainings if train_seeds is None else train_seeds,
+        sample_seeds=sample_seeds,
         rows=tuple(rows),
         micro_batch=micro_batch,
     )

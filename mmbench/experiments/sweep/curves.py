@@ -13,19 +13,20 @@ from mmbench.experiments.sweep.grids import GRIDS
 from mmbench.experiments.sweep.table import SweepOnRecord, lay_out_sweep, open_sweep
 from mmbench.files import write_whole
 
-COLUMNS = ("row", "x", "metric", "value", "stderr", "trainings", "difference", "difference_stderr")
+COLUMNS = ("row", "x", "metric", "value", "stderr", "trainings", "samplings", "difference", "difference_stderr")
 
 
 def list_points(sweep: SweepOnRecord) -> list[dict[str, Any]]:
-    """The points of a sweep's curve, one per row and metric: means over trainings, as rows of COLUMNS.
+    """The points of a sweep's curve, one per row and metric: means over trainings or samplings, as rows of COLUMNS.
 
-    `stderr` is of the mean over trainings where there are several; `difference_stderr`, of the difference to the pair
-    alone, is over samples and trainings.
+    `stderr` is of the mean over trainings or samplings where there are several; `difference_stderr`, of the difference
+    to the pair alone, is over samples and trainings, or over samplings.
     """
     at = {outcome.row: outcome.x for outcome in sweep.log.outcomes.values() if outcome.x is not None}
     return [
         {"row": row.labels["row"], "x": at[row.labels["row"]], "metric": cell.metric}
-        | {"value": cell.number.value, "stderr": cell.number.stderr, "trainings": len(cell.trainings)}
+        | {"value": cell.number.value, "stderr": cell.number.stderr}
+        | {"trainings": row.labels["trainings"], "samplings": row.labels.get("samplings")}
         | {"difference": cell.difference and cell.difference.value}
         | {"difference_stderr": cell.difference and cell.difference.stderr}
         for row in lay_out_sweep(sweep).table
@@ -61,7 +62,7 @@ def save_curve(file: Path) -> list[Path]:
 def _draw(found: list[dict[str, Any]], axis: str, into: io.BytesIO) -> None:
     """One panel per metric; what no training changes, at 0, is a line across.
 
-    Bars are errors over trainings; the band is the error of the difference to the line, which samples have, too.
+    Bars are errors over trainings or samplings; the band is the error of the difference to the line.
     """
     from matplotlib.figure import Figure
 

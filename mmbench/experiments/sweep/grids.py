@@ -83,9 +83,11 @@ LANDSCAPE_TRAINING = VGGSOUND_TRAINING | {"epochs": 100.0}
 PAIR = "no guidance"
 
 
-def _sized(channels: int, num_blocks: int) -> Row:
+def _sized(channels: int, num_blocks: int, *, printed_blocks: int | None = None) -> Row:
+    """A row of a discriminator's size, beside the printed row of that L or of `printed_blocks`."""
     sizes = {"channels": channels, "num_blocks": num_blocks}
-    return Row(f"C={channels}, L={num_blocks}", (channels, num_blocks), design="res_mlp", sizes=sizes)
+    key = (channels, num_blocks if printed_blocks is None else printed_blocks)
+    return Row(f"C={channels}, L={num_blocks}", key, design="res_mlp", sizes=sizes)
 
 
 def _joint_scale(video: int) -> Row:
@@ -117,7 +119,13 @@ GRIDS: dict[str, Grid] = {
         "Depth of the discriminator, Landscape in-domain",
         **IN_DOMAIN,
         training=IN_DOMAIN_TRAINING,
-        rows=(Row(PAIR, (None, None)), *(_sized(channels, blocks) for channels in (32, 128) for blocks in (1, 2, 4))),
+        rows=(
+            Row(PAIR, (None, None)),
+            *(_sized(32, blocks) for blocks in (1, 2, 4)),
+            *(_sized(128, blocks) for blocks in (1, 2)),
+            _sized(128, 3, printed_blocks=1),  # printed as L = 1 with 19.0M parameters, which L = 3 has
+            _sized(128, 4),
+        ),
         published="9",
     ),
     "table10": Grid(

@@ -54,6 +54,7 @@ class Outcome:
         steps: Of its training.
         discriminator: The weights that guided it.
         time: When (UTC).
+        sample_seed: Of its run, where a sweep has several; else None.
     """
 
     row: str
@@ -65,11 +66,17 @@ class Outcome:
     steps: int | None = None
     discriminator: str = ""
     time: str = ""
+    sample_seed: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The line."""
-        trained = ("steps", "discriminator")
-        return {"kind": "outcome"} | {k: v for k, v in vars(self).items() if v or k not in trained}
+        seldom = ("steps", "discriminator", "sample_seed")
+        return {"kind": "outcome"} | {k: v for k, v in vars(self).items() if v not in (None, "") or k not in seldom}
+
+    @property
+    def cell(self) -> tuple[str, int | None, int | None]:
+        """The cell: row, training seed, and seed of the run where a sweep has several."""
+        return self.row, self.train_seed, self.sample_seed
 
 
 @dataclass(frozen=True)
@@ -90,13 +97,13 @@ class SweepLog:
     Attributes:
         name: The sweep; its file is called so.
         asked: What it was asked for at last; None if never.
-        outcomes: What became of each cell at last, by row and training seed.
+        outcomes: What became of each cell at last, by row, training seed, and seed of the run where there are several.
         differences: All that were written down; later lines replace earlier ones.
     """
 
     name: str
     asked: Asked | None = None
-    outcomes: dict[tuple[str, int | None], Outcome] = field(default_factory=dict)
+    outcomes: dict[tuple[str, int | None, int | None], Outcome] = field(default_factory=dict)
     differences: Paired = field(default_factory=dict)
 
     @property
@@ -134,14 +141,14 @@ def read_log(file: Path) -> SweepLog:
 
 def parse_log(name: str, lines: Sequence[Mapping[str, Any]], origin: str) -> SweepLog:
     """What the lines of a sweep say; `origin` names where they stand, for errors."""
-    asked, outcomes, differences = None, dict[tuple[str, int | None], Outcome](), Paired()
+    asked, outcomes, differences = None, dict[tuple[str, int | None, int | None], Outcome](), Paired()
     for number, line in enumerate(lines, start=1):
         try:
             parsed = _parse_line(line)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise _damaged(f"{origin} line {number}", error) from error
         if isinstance(parsed, Outcome):
-            outcomes[parsed.row, parsed.train_seed] = parsed
+            outcomes[parsed.cell] = parsed
         elif isinstance(parsed, Differences):
             differences |= parsed.differences
         else:

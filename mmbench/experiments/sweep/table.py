@@ -11,8 +11,9 @@ from mmbench.experiments.sweep.log import Asked, Paired, SweepLog, parse_log, re
 from mmbench.scores.records import Record, read_records, read_scored
 from mmbench.tables import layout
 from mmbench.tables.compare import compare
-from mmbench.tables.layout import Layout, Number, check_columns, make_cell, select_published
+from mmbench.tables.layout import Layout, Number, check_columns, make_cell, mean_number, select_published
 from mmbench.tables.packed import read_packed
+from mmbench.tables.published import published
 
 SWEPT = {grid.published: name for name, grid in GRIDS.items() if grid.published}
 
@@ -71,7 +72,7 @@ def fits_filters(
 
 
 def lay_out_sweep(sweep: SweepOnRecord) -> Layout:
-    """The table of a sweep: means over trainings, with the standard error of the mean where there are several.
+    """The table of a sweep: means over trainings or seeds of sampling, with standard errors where there are several.
 
     With the differences to the pair alone, as far as they are known.
 
@@ -86,10 +87,17 @@ def lay_out_sweep(sweep: SweepOnRecord) -> Layout:
     remarks = [
         "±: over samples, or where there are several trainings over these, which share samples' prompts and noise."
     ]
+    of_delta = "over samples, and over trainings where there are several"
+    if any("samplings" in row.labels for row in rows):
+        remarks = [
+            "±: over seeds of sampling, whose prompts and noise differ; of one training, whose own spread it lacks."
+        ]
+        of_delta = "over seeds of sampling where there are several, else over samples"
     if any(cell.difference for row in rows for cell in row.cells):
-        remarks.append(f"Δ: to {PAIR}, by sample; ± over samples, and over trainings where there are several.")
+        remarks.append(f"Δ: to {PAIR}, by sample; ± {of_delta}.")
     if (asked.system, asked.dataset.partition(":")[0]) != (grid.system, grid.dataset) and grid.published:
         remarks.append(f"paper: {grid.system} on {grid.dataset}; compare how rows differ, not numbers.")
+    remarks += [note] if (note := published().get(grid.published, {}).get("note")) else []
     title = f"{number}: {grid.title}; here {asked.system} on {asked.dataset}, n = {asked.n}, seed {asked.seed}"
     return Layout(rows, title, remarks)
 
@@ -97,17 +105,23 @@ def lay_out_sweep(sweep: SweepOnRecord) -> Layout:
 def _lay_out_row(sweep: SweepOnRecord, grid: Grid, row: Row, paired: Paired) -> layout.Row:
     """One row: what its cells came to, and what of them is left to do."""
     asked = sweep.log.request
-    outcomes = [outcome for (label, _), outcome in sweep.log.outcomes.items() if label == row.label]
-    runs = [outcome.run for outcome in outcomes if outcome.status == "ok"]
+    outcomes = [outcome for outcome in sweep.log.outcomes.values() if outcome.row == row.label]
+    made = [outcome for outcome in outcomes if outcome.status == "ok"]
+    runs, samplings = [outcome.run for outcome in made], {o.sample_seed for o in made} - {None}
     records = [sweep.latest(run) for run in runs]
     cells = []
     for metric in asked.metrics:
         known = [Number(**paired[run][metric]) for run in runs if metric in paired.get(run, {})]
         mine = [r[metric] for r in records if metric in r]
+        if len(samplings) > 1 and len(known) > 1:
+            known = [
+                mean_number([number.value for number in known])
+            ]  # samples of other seeds are others: no error twice
         cells += [make_cell(mine, known)] if mine else []
     failed = [outcome.reason for outcome in outcomes if outcome.status == "failed"]
     status = f"failed: {failed[-1]}" if failed else "" if runs else "to do"
-    labels = {"row": row.label, "trainings": len(runs) if row.design else None}
+    trainings = len({outcome.train_seed for outcome in made}) if row.design else None
+    labels = {"row": row.label, "trainings": trainings} | ({"samplings": len(samplings)} if samplings else {})
     paper = select_published(grid.published, row.published, asked.metrics)
     return layout.Row(labels, cells, paper, status)
 
@@ -119,14 +133,14 @@ def pair_runs(sweep: SweepOnRecord) -> Paired:
     """
     outcomes = list(sweep.log.outcomes.values())
     kept: Paired = dict(sweep.log.differences)
-    alone = [outcome.run for outcome in outcomes if outcome.row == PAIR and outcome.run]
-    guided = [outcome.run for outcome in outcomes if outcome.run and outcome.discriminator]
-    if sweep.folder is None or not alone:
+    alone = {outcome.sample_seed: outcome.run for outcome in outcomes if outcome.row == PAIR and outcome.run}
+    guided = [outcome for outcome in outcomes if outcome.run and outcome.discriminator]
+    if sweep.folder is None:
         return kept
-    for run in guided:
-        folders = (sweep.folder / alone[0], sweep.folder / run)
+    for other, run in [(alone[o.sample_seed], o.run) for o in guided if o.sample_seed in alone]:
+        folders = (sweep.folder / other, sweep.folder / run)
         if all((folder / "scores").is_dir() for folder in folders):
-            kept[run] = _subtract(folders, (sweep.latest(alone[0]), sweep.latest(run)), sweep.log.request.metrics)
+            kept[run] = _subtract(folders, (sweep.latest(other), sweep.latest(run)), sweep.log.request.metrics)
     return kept
 
 

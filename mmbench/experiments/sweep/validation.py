@@ -43,5 +43,10 @@ def _refuse_rows_and_numbers(sweep: Sweep) -> None:
             raise UsageError(f"{sweep.table} has no row {label!r}.", f"one of {', '.join(labels)}", "--row LABEL")
     if sweep.train_seeds < 1 or sweep.num_fake < 1 or (sweep.num_real is not None and sweep.num_real < 1):
         raise UsageError("There would be nothing to train.", "numbers from 1", "--train-seeds 1 --num-fake 1000")
+    if sweep.sample_seeds < 1 or (sweep.sample_seeds > 1 and sweep.train_seeds > 1):
+        found = (
+            f"{sweep.sample_seeds} seeds of sampling of {sweep.train_seeds} trainings: their spread would be a mixture."
+        )
+        raise UsageError(found, "one training sampled several times, or several trainings", "--sample-seeds 5")
     if any(sweep.training.get(k, 1) <= 0 for k in ("steps", "epochs", "batch_size", "learning_rate")):
         raise UsageError(f"{sweep.training} cannot train.", "numbers above 0", "--steps 1400 --batch-size 16")
