@@ -36,12 +36,16 @@ def compare(
     """
     if len(names) < 2:
         raise UsageError("One name is no comparison.", "two or more", f"mmbench compare {' '.join(names)} RUN")
+    for name in names:
+        if find_set(name, out) is None and not Path(name).exists():
+            found_words = f"{name!r} is no path, and no run in {out}."
+            raise UsageError(found_words, "a run, or clips", f"mmbench list runs --out {out}")
     found: dict[str, list[tuple[Path, Record]]] = {}
     for name in dict.fromkeys(names):
         records = [(folder, r) for folder in _folders(name, names, out) for r in read_records(folder)]
         wanted = [(f, r) for f, r in records if num in (None, r.n_expected) and _is_named(r, metrics)]
         if not wanted:
-            options = "".join(f" -m {m}" for m in metrics)
+            options = "".join(f" -m {m}" for m in metrics) + _elsewhere(out)
             raise MMBenchError(f"{name} has no such record.", "scores of it", f"mmbench evaluate {name}{options}")
         found[name] = wanted
     chosen = [_choose(records, list(found.values())) for records in found.values()]
@@ -56,14 +60,16 @@ def _folders(name: str, names: Sequence[str], out: Path) -> list[Path]:
     if Path(name).is_file() and Path(name).suffix == ".jsonl":
         found = f"{name} is packed: it holds numbers, and no values per sample that could pair."
         raise UsageError(found, "runs, or clips that were evaluated", f"mmbench table --out {name}")
-    if not Path(name).exists():
-        raise UsageError(f"{name!r} is no path, and no run in {out}.", "a run, or clips", f"mmbench list runs -o {out}")
     digest = submission_digest(submission(name)[0])
     same = [f for f in run_folders(out) if read_manifest(f).spec.get("submission") == digest]
     if not same:
-        command = f"mmbench evaluate {' '.join(names)}" + ("" if out == Path("runs") else f" --out {out}")
+        command = f"mmbench evaluate {' '.join(names)}{_elsewhere(out)}"
         raise MMBenchError(f"{name} has not been scored as it is now.", f"its scores in {out}", command)
     return same
+
+
+def _elsewhere(out: Path) -> str:
+    return "" if out == Path("runs") else f" --out {out}"
 
 
 def _is_named(record: Record, metrics: Sequence[str]) -> bool:

@@ -103,8 +103,11 @@ def _tell_apart(found: Sequence[tuple[RunOnRecord, Record]]) -> tuple[list[Recor
 
 def _differing(names: Sequence[str], specs: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """A label for each run: the one or two short options that differ, else eight digits of its id."""
-    known = dict.fromkeys(k for name in names for k in specs[name])
-    keys = [k for k in known if len({specs[name].get(k) for name in names}) > 1]
+    keys = [
+        k
+        for k in dict.fromkeys(key for name in names for key in specs[name])
+        if len({specs[name].get(k) for name in names}) > 1
+    ]
     words = {name: [f"{k.rpartition('.')[2]}={specs[name].get(k, 'none')}" for k in keys] for name in names}
     short = all(0 < len(w) <= 2 and all(len(x) <= LONGEST for x in w) for w in words.values())
     labels = {name: ", ".join(w) if short else name.rpartition("-")[2] for name, w in words.items()}

@@ -45,7 +45,7 @@ def compare_sets(sets: Sequence[Sequence[Scored]], baseline: str = "", typed: Se
     """
     sets = _distinct(sets)
     heads = [scores[0].record for scores in sets]
-    opponent = _opponents(heads, baseline)
+    opponent = _opponents(heads, baseline, typed)
     specs = [read_manifest(scores[0].folder) for scores in sets]
     paired: dict[tuple[int, int], Pairing] = {}
     columns, left_out = [], []
@@ -111,14 +111,15 @@ def _distinct(sets: Sequence[Sequence[Scored]]) -> list[list[Scored]]:
     ]
 
 
-def _opponents(heads: Sequence[Record], baseline: str) -> list[int]:
+def _opponents(heads: Sequence[Record], baseline: str, typed: Sequence[str]) -> list[int]:
     if not baseline:
         return [find_opponent(heads, k) for k in range(len(heads))]
     matches = [k for k, r in enumerate(heads) if r.system == baseline or r.run_id.startswith(baseline)]
     if len(matches) != 1:
         names = ", ".join(f"{r.system} ({r.run_id})" for r in heads)
         found = f"{len(matches) or 'None'} of what is compared is called {baseline!r}: {names}."
-        raise UsageError(found, "one of them", f"--baseline {heads[0].run_id}")
+        command = " ".join(["mmbench compare", *(typed or [head.run_id for head in heads])])
+        raise UsageError(found, "one of them", f"{command} --baseline {heads[0].run_id}")
     return matches * len(heads)
 
 
