@@ -42,7 +42,7 @@ def _nothing_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def tiny(name: str, **options: Any) -> Any:
     """A system at tiny size, in two steps."""
-    return make_system(name, dataset=BOUNCE, device="cpu", size="tiny", **{"num_inference_steps": 2, **options})
+    return make_system(name, dataset=BOUNCE, size="tiny", **{"device": "cpu", "num_inference_steps": 2, **options})
 
 
 @pytest.fixture(scope="module", params=PAIRS)
@@ -108,6 +108,17 @@ def test_tiles_of_samples_are_filled_up(base: Any) -> None:
     assert [len(z) for z in (*three, *one)] == [3, 3, 1, 1]
     for all_of_them, last in zip(three, one, strict=True):
         assert torch.equal(all_of_them[2:], last)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_tile_that_attention_on_a_gpu_cannot_take_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tiny(name, tile=32).batch_size == 32  # a CPU takes samples singly
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for device in ("cuda", "auto"):
+        assert tiny(name, device=device, tile=31).batch_size == 31
+        with pytest.raises(UsageError, match="65,536 sequences") as raised:
+            tiny(name, device=device, tile=32)
+        assert "--set tile=31" in raised.value.next
 
 
 @pytest.mark.e2e

@@ -146,6 +146,12 @@ def test_the_network_is_one_graph_to_a_compiler(monkeypatch: pytest.MonkeyPatch)
             assert torch.equal(a, b)
 
 
+def test_shifts_are_drawn_to_where_the_network_is() -> None:
+    with torch.device("meta"):
+        elsewhere = CoupledUNet(TINY)
+    assert elsewhere.draw_shifts([np.random.default_rng(0)], 10).device.type == "meta"
+
+
 def test_averaging_undoes_repeating() -> None:
     rows = torch.randn(2, 3, 4, 5, 6)
     assert torch.equal(average(repeat(rows, (2, 2)), (2, 2)), rows)

@@ -16,6 +16,7 @@ from mmbench.baselines.kinds.guided import PairSystem
 from mmbench.baselines.kinds.guiding import Guiding
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
 from mmbench.baselines.parts.options import CommonOptions, require_at_least, require_choice
+from mmbench.errors import UsageError
 from mmbench.system_names import SystemName
 from mmbench.types import Dataset, Design, Modality, Spec
 
@@ -28,6 +29,7 @@ PRESETS = (PAPER, RELEASE)
 SAMPLERS = ("dpmsolver++2m", "ddpm", "ddim")
 RELEASED_JOINT_SCALE = (8.0, 1.0)
 TILE = 8
+LARGEST_TILE = 31  # on CUDA, whose fused attention takes 65,535 sequences: 32 x 32 pixels of 2 x 32 videos are too many
 
 
 class LatentSystem(PairSystem):
@@ -108,6 +110,8 @@ class LatentSystem(PairSystem):
         require_choice(self.base, "sampler", sampler, SAMPLERS)
         require_at_least(self.base, "num_inference_steps", num_inference_steps, 1)
         require_at_least(self.base, "tile", tile, 1)
+        if "video" in modalities:
+            refuse_large_tile(self.base, tile, device)
         self._common, self._as_released, self._device, self._compiled = common, as_released, device, compile
         self._modalities, self._tile = modalities, tile
         components = common.digests(self._models())
@@ -179,6 +183,18 @@ class LatentSystem(PairSystem):
     @abstractmethod
     def layout(self) -> Layout:
         """The layout of the sound latents, and the design of the released discriminator."""
+
+
+def refuse_large_tile(system: str, tile: int, device: str) -> None:
+    """Raise UsageError if a GPU's attention over time cannot take that many samples at once; a CPU takes them singly.
+
+    With and without text, each pixel of each video is a sequence of its own (pytorch/pytorch#142228).
+    """
+    from mmbench.networks.devices import local_device
+
+    if tile > LARGEST_TILE and local_device(device).startswith("cuda"):
+        found = f"{system} cannot have tile {tile} on a GPU: its attention over time would be of {2 * tile * 1024:,}"
+        raise UsageError(f"{found} sequences.", f"at most 65,535, so a tile of up to {LARGEST_TILE}", "--set tile=31")
 
 
 def refuse_other_files(components: Mapping[str, str]) -> None:

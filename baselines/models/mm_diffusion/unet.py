@@ -126,9 +126,14 @@ class CoupledUNet(nn.Module):
         return [m.window for m in moving if m.window is not None]
 
     def draw_shifts(self, rngs: Sequence[np.random.Generator], num_frames: int) -> Tensor:
-        """(n, k) int64 shifts for one forward pass: row i from rngs[i] alone, uniform in 0 .. num_frames - window."""
+        """(n, k) int64 shifts for one forward pass: row i from rngs[i] alone, uniform in 0 .. num_frames - window.
+
+        They are where the network is: a GPU gets them from pinned memory, so that nothing waits for it.
+        """
         high = [max(num_frames - window, 0) for window in self.windows()]
-        return torch.from_numpy(np.stack([rng.integers(0, high, endpoint=True) for rng in rngs]))
+        drawn = torch.from_numpy(np.stack([rng.integers(0, high, endpoint=True) for rng in rngs]))
+        device = next(self.parameters()).device
+        return drawn.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else drawn.to(device)
 
     def forward(self, video: Tensor, audio: Tensor, t: Tensor, shifts: Tensor) -> Pair:
         """Predict the noise in both.
@@ -137,12 +142,12 @@ class CoupledUNet(nn.Module):
             video: (b, f, c, h, w).
             audio: (b, c, samples).
             t: (b,) timesteps.
-            shifts: (b, k) int64, see `draw_shifts`.
+            shifts: (b, k) int64 on the same device, see `draw_shifts`.
 
         Returns:
             The same shapes.
         """
-        columns = iter(shifts.to(video.device).unbind(1))
+        columns = iter(shifts.unbind(1))
         embedding = get_timestep_embedding(t, self.config.channels, flip_sin_to_cos=True, downscale_freq_shift=0)
         embedding = self.time_embed(embedding.to(video.dtype))
         rows = video.permute(0, 1, 3, 4, 2).contiguous(), audio.transpose(1, 2).unsqueeze(2).contiguous()
