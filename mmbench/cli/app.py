@@ -56,7 +56,13 @@ COMMANDS: dict[str, Callable[..., None]] = {  # in the order of --help
 @app.callback()
 def describe(
     version: Annotated[
-        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Say which.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=show_version,
+            is_eager=True,
+            help="Print the version, in a checkout with its revision.",
+        ),
     ] = False,
 ) -> None:
     """Options of mmbench itself."""
