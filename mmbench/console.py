@@ -93,8 +93,8 @@ def show_rows(
     table = Table(title=title or None, title_justify="left", title_style="bold")
     for name, right in zip(columns, numeric, strict=True):
         table.add_column(name, justify="right" if right else "left", overflow="fold")
-    for row in cells:
-        table.add_row(*row)
+    for texts in cells:
+        table.add_texts(*texts)
     console = Console(highlight=False, width=terminal_width(), height=25, markup=False)  # rich heeds both or none
     console.print(table)
     for note in notes:

@@ -136,6 +136,6 @@ def test_the_id_of_a_run_is_never_cut(monkeypatch: pytest.MonkeyPatch, capsys: p
     run = {"run": "tiny_cascade-bounce-s0-0123456789", "system": "tiny_cascade", "dataset": "bounce", "seed": 0}
     run |= {"weights": "random", "present": 16, "failed": 0, "records": ", ".join(f"metric_{i}.any" for i in range(9))}
     show_pieces([run], list(run), ["run"], Format.table, "Runs")
-    lines = capsys.readouterr().out.splitlines()
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
     assert max(map(len, lines)) <= 80
     assert sum(run["run"] in line for line in lines) >= 2
