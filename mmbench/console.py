@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from mmbench.errors import MMBenchError
+from mmbench.markup import write_latex, write_markdown
 
 SECONDS_BETWEEN_LINES = 30.0  # how often progress is reported where stderr is not a terminal
 log = logging.getLogger("mmbench")
@@ -24,6 +25,8 @@ class Format(StrEnum):
 
     table = "table"
     json = "json"
+    markdown = "markdown"
+    latex = "latex"
     quiet = "quiet"
 
 
@@ -59,10 +62,12 @@ def show_rows(
 ) -> None:
     """Print rows as a table of `columns`, as JSON of whole rows, or with quiet the first column only.
 
+    Markdown and LaTeX are the same table to paste; its title and notes then go to stderr.
+
     Args:
         rows: One mapping per row; cells of a table are str(value), empty for None.
         columns: Keys to show, in order; also the headers.
-        format: table, json or quiet.
+        format: How it is printed.
         title: Line above the table.
         notes: Lines below the table.
     """
@@ -73,23 +78,31 @@ def show_rows(
         for row in rows:
             print(row.get(columns[0], ""))
         return
+    cells = [["" if row.get(c) is None else str(row[c]) for c in columns] for row in rows]
+    numeric = [bool(rows) and all(_is_numeric(row.get(c)) for row in rows) for c in columns]
+    if format in (Format.markdown, Format.latex):
+        write = write_markdown if format is Format.markdown else write_latex
+        print(write(columns, cells, numeric))
+        for line in (title, *notes):  # for people, so that the table alone goes into a file
+            if line:
+                print(line, file=sys.stderr)
+        return
     from rich.console import Console
     from rich.table import Table
 
     table = Table(title=title or None, title_justify="left", title_style="bold")
-    for name in columns:
-        numeric = all(isinstance(r.get(name), int | float | None) or _starts_numeric(r.get(name)) for r in rows)
-        table.add_column(name, justify="right" if numeric and rows else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*["" if row.get(c) is None else str(row[c]) for c in columns])
+    for name, right in zip(columns, numeric, strict=True):
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for texts in cells:
+        table.add_texts(*texts)
     console = Console(highlight=False, width=terminal_width(), height=25, markup=False)  # rich heeds both or none
     console.print(table)
     for note in notes:
         console.print(note)
 
 
-def _starts_numeric(cell: Any) -> bool:
-    return isinstance(cell, str) and cell[:1] in "+-−0123456789"
+def _is_numeric(cell: Any) -> bool:
+    return isinstance(cell, int | float | None) or (isinstance(cell, str) and cell[:1] in "+-−0123456789")
 
 
 def show_mapping(value: Mapping[str, Any], format: Format) -> None:

@@ -15,6 +15,7 @@ from mmbench.registry import Kind, discover
 from mmbench.runs.circumstances import git_state, packages
 
 OPTIONAL = {"matplotlib": "figures", "tensorboard": "train"}
+WORST_FIRST = ("broken", "missing", "ok")
 CLASHING = ("torchvision", "torchaudio", "xformers")
 
 
@@ -29,12 +30,12 @@ def examine_installation(out: Path) -> list[dict[str, Any]]:
         out: The folder of runs.
 
     Returns:
-        One row per check: status "ok", "missing" (something optional is absent) or "broken", what was found, and what
-        to type next.
+        One row per check, what is wrong first: status "broken", "missing" (something optional is absent) or "ok", what
+        was found, and what to type next.
     """
     rows = [_row("mmbench", "ok", f"{__version__}" + _git_text()), _python()]
     rows += [_torch(), *_packages(), *_plugins(), _folder("results", out), _folder("weights", _home())]
-    return rows + _weights() + _datasets()
+    return sorted([*rows, *_weights(), *_datasets()], key=lambda row: WORST_FIRST.index(row["status"]))
 
 
 def _git_text() -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+from mmbench import __version__
 from mmbench.cli import checks, data, look, method, profile, records, stats, sweep, weights
 from mmbench.cli.compare import compare
 from mmbench.cli.run import evaluate, generate, run
@@ -26,6 +27,17 @@ app = typer.Typer(
 )
 
 
+def show_version(asked: bool) -> None:
+    """Print the version, in a checkout with its revision, and end."""
+    if asked:
+        from mmbench.runs.circumstances import git_state
+
+        state = git_state()
+        revision = f" (revision {state['revision'][:10]}{', changed' if state['dirty'] else ''})" if state else ""
+        print(f"mmbench {__version__}{revision}")
+        raise typer.Exit
+
+
 COMMANDS: dict[str, Callable[..., None]] = {  # in the order of --help
     "run": run,
     "generate": generate,
@@ -41,6 +53,23 @@ COMMANDS: dict[str, Callable[..., None]] = {  # in the order of --help
     "profile": profile.profile,
     "toy": method.toy,
 }
+
+
+@app.callback()
+def describe(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=show_version,
+            is_eager=True,
+            help="Print the version, in a checkout with its revision.",
+        ),
+    ] = False,
+) -> None:
+    """Options of mmbench itself."""
+
+
 for name, command in COMMANDS.items():
     app.command(name, cls=SystemOptions)(command)
 app.add_typer(data.app, name="data")

@@ -40,9 +40,10 @@ def list_(
     """
     if what is Kind.runs:
         from mmbench.jobs.list import list_runs
+        from mmbench.tables.narrow import show_pieces
 
         columns = ["run", "system", "dataset", "seed", "weights", "present", "failed", "records", "status"]
-        return show_rows(list_runs(out), columns, format, f"Runs in {out}")
+        return show_pieces(list_runs(out), columns, ["run"], format, f"Runs in {out}")
     from mmbench.registry import catalogue
 
     rows = catalogue(what.value[:-1])  # type: ignore[arg-type]

@@ -204,7 +204,7 @@ def difference_text(cell: Cell) -> str | None:
     k = digits_of(d.stderr)
     text = signed(d.value, d.stderr)
     if d.stderr is not None:
-        text += f" [{d.low:+.{k}f}, {d.high:+.{k}f}]"
+        text += f" [{d.low:+z.{k}f}, {d.high:+z.{k}f}]"
     star = " *" if is_significant(cell) else ""
     return f"{text}{star} to {cell.against}"
 

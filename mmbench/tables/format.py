@@ -7,6 +7,8 @@ from typing import Any
 
 from mmbench.scores.records import Record
 
+ROUNDING = 5e-7  # an error below that is zero in all of the six decimals that a table has at most
+
 
 def record_row(record: dict[str, Any]) -> dict[str, Any]:
     """A record as a row on its own: value, interval, shuffled baseline, counts, further numbers, signature."""
@@ -15,7 +17,7 @@ def record_row(record: dict[str, Any]) -> dict[str, Any]:
     return {
         "metric": r.metric,
         "value": with_error(r.value, r.stderr),
-        "95 %": None if r.low is None or r.high is None else f"[{r.low:.{k}f}, {r.high:.{k}f}]",
+        "95 %": None if r.low is None or r.high is None else f"[{r.low:z.{k}f}, {r.high:z.{k}f}]",
         "shuffled": with_error(r.baseline, r.baseline_stderr),
         "n": "; ".join([count_text(r), *(f"{count} for: {reason}" for reason, count in r.unscored.items())]),
         "beside": "; ".join(filter(None, [details_text(r.details), *_describe_clips(r)])) or None,
@@ -45,8 +47,8 @@ def details_text(details: Mapping[str, Any]) -> str | None:
 
 
 def digits_of(error: float | None) -> int:
-    """The number of decimals that shows an error with two significant digits, from 0 to 6; 3 without one."""
-    if not error:
+    """The number of decimals that shows an error with two significant digits, from 0 to 6; 3 for none or zero."""
+    if not error or abs(error) < ROUNDING:
         return 3
     from math import floor, log10
 
@@ -58,13 +60,13 @@ def with_error(value: float | None, error: float | None) -> str | None:
     if value is None:
         return None
     k = digits_of(error)
-    return f"{value:.{k}f}" + ("" if error is None else f" ± {error:.{k}f}")
+    return f"{value:z.{k}f}" + ("" if error is None else f" ± {error:.{k}f}")
 
 
 def signed(value: float, error: float | None) -> str:
     """A difference with its standard error as text: "+0.120 ± 0.021"."""
     k = digits_of(error)
-    return f"{value:+.{k}f}" + ("" if error is None else f" ± {error:.{k}f}")
+    return f"{value:+z.{k}f}" + ("" if error is None else f" ± {error:.{k}f}")
 
 
 def count_text(r: Record) -> str:

@@ -19,7 +19,7 @@ def show_table(layout: Layout, format: Format, notes: Sequence[str] = ()) -> Non
     """Print a table; where the terminal is too narrow, in pieces of as many columns as fit, each with its row names."""
     columns, rows = layout.columns, layout.rows
     keys = [key for key in KEYS if key in columns][:1]
-    _show_pieces(rows, columns, keys, format, layout.title, [*layout.notes, *notes])
+    show_pieces(rows, columns, keys, format, layout.title, [*layout.notes, *notes])
 
 
 def show_comparison(columns: Sequence[Sequence[Cell]], format: Format, title: str, notes: Sequence[str] = ()) -> None:
@@ -39,7 +39,7 @@ def show_comparison(columns: Sequence[Sequence[Cell]], format: Format, title: st
         return show_rows(rows, shown, format, title, [*notes, *footnotes(columns)])
     by_system = summarize_systems(columns)
     names = list(dict.fromkeys(name for row in by_system for name in row))
-    return _show_pieces(by_system, names, ["system"], format, title, [*notes, *_short_notes(columns)])
+    return show_pieces(by_system, names, ["system"], format, title, [*notes, *_short_notes(columns)])
 
 
 def summarize_systems(columns: Sequence[Sequence[Cell]]) -> list[dict[str, Any]]:
@@ -70,15 +70,15 @@ def _short_notes(columns: Sequence[Sequence[Cell]]) -> list[str]:
     return [*([star] if against else []), *list_caveats([cell.record for cell in cells]), more]
 
 
-def _show_pieces(
+def show_pieces(
     rows: Sequence[Mapping[str, Any]],
     columns: Sequence[str],
     keys: Sequence[str],
     format: Format,
     title: str,
-    notes: Sequence[str],
+    notes: Sequence[str] = (),
 ) -> None:
-    """Print a table in pieces that fit the terminal."""
+    """Print a table in pieces that fit the terminal, each led by the columns `keys`."""
     if format is not Format.table:
         return show_rows(rows, columns, format, title, notes)
     pieces = split_columns(rows, columns, keys, terminal_width())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mmbench import __version__
 from tests.commands import FIXTURE, mmbench, mmbench_here, only_store
 
 
@@ -117,7 +118,15 @@ def test_doctor_says_what_is_missing_and_what_to_type(tmp_path: Path) -> None:
     assert rows["weights i3d"]["status"] == "missing"
     assert rows["weights i3d"]["next"] == "mmbench weights fetch i3d"
     assert rows["system fixture_broken"]["status"] == "broken"
+    found = [row["status"] for row in rows.values()]
+    assert found == sorted(found, key=("broken", "missing", "ok").index)  # what is wrong comes first
     assert result.returncode == 1
+
+
+def test_the_version_is_the_one_that_is_installed(capsys: pytest.CaptureFixture[str]) -> None:
+    result = mmbench_here(capsys, "--version")
+    assert result.returncode == 0
+    assert result.stdout.startswith(f"mmbench {__version__}")
 
 
 BAD = [

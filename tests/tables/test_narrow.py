@@ -13,7 +13,7 @@ import pytest
 from mmbench.console import Format
 from mmbench.scores.records import read_scored, save
 from mmbench.tables.compare import table_of
-from mmbench.tables.narrow import show_comparison, split_columns, summarize_systems
+from mmbench.tables.narrow import show_comparison, show_pieces, split_columns, summarize_systems
 from mmbench.types import Score
 from tests.builders import folder_of, record
 from tests.commands import mmbench_here
@@ -128,3 +128,14 @@ def test_columns_are_split_where_the_width_ends() -> None:
     assert split_columns(rows, ["system", "a", "b", "c"], ["system"], 39) == [["system", "a", "b"], ["system", "c"]]
     assert split_columns(rows, ["system", "a", "b", "c"], ["system"], 35) == [["system", "a"], ["system", "b", "c"]]
     assert split_columns(rows, ["system", "a"], ["system"], 5) == [["system", "a"]]
+
+
+def test_the_id_of_a_run_is_never_cut(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    run = {"run": "tiny_cascade-bounce-s0-0123456789", "system": "tiny_cascade", "dataset": "bounce", "seed": 0}
+    run |= {"weights": "random", "present": 16, "failed": 0, "records": ", ".join(f"metric_{i}.any" for i in range(9))}
+    show_pieces([run], list(run), ["run"], Format.table, "Runs")
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum(run["run"] in line for line in lines) >= 2
