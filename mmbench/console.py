@@ -94,7 +94,7 @@ def show_rows(
     for name, right in zip(columns, numeric, strict=True):
         table.add_column(name, justify="right" if right else "left", overflow="fold")
     for texts in cells:
-        table.add_texts(*texts)
+        table.add_row(*texts)
     console = Console(highlight=False, width=terminal_width(), height=25, markup=False)  # rich heeds both or none
     console.print(table)
     for note in notes:
