@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
 import tests.fixture_distribution.mmbench_fixture  # noqa: F401 - registers its pair in this process
-from mmbench.registry import discover
+from mmbench.experiments.sweep.cell_jobs import lease_name, training_of
+from mmbench.experiments.sweep.cells import declare_sweep
+from mmbench.experiments.training import train as training
+from mmbench.jobs.settings import Settings
+from mmbench.mmdisco.training_config import FREE_TO_CHANGE, TrainConfig
+from mmbench.registry import discover, make_dataset
 from mmbench.runs.leases import LeaseTable
+from mmbench.system_names import make_system
 from tests.commands import mmbench_here
 
 PAIR = ["--system", "fixture_pair", "--dataset", "fixture_dataset"]
@@ -29,11 +37,14 @@ def _found() -> None:
 def test_training_leaves_weights_and_pools_and_resumes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = mmbench_here(capsys, "train", *PAIR, *SMALL, "--steps", "3", "--out", tmp_path)
     assert first.returncode == 0, first.stderr
+    assert "training takes about" in first.stderr
     done = json.loads(first.stdout)
     assert (done["steps"], done["resumed at"]) == (3, 0)
     assert done["discriminator"] == "fixture_pair+mmdisco"
     with safe_open(done["weights"], framework="pt") as file:
         assert json.loads(file.metadata()["config"])["design"] == "res_mlp"
+    took = json.loads((Path(done["weights"]).parent / "resources.jsonl").read_text())
+    assert took["measured_over_predicted"] == pytest.approx(took["grown_bytes"] / took["predicted_bytes"], abs=1e-3)
     chunks = {p.parent.name.rsplit("-", 1)[0]: load_file(p) for p in tmp_path.glob("pools/*/*.safetensors")}
     assert {name: len(chunk["video"]) for name, chunk in chunks.items()} == {
         "fixture_pair-real": 6,
@@ -97,6 +108,59 @@ def test_an_unknown_design_names_the_known_ones(tmp_path: Path, capsys: pytest.C
     result = mmbench_here(capsys, "train", *PAIR, *SMALL, "--discriminator", "res_freiren", "--out", tmp_path)
     assert result.returncode == 2
     assert "res_frieren" in result.stderr
+
+
+def test_every_constant_is_an_option_and_in_the_record_unless_it_changes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {
+        "micro_batch": 3,
+        "checkpointing": True,
+        "learning_rate": 0.5,
+        "weight_denoising": 2.0,
+        "denoising_reduction": "sum",
+        "text_drop": 0.25,
+        "max_gradient_norm": 7.0,
+        "ema_decay": 0.5,
+        "precision": "bfloat16",
+        "workers": 2,
+    }
+    seen: list[Any] = []
+    monkeypatch.setattr(training, "train_discriminator", lambda settings: seen.append(settings) or {})
+    typed = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    typed.remove("True")
+    assert mmbench_here(capsys, "train", *PAIR, *typed, "--dtype", "float16", "--out", tmp_path).returncode == 0
+    assert (seen[0].options, seen[0].dtype) == (options, "float16")
+    assert {f.name for f in fields(TrainConfig)} >= set(options)
+    assert set(options) & set(FREE_TO_CHANGE) == {"micro_batch", "checkpointing", "workers"}
+
+
+@pytest.mark.parametrize("name", ["auffusion_vc2", "audioldm_animatediff", "mm_diffusion"])
+def test_pairs_of_another_precision_are_other_pairs(name: str) -> None:
+    dataset = make_dataset("bounce")
+    specs = [
+        make_system(name, dataset=dataset, device="cpu", weights="random", size="tiny", dtype=dtype).spec()
+        for dtype in ("float32", "float16")
+    ]
+    assert specs[0] != specs[1], "this is in the key of a pool"
+
+
+def test_a_sweep_trains_in_its_own_precision_and_its_cells_do_not_depend_on_memory() -> None:
+    run = Settings(systems=(), dataset="bounce")
+    plain, half = (
+        declare_sweep("table7", replace(run, dtype=dtype), system="tiny", training={}, rows=["loss all"])
+        for dtype in ("float32", "float16")
+    )
+    small = replace(plain, micro_batch=2, checkpointing=True)
+    (whole, other, parts) = (training_of(sweep, sweep.cells[0]) for sweep in (plain, half, small))
+    assert (whole.dtype, other.dtype) == ("float32", "float16")
+    assert whole.folder != other.folder
+    assert (parts.options["micro_batch"], parts.options["checkpointing"]) == (2, True)
+    assert (small.id, parts.folder, lease_name(small, small.cells[0])) == (
+        plain.id,
+        whole.folder,
+        lease_name(plain, plain.cells[0]),
+    )
 
 
 @pytest.mark.e2e

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from mmbench.experiments.training.fakes import requests_of_fakes
 from mmbench.mmdisco import trainer
 from mmbench.mmdisco.checkpoint import CHECKPOINT, save_checkpoint
 from mmbench.mmdisco.design import DiscriminatorConfig, out_of_domain
@@ -20,11 +22,11 @@ from mmbench.mmdisco.pairs import Example
 from mmbench.mmdisco.training import train
 from mmbench.networks.devices import precision_switches
 from mmbench.networks.random_weights import fill_randomly
+from mmbench.types import DESIGNS
 from tests.mmdisco.test_training import CONFIG, EMPTY, FAKE, REAL, Bases, assert_equal, epsilon, run, weights
 
 ALPHAS = (torch.linspace(0.99, 0.01, 100, dtype=torch.float64),) * 2
 SMALL: dict[str, Any] = {"channels": 32, "num_blocks": 1, "channel_mult": (1, 2), "embed_channels": 16}
-DESIGNS = ["res_mlp", "res_frieren", "vit_naive"]
 
 
 def small(design: str) -> DiscriminatorConfig:
@@ -83,6 +85,49 @@ def test_a_training_in_micro_batches_is_the_same_training_and_may_begin_in_the_m
         torch.testing.assert_close(weights(tmp_path / "parts")[name], value, rtol=1e-3, atol=1e-5)
     for a, b in zip(whole.losses, parts.losses, strict=True):
         assert a == pytest.approx(b, rel=1e-4)
+
+
+def test_parts_of_a_batch_are_the_batch() -> None:
+    whole = batch(7, 0)
+    whole = replace(whole, condition=whole.text)
+    parts = whole.split(3)
+    assert [len(part.t) for part in parts] == [3, 3, 1]
+    for name in ("sample", "noise", "text", "condition"):
+        for k, tensor in enumerate(getattr(whole, name)):
+            assert torch.equal(torch.cat([getattr(part, name)[k] for part in parts]), tensor)
+    assert torch.equal(torch.cat([part.t for part in parts]), whole.t)
+
+
+class Process:
+    """One of two processes, which keeps what it sends to be averaged."""
+
+    device, num_processes = torch.device("cpu"), 2
+
+    def reduce(self, message: Tensor, how: str) -> Tensor:
+        assert how == "mean"
+        self.message = message.clone()
+        return message
+
+
+@pytest.mark.parametrize("loss", ["all", "disc", "denoise"])
+def test_unequal_parts_on_two_processes_average_to_the_gradient_of_one_whole_batch(loss: Any, tmp_path: Path) -> None:
+    def message(part: slice, micro_batch: int | None) -> Tensor:
+        process: Any = Process()
+        config = replace(CONFIG, discriminator=small("res_frieren"), micro_batch=micro_batch, loss=loss)
+        training = trainer.Trainer(config, process, quiet().epsilon, quiet().schedules)
+        fill_randomly(training.model, "processes")
+        training.update(*(rows(batch(8, seed), part) for seed in (0, 1)), tmp_path)
+        return process.message
+
+    whole = message(slice(8), None)
+    first, second = message(slice(4), 3), message(slice(4, 8), 1)
+    torch.testing.assert_close((first + second) / 2, whole, rtol=1e-3, atol=1e-5 * whole.abs().max().item())
+
+
+def rows(pairs: Noised, part: slice) -> Noised:
+    """Some pairs of a batch, as the trainer has them: in float32, with the texts as the condition."""
+    cut = [z[part].float() for z in (*pairs.sample, *pairs.noise, *pairs.text)]
+    return Noised((cut[0], cut[1]), (cut[2], cut[3]), pairs.t[part], (cut[4], cut[5]), (cut[4], cut[5]))
 
 
 def quiet() -> Bases:
@@ -164,7 +209,7 @@ def test_a_checkpoint_from_before_a_setting_existed_goes_on_with_its_default(tmp
 class Alike:
     """Pairs of one distribution, real or not, each with a text out of a range."""
 
-    def __init__(self, num: int, texts: range, seed: int) -> None:
+    def __init__(self, num: int, texts: Sequence[int], seed: int) -> None:
         self.num, self.texts, self.seed = num, texts, seed
 
     def __len__(self) -> int:
@@ -177,7 +222,7 @@ class Alike:
         return video, audio, torch.randn(3, generator=text), torch.randn(5, generator=text)
 
 
-def discrimination(folder: Path, fake_texts: range, **settings: Any) -> float:
+def discrimination(folder: Path, fake_texts: Sequence[int], **settings: Any) -> float:
     """Mean discrimination loss over the last third of a training on pairs of equal distribution."""
     config = replace(CONFIG, batch_size=32, steps=150, checkpoint_every=1000, text_drop=0.1, **settings)
     real, fake = Alike(100_000, range(900), 0), Alike(100_000, fake_texts, 10_000_000)
@@ -186,15 +231,17 @@ def discrimination(folder: Path, fake_texts: range, **settings: Any) -> float:
 
 
 CHANCE = 1.3863
+BOUND = 0.02  # seeds 0 to 3 are at SEEN of chance
 
 
 def test_texts_tell_nothing_where_generated_pairs_have_those_of_real_ones(tmp_path: Path) -> None:
-    shared = discrimination(tmp_path / "shared", range(900), loss="disc")
-    disjoint = discrimination(tmp_path / "disjoint", range(900, 910), loss="disc")
-    assert abs(shared - CHANCE) < 0.05
-    assert disjoint < CHANCE - 0.2, "this test can fail"
+    of_fakes = [int(r.prompt.text) for r in requests_of_fakes([str(k) for k in range(900)], 2000, 0)]
+    assert abs(discrimination(tmp_path / "shared", of_fakes, loss="disc") - CHANCE) < BOUND
+    held_out = discrimination(tmp_path / "disjoint", range(900, 910), loss="disc")
+    assert held_out < CHANCE - 0.3, "the rule before: texts that no real pair has tell at once; so this test can fail"
 
 
 def test_precision_tells_real_from_generated_pairs_nothing(tmp_path: Path) -> None:
+    """Real pairs go through the discriminator in float32, generated ones in bfloat16."""
     mixed = discrimination(tmp_path, range(900), precision="bfloat16", weight_denoising=1e-6)
-    assert abs(mixed - CHANCE) < 0.05
+    assert abs(mixed - CHANCE) < BOUND
