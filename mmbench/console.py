@@ -106,16 +106,22 @@ def _is_numeric(cell: Any) -> bool:
 
 
 def show_mapping(value: Mapping[str, Any], format: Format) -> None:
-    """Print one record as aligned lines, as JSON, or with quiet its values only."""
+    """Print one record as aligned lines, as JSON, as a table of names and values, or with quiet its values only."""
     if format is Format.json:
         print(json.dumps(jsonable(value), indent=1, ensure_ascii=False))
     elif format is Format.quiet:
         print("\n".join(str(v) for v in value.values()))
     else:
+        texts = {
+            key: json.dumps(jsonable(cell), ensure_ascii=False) if isinstance(cell, Mapping | list | tuple) else cell
+            for key, cell in value.items()
+        }
+        if format is not Format.table:
+            return show_rows([{"name": key, "value": text} for key, text in texts.items()], ["name", "value"], format)
         width = max((len(k) for k in value), default=0)
-        for key, cell in value.items():
-            text = json.dumps(jsonable(cell), ensure_ascii=False) if isinstance(cell, Mapping | list | tuple) else cell
+        for key, text in texts.items():
             print(f"{key:<{width}}  {text}")
+    return None
 
 
 def show_error(error: MMBenchError) -> None:
