@@ -228,4 +228,4 @@ def evaluate(
         title = f"{first.system}, n = {first.n_expected}; records in {sets[0][0].folder}"
         return _print_cells(table_of(sets[0]), format, title)
     found = compare_sets(sets, baseline, paths)
-    return _print_cells(found.columns, format, f"n = {first.n_expected}; records in {out}", found.notes)
+    return _print_cells(found.columns, format, f"Compared; records in {out}", found.notes)

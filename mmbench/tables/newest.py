@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 
 from mmbench.errors import MMBenchError
 from mmbench.scores.records import Record
+from mmbench.tables.compare import comparable
 from mmbench.tables.runs import RunOnRecord, read_runs
+from mmbench.types import UNTRAINED
 
 CODE = ("code", "mmbench")  # keys of a spec that say which code made the samples, and not what was asked of it
 LONGEST = 24  # characters of an option's value in a label
@@ -20,7 +23,8 @@ class NewestSet:
     """Records that stand in one table.
 
     Attributes:
-        records: Of one dataset, n and seed; variants of one system have their options in its name.
+        records: Of one dataset, n and seed; variants of one system have their options in its name; of each
+            metric, those that compare with most others.
         notes: What is not among them, with the command that shows it.
     """
 
@@ -63,6 +67,8 @@ def newest_set(
     shown = max(sets, key=lambda key: max(r.time for _, r in sets[key]))
     records, notes = _tell_apart(sets[shown])
     where = "" if out == Path("runs") else f" --out {out}"
+    records, left_out = _keep_comparable(records, where)
+    notes += left_out
     for key, others in sets.items():
         if key != shown:
             names = ", ".join(dict.fromkeys(r.system for _, r in others))
@@ -99,6 +105,26 @@ def _tell_apart(found: Sequence[tuple[RunOnRecord, Record]]) -> tuple[list[Recor
         if (known := newest.get((r.system, r.metric))) is None or known.time <= r.time:
             newest[r.system, r.metric] = r
     return list(newest.values()), notes
+
+
+def _keep_comparable(records: Sequence[Record], where: str) -> tuple[list[Record], list[str]]:
+    """Of each metric the records that compare with most others; a note for each other one says why it does not."""
+    kept: dict[str, list[Record]] = {}
+    notes = []
+    alike = Counter((r.metric, r.signature, r.weights in UNTRAINED) for r in records)
+    order = {id(r): (alike[r.metric, r.signature, r.weights in UNTRAINED], r.time) for r in records}
+    for r in sorted(records, key=lambda r: order[id(r)], reverse=True):
+        column = kept.setdefault(r.metric, [])
+        try:
+            comparable([*column, r])
+        except MMBenchError as error:
+            what = error.expected.removeprefix("one ")
+            command = f"mmbench show {r.run_id}{where}"
+            notes.append(f"Not shown, {r.metric} of {r.system}: its {what} is not that of the others. try: {command}")
+        else:
+            column.append(r)
+    among = {id(r) for column in kept.values() for r in column}
+    return [r for r in records if id(r) in among], notes
 
 
 def _differing(names: Sequence[str], specs: Mapping[str, Mapping[str, str]]) -> dict[str, str]:

@@ -15,12 +15,22 @@ from tests.builders import record
 from tests.commands import mmbench_here
 
 
-def add(out: Path, system: str, n: int = 8, seed: int = 0, time: str = "1", code: str = "a", **options: Any) -> str:
+def add(
+    out: Path,
+    system: str,
+    n: int = 8,
+    seed: int = 0,
+    time: str = "1",
+    code: str = "a",
+    signature: str = "",
+    **options: Any,
+) -> str:
     """A run with one record; returns its id."""
     spec = {"system": {"name": system, "code": code, **options}, "seed": seed, "dataset": {"name": "d"}}
     run = RunSpec(system, "d", seed, "real", spec)
     folder = create_run_folder(out, run)
     about: dict[str, Any] = {"run_id": run.run_id, "digest": run.digest, "system": system, "seed": seed}
+    about |= {"signature": signature} if signature else {}
     made = record(**about, n_expected=n, n_present=n, n_scored=n, time=f"2026-01-0{time}T00:00:00Z")
     save(folder, made, Score(0.5, 0.1, n), [{"id": str(i)} for i in range(n)])
     return run.run_id
@@ -63,3 +73,16 @@ def test_of_runs_that_only_code_tells_apart_the_latest_counts(tmp_path: Path) ->
     found = newest_set(tmp_path)
     assert [r.run_id for r in found.records] == [new]
     assert found.notes == [f"{old} was made by older code: {new} is shown."]
+
+
+def test_what_has_another_signature_is_left_out_and_named(tmp_path: Path, capsys: Any) -> None:
+    for system in ("a", "b"):
+        add(tmp_path, system)
+    odd = add(tmp_path, "odd", time="2", signature="m|v|extractors:e-1|size:longer|version:1")
+    assert systems(tmp_path) == ["a", "b"]
+    (note,) = newest_set(tmp_path).notes
+    assert note == (
+        f"Not shown, m.v of odd: its signature is not that of the others. try: mmbench show {odd} --out {tmp_path}"
+    )
+    assert mmbench_here(capsys, *note.partition("try: mmbench ")[2].split()).returncode == 0
+    assert mmbench_here(capsys, "table", "--out", tmp_path).returncode == 0
