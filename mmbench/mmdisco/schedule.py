@@ -22,7 +22,7 @@ BetaSchedule = Literal["linear", "scaled_linear"]
 
 
 def betas(kind: BetaSchedule, num_train_timesteps: int, beta_start: float, beta_end: float) -> Tensor:
-    """(T,) float64 variances of the forward process.
+    """(T,) float64 variances of the forward process, on the CPU whatever torch's default device is.
 
     Args:
         kind: "linear" spaces beta evenly, "scaled_linear" its square root.
@@ -31,9 +31,11 @@ def betas(kind: BetaSchedule, num_train_timesteps: int, beta_start: float, beta_
         beta_end: beta at t = T-1.
     """
     if kind == "linear":
-        return torch.linspace(beta_start, beta_end, num_train_timesteps, dtype=torch.float64)
+        return torch.linspace(beta_start, beta_end, num_train_timesteps, dtype=torch.float64, device="cpu")
     if kind == "scaled_linear":
-        return torch.linspace(beta_start**0.5, beta_end**0.5, num_train_timesteps, dtype=torch.float64) ** 2
+        return (
+            torch.linspace(beta_start**0.5, beta_end**0.5, num_train_timesteps, dtype=torch.float64, device="cpu") ** 2
+        )
     raise UsageError(f"Unknown noise schedule {kind!r}.", "linear or scaled_linear")
 
 
@@ -85,8 +87,8 @@ class ScaledNoiseSchedule(NoiseSchedule):
     @cached_property
     def signal_scale(self) -> Tensor:
         """s_t, (T,) float64."""
-        falling = torch.linspace(1, self.final_scale, self.num_scale_steps, dtype=torch.float64)
-        constant = torch.full((self.num_train_timesteps,), self.final_scale, dtype=torch.float64)
+        falling = torch.linspace(1, self.final_scale, self.num_scale_steps, dtype=torch.float64, device="cpu")
+        constant = torch.full((self.num_train_timesteps,), self.final_scale, dtype=torch.float64, device="cpu")
         return torch.cat([falling, constant])[: self.num_train_timesteps]
 
     @cached_property
@@ -102,7 +104,9 @@ class ScaledNoiseSchedule(NoiseSchedule):
     @cached_property
     def betas(self) -> Tensor:
         """(T,) float64; of x_t / c_t."""
-        return 1 - self.alphas_cumprod / torch.cat([torch.ones(1, dtype=torch.float64), self.alphas_cumprod[:-1]])
+        return 1 - self.alphas_cumprod / torch.cat(
+            [torch.ones(1, dtype=torch.float64, device="cpu"), self.alphas_cumprod[:-1]]
+        )
 
     def scheduler_config(self) -> dict[str, Any]:
         """Arguments with which a diffusers scheduler steps on this schedule."""
