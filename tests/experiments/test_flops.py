@@ -16,6 +16,7 @@ from mmbench.experiments.profiling.precision import round_to_tf32, rounding_fact
 from mmbench.experiments.profiling.profile import make_profiled_system, profiled_dataset
 from mmbench.mmdisco.kernels.attention import attend
 from mmbench.mmdisco.losses import logit_and_gradient
+from mmbench.mmdisco.schedule import NoiseSchedule, ScaledNoiseSchedule
 from tests.commands import mmbench_here
 
 
@@ -90,6 +91,13 @@ def test_a_backward_pass_of_guidance_costs_as_much_as_its_forward_pass() -> None
         pair = make_profiled_system("auffusion_vc2", "res_mlp", place, ["size=tiny"], device="meta").pair()
     counted = count_guidance(pair, pair.sampling, count_base(pair, pair.sampling), "res_mlp")
     assert counted.gradient == pytest.approx(2 * counted.forward, rel=0.01), "no gradient by weights is computed"
+
+
+def test_schedules_that_are_first_read_while_counting_keep_their_numbers() -> None:
+    with weightless():
+        schedules = NoiseSchedule("linear", 1e-4, 0.02), ScaledNoiseSchedule("scaled_linear", 1e-3, 0.012)
+        tables = [schedules[0].alphas_cumprod, schedules[1].magnitude, schedules[1].betas]
+    assert [table.device.type for table in tables] == ["cpu"] * 3
 
 
 @pytest.mark.e2e
