@@ -206,39 +206,42 @@ def test_a_checkpoint_from_before_a_setting_existed_goes_on_with_its_default(tmp
     assert run(CONFIG, tmp_path).resumed_at == 2
 
 
-class Alike:
-    """Pairs of one distribution, real or not, each with a text out of a range."""
+STEPS, SIZE = 150, 32
+TEXTS = torch.randn(910, 8, generator=torch.Generator().manual_seed(0))
 
-    def __init__(self, num: int, texts: Sequence[int], seed: int) -> None:
-        self.num, self.texts, self.seed = num, texts, seed
+
+class Alike:
+    """Pairs of one distribution, real or not, as many as a training sees, each with a text of some."""
+
+    def __init__(self, texts: Sequence[int], seed: int) -> None:
+        self.samples = torch.randn(STEPS * SIZE, 96, generator=torch.Generator().manual_seed(seed))
+        self.texts = texts
 
     def __len__(self) -> int:
-        return self.num
+        return len(self.samples)
 
     def __getitem__(self, index: int) -> Example:
-        g = torch.Generator().manual_seed(self.seed + index)
-        text = torch.Generator().manual_seed(self.texts[index % len(self.texts)])
-        video, audio = torch.randn(2, 2, 4, 4, generator=g), torch.randn(2, 4, 4, generator=g)
-        return video, audio, torch.randn(3, generator=text), torch.randn(5, generator=text)
+        text, sample = TEXTS[self.texts[index % len(self.texts)]], self.samples[index]
+        return sample[:64].reshape(2, 2, 4, 4), sample[64:].reshape(2, 4, 4), text[:3], text[3:]
 
 
 def discrimination(folder: Path, fake_texts: Sequence[int], **settings: Any) -> float:
     """Mean discrimination loss over the last third of a training on pairs of equal distribution."""
-    config = replace(CONFIG, batch_size=32, steps=150, checkpoint_every=1000, text_drop=0.1, **settings)
-    real, fake = Alike(100_000, range(900), 0), Alike(100_000, fake_texts, 10_000_000)
-    rows = train(config, Bases(epsilon, epsilon, unconditional=EMPTY), real, fake, folder).losses
-    return sum(row["discrimination"] for row in rows[100:]) / 50
+    config = replace(CONFIG, batch_size=SIZE, steps=STEPS, checkpoint_every=1000, text_drop=0.1, **settings)
+    bases = Bases(epsilon, epsilon, unconditional=EMPTY)
+    rows = train(config, bases, Alike(range(900), 1), Alike(fake_texts, 2), folder).losses
+    return sum(row["discrimination"] for row in rows[-50:]) / 50
 
 
 CHANCE = 1.3863
-BOUND = 0.02  # seeds 0 to 3 are at SEEN of chance
+BOUND = 0.01  # seeds 0 to 3 are within 0.003 of chance, in both tests, and at 1.06 to 1.20 where texts tell
 
 
 def test_texts_tell_nothing_where_generated_pairs_have_those_of_real_ones(tmp_path: Path) -> None:
     of_fakes = [int(r.prompt.text) for r in requests_of_fakes([str(k) for k in range(900)], 2000, 0)]
     assert abs(discrimination(tmp_path / "shared", of_fakes, loss="disc") - CHANCE) < BOUND
     held_out = discrimination(tmp_path / "disjoint", range(900, 910), loss="disc")
-    assert held_out < CHANCE - 0.3, "the rule before: texts that no real pair has tell at once; so this test can fail"
+    assert held_out < CHANCE - 0.1, "the rule before: texts that no real pair has tell at once; so this test can fail"
 
 
 def test_precision_tells_real_from_generated_pairs_nothing(tmp_path: Path) -> None:
