@@ -17,13 +17,13 @@ from mmbench.types import Request
 from tests.gpu.conftest import Place
 
 PAIRS = ("tiny", "mm_diffusion", "auffusion_vc2", "audioldm_animatediff")
-FEW = "num_inference_steps=4"
+STEPS = {"cpu": "num_inference_steps=2", "cuda": "num_inference_steps=10"}
 
 
 def make(name: str, place: Place, design: str = "res_mlp") -> tuple[Any, list[Request]]:
     """A guided system with random weights (tiny: its own) and eight requests."""
     dataset = profiled_dataset(name, None)
-    options = [FEW, *([] if name == "tiny" else place.options)]
+    options = [STEPS[place.device], *([] if name == "tiny" else place.options)]
     common = {"device": place.device, "weights": "real" if name == "tiny" else "random"}
     return make_profiled_system(name, design, dataset, options, **common), make_batch(dataset, 8)
 
@@ -35,6 +35,8 @@ def digests(system: Any, requests: list[Request]) -> list[str]:
 @pytest.mark.e2e
 @pytest.mark.parametrize("name", PAIRS)
 def test_a_guided_run_is_the_same_twice_and_in_any_batch(name: str, place: Place) -> None:
+    if place.device == "cpu" and name not in ("tiny", "auffusion_vc2"):
+        pytest.skip("tests/baselines has it for every pair on the CPU")
     system, requests = make(name, place)
     requests = requests[:8] if place.device == "cuda" else requests[:2]
     once = digests(system, requests)
