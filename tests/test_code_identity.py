@@ -33,6 +33,7 @@ TRAINS = {
     "reporting",
     "pairs",
     "memory",
+    "recomputation",
 }  # of the method, what trains and draws nothing
 DRAWING = reached_modules([*SYSTEMS, *SOUNDS], SYSTEM_ROOMS) | reached_modules(DATASETS, DATASET_ROOMS)
 

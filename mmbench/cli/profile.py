@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -72,11 +72,12 @@ def profile(
     given = {"channels": channels, "num_blocks": blocks}
     sizes = {name: value for name, value in given.items() if value is not None}
     if what is What.flops:
-        return _show_flops(system or (), sizes, batch_size, format)
+        return _show_flops(system or (), format, sizes=sizes, num=batch_size, dataset=dataset, options=option or ())
     if not system:
         raise UsageError(f"profile {what.value} of no system.", "one or more", f"mmbench profile {what.value} -s tiny")
     if what is What.precision:
-        return _show_precision(system, discriminator, format, device=device, weights=weights, options=option or ())
+        how = {"dataset": dataset, "device": device, "weights": weights, "options": option or ()}
+        return _show_precision(system, discriminator, format, **how)
     from mmbench.experiments.profiling.profile import ProfileSettings, profile_systems
 
     settings = ProfileSettings(
@@ -104,13 +105,13 @@ def profile(
     return None
 
 
-def _show_flops(systems: Sequence[str], sizes: Mapping[str, int], batch: int, format: Format) -> None:
+def _show_flops(systems: Sequence[str], format: Format, **how: Any) -> None:
     from mmbench.experiments.profiling import flops_table
 
-    rows = flops_table.count_systems(systems, sizes=sizes, num=batch)
+    rows = flops_table.count_systems(systems, **how)
     shown = rows if format is Format.json else [flops_table.format_row(row) for row in rows]
     columns = flops_table.COLUMNS + flops_table.TRAINING_COLUMNS
-    step = f"step: losses and backward pass of training on {batch} real and as many generated pairs."
+    step = f"step: losses and backward pass of training on {how['num']} real and as many generated pairs."
     show_rows(shown, columns, format, "Floating-point operations", [*flops_table.NOTES, step])
 
 

@@ -116,7 +116,7 @@ def table(
     from mmbench.tables.newest import newest_set
     from mmbench.tables.table import pivot
 
-    found = newest_set(out, **filters, num_samples=num_samples, seed=seed)  # type: ignore[arg-type]
+    found = newest_set(out, **filters, num_samples=num_samples, seed=seed)
     return show_table(pivot(found.records), format, found.notes)
 
 

@@ -19,15 +19,12 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.mmdisco import fusion, vit
 from mmbench.mmdisco.design import DiscriminatorConfig
 from mmbench.mmdisco.fusion import MeanFusion, TransformerFusion
-from mmbench.mmdisco.kernels.recomputation import recompute
-from mmbench.mmdisco.residual import InitialBlock, ResBlock, ResidualExtractor
+from mmbench.mmdisco.residual import ResidualExtractor
 from mmbench.mmdisco.vit import TransformerExtractor, VisionTransformer
 
 PREFIX = "residual_predictor."
-BLOCKS = (InitialBlock, ResBlock, vit.Block, fusion.Attention, fusion.FeedForward)  # nearly all of the activations
 
 
 def timestep_embedding(t: Tensor, channels: int) -> Tensor:
@@ -136,15 +133,6 @@ class Discriminator(nn.Module):
             embeddings = time + self.video_text_embed(by_video), time + self.audio_text_embed(by_audio)
         features = self.feature_extractor(video, audio, embeddings)
         return self.last_linear(self.fusion_model(*features, time)).squeeze(1)
-
-    def recompute_blocks(self) -> None:
-        """Keep little more than the inputs of blocks for gradients, from now on, and compute the rest again.
-
-        Nothing else changes, but for rounding. A gradient with `create_graph` is by the sample alone then.
-        """
-        for block in self.modules():
-            if isinstance(block, BLOCKS):
-                recompute(block)
 
     def _check(self, video: Tensor, audio: Tensor, video_text: Tensor | None, audio_text: Tensor | None) -> None:
         config = self.config

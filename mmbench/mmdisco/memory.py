@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from mmbench.mmdisco.discriminator import Discriminator
 from mmbench.mmdisco.losses import Noised, mmdisco_losses
+from mmbench.mmdisco.recomputation import recompute_blocks
 from mmbench.mmdisco.training_config import TrainConfig
 
 COPIES = 5  # of float32 weights: themselves, gradients, two of Adam, average
@@ -86,7 +87,7 @@ def predict_training_memory(
         batch = Noised((x, y), (x, y), torch.zeros(size, dtype=torch.long), text=embeddings)
         alphas = torch.ones(1000, dtype=torch.float64), torch.ones(1000, dtype=torch.float64)
     if config.checkpointing:
-        model.recompute_blocks()
+        recompute_blocks(model)
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     kept = weakref.WeakSet[Any]()  # weak, for what a block computes again is kept for a moment only
 

@@ -19,6 +19,7 @@ from mmbench.mmdisco.checkpoint import CHECKPOINT, load_checkpoint
 from mmbench.mmdisco.discriminator import Discriminator
 from mmbench.mmdisco.losses import JointEpsilon, Noised, Pair, mmdisco_losses
 from mmbench.mmdisco.pairs import entropy
+from mmbench.mmdisco.recomputation import recompute_blocks
 from mmbench.mmdisco.schedule import NoiseSchedule
 from mmbench.mmdisco.training_config import FREE_TO_CHANGE, TrainConfig
 from mmbench.networks.devices import deterministic_kernels, ieee_float32
@@ -50,7 +51,7 @@ class Trainer:
         set_seed(entropy(config.seed, "weights"))  # the same on every process
         self.model = Discriminator(config.discriminator).to(self.device).train()
         if config.checkpointing:
-            self.model.recompute_blocks()
+            recompute_blocks(self.model)
         self.parameters = list(self.model.parameters())
         self.optimizer = torch.optim.Adam(self.parameters, config.learning_rate)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "float16")

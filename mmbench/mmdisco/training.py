@@ -165,7 +165,9 @@ def _refuse_mismatches(config: TrainConfig, pair: BasePair, real: PairSource, fa
     if config.loss not in LOSSES:
         raise UsageError(f"Unknown loss {config.loss!r}.", ", ".join(LOSSES))
     if config.denoising_reduction not in ("mean", "sum"):
-        raise UsageError(f"Unknown reduction {config.denoising_reduction!r}.", "mean, sum")
+        raise UsageError(
+            f"Unknown reduction {config.denoising_reduction!r}.", "mean or sum", "--denoising-reduction mean"
+        )
     if config.micro_batch is not None and config.micro_batch < 1:
         raise UsageError(f"A micro-batch of {config.micro_batch} pairs.", "at least one", "--micro-batch 1")
     timesteps = [schedule.num_train_timesteps for schedule in pair.schedules]

@@ -11,7 +11,7 @@ from typing import Any
 from mmbench.errors import MMBenchError
 from mmbench.scores.records import Record
 from mmbench.tables.compare import comparable
-from mmbench.tables.runs import RunOnRecord, read_runs
+from mmbench.tables.runs import RunOnRecord, find_records
 from mmbench.types import UNTRAINED
 
 CODE = ("code", "mmbench")  # keys of a spec that say which code made the samples, and not what was asked of it
@@ -32,38 +32,16 @@ class NewestSet:
     notes: list[str]
 
 
-def newest_set(
-    out: Path,
-    *,
-    dataset: str | None = None,
-    systems: Sequence[str] = (),
-    metrics: Sequence[str] = (),
-    num_samples: int | None = None,
-    seed: int | None = None,
-) -> NewestSet:
+def newest_set(out: Path, **filters: Any) -> NewestSet:
     """The newest records in `out` that fit the filters and are of one dataset, n and seed.
 
     Args:
         out: Folder of runs, or a packed file.
-        dataset: Only records on this one.
-        systems: Only records of these; of all if empty.
-        metrics: Only records of these, named with or without their variant; of all if empty.
-        num_samples: Only records of this n.
-        seed: Only records of runs with this seed.
-
-    Raises:
-        MMBenchError: Nothing fits.
-        IntegrityError: Something on record is damaged.
+        **filters: Of `mmbench.tables.runs.find_records`, which raises where nothing fits.
     """
     sets: dict[tuple[str, int, int], list[tuple[RunOnRecord, Record]]] = {}
-    for run in read_runs(out):
-        for r in run.records:
-            named = not metrics or r.metric in metrics or r.metric.partition(".")[0] in metrics
-            wanted = dataset in (None, r.dataset) and (not systems or r.system in systems) and named
-            if wanted and seed in (None, r.seed) and num_samples in (None, r.n_expected):
-                sets.setdefault((r.dataset, r.n_expected, r.seed), []).append((run, r))
-    if not sets:
-        raise MMBenchError(f"No record in {out} fits.", "runs that were evaluated", "mmbench run, or mmbench list runs")
+    for run, r in find_records(out, **filters):
+        sets.setdefault((r.dataset, r.n_expected, r.seed), []).append((run, r))
     shown = max(sets, key=lambda key: max(r.time for _, r in sets[key]))
     records, notes = _tell_apart(sets[shown])
     where = "" if out == Path("runs") else f" --out {out}"

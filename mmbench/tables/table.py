@@ -10,45 +10,23 @@ from mmbench.errors import MMBenchError
 from mmbench.scores.records import Record
 from mmbench.tables.compare import comparable
 from mmbench.tables.layout import Layout, MetricCell, Row, is_borrowed, make_cell, note_borrowed
-from mmbench.tables.runs import read_runs
+from mmbench.tables.runs import find_records
 
 FIRST = ("system", "dataset", "n", "weights", "networks")  # columns before the metrics
 
 
-def gather(
-    out: Path,
-    *,
-    dataset: str | None = None,
-    systems: Sequence[str] = (),
-    metrics: Sequence[str] = (),
-    num_samples: int | None = None,
-    seed: int | None = None,
-) -> list[Record]:
+def gather(out: Path, **filters: Any) -> list[Record]:
     """The records in `out` that fit the filters, the latest per system and metric.
 
     Args:
         out: Folder of runs, or a packed file.
-        dataset: Only records on this one.
-        systems: Only records of these; of all if empty.
-        metrics: Only records of these, named with or without their variant; of all if empty.
-        num_samples: Only records of this n.
-        seed: Only records of runs with this seed.
-
-    Raises:
-        MMBenchError: Nothing fits.
-        IntegrityError: Something on record is damaged.
+        **filters: Of `mmbench.tables.runs.find_records`, which raises where nothing fits.
     """
     latest: dict[tuple[Any, ...], Record] = {}
-    for run in read_runs(out):
-        for r in run.records:
-            named = not metrics or r.metric in metrics or r.metric.partition(".")[0] in metrics
-            wanted = dataset in (None, r.dataset) and (not systems or r.system in systems) and named
-            if wanted and seed in (None, r.seed) and num_samples in (None, r.n_expected):
-                key = (r.system, r.dataset, r.metric, r.n_expected, r.seed)
-                if key not in latest or latest[key].time <= r.time:
-                    latest[key] = r
-    if not latest:
-        raise MMBenchError(f"No record in {out} fits.", "runs that were evaluated", "mmbench run, or mmbench list runs")
+    for _, r in find_records(out, **filters):
+        key = (r.system, r.dataset, r.metric, r.n_expected, r.seed)
+        if key not in latest or latest[key].time <= r.time:
+            latest[key] = r
     return list(latest.values())
 
 

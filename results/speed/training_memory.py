@@ -24,6 +24,7 @@ from mmbench.mmdisco.design import DiscriminatorConfig, in_domain, out_of_domain
 from mmbench.mmdisco.discriminator import Discriminator
 from mmbench.mmdisco.losses import Noised, mmdisco_losses
 from mmbench.mmdisco.memory import predict_training_memory
+from mmbench.mmdisco.recomputation import recompute_blocks
 from mmbench.mmdisco.training_config import TrainConfig
 from mmbench.networks.random_weights import fill_randomly
 from mmbench.runs.usage import Usage
@@ -85,7 +86,7 @@ def measure(name: str, checkpointing: bool) -> None:
     model = Discriminator(design)
     fill_randomly(model, "memory")
     if checkpointing:
-        model.recompute_blocks()
+        recompute_blocks(model)
     alphas = (torch.linspace(0.9, 0.1, 10, dtype=torch.float64),) * 2
 
     def step(size: int) -> None:

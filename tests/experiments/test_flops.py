@@ -131,3 +131,18 @@ def test_the_error_of_every_precision_is_measured(capsys: pytest.CaptureFixture[
     assert errors["ieee"] < 1e-5
     assert 1e-4 < errors["tf32"] < errors["bfloat16"] / 4 < 0.05
     assert [row["device"] for row in rows.values()] == ["cpu", "cpu, rounded", "cpu"]
+
+
+@pytest.mark.parametrize("what", ["flops", "precision"])
+@pytest.mark.parametrize("system", ["ground_truth", "tiny_cascade"])
+def test_what_no_discriminator_guides_is_refused(what: str, system: str, capsys: pytest.CaptureFixture[str]) -> None:
+    done = mmbench_here(capsys, "profile", what, "-s", system)
+    assert done.returncode == 2
+    assert f"{system} is no pair" in done.stderr
+    assert "mmbench list systems" in done.stderr
+
+
+def test_operations_are_counted_for_the_format_and_options_asked_for() -> None:
+    (full,) = count_systems(["mm_diffusion"], ["vit_mlp"], options=["size=tiny"])
+    (as_published,) = count_systems(["mm_diffusion"], ["vit_mlp"])
+    assert 10 * full["base"] < as_published["base"]

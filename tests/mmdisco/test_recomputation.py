@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from mmbench.mmdisco.discriminator import Discriminator
-from mmbench.mmdisco.kernels.recomputation import recompute
 from mmbench.mmdisco.losses import independent, mmdisco_losses
+from mmbench.mmdisco.recomputation import recompute, recompute_blocks
 from mmbench.networks.random_weights import fill_randomly
 from mmbench.types import DESIGNS
 from tests.mmdisco.test_training import CONFIG, run, weights
@@ -25,7 +25,7 @@ def passes(design: str, checkpointing: bool, **given: Any) -> tuple[list[Tensor]
     model = Discriminator(small(design)).double()
     fill_randomly(model, "blocks")
     if checkpointing:
-        model.recompute_blocks()
+        recompute_blocks(model)
     kept = weakref.WeakSet[Any]()
 
     def keep(tensor: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ def test_what_is_computed_again_is_as_precise_as_it_was() -> None:
         model = Discriminator(small("res_mlp"))
         fill_randomly(model, "blocks")
         if checkpointing:
-            model.recompute_blocks()
+            recompute_blocks(model)
         pairs = batch(3, 0)
         video, audio, text, other = (z.float() for z in (*pairs.sample, *pairs.text))
         with torch.autocast("cpu", torch.bfloat16):

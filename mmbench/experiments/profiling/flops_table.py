@@ -6,9 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmbench.baselines.kinds.guided import PairSystem
 from mmbench.baselines.kinds.guiding import FAST_EVERY
-from mmbench.experiments.profiling.profile import make_profiled_system, profiled_dataset
+from mmbench.experiments.profiling.profile import make_profiled_pair, profiled_dataset
 from mmbench.types import DESIGNS
 
 PAIRS = ("audioldm_animatediff", "auffusion_vc2", "mm_diffusion")
@@ -22,7 +21,12 @@ TERA = 1e12
 
 
 def count_systems(
-    systems: Sequence[str], designs: Sequence[str] = DESIGNS, sizes: Mapping[str, int] | None = None, num: int = 0
+    systems: Sequence[str],
+    designs: Sequence[str] = DESIGNS,
+    sizes: Mapping[str, int] | None = None,
+    num: int = 0,
+    dataset: str | None = None,
+    options: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Counts guidance of each system by each design.
 
@@ -31,6 +35,8 @@ def count_systems(
         designs: Of discriminators.
         sizes: channels and num_blocks, where they are not the published ones.
         num: Also count a step of training on so many real and as many generated pairs; 0 for none.
+        dataset: Whose format; None for the dataset that a system was published on.
+        options: Of the systems, "NAME=VALUE".
 
     Returns:
         One row for each system and design, with the keys of `COLUMNS`, operations and shares as numbers.
@@ -40,9 +46,8 @@ def count_systems(
     rows: list[dict[str, Any]] = []
     for name in systems or PAIRS:
         with weightless():
-            dataset = profiled_dataset(name, None)
-            system: PairSystem = make_profiled_system(name, designs[0], dataset, [], device="meta", weights="random")
-            pair = system.pair()
+            place = profiled_dataset(name, dataset)
+            pair = make_profiled_pair(name, designs[0], place, options, device="meta", weights="random").pair()
         sampling = pair.sampling
         base = count_base(pair, sampling)
         fast = math.ceil(sampling.num_inference_steps / FAST_EVERY) / sampling.num_inference_steps

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from mmbench.experiments.profiling.inference import PROMPT
-from mmbench.experiments.profiling.profile import make_profiled_system, profiled_dataset
+from mmbench.experiments.profiling.profile import make_profiled_pair, profiled_dataset
 from mmbench.networks.devices import PRECISIONS, local_device
 
 TIMESTEPS = (50, 500, 900)
@@ -44,13 +44,20 @@ def rounding_factors() -> Any:
 
 
 def measure_precision(
-    systems: Sequence[str], design: str, *, device: str = "auto", weights: str = "random", options: Sequence[str] = ()
+    systems: Sequence[str],
+    design: str,
+    *,
+    dataset: str | None = None,
+    device: str = "auto",
+    weights: str = "random",
+    options: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Measures the error of each system's gradient in every precision.
 
     Args:
         systems: Pairs of base models.
         design: Of the discriminator, where a name has none.
+        dataset: Whose format; None for the dataset that a system was published on.
         device: auto, cpu, cuda.
         weights: Of the systems: "real" or "random".
         options: Of the systems, "NAME=VALUE".
@@ -64,8 +71,8 @@ def measure_precision(
 
     rows: list[dict[str, Any]] = []
     for name in systems:
-        dataset = profiled_dataset(name, None)
-        system = make_profiled_system(name, design, dataset, options, device=device, weights=weights)
+        place = profiled_dataset(name, dataset)
+        system = make_profiled_pair(name, design, place, options, device=device, weights=weights)
         pair, where = system.pair(), local_device(device)
         g = torch.Generator().manual_seed(0)
         noise = [torch.randn(1, *shape, generator=g).to(where) for shape in pair.shapes]

@@ -188,6 +188,19 @@ def make_profiled_system(system: str, design: str, dataset: Any, options: Sequen
     return make_system(str(parsed), dataset=dataset, **common, **read_options(options, [str(parsed)])[str(parsed)])
 
 
+def make_profiled_pair(system: str, design: str, dataset: Any, options: Sequence[str], **common: Any) -> PairSystem:
+    """`make_profiled_system` of a pair that a discriminator guides.
+
+    Raises:
+        UsageError: The system is no such pair.
+    """
+    if not lookup("system", parse_system_name(system).base).guidable:
+        found = f"{system} is no pair of diffusion models: no discriminator guides it."
+        raise UsageError(found, "a pair, as tiny or mm_diffusion", "mmbench list systems")
+    made: PairSystem = make_profiled_system(system, design, dataset, options, **common)
+    return made
+
+
 def make_batch(dataset: Any, num: int) -> list[Request]:
     """`num` requests: the dataset's own prompts, or of a blank dataset all of one text."""
     if isinstance(dataset, BlankDataset):

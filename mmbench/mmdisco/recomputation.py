@@ -16,7 +16,21 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from mmbench.mmdisco import fusion, vit
+from mmbench.mmdisco.residual import InitialBlock, ResBlock
+
+BLOCKS = (InitialBlock, ResBlock, vit.Block, fusion.Attention, fusion.FeedForward)  # nearly all of the activations
 Tensors = Sequence[Tensor | None]
+
+
+def recompute_blocks(discriminator: nn.Module) -> None:
+    """Let a discriminator keep little more than the inputs of its blocks for gradients, and compute the rest again.
+
+    Nothing else changes, but for rounding. A gradient with `create_graph` is by the sample alone then.
+    """
+    for block in discriminator.modules():
+        if isinstance(block, BLOCKS):
+            recompute(block)
 
 
 def recompute(block: nn.Module) -> None:
