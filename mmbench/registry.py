@@ -21,6 +21,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mmbench.dataset_names import SHAPE, DatasetName, parse_dataset_name
 from mmbench.errors import MMBenchError, UsageError
 
 if TYPE_CHECKING:  # `mmbench list` answers without numpy
@@ -205,10 +206,27 @@ def parameters_of(factory: Callable[..., Any]) -> Mapping[str, inspect.Parameter
 
 
 def make_dataset(name: str, **settings: Any) -> Dataset:
-    """Build the dataset called `name`, with an argument where it takes one, as in folder:PATH."""
-    base, _, argument = name.partition(":")
-    factory = lookup("dataset", base).factory
-    dataset: Dataset = factory(argument, **settings) if argument else factory(**settings)
+    """Build the dataset called `name`: NAME, NAME:PATH, either with ?OPTION=VALUE&... after it.
+
+    Options that ask for another shape of the clips come to the factory as one keyword, `shape`, others by their names.
+
+    Raises:
+        UsageError: No such dataset, or it has no such option; says which it has.
+    """
+    parsed = parse_dataset_name(name)
+    factory = lookup("dataset", parsed.base).factory
+    options = parsed.options | settings
+    parameters = {p.name for p in parameters_of(factory).values() if p.kind is p.KEYWORD_ONLY}
+    known = [*sorted(parameters - {"shape", "format"}), *(SHAPE if "shape" in parameters else ())]
+    if unknown := [option for option in parsed.options if option not in known]:
+        found = f"The dataset {parsed.base} has no option {unknown[0]!r}."
+        fewer = DatasetName(parsed.base, parsed.argument, {k: v for k, v in parsed.options.items() if k in known})
+        near = difflib.get_close_matches(unknown[0], known, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(found, f"{hint}one of {', '.join(known) or 'none'}", f"--dataset '{fewer}'")
+    if parsed.shape:
+        options = {key: value for key, value in options.items() if key not in SHAPE} | {"shape": parsed.shape}
+    dataset: Dataset = factory(*[parsed.argument] * bool(parsed.argument), **options)
     return dataset
 
 

@@ -61,6 +61,43 @@ class ClipFormat:
     num_samples: int
     sample_rate: int
 
+    @property
+    def seconds(self) -> float:
+        """Length of the video [s]."""
+        return self.num_frames / self.fps
+
+    def size(self) -> str:
+        """Frames, height, width, rates and samples as one word, as `Clip.size` gives them."""
+        return f"{self.num_frames}x{self.height}x{self.width}@{self.fps:g}+{self.num_samples}@{self.sample_rate}"
+
+    def changed(self, **shape: float) -> ClipFormat:
+        """This format with another length, rate or size; what is not named stays, a format without sound silent.
+
+        Args:
+            **shape: seconds [s], fps [1/s], size (height and width [px]), sample_rate [Hz].
+
+        Raises:
+            UsageError: A number that cannot be, or a length that is no whole number of frames and samples.
+        """
+        if not shape:
+            return self
+        for name, number in shape.items():
+            whole = name not in ("seconds", "fps")
+            if not isinstance(number, int | float) or not 0 < number < float("inf") or (whole and number % 1):
+                found, wanted = f"{name}={number} is no {name} of clips.", "a whole number" if whole else "a number"
+                raise UsageError(found, f"{wanted} above 0", "--dataset 'bounce?seconds=8&fps=25&size=256'")
+        seconds, fps = shape.get("seconds", self.seconds), float(shape.get("fps", self.fps))
+        rate, size = int(shape.get("sample_rate", self.sample_rate)), shape.get("size")
+        counts = seconds * fps, seconds * rate
+        if any(abs(count - round(count)) > 1e-6 * count for count in counts) or round(counts[0]) < 2:
+            found = f"{seconds:g} s at {fps:g} and {rate} 1/s are {counts[0]:g} frames and {counts[1]:g} samples."
+            wanted = "whole numbers, and two frames at least"
+            raise UsageError(
+                found, wanted, f"--dataset 'NAME?seconds={max(1, round(seconds))}&fps={max(2, round(fps))}'"
+            )
+        height, width = (int(size), int(size)) if size else (self.height, self.width)
+        return ClipFormat(round(counts[0]), height, width, fps, round(counts[1]) * (self.num_samples > 0), rate)
+
 
 @dataclass(frozen=True, eq=False)
 class Clip:

@@ -12,6 +12,7 @@ from typing import Any
 
 import typer
 
+from mmbench.dataset_names import parse_dataset_name
 from mmbench.registry import discover, lookup
 from mmbench.system_names import options_of, parse_system_name, read_options
 from tests.conftest import REPOSITORY
@@ -93,7 +94,7 @@ def parse(words: Sequence[str]) -> dict[str, Any]:
     for metric in [metrics] if isinstance(metrics, str) else metrics:
         if metric not in TAUGHT:
             lookup("metric", metric.partition(".")[0])
-    dataset = (given.get("dataset") or "").partition(":")[0]
+    dataset = parse_dataset_name(given.get("dataset") or "").base
     if dataset and dataset not in TAUGHT:
         lookup("dataset", dataset)
     return given
@@ -158,6 +159,8 @@ def _run_on(page: str, command: Command) -> str:
 def _mmbench(command: Command, words: list[str]) -> Treatment:
     """The rule for a mmbench command, by its verb."""
     match words:
+        case _ if any("seconds=8" in word and not word.startswith("bounce") for word in words):
+            return _parsed("clips of 8 s; the stand-ins have 2 s", words)
         case ["run" | "generate", *_]:
             return _generating(command.page, words)
         case ["evaluate", *_] if "fvd" in words and command.page != "docs/metrics.md":
@@ -208,7 +211,7 @@ def _mmbench(command: Command, words: list[str]) -> Treatment:
 def _generating(page: str, words: list[str]) -> Treatment:
     """run and generate: embedded systems are run, what needs a download or a GPU is planned."""
     given = parse(words)
-    systems, dataset = given["system"] or ("tiny",), given["dataset"].partition(":")[0]
+    systems, dataset = given["system"] or ("tiny",), parse_dataset_name(given["dataset"]).base
     if set(systems) & set(TAUGHT):
         return _parsed("test_templates_of_the_guide runs it, with the guide's own files registered", words)
     if any("model=" in option for option in given["option"] or ()):

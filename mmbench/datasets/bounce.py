@@ -7,7 +7,7 @@ are louder for faster impacts and lower for bigger balls. An item is a pure func
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import overload
 
@@ -41,13 +41,14 @@ class Bounce:
     format = FORMAT
     default_metrics = ("fvd_bounce", "fad_bounce", "ib_bounce_tv", "ib_bounce_ta", "ib_bounce_av", "av_align")
 
-    def __init__(self, name: str, world: World) -> None:
+    def __init__(self, name: str, world: World, shape: Mapping[str, float] | None = None) -> None:
         self.name = name
         self.world = world
+        self.format = FORMAT.changed(**shape or {})
 
     def spec(self) -> Spec:
         """Name, version, format and all parameters of the world."""
-        return {"name": self.name, "version": VERSION, "format": asdict(FORMAT), "world": asdict(self.world)}
+        return {"name": self.name, "version": VERSION, "format": asdict(self.format), "world": asdict(self.world)}
 
     def _draw_prompt(self, prompt_id: str, rng: np.random.Generator) -> Prompt:
         materials, kinds = sorted(self.world.materials), list(PHRASES)
@@ -79,10 +80,11 @@ class Bounce:
             An item whose `truth` lists all impacts in order of time: impact_times [s], impact_speeds (normal) [m/s],
             impact_surfaces ("floor", "left", "right"), impact_points (x, y) [m], impact_balls (index), and the balls.
         """
-        scene = draw_scene(self.world, prompt.data, FORMAT.num_samples / FORMAT.sample_rate, rng)
-        audio = record(scene, FORMAT.num_samples, FORMAT.sample_rate, rng)
-        video = film(scene, FORMAT.height, FORMAT.width, np.arange(FORMAT.num_frames) / FORMAT.fps, rng)
-        return Item(item_id, prompt, Clip(video, FORMAT.fps, audio, FORMAT.sample_rate), scene.truth())
+        form = self.format
+        scene = draw_scene(self.world, prompt.data, form.num_samples / form.sample_rate, rng)
+        audio = record(scene, form.num_samples, form.sample_rate, rng)
+        video = film(scene, form.height, form.width, np.arange(form.num_frames) / form.fps, rng)
+        return Item(item_id, prompt, Clip(video, form.fps, audio, form.sample_rate), scene.truth())
 
 
 class Reference(Sequence[Item]):
@@ -119,12 +121,12 @@ class Reference(Sequence[Item]):
 
 
 @register("dataset", "bounce", "Bouncing balls with impact sounds, made here: 2 s, 16 frames of 64x64, 16 kHz.")
-def bounce() -> Bounce:
+def bounce(*, shape: Mapping[str, float] | None = None) -> Bounce:
     """The standard world: five materials, a little less than the earth's gravity."""
-    return Bounce("bounce", STANDARD)
+    return Bounce("bounce", STANDARD, shape)
 
 
 @register("dataset", "bounce_heavy", "Bounce on a heavier planet: more gravity, duller and deader balls.")
-def bounce_heavy() -> Bounce:
+def bounce_heavy(*, shape: Mapping[str, float] | None = None) -> Bounce:
     """A shifted world: 1.5 times the gravity, less restitution, lower and shorter modes."""
-    return Bounce("bounce_heavy", HEAVY)
+    return Bounce("bounce_heavy", HEAVY, shape)

@@ -3,14 +3,15 @@
 For generation and training, half of the clips are held out: their prompts are generated for and never trained on, and
 the others are the reference. Another share is `folder:PATH?held_out=0.2`; 0 holds nothing out, and prompts and
 reference are all clips. A clip's part follows from its file name alone, so adding or removing files moves no other
-clip. Clips that somebody else made are compared with all of them, unless a share is given.
+clip. Clips that somebody else made are compared with all of them, unless a share is given. Clips of another shape are
+`folder:PATH?seconds=8&fps=25&size=256`.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import asdict
 from functools import cached_property
@@ -28,25 +29,6 @@ from mmbench.types import ClipFormat, Item, Prompt, Request, Spec
 VERSION = 1
 HELD_OUT = 0.5  # share of clips, by default
 SILENT_RATE = 16000  # nominal sample rate [Hz] of a format without sound
-
-
-def _divide(path: str) -> tuple[str, float, bool]:
-    """The directory of "PATH?held_out=SHARE", the share, and whether it was given.
-
-    Raises:
-        UsageError: The share is no number from 0 to below 1.
-    """
-    place, given, share = path.partition("?held_out=")
-    if not given:
-        return path, HELD_OUT, False
-    try:
-        number = float(share)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < 1:
-        found = f"folder holds out the share {share!r} of its clips."
-        raise UsageError(found, "a number from 0 to below 1", f"--dataset 'folder:{place}?held_out=0.5'")
-    return place, number, True
 
 
 def _is_held_out(name: str, share: float) -> bool:
@@ -74,28 +56,43 @@ class Folder:
     """A directory of clips (or video/audio pairs of one stem).
 
     Args:
-        path: The directory; "?held_out=SHARE" after it sets the share of clips that is held out, 0.5 by default.
+        path: The directory.
+        held_out: Share of the clips that is held out, from 0 to below 1; 0.5 by default.
         format: The format wanted; clips are then resampled to it. Without it the format of most clips, and clips that
             differ in rates or size are rejected. In both cases longer clips are cut, shorter ones rejected.
+        shape: Another length, rate or size than the format's, as `ClipFormat.changed` takes them; clips are resampled.
 
     Attributes:
         rejected: Files that are not used, with the reason.
 
     Raises:
-        UsageError: No path, or an impossible table of prompts.
+        UsageError: No path, an impossible share, shape or table of prompts.
         MMBenchError: Fewer than two usable clips.
     """
 
     name = "folder"
 
-    def __init__(self, path: str = "", *, format: ClipFormat | None = None) -> None:
+    def __init__(
+        self,
+        path: str = "",
+        *,
+        held_out: float | None = None,
+        format: ClipFormat | None = None,
+        shape: Mapping[str, float] | None = None,
+    ) -> None:
         from mmbench.media.sources import FileSource, Rejected, probe_file, submission
 
-        path, self.held_out_share, self._as_asked = _divide(path)
         if not path:
             raise UsageError("The dataset folder needs a directory.", "folder:PATH", "--dataset folder:my_clips")
         if not Path(path).is_dir():
             raise UsageError(f"{path} is not a directory.", "folder:PATH with a directory of clips", f"ls {path}")
+        if not (isinstance(held_out, int | float | None) and 0 <= (held_out or 0) < 1):
+            found, remedy = (
+                f"folder holds out the share {held_out!r} of its clips.",
+                f"--dataset 'folder:{path}?held_out=0.5'",
+            )
+            raise UsageError(found, "a number from 0 to below 1", remedy)
+        self.held_out_share, self._as_asked = HELD_OUT if held_out is None else held_out, held_out is not None
         texts = read_prompts(Path(path))
         sources, rejected = submission(path)
         reports = []
@@ -104,8 +101,9 @@ class Folder:
             if isinstance(source, FileSource) and source.audio_path:
                 report = {**report, "audio": probe_file(source.audio_path)["audio"]}
             reports.append(report)
-        self.format = format or majority_format(reports)
-        reasons = [why_unfit(report, self.format, exact=format is None) for report in reports]
+        self.format = (format or majority_format(reports)).changed(**shape or {})
+        exact = not (format or shape)
+        reasons = [why_unfit(report, self.format, exact) for report in reports]
         self.rejected = rejected + [Rejected(s.path, r) for s, r in zip(sources, reasons, strict=True) if r]
         self._sources = {Path(s.path).name: s for s, r in zip(sources, reasons, strict=True) if not r}
         if len(self._sources) < 2:

@@ -12,8 +12,8 @@ import csv
 from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
 
+from mmbench.datasets.copies.first_clips import FirstClips
 from mmbench.datasets.copies.texts import read_captions
-from mmbench.datasets.copies.two_seconds import TwoSecondVideos
 from mmbench.datasets.vggsound import packed, video_key
 from mmbench.registry import register
 
@@ -34,13 +34,13 @@ def split_of(path: str) -> str:
 
 
 @register("dataset", "landscape", "Landscape: your copy, landscape:PATH; 2 s, 256x256 at 8 fps, captions as prompts.")
-class Landscape(TwoSecondVideos):
+class Landscape(FirstClips):
     """The user's copy, or what `mmbench data prepare` made of it; see the module."""
 
     name, title, captioned = "landscape", "Landscape", True
     naming = "in folders train and test, or named <YouTube id>_<start>.mp4"
     page = "https://drive.google.com/drive/folders/14A1zaQI5EfShlv3QirgCGeNFzZBzQ3lq"
-    needed = "videos of 2 s at least and with sound"
+    needed = "videos of {seconds} at least and with sound"
     stream = 0x6C616E64
 
     def key(self, path: str) -> str:

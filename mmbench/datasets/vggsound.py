@@ -1,4 +1,4 @@
-"""VGGSound: 10 s videos of 309 kinds of sounds (arXiv 2004.14368), the first 2 s of each, with the label as prompt.
+"""VGGSound: 10 s videos of 309 kinds of sounds (arXiv 2004.14368), the first 2 s of each or more, label as prompt.
 
 The package knows the names and labels of the test set, and the videos whose sound does not match the picture by the
 list of Yariv et al. (arXiv 2309.16429), which are never used. The user brings the videos, named <YouTube id>_<start in
@@ -11,11 +11,12 @@ from __future__ import annotations
 import csv
 import gzip
 import re
+from collections.abc import Mapping
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 
-from mmbench.datasets.copies.two_seconds import TwoSecondVideos, rank
+from mmbench.datasets.copies.first_clips import FirstClips, rank
 from mmbench.registry import register
 
 TABLE = "vggsound.csv"  # the authors' table: YouTube id, start [s], label, train or test
@@ -61,17 +62,17 @@ def held_out(key: str) -> bool:
 
 
 @register("dataset", "vggsound", "VGGSound: your copy, vggsound:PATH; 2 s, 256x256 at 8 fps, labels as prompts.")
-class VGGSound(TwoSecondVideos):
+class VGGSound(FirstClips):
     """The user's copy, or what `mmbench data prepare` made of it; see the module."""
 
     name, title = "vggsound", "VGGSound"
     naming = "named <YouTube id>_<start>.mp4, at any depth"
     page = "https://www.robots.ox.ac.uk/~vgg/data/vggsound/"
-    needed = f"test videos, or {TABLE} beside training videos, of 2 s at least and with sound"
+    needed = f"test videos, or {TABLE} beside training videos, of {{seconds}} at least and with sound"
     stream = 0x766767
 
-    def __init__(self, path: str = "") -> None:
-        super().__init__(path)
+    def __init__(self, path: str = "", *, shape: Mapping[str, float] | None = None) -> None:
+        super().__init__(path, shape=shape)
         self._train = train_labels(self.root / TABLE)
         self.reference_split = "train" if self._train else "test"
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from mmbench.console import log
+from mmbench.dataset_names import parse_dataset_name
 from mmbench.errors import UsageError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.reference import ReferenceFile, read_reference
 from mmbench.jobs.settings import DEFAULT_METRICS, Settings
-from mmbench.optional_protocols import RecommendsMetrics, RejectsFiles
+from mmbench.optional_protocols import NeedsLength, RecommendsMetrics, RejectsFiles
 from mmbench.registry import make_dataset, make_metric
 from mmbench.scores.evaluate import Evaluation
-from mmbench.types import Dataset, Metric
+from mmbench.types import Dataset, Metric, full_name
 
 
 def open_dataset(name: str) -> Dataset:
@@ -44,15 +47,28 @@ def metric_names(settings: Settings, real: Dataset | ReferenceFile | None) -> Se
     return tuple(settings.metrics) or recommended
 
 
+def require_length(metric: str, seconds: float, dataset: Dataset, typed: str) -> None:
+    """Raise UsageError if the clips of a dataset, which was typed so, are shorter than a metric needs [s]."""
+    if dataset.format.seconds >= seconds:
+        return
+    name = parse_dataset_name(typed)
+    name = name if name.base == dataset.name else parse_dataset_name(dataset.name)
+    longer = replace(name, options=name.options | {"seconds": max(8, math.ceil(seconds))})
+    found = f"{metric} needs clips of {seconds:g} s; those of {name} have {dataset.format.seconds:g} s."
+    raise UsageError(found, "longer clips, or other metrics", f"--dataset '{longer}'")
+
+
 def make_metrics(settings: Settings, real: Dataset | ReferenceFile | None) -> list[Metric]:
     """The metrics of a job.
 
     Raises:
-        UsageError: A metric compares with real clips and there are none.
+        UsageError: A metric compares with real clips and there are none, or it needs longer clips than the dataset's.
     """
     names = metric_names(settings, real)
     metrics: list[Metric] = [make_metric(name, device=settings.device, weights=settings.weights) for name in names]
     for metric in metrics:
         if metric.needs_reference and real is None:
             raise UsageError(f"{metric.name} compares with real clips.", "a dataset", "--dataset NAME")
+        if isinstance(metric, NeedsLength) and not (real is None or isinstance(real, ReferenceFile)):
+            require_length(full_name(metric), metric.min_seconds, real, settings.dataset)
     return metrics

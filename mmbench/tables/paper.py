@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mmbench.dataset_names import published_name
 from mmbench.errors import MMBenchError
 from mmbench.scores.records import Record
 from mmbench.tables.layout import Layout, Row, check_columns, is_borrowed, make_cell, note_borrowed, select_published
@@ -71,7 +72,7 @@ def _place_released(in_paper: Sequence[str], others: Sequence[str]) -> list[tupl
 
 
 def _dataset_name(record: Record) -> str:
-    return record.dataset.partition(":")[0]
+    return published_name(record.dataset)
 
 
 def _column_of(record: Record, records: Sequence[Record]) -> list[Record]:

@@ -18,6 +18,7 @@ from mmbench.datasets.bounce_world.render import Actor, ball_layer, dust
 from mmbench.datasets.bounce_world.sound import KNEE, Voice, add_damped_sines, finish
 from mmbench.datasets.bounce_world.stage import Projection
 from mmbench.datasets.bounce_world.world import MATERIALS, STANDARD
+from mmbench.registry import make_dataset
 from mmbench.types import Item, Request
 
 DATASET = bounce()
@@ -284,3 +285,16 @@ def test_heavy_world_differs_only_in_its_parameters() -> None:
     assert [p.text for p in heavy.prompts(200, 1)] != [p.text for p in DATASET.prompts(200, 1)]
     item = heavy.real(Request(heavy.prompts(1, 0)[0], 0, 0), "real")
     assert len(item.truth["impact_times"]) >= 2
+
+
+def test_longer_clips_are_a_dataset_of_their_own_and_the_default_stays() -> None:
+    longer: Bounce = make_dataset("bounce?seconds=8&fps=25&size=96")
+    (prompt,) = longer.prompts(1, 0)
+    item, usual = (data.real(Request(prompt, 0, 0), "real") for data in (longer, DATASET))
+    assert item.clip.size() == longer.format.size() == "200x96x96@25+128000@16000"
+    assert usual.clip.size() == FORMAT.size()
+    assert longer.spec()["format"]["num_frames"] == 200
+    assert DATASET.spec()["format"]["num_frames"] == 16
+    early = item.truth["impact_times"][item.truth["impact_times"] < DURATION]
+    assert early == pytest.approx(usual.truth["impact_times"])  # one scene, watched for longer
+    assert len(item.truth["impact_times"]) > len(early)

@@ -207,3 +207,15 @@ def test_an_empty_half_is_named_when_it_is_needed(clips: Path, tmp_path: Path) -
     assert len(dataset.reference(None, 0)) == 2
     with pytest.raises(MMBenchError, match="held-out half is empty"):
         dataset.prompts(1, 0)
+
+
+def test_clips_of_a_shape_that_is_asked_for_are_made_of_all(clips: Path, tmp_path: Path) -> None:
+    for name in NAMES[:3]:
+        (tmp_path / name).write_bytes((clips / name).read_bytes())
+    write_clip(tmp_path, "other.mkv", frames=16, fps=16, size=64, rate=8000)
+    write_clip(tmp_path, "short.mkv", frames=4)
+    asked = make_dataset(f"folder:{tmp_path}?held_out=0&seconds=0.75&fps=4&size=16")
+    assert asked.format == ClipFormat(3, 16, 16, 4.0, 12000, 16000)
+    assert {item.clip.size() for item in asked.reference(None, 0)} == {asked.format.size()}
+    assert len(asked.reference(None, 0)) == 4
+    assert [(Path(r.path).name, r.reason) for r in asked.rejected] == [("short.mkv", "0.500 s of video, not 0.750 s")]

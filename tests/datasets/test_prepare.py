@@ -14,8 +14,8 @@ import pytest
 
 from mmbench.datasets.copies import prepare as preparing
 from mmbench.datasets.copies.conformed import INDEX, PREPARED, Entry, examine_videos
+from mmbench.datasets.copies.first_clips import FORMAT
 from mmbench.datasets.copies.prepare import prepare_videos
-from mmbench.datasets.copies.two_seconds import FORMAT
 from mmbench.datasets.vggsound import VGGSound
 from mmbench.errors import IntegrityError
 from tests.commands import mmbench_here
@@ -172,3 +172,20 @@ def test_a_dataset_without_videos_has_nothing_to_check(capsys: pytest.CaptureFix
     result = mmbench_here(capsys, "data", "check", "bounce")
     assert result.returncode == 2
     assert "no videos of bounce" in result.stderr
+
+
+def test_clips_of_another_length_are_prepared_beside(few: Path) -> None:
+    make(few)
+    usual = VGGSound(str(few)).items([HELD[0]])[0].clip
+    half = VGGSound(str(few), shape={"seconds": 1, "fps": 4, "size": 64})
+    raw = half.items([HELD[0]])[0].clip
+    assert raw.size() == half.format.size() == "4x64x64@4+16000@16000"
+    assert half.spec() != VGGSound(str(few)).spec()
+    prepare_videos(few, half.videos, half.preparation, workers=1, quiet=True)
+    fresh = VGGSound(str(few), shape={"seconds": 1, "fps": 4, "size": 64})
+    assert {entry.clip for entry in fresh.usable.values()} == {f"clips/{key}.mkv" for key in FEW[:2]}
+    assert fresh.items([HELD[0]])[0].clip.digest() == raw.digest()
+    assert VGGSound(str(few)).items([HELD[0]])[0].clip.digest() == usual.digest()
+    assert half.preparation.command("prepare", few).startswith(
+        "mmbench data prepare 'vggsound?seconds=1&fps=4&size=64'"
+    )

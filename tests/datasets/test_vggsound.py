@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmbench.datasets.copies.two_seconds import FORMAT
+from mmbench.datasets.copies.first_clips import FORMAT
 from mmbench.datasets.vggsound import VGGSound, held_out, labels_of_test, unmatched
 from mmbench.errors import MMBenchError
 from mmbench.registry import make_dataset

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mmbench.errors import MMBenchError
@@ -21,6 +21,7 @@ TREES = st.recursive(
 WORLD = {f"material {i}": [i / 10, "glass"] for i in range(10)}
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a loaded machine draws slowly
 @given(TREES)
 def test_what_is_shared_comes_back_with_its_keys_in_order(value: object) -> None:
     values = [value, {"again": value, "world": {"of": value, "text": "x" * 100}}, {"world": value}]

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from mmbench.console import progress
+from mmbench.datasets.copies.first_clips import Clips, FirstClips
 from mmbench.datasets.copies.texts import CAPTIONS, read_captions
-from mmbench.datasets.copies.two_seconds import Clips, TwoSecondVideos
 from mmbench.datasets.copies.video_copy import VideoCopy
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.files import write_whole
@@ -97,7 +97,7 @@ def write_captions(
     Raises:
         UsageError: The dataset's prompts are no captions, or those there are were made by something else.
     """
-    if not (isinstance(dataset, TwoSecondVideos) and dataset.captioned):
+    if not (isinstance(dataset, FirstClips) and dataset.captioned):
         found = f"The prompts of {dataset.name} are no captions."
         raise UsageError(found, "a dataset that needs them: landscape", "mmbench data caption landscape")
     table, origin = dataset.root / CAPTIONS, dataset.root / MADE_BY
@@ -111,7 +111,7 @@ def write_captions(
     caption = load() if todo else None
     with progress("caption", len(todo), quiet) as bar:
         for key, entry in todo:
-            (item,) = Clips(dataset.root, [(key, "", entry)])
+            (item,) = Clips(dataset.root, dataset.preparation, [(key, "", entry)])
             assert caption is not None
             known[entry.file] = caption(item.clip.video[0]) or "The image captures a scene."
             _write(table, known)

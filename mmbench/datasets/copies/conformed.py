@@ -7,6 +7,7 @@ version, format}, then one `Entry` per video, those that cannot be used included
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -156,6 +157,7 @@ class Preparation:
         why: Why a probed video, which has pictures, cannot be used; None if it can.
         folder: For what is made, below the root of the copy.
         clip: Path below `folder` of what is made of a video, by the video's key.
+        typed: The dataset as it is typed in a command where that is more than its name.
     """
 
     dataset: str
@@ -165,6 +167,11 @@ class Preparation:
     why: Why = why_none
     folder: str = PREPARED
     clip: str = "clips/{key}.mkv"
+    typed: str = ""
+
+    def command(self, verb: str, root: Path) -> str:
+        """The command `mmbench data VERB` for a copy."""
+        return f"mmbench data {verb} {shlex.quote(self.typed or self.dataset)} --root {root}"
 
     @property
     def heading(self) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def current_entries(root: Path, files: Sequence[str], preparation: Preparation) 
     kept = {file: e for file, e in known.items() if file in gone or e.is_of(root / file)}
     others = [file for file in files if file not in kept]
     if others:
-        say, command = log.warning if known else log.info, f"mmbench data prepare {preparation.dataset} --root {root}"
+        say, command = log.warning if known else log.info, preparation.command("prepare", root)
         say("%d of %d videos are read each time; once and for all: %s", len(others), len(files), command)
     for entry in examine_videos(root, others, preparation.format) if others else ():
         before = known.get(entry.file)

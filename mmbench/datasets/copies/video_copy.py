@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from mmbench.dataset_names import parse_dataset_name
 from mmbench.datasets.copies.conformed import Preparation
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.registry import make_dataset
@@ -24,7 +25,7 @@ class VideoCopy(ABC):
     """
 
     name: ClassVar[str]
-    format: ClassVar[ClipFormat]
+    format: ClipFormat
     captioned: ClassVar[bool] = False
     root: Path
 
@@ -60,14 +61,14 @@ def open_copy(name: str, root: Path | None = None) -> VideoCopy:
     """Opens the copy of a dataset of videos.
 
     Args:
-        name: The dataset, or dataset:PATH.
+        name: The dataset, or dataset:PATH, with options for another shape of its clips.
         root: Where the copy is; None for where the dataset looks.
 
     Raises:
         UsageError: The dataset is not one of videos that users have.
         MMBenchError: The copy is nowhere.
     """
-    dataset = make_dataset(f"{name}:{root}" if root else name)
+    dataset = make_dataset(str(parse_dataset_name(name).at(str(root))) if root else name)
     if not isinstance(dataset, VideoCopy):
         found = f"There are no videos of {name} to check or prepare."
         raise UsageError(found, "vggsound, landscape, landscape_ind or aistpp", "mmbench list datasets")

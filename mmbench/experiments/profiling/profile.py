@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.baselines.kinds.guided import PairSystem
+from mmbench.dataset_names import parse_dataset_name
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.experiments.profiling.columns import DATASETS, TABLES, make_rows
 from mmbench.experiments.profiling.gpu import gpu_state
@@ -163,10 +164,10 @@ def profiled_dataset(system: str, name: str | None) -> Any:
         name: Of the dataset; None for the one that the system was published on.
     """
     name = name or DATASETS.get(parse_system_name(system).base, "bounce")
-    base, _, argument = name.partition(":")
-    factory: object = lookup("dataset", base).factory
-    if isinstance(factory, DeclaresFormat) and not argument:
-        return BlankDataset(name, factory.format)
+    parsed = parse_dataset_name(name)
+    factory: object = lookup("dataset", parsed.base).factory
+    if isinstance(factory, DeclaresFormat) and not parsed.argument:
+        return BlankDataset(name, factory.format.changed(**parsed.shape))
     return make_dataset(name)
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from mmbench.dataset_names import published_name
 from mmbench.experiments.sweep.grids import GRIDS, Grid, Row
 from mmbench.identity import digest_of
 from mmbench.jobs.opening import make_metrics, open_dataset
@@ -156,7 +157,7 @@ def declare_sweep(
     """
     grid = GRIDS[table]
     dataset = run.dataset or grid.dataset
-    columns = grid.metrics if dataset.partition(":")[0] == grid.dataset else ()
+    columns = grid.metrics if published_name(dataset) == grid.dataset else ()
     trainings = 1 if sample_seeds > 1 else grid.train_seeds
     return Sweep(
         table=table,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmbench.dataset_names import published_name
 from mmbench.experiments.sweep.grids import GRIDS, PAIR, Grid, Row
 from mmbench.experiments.sweep.log import Asked, Paired, SweepLog, parse_log, read_log
 from mmbench.scores.records import Record, read_records, read_scored
@@ -95,7 +96,7 @@ def lay_out_sweep(sweep: SweepOnRecord) -> Layout:
         of_delta = "over seeds of sampling where there are several, else over samples"
     if any(cell.difference for row in rows for cell in row.cells):
         remarks.append(f"Δ: to {PAIR}, by sample; ± {of_delta}.")
-    if (asked.system, asked.dataset.partition(":")[0]) != (grid.system, grid.dataset) and grid.published:
+    if (asked.system, published_name(asked.dataset)) != (grid.system, grid.dataset) and grid.published:
         remarks.append(f"paper: {grid.system} on {grid.dataset}; compare how rows differ, not numbers.")
     remarks += [note] if (note := published().get(grid.published, {}).get("note")) else []
     title = f"{number}: {grid.title}; here {asked.system} on {asked.dataset}, n = {asked.n}, seed {asked.seed}"

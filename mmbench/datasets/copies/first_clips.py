@@ -1,4 +1,4 @@
-"""Datasets of the first 2 s of a user's videos, at 256x256 and 8 fps, as out-of-domain pairs are made.
+"""Datasets of the first clip of each of a user's videos: by default 2 s, 256x256 at 8 fps, as out-of-domain pairs are.
 
 The user brings the videos; a subclass says which of them there are, what texts they have, and which are held out.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from mmbench.dataset_names import DatasetName
 from mmbench.datasets.copies.conformed import PREPARED, Entry, Preparation, conformed, lossless
 from mmbench.datasets.copies.lazy import LazyItems
 from mmbench.datasets.copies.places import data_places
@@ -33,22 +34,24 @@ def rank(*key: object) -> bytes:
     return hashlib.sha256("\0".join(map(str, key)).encode()).digest()
 
 
-class TwoSecondVideos(VideoCopy):
-    """The first 2 s of a user's videos, or what `mmbench data prepare` made of them.
+class FirstClips(VideoCopy):
+    """The first clip of each of a user's videos, or what `mmbench data prepare` made of them.
 
     Args:
         path: Where the copy is. Without it MMBENCH_DATA_<NAME>, $MMBENCH_HOME/data/<name> and ./data/<name> are tried.
+        shape: Another length, rate or size of the clips, as `ClipFormat.changed` takes them.
 
     Attributes:
         title: Name of the dataset in words.
         naming: How its videos are named, for errors.
         page: Where they come from.
-        needed: Which videos the dataset cannot do without, for errors.
+        needed: Which videos the dataset cannot do without, for errors; {seconds} is the length of a clip.
         version: Raised by hand when what is drawn changes.
         stream: Of the prompts' generator.
 
     Raises:
-        MMBenchError: It is nowhere.
+        UsageError: Clips cannot have this shape.
+        MMBenchError: The copy is nowhere.
     """
 
     title: ClassVar[str]
@@ -61,7 +64,9 @@ class TwoSecondVideos(VideoCopy):
     format = FORMAT
     default_metrics = ("fvd", "fad", "ib_tv", "ib_ta", "ib_av", "av_align")
 
-    def __init__(self, path: str = "") -> None:
+    def __init__(self, path: str = "", *, shape: Mapping[str, float] | None = None) -> None:
+        self.format = FORMAT.changed(**shape or {})
+        self.typed = str(DatasetName(self.name, options=dict(shape or {})))
         variable, places = data_places(self.name, self.name, path)
         root = next((place for place in places if place.is_dir()), None)
         if root is None:
@@ -91,8 +96,10 @@ class TwoSecondVideos(VideoCopy):
 
     @property
     def preparation(self) -> Preparation:
-        """A video has one clip, its first 2 s, which is made ready."""
-        return Preparation(self.name, FORMAT, partial(lossless, form=FORMAT), version=1)
+        """A video has one clip, which is made ready; those of another shape lie in a folder of their own."""
+        form = self.format
+        folder = PREPARED if form == FORMAT else f"{PREPARED}/{form.size()}"
+        return Preparation(self.name, form, partial(lossless, form=form), version=1, folder=folder, typed=self.typed)
 
     @cached_property
     def all_videos(self) -> dict[str, str]:
@@ -125,7 +132,7 @@ class TwoSecondVideos(VideoCopy):
         if not found:
             raise MMBenchError(
                 f"{self.root} holds {len(self.all_videos)} videos named like {self.title}, none that can be used.",
-                self.needed,
+                self.needed.format(seconds=f"{self.format.seconds:g} s"),
                 self._check,
             )
         return found
@@ -146,7 +153,7 @@ class TwoSecondVideos(VideoCopy):
 
     @property
     def _check(self) -> str:
-        return f"mmbench data check {self.name} --root {self.root}"
+        return self.preparation.command("check", self.root)
 
     @cached_property
     def _held_out(self) -> dict[str, list[str]]:
@@ -175,7 +182,7 @@ class TwoSecondVideos(VideoCopy):
         Prepared clips are those that the videos give, so both ways of having them are one dataset.
         """
         count = {"num_held_out": sum(map(len, self._held_out.values())), "num_reference": len(self._reference)}
-        kind = {"name": self.name, "version": self.version, "format": asdict(FORMAT)}
+        kind = {"name": self.name, "version": self.version, "format": asdict(self.format)}
         return {**kind, "reference": self.reference_split, **count, "digest": self._digest}
 
     def prompts(self, num: int, seed: int) -> list[Prompt]:
@@ -209,14 +216,14 @@ class TwoSecondVideos(VideoCopy):
 
     def items(self, keys: Sequence[str]) -> Clips:
         """Items of usable videos."""
-        return Clips(self.root, [(key, self.labels[key], self.usable[key]) for key in keys])
+        return Clips(self.root, self.preparation, [(key, self.labels[key], self.usable[key]) for key in keys])
 
 
 class Clips(LazyItems):
     """Items decoded when indexed, from prepared clips where there are such."""
 
-    def __init__(self, root: Path, chosen: Sequence[tuple[str, str, Entry]]) -> None:
-        self.root, self.chosen = root, chosen
+    def __init__(self, root: Path, how: Preparation, chosen: Sequence[tuple[str, str, Entry]]) -> None:
+        self.root, self.how, self.chosen = root, how, chosen
 
     def make(self, choice: tuple[str, str, Entry]) -> Item:
         """Read one clip by its key, label and entry."""
@@ -229,7 +236,7 @@ class Clips(LazyItems):
 
     def _clip(self, entry: Entry) -> Clip:
         if not entry.clip:
-            return conformed(self.root / entry.file, FORMAT)
+            return conformed(self.root / entry.file, self.how.format)
         from mmbench.media.clip_files import read_lossless
 
-        return replace(read_lossless(self.root / PREPARED / entry.clip), notes=entry.notes)
+        return replace(read_lossless(self.root / self.how.folder / entry.clip), notes=entry.notes)
