@@ -100,6 +100,13 @@ class RecommendsMetrics(Protocol):
 
 
 @runtime_checkable
+class LacksRealClips(Protocol):
+    """A dataset of prompts alone, and why nothing can be compared with it."""
+
+    lacks_real_clips: str
+
+
+@runtime_checkable
 class RejectsFiles(Protocol):
     """A dataset that cannot use all files it was given: those it does not use, each with `path` and `reason`."""
 

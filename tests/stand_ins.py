@@ -30,6 +30,8 @@ def write_stand_ins(folder: Path, page: str, said: Sequence[Command], monkeypatc
         write_landscape(folder / "data" / "landscape")
     if "table10" in words and "vggsound" not in words:
         write_copy(folder / "data" / "vggsound")
+    if "my_prompts.txt" in words:
+        (folder / "my_prompts.txt").write_text("a large metal ball bouncing\na small glass ball bouncing\n")
     if "ovi.toml" in words:
         write_declared(folder, page, monkeypatch)
     if "my_model.toml" in words:

@@ -13,7 +13,7 @@ from mmbench.errors import UsageError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.reference import ReferenceFile, read_reference
 from mmbench.jobs.settings import DEFAULT_METRICS, Settings
-from mmbench.optional_protocols import NeedsLength, RecommendsMetrics, RejectsFiles
+from mmbench.optional_protocols import LacksRealClips, NeedsLength, RecommendsMetrics, RejectsFiles
 from mmbench.registry import make_dataset, make_metric
 from mmbench.scores.evaluate import Evaluation
 from mmbench.types import Dataset, Metric, full_name
@@ -69,6 +69,9 @@ def make_metrics(settings: Settings, real: Dataset | ReferenceFile | None) -> li
     for metric in metrics:
         if metric.needs_reference and real is None:
             raise UsageError(f"{metric.name} compares with real clips.", "a dataset", "--dataset NAME")
+        if metric.needs_reference and isinstance(real, LacksRealClips):
+            remedy = "mmbench evaluate RUN --reference FILE, made by mmbench stats export"
+            raise UsageError(f"{metric.name}: {real.lacks_real_clips}", "real clips, or other metrics", remedy)
         if isinstance(metric, NeedsLength) and not (real is None or isinstance(real, ReferenceFile)):
             require_length(full_name(metric), metric.min_seconds, real, settings.dataset)
     return metrics
