@@ -134,9 +134,7 @@ class Evaluation:
                 log.warning("clip %s cannot be read: %s", sample.source.id, reason)
         return self.judge(run, samples, counts, found)
 
-    def judge(
-        self, run: RunSpec, samples: Sequence[Sample | None], counts: Counts, found: Extraction
-    ) -> Scoring:
+    def judge(self, run: RunSpec, samples: Sequence[Sample | None], counts: Counts, found: Extraction) -> Scoring:
         """Score samples whose features are known; arguments as of `score`, and `found`, their features."""
         self._find_real_clips(len(samples), run.seed)
         lines = identify(samples, found, counts)
