@@ -10,11 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mmbench.api.clips import Clips, load_clips
+    from mmbench.api.clips import Clips
     from mmbench.api.compare import Comparison, compare
     from mmbench.api.evaluator import Evaluator
+    from mmbench.api.loading import load_clips
+    from mmbench.api.metric_score import MetricScore
     from mmbench.api.score import score
-    from mmbench.api.scores import MetricScore, Scores
+    from mmbench.api.scores import Scores
     from mmbench.errors import MMBenchError
 
 __version__ = "0.1.0"
@@ -35,10 +37,10 @@ _MODULES = {
     "Comparison": "mmbench.api.compare",
     "Evaluator": "mmbench.api.evaluator",
     "MMBenchError": "mmbench.errors",
-    "MetricScore": "mmbench.api.scores",
+    "MetricScore": "mmbench.api.metric_score",
     "Scores": "mmbench.api.scores",
     "compare": "mmbench.api.compare",
-    "load_clips": "mmbench.api.clips",
+    "load_clips": "mmbench.api.loading",
     "score": "mmbench.api.score",
 }
 

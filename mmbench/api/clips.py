@@ -1,4 +1,4 @@
-"""Clips with their prompts and names: of a program's arrays, or of files."""
+"""Clips with their prompts and names, of a program's arrays."""
 
 from __future__ import annotations
 
@@ -47,25 +47,6 @@ class Clips:
         return f"Clips({len(self)}: {', '.join(f'{n} of {size}' for size, n in sizes.most_common(3))})"
 
 
-def load_clips(path: str | Path) -> Clips:
-    """Decode the clips of a folder, or one video, as `mmbench evaluate` reads them; prompts from the folder's CSV.
-
-    All are held in memory: a folder of real clips is better named, as `reference="my_folder"`.
-
-    Args:
-        path: Folder of videos with sound, or of video/audio pairs of one stem; or a video.
-
-    Raises:
-        MMBenchError: Nothing there, nothing usable, or a clip that cannot be decoded.
-    """
-    from mmbench.jobs.submissions import WHOLE, open_submission
-
-    found = open_submission(Path(path), Path(path).stem, WHOLE)
-    samples = [sample for sample in found.samples if sample is not None]
-    clips = [sample.source.load() for sample in samples]
-    return Clips(clips, [sample.text for sample in samples], [sample.source.id for sample in samples])
-
-
 def make_clips(
     videos: Any,
     audios: Any = None,
@@ -84,6 +65,10 @@ def make_clips(
         if audios is not None:
             raise UsageError("Both clips and audios are given.", "clips, which have their sound", "audios=None")
         clips, prompts, ids = videos.clips, prompts or videos.prompts, ids or videos.ids
+    elif isinstance(videos, str | Path):
+        raise UsageError(
+            f"videos is the text {str(videos)!r}.", "arrays, or Clips", f"mmbench.load_clips({str(videos)!r})"
+        )
     else:
         if fps is None or not 0 < fps < 10_000:
             raise UsageError(f"fps is {fps}.", "frames per second of the videos", "fps=8")

@@ -78,7 +78,7 @@ def compare(
                 what = error.found.replace(f"{folder}/", "")
                 raise type(error)(what, error.expected, "score all of them with the same metrics") from error
             raise
-    return Comparison(found.columns, found.notes)
+    return Comparison(found.columns, [note.replace("paired by file name", "paired by id") for note in found.notes])
 
 
 def _row(cell: Cell) -> dict[str, Any]:

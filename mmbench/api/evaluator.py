@@ -37,7 +37,6 @@ class Evaluator:
         seed: As of `score`.
         workers: As of `score`.
         cache: As of `score`.
-        name: As of `score`.
 
     Raises:
         UsageError: What `score` refuses.
@@ -56,12 +55,11 @@ class Evaluator:
         seed: int = 0,
         workers: int = 1,
         cache: str | Path | None = None,
-        name: str = "samples",
     ) -> None:
         real, self._dataset = open_reference(reference, fps, sample_rate)
         names = choose_metrics(metrics, real)
         self._asked = Asked(names, weights, device, seed, workers, str(Path(cache).absolute()) if cache else "")
-        self._rates, self._name = (fps, sample_rate), name
+        self._rates = fps, sample_rate
         self._kept: dict[str, KeptSample] = {}
         made = make_metrics(self._asked, real is not None)
         self._real = learn_real_clips(self._asked, made, real)
@@ -97,8 +95,11 @@ class Evaluator:
         """
         self._add(look_at(make_clips(videos, audios, *self._rates, prompts, ids, len(self)), self._evaluation))
 
-    def compute(self) -> Scores:
+    def compute(self, name: str = "samples") -> Scores:
         """The scores of all clips so far.
+
+        Args:
+            name: What tables call them.
 
         Raises:
             MMBenchError: There are none.
@@ -110,7 +111,7 @@ class Evaluator:
         compared = digest_of(self._real.note()) if isinstance(self._real, KnownRealClips) else self._dataset
         texts = digest_of([k.text for k in kept])
         spec = {"submission": contents, "n": len(kept), "dataset": compared, "texts": texts}
-        run = RunSpec(self._name, self._dataset or "none", self._asked.seed, "real", spec)
+        run = RunSpec(name, self._dataset or "none", self._asked.seed, "real", spec)
         found = as_extraction(kept, list(self._evaluation.extractors))
         return Scores(run, self._asked.metrics, self._evaluation.judge(run, as_samples(kept), Counts(len(kept)), found))
 

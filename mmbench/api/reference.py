@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.api.clips import Clips, make_clips
+from mmbench.api.loading import is_dataset
 from mmbench.errors import UsageError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.reference import ReferenceFile, read_reference, real_features
 from mmbench.identity import digest_of
 from mmbench.jobs.opening import open_dataset
 from mmbench.optional_protocols import whole
-from mmbench.registry import discover
 from mmbench.types import Dataset, Features, FeatureTable, Item, Metric, Prompt, Spec, distinct_extractors
 
 GIVEN = "given clips"  # name of a reference of arrays
@@ -80,7 +80,7 @@ def open_reference(given: Any, fps: float | None, sample_rate: int | None) -> tu
         if not isinstance(given, Clips) and len(given) != 2:
             raise UsageError(f"reference is a tuple of {len(given)}.", EXAMPLES, "reference=(videos, audios)")
         return GivenDataset(given if isinstance(given, Clips) else make_clips(*given, fps, sample_rate)), GIVEN
-    if isinstance(given, str) and given.partition(":")[0] in discover("dataset")[0]:
+    if is_dataset(given):
         return whole(open_dataset(given)), given
     path = Path(given) if isinstance(given, str | Path) else None
     if path is not None and path.is_dir():

@@ -66,7 +66,6 @@ def score(
         seed=seed,
         workers=workers,
         cache=cache,
-        name=name,
     )
     evaluator.update(videos, audios, prompts, ids)
-    return evaluator.compute()
+    return evaluator.compute(name)

@@ -2,79 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from mmbench.api.metric_score import MetricScore, as_metric_score
 from mmbench.runs.spec import RunSpec
 from mmbench.scores.records import Record
 from mmbench.scores.scoring import Scoring
 from mmbench.tables.compare import list_caveats
-from mmbench.tables.format import count_text, details_text, digits_of, with_error
-from mmbench.types import Score
+from mmbench.tables.format import count_text, digits_of, with_error
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 COLUMNS = ("value", "stderr", "low", "high", "n", "baseline", "baseline_stderr", "higher_is_better", "signature")
-
-
-@dataclass(frozen=True, eq=False)
-class MetricScore:
-    """A metric's value on one set of clips, with what is needed to judge it.
-
-    Attributes:
-        metric: Name and variant.
-        value: The metric; NaN where it is undefined.
-        stderr: Its standard error; None without one.
-        low, high: Its 95 % interval; None without one.
-        n: Clips that entered the value.
-        unscored: Id of each other clip, and why it did not.
-        baseline, baseline_stderr: The same over videos with the sound of other clips; None where it makes no sense.
-        higher_is_better: Which direction is good.
-        signature: name | variant | extractors | sizes | version; numbers of equal signatures may be compared.
-        details: Further numbers of the metric.
-        per_sample: (clips,) float64 in the order of ids, NaN where unscored; None for metrics of the whole set.
-    """
-
-    metric: str
-    value: float
-    stderr: float | None
-    low: float | None
-    high: float | None
-    n: int
-    unscored: Mapping[str, str]
-    baseline: float | None
-    baseline_stderr: float | None
-    higher_is_better: bool
-    signature: str
-    details: Mapping[str, Any]
-    per_sample: np.ndarray | None
-
-    def __float__(self) -> float:
-        return self.value
-
-
-def _metric_score(record: Record, score: Score, samples: Sequence[Mapping[str, Any]]) -> MetricScore:
-    return MetricScore(
-        metric=record.metric,
-        value=math.nan if record.value is None else record.value,
-        stderr=record.stderr,
-        low=record.low,
-        high=record.high,
-        n=record.n_scored,
-        unscored={str(sample["id"]): sample["unscored"] for sample in samples if "unscored" in sample},
-        baseline=record.baseline,
-        baseline_stderr=record.baseline_stderr,
-        higher_is_better=record.higher_is_better,
-        signature=record.signature,
-        details=record.details,
-        per_sample=score.per_sample,
-    )
 
 
 class Scores(Mapping[str, MetricScore]):
@@ -92,7 +34,7 @@ class Scores(Mapping[str, MetricScore]):
         self.ids = [str(sample["id"]) for sample in scoring.samples[0]]
         self.notes = list_caveats(scoring.records)
         rows = zip(scoring.records, scoring.scores, scoring.samples, strict=True)
-        self._by_name = {name: _metric_score(*row) for name, row in zip(names, rows, strict=True)}
+        self._by_name = {name: as_metric_score(*row) for name, row in zip(names, rows, strict=True)}
 
     def __getitem__(self, name: str) -> MetricScore:
         return self._by_name[name]
@@ -104,7 +46,7 @@ class Scores(Mapping[str, MetricScore]):
         return len(self._by_name)
 
     def __repr__(self) -> str:
-        head = ("", "value", "95 %", "shuffled", "n", "beside")
+        head = ("", "value", "95 %", "shuffled", "n")
         table = [head, *map(_cells, self._scoring.records)]
         kept = [k for k in range(len(head)) if k == 0 or any(row[k] for row in table[1:])]
         widths = {k: max(len(row[k]) for row in table) for k in kept}
@@ -154,5 +96,5 @@ def _cells(record: Record) -> tuple[str, ...]:
         interval = f"[{record.low:z.{k}f}, {record.high:z.{k}f}]"
     arrow = "↑" if record.higher_is_better else "↓"
     value, shuffled = with_error(record.value, record.stderr), with_error(record.baseline, record.baseline_stderr)
-    texts = f"{record.metric} {arrow}", value, interval, shuffled, count_text(record), details_text(record.details)
+    texts = f"{record.metric} {arrow}", value, interval, shuffled, count_text(record)
     return tuple(text or "" for text in texts)
