@@ -35,13 +35,13 @@ evaluator = mm.Evaluator(("fvd_bounce", "fad_bounce", "ib_bounce_av"), reference
 
 # %% Train, and score new clips now and then
 history = []
-for step in range(41):
+for step in range(31):
     video, audio = toy(toy.codes)
     loss = (video - frames).square().mean() + (audio - sounds).square().mean()
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    if step % 20 == 0:
+    if step % 15 == 0:
         with torch.no_grad():
             video, audio = toy(toy.codes + 0.1 * torch.randn_like(toy.codes))
         evaluator.reset()

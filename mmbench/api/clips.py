@@ -14,6 +14,8 @@ from mmbench.api.arrays import make_clip
 from mmbench.errors import UsageError
 from mmbench.types import Clip
 
+NOMINAL_RATE = 16000  # [Hz] of a clip without sound, as of a file without
+
 
 @dataclass(frozen=True, eq=False)
 class Clips:
@@ -79,7 +81,7 @@ def make_clips(
         _check_length("audios", audios, videos)
         sounds = [None] * len(videos) if audios is None else audios
         pairs = enumerate(zip(videos, sounds, strict=True))
-        clips = [make_clip(video, audio, fps, int(sample_rate or 1), i) for i, (video, audio) in pairs]
+        clips = [make_clip(video, audio, fps, int(sample_rate or NOMINAL_RATE), i) for i, (video, audio) in pairs]
     _check_length("prompts", prompts, clips)
     _check_length("ids", ids, clips)
     texts = [""] * len(clips) if prompts is None else list(prompts)

@@ -11,8 +11,8 @@ from typing import Any
 from mmbench.api.clips import make_clips
 from mmbench.api.gathering import from_all_processes
 from mmbench.api.kept import KeptSample, as_extraction, as_samples, in_order, look_at
-from mmbench.api.opening import Asked, choose_metrics, learn_real_clips, make_metrics, open_evaluation
-from mmbench.api.reference import open_reference
+from mmbench.api.opening import Asked, choose_metrics, make_metrics, open_evaluation
+from mmbench.api.reference import GivenDataset, know_given, open_reference
 from mmbench.api.scores import Scores
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.identity import digest_of
@@ -25,10 +25,10 @@ class Evaluator:
     """Scores clips that are given batch by batch; keeps their features, not the clips.
 
     The numbers depend on the clips and their ids alone: not on batches, processes, or the order in which they came.
-    Pickles; networks are then loaded anew. Arguments as of `mmbench.score`, of which these are more:
+    Pickles; networks are then loaded anew.
 
     Args:
-        metrics: As of `score`.
+        metrics: As of `mmbench.score`.
         reference: As of `score`; its features are computed once.
         fps: Of arrays that `update` is given, and of a reference of arrays.
         sample_rate: The same for their sounds [Hz].
@@ -62,7 +62,7 @@ class Evaluator:
         self._rates = fps, sample_rate
         self._kept: dict[str, KeptSample] = {}
         made = make_metrics(self._asked, real is not None)
-        self._real = learn_real_clips(self._asked, made, real)
+        self._real: Any = know_given(real, made, workers) if isinstance(real, GivenDataset) else real
         self._evaluation = open_evaluation(self._asked, made, self._real)
 
     @cached_property
@@ -134,7 +134,7 @@ class Evaluator:
         clips have ids of their own.
         """
         whole = copy(self)
-        whole._kept = {}
+        whole._kept, whole._evaluation = {}, self._evaluation  # a copy is made as by pickle, without it
         for kept in from_all_processes(list(self._kept.values())):
             whole._add(kept)
         return whole

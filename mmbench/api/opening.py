@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmbench.api.reference import EXAMPLES, GivenDataset, GivenFeatures, Real, know_given
+from mmbench.api.reference import EXAMPLES, Real
 from mmbench.errors import UsageError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.extract import find_weights
@@ -73,11 +73,3 @@ def make_metrics(asked: Asked, has_reference: bool) -> list[Metric]:
 def open_evaluation(asked: Asked, metrics: Sequence[Metric], real: Any) -> Evaluation:
     """The evaluation; `real` as of `Evaluation`."""
     return Evaluation(metrics, real, FeatureCache(Path(asked.cache) if asked.cache else None), asked.workers)
-
-
-def learn_real_clips(asked: Asked, metrics: Sequence[Metric], real: Real) -> Any:
-    """Real clips as an evaluation takes them; of those that a user's program holds, the features."""
-    known: GivenFeatures | Real = real
-    if isinstance(real, GivenDataset):
-        known = know_given(real, metrics, asked.workers)
-    return known

@@ -16,12 +16,12 @@ def bounce_clips(num: int, seed: int = 1) -> Clips:
     return load_clips("bounce", num, seed)
 
 
-def write_folder(folder: Path, clips: Clips, stem: str = "clip") -> Path:
-    """Write clips as files whose natural order is theirs, with their prompts."""
+def write_folder(folder: Path, clips: Clips) -> Path:
+    """Write clips as clip8.mkv, clip9.mkv, clip10.mkv ..., whose natural order is theirs, with their prompts."""
     folder.mkdir()
     lines = ["file,prompt"]
-    for i, (clip, text) in enumerate(zip(clips.clips, clips.prompts, strict=True)):
-        write_lossless(clip, folder / f"{stem}{i + 1}.mkv")
-        lines.append(f"{stem}{i + 1}.mkv,{text}")
+    for i, (clip, text) in enumerate(zip(clips.clips, clips.prompts, strict=True), start=8):
+        write_lossless(clip, folder / f"clip{i}.mkv")
+        lines.append(f"clip{i}.mkv,{text}")
     (folder / "prompts.csv").write_text("\n".join(lines))
     return folder

@@ -135,5 +135,6 @@ def test_lists_of_clips_of_any_length_keep_their_prompts_and_ids() -> None:
     ],
 )
 def test_what_does_not_belong_together_is_refused(given: dict[str, Any], found: str) -> None:
+    arguments: dict[str, Any] = {"videos": [VIDEO, VIDEO], "fps": 8, "sample_rate": 16000} | given
     with pytest.raises(UsageError, match=found):
-        make_clips(**({"videos": [VIDEO, VIDEO], "fps": 8, "sample_rate": 16000} | given))
+        make_clips(**arguments)

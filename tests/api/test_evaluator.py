@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import pytest
 import mmbench as mm
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.metrics.extractors.bounce import BounceVideo
+from mmbench.types import Features
 from tests.api.material import bounce_clips
 from tests.commands import environment
 
@@ -28,8 +30,8 @@ def evaluator() -> mm.Evaluator:
 
 def give(to: mm.Evaluator, places: Sequence[int]) -> None:
     clips = bounce_clips(NUM)
-    videos, audios, prompts = ([x[i] for i in places] for x in (clips.videos, clips.audios, clips.prompts))
-    to.update(videos, audios, prompts, [IDS[i] for i in places])
+    videos, audios = [clips.videos[i] for i in places], [clips.audios[i] for i in places]
+    to.update(videos, audios, [clips.prompts[i] for i in places], [IDS[i] for i in places])
 
 
 def numbers(scores: mm.Scores) -> list[float]:
@@ -67,12 +69,17 @@ def test_merged_and_pickled_evaluators_give_the_numbers_of_one(whole: mm.Scores)
 def test_real_clips_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     extract = BounceVideo.extract
-    monkeypatch.setattr(BounceVideo, "extract", lambda self, batch: seen.append(len(batch)) or extract(self, batch))
+
+    def counted(self: BounceVideo, batch: Sequence[Any]) -> list[Features]:
+        seen.append(len(batch))
+        return extract(self, batch)
+
+    monkeypatch.setattr(BounceVideo, "extract", counted)
     mine = mm.Evaluator("fvd_bounce", "bounce", fps=8)
     for _ in range(3):
         mine.reset()
         mine.update(bounce_clips(2).videos)
-        mine.compute()
+        mine.gather().compute()
     assert sum(seen) == 3 * 2 + 2, "two real clips once, two clips of each turn"
 
 

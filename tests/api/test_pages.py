@@ -38,6 +38,6 @@ def test_the_page_names_everything_public() -> None:
 @pytest.mark.e2e
 def test_the_training_loop_runs_and_what_it_learns_shows() -> None:
     history = runpy.run_path(str(REPOSITORY / "docs" / "training_loop.py"))["history"]
-    assert [scores.name for scores in history] == ["step 0", "step 20", "step 40"]
+    assert [scores.name for scores in history] == ["step 0", "step 15", "step 30"]
     for name in ("fvd_bounce", "fad_bounce"):
         assert history[-1][name].high < history[0][name].low, "closer to real clips, beyond both intervals"
