@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mmbench.api.arrays import make_clip
+from mmbench.api.arrays import VIDEO, make_clip
 from mmbench.errors import UsageError
 from mmbench.types import Clip
 
@@ -72,6 +72,9 @@ def make_clips(
             f"videos is the text {str(videos)!r}.", "arrays, or Clips", f"mmbench.load_clips({str(videos)!r})"
         )
     else:
+        if getattr(videos, "ndim", 5) != 5:
+            remedy = "videos[None] and audios[None], if it is one clip"
+            raise UsageError(f"videos is {videos.dtype} {tuple(videos.shape)}.", f"(n, {VIDEO[1:]}", remedy)
         if fps is None or not 0 < fps < 10_000:
             raise UsageError(f"fps is {fps}.", "frames per second of the videos", "fps=8")
         if audios is not None and (sample_rate is None or sample_rate != int(sample_rate) or sample_rate <= 0):

@@ -74,10 +74,13 @@ def compare(
         try:
             found = set_side_by_side(names, Path(out), baseline, metrics)
         except MMBenchError as error:
-            if folder in str(error):  # it would have one type a path that is gone
-                what = error.found.replace(f"{folder}/", "")
-                raise type(error)(what, error.expected, "score all of them with the same metrics") from error
-            raise
+            if folder not in str(error):
+                raise
+            what = error.found  # names a path that is gone by now, and a command on it
+            for i, path in saved.items():
+                what = what.replace(path, f"{sets[i].name!r}")  # type: ignore[union-attr]
+            remedy = 'baseline="NAME"' if isinstance(error, UsageError) else "score all of them with the same metrics"
+            raise type(error)(what, error.expected, remedy) from error
     return Comparison(found.columns, [note.replace("paired by file name", "paired by id") for note in found.notes])
 
 

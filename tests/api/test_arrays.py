@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,7 @@ def test_lists_of_clips_of_any_length_keep_their_prompts_and_ids() -> None:
     ("given", "found"),
     [
         ({"audios": [AUDIO]}, "1 audios for 2 videos"),
+        ({"videos": VIDEO, "audios": AUDIO}, "videos is uint8 (5, 8, 10, 3)"),
         ({"prompts": ["a", "b", "c"]}, "3 prompts for 2 videos"),
         ({"prompts": "a ball"}, "prompts is one text for 2 videos"),
         ({"ids": ["a"]}, "1 ids for 2 videos"),
@@ -136,5 +138,7 @@ def test_lists_of_clips_of_any_length_keep_their_prompts_and_ids() -> None:
 )
 def test_what_does_not_belong_together_is_refused(given: dict[str, Any], found: str) -> None:
     arguments: dict[str, Any] = {"videos": [VIDEO, VIDEO], "fps": 8, "sample_rate": 16000} | given
-    with pytest.raises(UsageError, match=found):
+    with pytest.raises(UsageError, match=re.escape(found)) as error:
         make_clips(**arguments)
+    assert error.value.expected
+    assert error.value.next

@@ -66,15 +66,29 @@ def test_merged_and_pickled_evaluators_give_the_numbers_of_one(whole: mm.Scores)
     assert numbers(pickle.loads(pickle.dumps(whole))) == numbers(whole)
 
 
-def test_real_clips_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many videos the network was given, call by call."""
+    sizes: list[int] = []
     extract = BounceVideo.extract
 
     def counted(self: BounceVideo, batch: Sequence[Any]) -> list[Features]:
-        seen.append(len(batch))
+        sizes.append(len(batch))
         return extract(self, batch)
 
     monkeypatch.setattr(BounceVideo, "extract", counted)
+    return sizes
+
+
+def test_features_of_real_clips_are_kept_in_a_folder(seen: list[int], tmp_path: Path) -> None:
+    first, second = (
+        mm.score(bounce_clips(2), metrics="fvd_bounce", reference="bounce", cache=tmp_path) for _ in range(2)
+    )
+    assert sum(seen) == 2 + 2 + 2, "the second time the two clips alone"
+    assert numbers(first) == numbers(second)
+
+
+def test_real_clips_are_looked_at_once(seen: list[int]) -> None:
     mine = mm.Evaluator("fvd_bounce", "bounce", fps=8)
     for _ in range(3):
         mine.reset()

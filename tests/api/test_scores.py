@@ -117,3 +117,8 @@ def test_what_does_not_compare_is_refused_without_a_path_that_is_gone(scores: mm
     with pytest.raises(MMBenchError, match="No metric compares") as error:
         mm.compare(scores, flat)
     assert "/" not in error.value.next
+    with pytest.raises(MMBenchError, match="'mine' has no such record"):
+        mm.compare(scores, shifted, metrics=("av_align",))
+    with pytest.raises(UsageError, match="None of what is compared is called 'yours'") as error:
+        mm.compare(scores, shifted, baseline="yours")
+    assert error.value.next == 'baseline="NAME"'
