@@ -145,7 +145,8 @@ class Evaluation:
             score = judged.metric.score({e: found.features[e] for e in judged.extractors}, against, run.seed)
             outcome = account(samples, found, counts, judged.extractors, score)
             if score.num_scored == 0 and set(outcome.unscored.values()) == {NO_PROMPT}:
-                log.warning("%s: no clip has a prompt. try: a file prompts.csv, with columns file,prompt", judged.name)
+                how = "prompts=[...] in Python; for files a table prompts.csv, with columns file,prompt"
+                log.warning("%s: no clip has a prompt. try: %s", judged.name, how)
             looked_at = outcome.scored or outcome.unscored
             sizes = sorted({c.size for i, c in enumerate(found.contents) if c and i in looked_at})
             about = dict(self._about) if self._about and against else None

@@ -110,7 +110,7 @@ def test_a_comparison_says_how_samples_paired(scores: mm.Scores, shifted: mm.Sco
     assert turned.loc["ib_bounce_av.bounce_v1", "mine"].difference == pytest.approx(-want)
 
 
-def test_what_does_not_compare_is_refused_without_a_path_that_is_gone(scores: mm.Scores) -> None:
+def test_what_does_not_compare_is_refused_without_a_path_that_is_gone(scores: mm.Scores, shifted: mm.Scores) -> None:
     with pytest.raises(UsageError, match="1 set is no comparison"):
         mm.compare(scores)
     flat = mm.score([np.zeros((3, 8, 8, 3), np.uint8)] * 3, np.zeros((3, 99)), 8, 16000, metrics="ib_bounce_ta")
