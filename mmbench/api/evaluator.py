@@ -24,8 +24,8 @@ from mmbench.scores.evaluate import Evaluation, KnownRealClips
 class Evaluator:
     """Scores clips that are given batch by batch; keeps their features, not the clips.
 
-    The numbers depend on the clips and their ids alone: not on batches, processes, or the order in which they came.
-    Pickles; networks are then loaded anew.
+    The numbers depend on the clips and their ids alone: not on processes, on the order in which they came, or, but for
+    the rounding of networks that read several clips at a time, on batches. Pickles; networks are then loaded anew.
 
     Args:
         metrics: As of `mmbench.score`.
