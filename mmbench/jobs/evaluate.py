@@ -138,4 +138,4 @@ def _score(
     counts: Counts,
 ) -> list[Scored]:
     with progress(f"evaluate {run.system}", sum(s is not None for s in samples), settings.quiet) as bar:
-        return evaluation.score(folder, run, samples, counts, bar)
+        return evaluation.score(run, samples, counts, bar).save(folder)

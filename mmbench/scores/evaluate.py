@@ -6,19 +6,19 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from mmbench.console import Progress, log
 from mmbench.errors import MMBenchError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.extract import NO_PROMPT, Content, Extraction, Sample, extract, find_weights
-from mmbench.features.reference import ReferenceFile, real_features
+from mmbench.features.reference import real_features
 from mmbench.identity import digest_of
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore
 from mmbench.scores.accounting import Counts, Outcome, account, compare_formats, describe_fitting, identify
-from mmbench.scores.records import Record, Scored, finite_all, save_all
+from mmbench.scores.records import Record, finite_all
+from mmbench.scores.scoring import Scoring
 from mmbench.types import (
     Dataset,
     Extractor,
@@ -45,6 +45,19 @@ def stored_samples(store: SampleStore, num: int) -> tuple[list[Sample | None], C
     return samples, Counts(num, {i: (f"{i:06d}", f.reason) for i, f in failures.items()}, nonfinite)
 
 
+@runtime_checkable
+class KnownRealClips(Protocol):
+    """Real clips whose features are known beforehand, as those of a reference file, in place of a dataset."""
+
+    def table(self, metric: Metric) -> FeatureTable:
+        """Features of the real clips for a metric; raises UsageError where they do not serve it."""
+        ...
+
+    def note(self) -> dict[str, Any]:
+        """What a record says of them."""
+        ...
+
+
 @dataclass(frozen=True)
 class _Judged:
     """A metric, its name with its variant, the names of its extractors, and how real these are."""
@@ -60,19 +73,19 @@ class Evaluation:
 
     Args:
         metrics: What to compute. Metrics that share an extractor share the object, so that a network is loaded once.
-        reference: Gives real clips to metrics that need them, as many as there are samples; or a file of what the
-            metrics need of such clips; None if no metric does.
+        reference: Gives real clips to metrics that need them, as many as there are samples; or what the metrics need
+            of such clips, as a reference file; None if no metric does.
         cache: Features known so far.
         workers: Processes for plain CPU extractors; None for as many as there are cores.
 
     Raises:
-        UsageError: The file does not serve one of the metrics.
+        UsageError: What is known of the real clips does not serve one of the metrics.
     """
 
     def __init__(
         self,
         metrics: Sequence[Metric],
-        reference: Dataset | ReferenceFile | None,
+        reference: Dataset | KnownRealClips | None,
         cache: FeatureCache,
         workers: int | None = None,
     ) -> None:
@@ -85,11 +98,11 @@ class Evaluation:
             self._judged.append(_Judged(metric, full_name(metric), [e.name for e in own], real))
         self._digests = {name: extractor_digest(e) for name, e in self.extractors.items()}
         self._compared = [j for j in self._judged if j.metric.needs_reference]
-        self._dataset = None if isinstance(reference, ReferenceFile) else reference
+        self._dataset = None if isinstance(reference, KnownRealClips) else reference
         self._tables: dict[str, FeatureTable] = {}
         self._about: Mapping[str, Any] | None = None
         self._tables_of: tuple[int, int] | None = None  # n and seed of the real clips that the tables are of
-        if isinstance(reference, ReferenceFile):  # before anything else: what does not fit ends here
+        if isinstance(reference, KnownRealClips):  # before anything else: what does not fit ends here
             self._tables = {j.name: reference.table(j.metric) for j in self._compared}
             self._about = reference.note()
 
@@ -99,57 +112,54 @@ class Evaluation:
             find_weights(extractor)
 
     def score(
-        self,
-        folder: Path,
-        run: RunSpec,
-        samples: Sequence[Sample | None],
-        counts: Counts,
-        progress: Progress | None = None,
-    ) -> list[Scored]:
-        """Score samples under every metric and write the records into the run's folder.
+        self, run: RunSpec, samples: Sequence[Sample | None], counts: Counts, progress: Progress | None = None
+    ) -> Scoring:
+        """Score samples under every metric; nothing is written.
 
         Args:
-            folder: The run's folder.
-            run: Its identity.
+            run: Their identity.
             samples: Sample i of the run, None where missing.
             counts: How many were asked for, and which of the missing ones have a recorded failure.
             progress: Told of each decoded clip.
 
-        Returns:
-            One record per metric, in order, with its score.
+        Raises:
+            MMBenchError: There are no samples.
         """
         if not any(samples):
-            raise MMBenchError(f"{folder} has no clips to score.", "at least one sample", "mmbench generate ...")
+            found_words = f"{run.run_id} has no clips to score."
+            raise MMBenchError(found_words, "at least one sample", "mmbench generate ...")
         found = extract(samples, list(self.extractors.values()), self.cache, workers=self.workers, progress=progress)
         for index, reason in found.unreadable.items():
             if (sample := samples[index]) is not None:
                 log.warning("clip %s cannot be read: %s", sample.source.id, reason)
+        return self.judge(run, samples, counts, found)
+
+    def judge(self, run: RunSpec, samples: Sequence[Sample | None], counts: Counts, found: Extraction) -> Scoring:
+        """Score samples whose features are known; arguments as of `score`, and `found`, their features."""
         self._find_real_clips(len(samples), run.seed)
         lines = identify(samples, found, counts)
         absent = tuple(i for i, line in enumerate(lines) if "missing" in line or "unreadable" in line)
-        out, told = [], []
+        records, scores, told = [], [], []
         for judged in self._judged:
             against = self._tables.get(judged.name)
             score = judged.metric.score({e: found.features[e] for e in judged.extractors}, against, run.seed)
             outcome = account(samples, found, counts, judged.extractors, score)
             if score.num_scored == 0 and set(outcome.unscored.values()) == {NO_PROMPT}:
-                log.warning("%s: no clip has a prompt. try: a file prompts.csv, with columns file,prompt", judged.name)
+                how = "prompts=[...] in Python; for files a table prompts.csv, with columns file,prompt"
+                log.warning("%s: no clip has a prompt. try: %s", judged.name, how)
             looked_at = outcome.scored or outcome.unscored
             sizes = sorted({c.size for i, c in enumerate(found.contents) if c and i in looked_at})
             about = dict(self._about) if self._about and against else None
             if about is not None and against:
-                if self._dataset is not None:  # a file has statistics in their place, and says how many
+                if self._dataset is not None:  # what is known beforehand says how many
                     about["n"] = min(sum(row is not None for row in rows) for rows in against.values())
                 about |= compare_formats(about.get("formats", ()), sizes)
-            record = self._record(run, judged, score, sizes, found, counts, outcome, about)
-            out.append(Scored(folder, record, score, absent))
+            records.append(self._record(run, judged, score, sizes, found, counts, outcome, about))
+            scores.append(score)
             told.append(outcome.lines(lines))
-        for words in {
-            r.record.reference["differs"] for r in out if r.record.reference and "differs" in r.record.reference
-        }:
+        for words in {r.reference["differs"] for r in records if r.reference and "differs" in r.reference}:
             log.warning("%s", words)
-        save_all(folder, out, told)
-        return out
+        return Scoring(records, scores, told, absent)
 
     def _find_real_clips(self, num: int, seed: int) -> None:
         """Features of the dataset's real clips for runs of `num` samples; runs of one job share them."""

@@ -62,7 +62,7 @@ def scored(
     """The record of clips under one metric; the only place that knows how an `Evaluation` is called."""
     samples = [s and Sample(s, f"text {i}") for i, s in enumerate(sources)]
     counts = counts or Counts(len(samples))
-    (found,) = Evaluation([metric], dataset, FeatureCache(None), workers=1).score(folder, RUN, samples, counts)
+    (found,) = Evaluation([metric], dataset, FeatureCache(None), workers=1).score(RUN, samples, counts).save(folder)
     return found.record
 
 
@@ -148,7 +148,7 @@ def test_clips_without_a_prompt_are_compared_with_no_text(
     for _ in range(2):  # the second time from the cache
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Mean of empty slice")
-            (found,) = Evaluation([metric], None, cache, workers=1).score(tmp_path, RUN, samples, Counts(3))
+            (found,) = Evaluation([metric], None, cache, workers=1).score(RUN, samples, Counts(3)).save(tmp_path)
         with_text = [text for text in texts if text.strip()]
         assert metric.asked == with_text
         assert found.record.n_scored == len(with_text)

@@ -1,0 +1,110 @@
+"""Sets of clips beside each other: paired differences with intervals and corrected p-values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from mmbench.api.scores import Scores
+from mmbench.errors import MMBenchError, UsageError
+from mmbench.jobs.compare import compare as set_side_by_side
+from mmbench.tables.compare import Cell, difference_text, heading
+from mmbench.tables.format import count_text, with_error
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Sets under every metric that two of them share; prints as a table. Made by `compare`.
+
+    Attributes:
+        notes: How samples paired, what was left out and why, how many samples an uncertain difference needs.
+    """
+
+    _columns: Sequence[Sequence[Cell]]
+    notes: Sequence[str]
+
+    def __repr__(self) -> str:
+        cells = [cell for column in self._columns for cell in column]
+        rows = [("", "", "value", "n", "Δ [95 %]"), *map(_texts, cells)]
+        widths = [max(len(row[k]) for row in rows) for k in range(5)]
+        lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        return "\n".join([*lines, "Δ: paired by sample; * p < 0.05 after Holm's correction.", *self.notes])
+
+    def to_pandas(self) -> DataFrame:
+        """A DataFrame with a row per metric and set: its value, and its difference to the set `against`.
+
+        `difference` has `difference_stderr`, a 95 % interval `difference_low`, `difference_high`, a two-sided `p`, and
+        `p_holm`, corrected over the whole table; NaN where samples do not pair. `won` is the share of pairs on which
+        the set is better.
+        """
+        from pandas import DataFrame
+
+        rows = [_row(cell) for column in self._columns for cell in column]
+        return DataFrame(rows).set_index(["metric", "name"])
+
+
+def compare(
+    *sets: Scores | str | Path, baseline: str = "", metrics: Sequence[str] = (), out: str | Path = "runs"
+) -> Comparison:
+    """Set scores side by side: paired differences, 95 % intervals, Holm's correction; as `mmbench compare`.
+
+    Samples pair by id, else by prompt.
+
+    Args:
+        *sets: Two or more: Scores, runs (folder, id, beginning of an id), or folders of clips that are on record.
+        baseline: Name of the one that all are compared with; by default the first.
+        metrics: Only these.
+        out: Folder of runs.
+
+    Raises:
+        UsageError: Fewer than two sets, or something unknown.
+        MMBenchError: No metric compares; says why.
+    """
+    if len(sets) < 2:
+        raise UsageError(f"{len(sets)} set is no comparison.", "two or more", "mmbench.compare(scores, other_scores)")
+    with TemporaryDirectory() as folder:
+        saved = {i: str(s.save(Path(folder) / str(i))) for i, s in enumerate(sets) if isinstance(s, Scores)}
+        names = [saved.get(i, str(s)) for i, s in enumerate(sets)]
+        try:
+            found = set_side_by_side(names, Path(out), baseline, metrics)
+        except MMBenchError as error:
+            if folder not in str(error):
+                raise
+            what = error.found  # names a path that is gone by now, and a command on it
+            for i, path in saved.items():
+                what = what.replace(path, f"{sets[i].name!r}")  # type: ignore[union-attr]
+            remedy = 'baseline="NAME"' if isinstance(error, UsageError) else "score all of them with the same metrics"
+            raise type(error)(what, error.expected, remedy) from error
+    return Comparison(found.columns, [note.replace("paired by file name", "paired by id") for note in found.notes])
+
+
+def _row(cell: Cell) -> dict[str, Any]:
+    record, d, nan = cell.record, cell.difference, float("nan")
+    return {
+        "metric": record.metric,
+        "name": record.system,
+        "value": nan if record.value is None else record.value,
+        "stderr": nan if record.stderr is None else record.stderr,
+        "n": record.n_scored,
+        "against": cell.against,
+        "difference": nan if d is None else d.value,
+        "difference_stderr": nan if d is None or d.stderr is None else d.stderr,
+        "difference_low": nan if d is None or d.low is None else d.low,
+        "difference_high": nan if d is None or d.high is None else d.high,
+        "p": nan if d is None or d.p_value is None else d.p_value,
+        "p_holm": nan if cell.p_adjusted is None else cell.p_adjusted,
+        "pairs": 0 if d is None else d.n,
+        "won": nan if cell.wins is None else cell.wins.share,
+    }
+
+
+def _texts(cell: Cell) -> tuple[str, ...]:
+    record = cell.record
+    value = with_error(record.value, record.stderr) or ""
+    return heading(record), record.system, value, count_text(record), difference_text(cell) or ""

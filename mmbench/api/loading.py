@@ -1,0 +1,45 @@
+"""Clips of files and of datasets, decoded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmbench.api.clips import Clips
+from mmbench.errors import UsageError
+from mmbench.jobs.opening import open_dataset
+from mmbench.jobs.submissions import WHOLE, open_submission
+from mmbench.optional_protocols import whole
+from mmbench.registry import discover
+
+
+def load_clips(name: str | Path, num: int | None = None, seed: int = 0) -> Clips:
+    """Decode the clips of a folder as `mmbench evaluate` reads them, or real clips of a dataset; with their prompts.
+
+    All are held in memory; a large folder of real clips is better named, as `reference="my_folder"`.
+
+    Args:
+        name: A dataset's name, of which the real clips are taken that metrics compare with; or a folder of videos with
+            sound, or of video/audio pairs of one stem, with an optional CSV file,prompt; or a video. A name that is a
+            dataset's means the dataset: "./bounce" is a folder.
+        num: The first so many; all by default.
+        seed: Of a dataset's order.
+
+    Raises:
+        UsageError: `num` is below 1.
+        MMBenchError: Nothing there, nothing usable, or a clip that cannot be decoded.
+    """
+    if num is not None and num < 1:
+        raise UsageError(f"num is {num}.", "a whole number from 1, or None for all", "num=64")
+    if is_dataset(name):
+        items = whole(open_dataset(str(name))).reference(num, seed)
+        taken = [items[i] for i in range(len(items) if num is None else min(num, len(items)))]
+        return Clips([item.clip for item in taken], [item.prompt.text for item in taken], [item.id for item in taken])
+    found = open_submission(Path(name), Path(name).stem, WHOLE)
+    samples = [sample for sample in found.samples if sample is not None][:num]
+    clips = [sample.source.load() for sample in samples]
+    return Clips(clips, [sample.text for sample in samples], [sample.source.id for sample in samples])
+
+
+def is_dataset(name: object) -> bool:
+    """Whether a text names a registered dataset, "name" or "name:argument"."""
+    return isinstance(name, str) and name.partition(":")[0] in discover("dataset")[0]
