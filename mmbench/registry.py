@@ -3,7 +3,8 @@
 A file in `baselines/`, `metrics/` or `mmbench/datasets/` takes part by decorating a factory with `@register(...)` of
 literal values. Files are read as syntax to find the decorators, and those that have one are imported when a name of
 their kind is used, so they keep heavy imports inside functions. Other distributions take part through the entry-point
-groups `mmbench.systems`, `mmbench.datasets` and `mmbench.metrics`, each entry naming a module that decorates factories.
+groups `mmbench.systems`, `mmbench.datasets` and `mmbench.metrics`, each entry naming a module that decorates factories;
+single files outside of any distribution take part as plugins (`plugin_files`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import difflib
 import importlib
 import inspect
 import re
-import traceback
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mmbench.errors import MMBenchError, UsageError
+from mmbench.plugin_files import error_line, imported, is_loaded, named_plugins
 
 if TYPE_CHECKING:  # `mmbench list` answers without numpy
     from mmbench.types import Dataset, Metric
@@ -76,6 +78,9 @@ def register(kind: Kind, name: str, summary: str, *, guidable: bool = False) -> 
         name: Lower-case name, letters, digits and underscores.
         summary: One line for `mmbench list`.
         guidable: For systems: a pair of diffusion models that accepts +mmdisco.
+
+    Raises:
+        UsageError: Another module has registered that name.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise ValueError(f"{kind} name {name!r}: expected lower-case letters, digits and underscores")
@@ -84,15 +89,17 @@ def register(kind: Kind, name: str, summary: str, *, guidable: bool = False) -> 
         origin = factory.__module__
         known = _registered[kind].get(name)
         if known and known.origin != origin:
-            raise ValueError(f"{kind} {name!r} of {origin} is already registered by {known.origin}")
+            raise _name_taken(kind, name, origin, known.origin)
         _registered[kind][name] = Entry(kind, name, summary, factory, origin, guidable)
         return factory
 
     return add
 
 
-def _error_line(error: BaseException) -> str:
-    return "".join(traceback.format_exception_only(error)).strip()
+def _name_taken(kind: Kind, name: str, origin: str, known: str) -> UsageError:
+    file = getattr(sys.modules.get(origin), "__file__", None) or origin
+    found = f"The {kind} {name!r} of {file} is already registered by {known}."
+    return UsageError(found, "a name of its own", f"another name in {file}; mmbench list {kind}s shows those taken")
 
 
 @dataclass(frozen=True)
@@ -134,7 +141,7 @@ def _read_own_files(kind: Kind) -> tuple[list[_Declared], list[Broken]]:
             if "register" in source:  # most files are not parsed
                 declared += [d for d in _declarations(module, source) if d.kind == kind]
         except (SyntaxError, ValueError) as error:
-            broken.append(Broken(kind, file.stem, module, _error_line(error)))
+            broken.append(Broken(kind, file.stem, module, error_line(error)))
     return declared, broken
 
 
@@ -146,19 +153,69 @@ def _load_entry_points(kind: Kind) -> list[Broken]:
             entry.load()
         except Exception as error:  # reported, so that one broken plugin never hides the others
             origin = f"{entry.value} ({entry.dist.name if entry.dist else 'unknown distribution'})"
-            broken.append(Broken(kind, entry.name, origin, _error_line(error)))
+            broken.append(Broken(kind, entry.name, origin, error_line(error)))
     return broken
+
+
+def load_plugin(path: str | Path) -> list[Entry]:
+    """Import a Python file that registers systems, datasets or metrics, as `mmbench --plugin` does; once is enough.
+
+    Args:
+        path: The file. It may import others that lie beside it.
+
+    Returns:
+        What the file registered itself.
+
+    Raises:
+        UsageError: The file's name is that of another module, or it registers a name that is taken; names both.
+        MMBenchError: It cannot be imported, with the line, or it registers nothing.
+    """
+    file = Path(path).expanduser().absolute()
+    if not is_loaded(file):
+        for kind in GROUPS:
+            _load_entry_points(kind)  # their names are taken
+        before = {kind: dict(entries) for kind, entries in _registered.items()}
+        try:
+            with imported(file):
+                _check_new_names(before, file)
+        except MMBenchError:
+            _registered.update(before)
+            raise
+        discover.cache_clear()
+    return [e for entries in _registered.values() for e in entries.values() if e.origin == file.stem]
+
+
+def _check_new_names(before: Mapping[Kind, Mapping[str, Entry]], file: Path) -> None:
+    """Refuse a plugin that has registered nothing, or a name of our own files, which may not be imported yet."""
+    new = [e for kind in GROUPS for name, e in _registered[kind].items() if name not in before[kind]]
+    own = {(d.kind, d.name): d.module for kind in GROUPS for d in _read_own_files(kind)[0]}
+    for e in new:
+        if own.get((e.kind, e.name), e.origin) != e.origin:
+            raise _name_taken(e.kind, e.name, e.origin, own[e.kind, e.name])
+    if not new:
+        expected = "@register(...) above a class or function; docs/extending.md has templates"
+        raise MMBenchError(f"The plugin {file} registers nothing.", expected)
+
+
+def _load_named_plugins() -> None:
+    for file in named_plugins():
+        load_plugin(file)
 
 
 @cache
 def discover(kind: Kind) -> tuple[dict[str, Entry], list[Broken]]:
-    """Import every file and entry point of `kind`; return what registered, and what broke."""
+    """Import every file, plugin and entry point of `kind`; return what registered, and what broke.
+
+    Raises:
+        MMBenchError: A plugin that the user named cannot be used (see `load_plugin`).
+    """
+    _load_named_plugins()
     declared, broken = _read_own_files(kind)
     for module in dict.fromkeys(d.module for d in declared):
         try:
             importlib.import_module(module)
         except Exception as error:
-            broken.append(Broken(kind, module.rpartition(".")[2], module, _error_line(error)))
+            broken.append(Broken(kind, module.rpartition(".")[2], module, error_line(error)))
     broken += _load_entry_points(kind)
     return dict(sorted(_registered[kind].items())), broken
 
@@ -169,6 +226,7 @@ def _row(name: str, summary: str, guidable: bool, origin: str) -> dict[str, Any]
 
 def catalogue(kind: Kind) -> list[dict[str, Any]]:
     """List every entry and every broken plugin, one row each for `mmbench list`; our own files are not imported."""
+    _load_named_plugins()
     declared, broken = _read_own_files(kind)
     rows = {d.name: _row(d.name, d.summary, d.guidable, d.module) for d in declared}
     broken += _load_entry_points(kind)

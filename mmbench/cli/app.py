@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from mmbench.cli.run import evaluate, generate, run
 from mmbench.cli.system_options import SystemOptions
 from mmbench.console import show_error
 from mmbench.errors import IncompleteError, MMBenchError
+from mmbench.registry import load_plugin
 
 app = typer.Typer(
     name="mmbench",
@@ -57,6 +59,7 @@ COMMANDS: dict[str, Callable[..., None]] = {  # in the order of --help
 
 @app.callback()
 def describe(
+    *,
     version: Annotated[
         bool,
         typer.Option(
@@ -66,8 +69,20 @@ def describe(
             help="Print the version, in a checkout with its revision.",
         ),
     ] = False,
+    plugin: Annotated[
+        list[str],
+        typer.Option(
+            "--plugin",
+            metavar="FILE.py",
+            default_factory=list,
+            help="A Python file that registers a system, dataset or metric; again for another. MMBENCH_PLUGINS names "
+            f"them for every command, with {os.pathsep} between.",
+        ),
+    ],
 ) -> None:
     """Options of mmbench itself."""
+    for file in plugin:
+        load_plugin(file)
 
 
 for name, command in COMMANDS.items():
