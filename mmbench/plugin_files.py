@@ -26,7 +26,13 @@ _loaded: set[Path] = set()
 
 def named_plugins() -> list[Path]:
     """The files that MMBENCH_PLUGINS names."""
-    return [Path(name).expanduser().absolute() for name in os.environ.get(VARIABLE, "").split(os.pathsep) if name]
+    return [place(name) for name in os.environ.get(VARIABLE, "").split(os.pathsep) if name]
+
+
+def place(name: str | Path) -> Path:
+    """Where a plugin is, the same however its folder is spelled."""
+    file = Path(name).expanduser()
+    return file.parent.resolve() / file.name
 
 
 @contextmanager
@@ -107,7 +113,7 @@ def error_line(error: BaseException) -> str:
 def _another_name(file: Path, better: str) -> tuple[str, str]:
     """What an error expects and says to type."""
     renamed = file.with_name(f"{better}.py")
-    return renamed.name, f"mv {shlex.quote(str(file))} {shlex.quote(str(renamed))}"
+    return renamed.name, f"mv -n {shlex.quote(str(file))} {shlex.quote(str(renamed))}"
 
 
 def _spec(top: str) -> ModuleSpec | None:

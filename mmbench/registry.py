@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.plugin_files import error_line, imported, is_loaded, named_plugins
+from mmbench.plugin_files import error_line, imported, is_loaded, named_plugins, place
 
 if TYPE_CHECKING:  # `mmbench list` answers without numpy
     from mmbench.types import Dataset, Metric
@@ -97,9 +97,9 @@ def register(kind: Kind, name: str, summary: str, *, guidable: bool = False) -> 
 
 
 def _name_taken(kind: Kind, name: str, origin: str, known: str) -> UsageError:
-    file = getattr(sys.modules.get(origin), "__file__", None) or origin
-    found = f"The {kind} {name!r} of {file} is already registered by {known}."
-    return UsageError(found, "a name of its own", f"another name in {file}; mmbench list {kind}s shows those taken")
+    mine, theirs = (getattr(sys.modules.get(m), "__file__", None) or m for m in (origin, known))
+    found = f"The {kind} {name!r} of {mine} is already registered by {theirs}."
+    return UsageError(found, "a name of its own", f"another name in {mine}; mmbench list {kind}s shows those taken")
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def load_plugin(path: str | Path) -> list[Entry]:
         UsageError: The file's name is that of another module, or it registers a name that is taken; names both.
         MMBenchError: It cannot be imported, with the line, or it registers nothing.
     """
-    file = Path(path).expanduser().absolute()
+    file = place(path)
     if not is_loaded(file):
         for kind in GROUPS:
             _load_entry_points(kind)  # their names are taken
@@ -252,7 +252,7 @@ def lookup(kind: Kind, name: str) -> Entry:
     near = difflib.get_close_matches(name, entries, n=3, cutoff=0.5)
     raise UsageError(
         f"Unknown {kind} {name!r}.",
-        f"did you mean {' or '.join(near)}?" if near else f"one of {', '.join(entries) or 'none'}",
+        f"did you mean {' or '.join(near)}?" if near else f"one of {', '.join(entries) or 'none'}, or --plugin FILE.py",
         f"mmbench list {kind}s",
     )
 

@@ -158,6 +158,8 @@ def _run_on(page: str, command: Command) -> str:
 def _mmbench(command: Command, words: list[str]) -> Treatment:
     """The rule for a mmbench command, by its verb."""
     match words:
+        case ["--plugin", file, *rest] if file.endswith(".py"):
+            return _mmbench(command, rest)
         case ["run" | "generate", *_]:
             return _generating(command.page, words)
         case ["evaluate", *_] if "fvd" in words and command.page != "docs/metrics.md":

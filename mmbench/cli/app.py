@@ -59,7 +59,6 @@ COMMANDS: dict[str, Callable[..., None]] = {  # in the order of --help
 
 @app.callback()
 def describe(
-    *,
     version: Annotated[
         bool,
         typer.Option(
@@ -70,18 +69,16 @@ def describe(
         ),
     ] = False,
     plugin: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
-            "--plugin",
             metavar="FILE.py",
-            default_factory=list,
-            help="A Python file that registers a system, dataset or metric; again for another. MMBENCH_PLUGINS names "
-            f"them for every command, with {os.pathsep} between.",
+            help="A Python file that registers a system, dataset or metric; repeat. MMBENCH_PLUGINS names such files "
+            f"for every command, with {os.pathsep} between.",
         ),
-    ],
+    ] = None,
 ) -> None:
     """Options of mmbench itself."""
-    for file in plugin:
+    for file in plugin or ():
         load_plugin(file)
 
 
