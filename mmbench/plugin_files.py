@@ -11,14 +11,13 @@ import importlib
 import os
 import shlex
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
 
-from mmbench.errors import MMBenchError, UsageError
+from mmbench.errors import MMBenchError, UsageError, error_line
 
 VARIABLE = "MMBENCH_PLUGINS"  # files, separated as the folders of PATH are
 _loaded: set[Path] = set()
@@ -95,19 +94,6 @@ def lies_beside_a_plugin(module: str) -> bool:
         return False
     places = spec.submodule_search_locations or ([spec.origin] if spec.origin else [])
     return any(Path(place).parent in folders for place in places)
-
-
-def error_line(error: BaseException) -> str:
-    """An error of a file being imported as one line: where it stands in that file or beside it, and what it is."""
-    said = traceback.format_exception_only(error)[-1].strip()
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{error.filename}:{error.lineno}: {said}"
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith("<")]
-    frames = [
-        f for f in frames if Path(f.filename).parent not in (Path(__file__).parent, Path(importlib.__file__).parent)
-    ]
-    near = [f for f in frames if Path(f.filename).is_relative_to(Path(frames[0].filename).parent)]
-    return f"{near[-1].filename}:{near[-1].lineno}: {said}" if near else said
 
 
 def _another_name(file: Path, better: str) -> tuple[str, str]:

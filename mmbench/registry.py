@@ -22,8 +22,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mmbench.errors import MMBenchError, UsageError
-from mmbench.plugin_files import error_line, imported, is_loaded, named_plugins, place
+from mmbench.errors import MMBenchError, UsageError, error_line
+from mmbench.plugin_files import imported, is_loaded, named_plugins, place
 
 if TYPE_CHECKING:  # `mmbench list` answers without numpy
     from mmbench.types import Dataset, Metric
