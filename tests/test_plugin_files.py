@@ -176,6 +176,12 @@ def test_the_environment_names_plugins_of_every_command(
     assert "one.py:1: SyntaxError" in shown.stderr
 
 
+def test_the_option_after_the_command_is_answered_with_the_right_order(capsys: pytest.CaptureFixture[str]) -> None:
+    done = mmbench_here(capsys, "run", "-n", "2", "--plugin", "my level.py", "-m", "level")
+    assert done.returncode == 2
+    assert "try: mmbench --plugin 'my level.py' run -n 2 -m level" in done.stderr
+
+
 def test_worker_processes_find_a_plugin(folder: Path) -> None:
     file = write_metric(folder / "plugins" / "my_level.py")
     code = f"""
