@@ -12,11 +12,13 @@ import re
 import subprocess
 import sys
 import time
+import tomllib
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from mmbench.experiments.paper import COMMANDS, SETTINGS
 from mmbench.plugin_files import VARIABLE
@@ -196,3 +198,11 @@ def test_templates_of_the_guide_run_as_they_stand(tmp_path: Path) -> None:
     done = subprocess.run([*python, *clips], env=env, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "loudness" in done.stdout
+
+
+def test_the_citation_is_of_this_version() -> None:
+    cited = yaml.safe_load(read("CITATION.cff"))
+    assert {"cff-version", "message", "title", "authors"} <= set(cited)  # what the format requires
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    assert (cited["title"], cited["version"]) == (project["name"], project["version"])
+    assert cited["license"] == project["license"]
