@@ -28,7 +28,7 @@ def code_digest(modules: Iterable[str], rooms: Sequence[str]) -> str:
     Args:
         modules: Names of the modules to begin with; they count wherever they are.
         rooms: Packages within which imports are followed, beside the packages of `modules` where those are not ours
-            and the folders of plugins.
+            and, from plugins, the folders of plugins.
     """
     files = sorted(_syntax(module, source) for module, source in reached_modules(modules, rooms).items())
     return hashlib.sha256("\n".join(files).encode()).hexdigest()[:16]
@@ -45,7 +45,8 @@ def reached_modules(modules: Iterable[str], rooms: Sequence[str]) -> dict[str, s
         if source is None:
             continue
         found[module] = source
-        todo += [m for m in _imports(module, source) if _is_within(m, inside) or lies_beside_a_plugin(m)]
+        plugin = lies_beside_a_plugin(module)  # what is ours has one digest with and without plugins
+        todo += [m for m in _imports(module, source) if _is_within(m, inside) or (plugin and lies_beside_a_plugin(m))]
     return found
 
 
