@@ -230,8 +230,9 @@ def catalogue(kind: Kind) -> list[dict[str, Any]]:
     declared, broken = _read_own_files(kind)
     rows = {d.name: _row(d.name, d.summary, d.guidable, d.module) for d in declared}
     broken += _load_entry_points(kind)
+    plugins = {file.stem: str(file) for file in named_plugins()}
     for e in _registered[kind].values():
-        rows.setdefault(e.name, _row(e.name, e.summary, e.guidable, e.origin))
+        rows.setdefault(e.name, _row(e.name, e.summary, e.guidable, plugins.get(e.origin, e.origin)))
     bad = [{"name": b.name, "summary": f"BROKEN: {b.error}", "from": b.origin, "broken": True} for b in broken]
     return [rows[name] for name in sorted(rows)] + bad
 

@@ -158,8 +158,6 @@ def _run_on(page: str, command: Command) -> str:
 def _mmbench(command: Command, words: list[str]) -> Treatment:
     """The rule for a mmbench command, by its verb."""
     match words:
-        case ["--plugin", file, *rest] if file.endswith(".py"):
-            return _mmbench(command, rest)
         case ["run" | "generate", *_]:
             return _generating(command.page, words)
         case ["evaluate", *_] if "fvd" in words and command.page != "docs/metrics.md":
@@ -204,6 +202,8 @@ def _mmbench(command: Command, words: list[str]) -> Treatment:
             return Treatment(Mode.run, "as printed", words)
         case ["data", "check" | "prepare", *_] | ["stats", *_] | ["weights", "list" | "verify", *_]:
             return Treatment(Mode.run, "as printed, on stand-ins", words)
+        case ["--plugin", file, *rest] if file.endswith(".py"):
+            return _mmbench(command, rest)
     raise LookupError(f"no rule for mmbench {' '.join(words)}")
 
 
