@@ -257,8 +257,6 @@ def test_an_edit_of_a_plugin_or_of_what_it_imports_is_another_run(tmp_path: Path
     file.write_text(SYSTEM)
     parts.write_text("LIGHT = 0.5\n")
     first = run_id()
-    parts.write_text("LIGHT = 0.5  # the same\n")
-    assert run_id() == first
     parts.write_text("LIGHT = 0.6\n")
     second = run_id()
     file.write_text(SYSTEM.replace("0.01 *", "0.02 *"))
