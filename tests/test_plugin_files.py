@@ -90,6 +90,13 @@ def test_a_plugin_registers_after_names_were_looked_up_and_once(folder: Path) ->
     assert os.environ[VARIABLE] == str(file)
 
 
+def test_a_plugin_that_another_one_or_a_pickle_imported_is_loaded_all_the_same(folder: Path) -> None:
+    write_metric(folder / "my_level.py")
+    (folder / "my_all.py").write_text("import my_level\n")
+    assert load_plugin(folder / "my_all.py") == []
+    assert [entry.name for entry in load_plugin(folder / "my_level.py")] == ["level"]
+
+
 @pytest.mark.parametrize(
     ("file", "reason", "command"),
     [
