@@ -15,6 +15,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from mmbench.plugin_files import lies_beside_a_plugin
+
 SYSTEM_ROOMS = ("mmbench.baselines", "mmbench.mmdisco", "mmbench.networks", "mmbench.media")
 DATASET_ROOMS = ("mmbench.datasets", "mmbench.media")
 REFERENCE = re.compile(r"(?:\w+\.)+\w+:(\w+)")  # "package.module:Class"
@@ -25,7 +27,8 @@ def code_digest(modules: Iterable[str], rooms: Sequence[str]) -> str:
 
     Args:
         modules: Names of the modules to begin with; they count wherever they are.
-        rooms: Packages within which imports are followed, beside the packages of `modules` where those are not ours.
+        rooms: Packages within which imports are followed, beside the packages of `modules` where those are not ours
+            and, from plugins, the folders of plugins.
     """
     files = sorted(_syntax(module, source) for module, source in reached_modules(modules, rooms).items())
     return hashlib.sha256("\n".join(files).encode()).hexdigest()[:16]
@@ -42,8 +45,13 @@ def reached_modules(modules: Iterable[str], rooms: Sequence[str]) -> dict[str, s
         if source is None:
             continue
         found[module] = source
-        todo += [m for m in _imports(module, source) if any(m == room or m.startswith(f"{room}.") for room in inside)]
+        plugin = lies_beside_a_plugin(module)  # what is ours has one digest with and without plugins
+        todo += [m for m in _imports(module, source) if _is_within(m, inside) or (plugin and lies_beside_a_plugin(m))]
     return found
+
+
+def _is_within(module: str, rooms: Iterable[str]) -> bool:
+    return any(module == room or module.startswith(f"{room}.") for room in rooms)
 
 
 @cache

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import traceback
+from pathlib import Path
+
 
 class MMBenchError(Exception):
     """An error with a remedy; the command line prints it without a traceback.
@@ -62,3 +66,16 @@ class MediaError(MMBenchError):
 
 class NonFiniteError(MMBenchError):
     """A system produced NaN or infinity in its audio or video."""
+
+
+def error_line(error: BaseException) -> str:
+    """An error of a file being imported as one line: where it stands in that file or beside it, and what it is."""
+    said = traceback.format_exception_only(error)[-1].strip()
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}: {said}"
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith("<")]
+    frames = [
+        f for f in frames if Path(f.filename).parent not in (Path(__file__).parent, Path(importlib.__file__).parent)
+    ]
+    near = [f for f in frames if Path(f.filename).is_relative_to(Path(frames[0].filename).parent)]
+    return f"{near[-1].filename}:{near[-1].lineno}: {said}" if near else said

@@ -3,7 +3,8 @@
 A file in `baselines/`, `metrics/` or `mmbench/datasets/` takes part by decorating a factory with `@register(...)` of
 literal values. Files are read as syntax to find the decorators, and those that have one are imported when a name of
 their kind is used, so they keep heavy imports inside functions. Other distributions take part through the entry-point
-groups `mmbench.systems`, `mmbench.datasets` and `mmbench.metrics`, each entry naming a module that decorates factories.
+groups `mmbench.systems`, `mmbench.datasets` and `mmbench.metrics`, each entry naming a module that decorates factories;
+single files outside of any distribution take part as plugins (`plugin_files`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import difflib
 import importlib
 import inspect
 import re
-import traceback
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mmbench.dataset_names import SHAPE, DatasetName, parse_dataset_name
-from mmbench.errors import MMBenchError, UsageError
+from mmbench.errors import MMBenchError, UsageError, error_line
+from mmbench.plugin_files import imported, is_loaded, named_plugins, place
 
 if TYPE_CHECKING:  # `mmbench list` answers without numpy
     from mmbench.types import Dataset, Metric
@@ -77,6 +79,9 @@ def register(kind: Kind, name: str, summary: str, *, guidable: bool = False) -> 
         name: Lower-case name, letters, digits and underscores.
         summary: One line for `mmbench list`.
         guidable: For systems: a pair of diffusion models that accepts +mmdisco.
+
+    Raises:
+        UsageError: Another module has registered that name.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise ValueError(f"{kind} name {name!r}: expected lower-case letters, digits and underscores")
@@ -85,15 +90,17 @@ def register(kind: Kind, name: str, summary: str, *, guidable: bool = False) -> 
         origin = factory.__module__
         known = _registered[kind].get(name)
         if known and known.origin != origin:
-            raise ValueError(f"{kind} {name!r} of {origin} is already registered by {known.origin}")
+            raise _name_taken(kind, name, origin, known.origin)
         _registered[kind][name] = Entry(kind, name, summary, factory, origin, guidable)
         return factory
 
     return add
 
 
-def _error_line(error: BaseException) -> str:
-    return "".join(traceback.format_exception_only(error)).strip()
+def _name_taken(kind: Kind, name: str, origin: str, known: str) -> UsageError:
+    mine, theirs = (getattr(sys.modules.get(m), "__file__", None) or m for m in (origin, known))
+    found = f"The {kind} {name!r} of {mine} is already registered by {theirs}."
+    return UsageError(found, "a name of its own", f"another name in {mine}; mmbench list {kind}s shows those taken")
 
 
 @dataclass(frozen=True)
@@ -135,7 +142,7 @@ def _read_own_files(kind: Kind) -> tuple[list[_Declared], list[Broken]]:
             if "register" in source:  # most files are not parsed
                 declared += [d for d in _declarations(module, source) if d.kind == kind]
         except (SyntaxError, ValueError) as error:
-            broken.append(Broken(kind, file.stem, module, _error_line(error)))
+            broken.append(Broken(kind, file.stem, module, error_line(error)))
     return declared, broken
 
 
@@ -147,19 +154,69 @@ def _load_entry_points(kind: Kind) -> list[Broken]:
             entry.load()
         except Exception as error:  # reported, so that one broken plugin never hides the others
             origin = f"{entry.value} ({entry.dist.name if entry.dist else 'unknown distribution'})"
-            broken.append(Broken(kind, entry.name, origin, _error_line(error)))
+            broken.append(Broken(kind, entry.name, origin, error_line(error)))
     return broken
+
+
+def load_plugin(path: str | Path) -> list[Entry]:
+    """Import a Python file that registers systems, datasets or metrics, as `mmbench --plugin` does; once is enough.
+
+    Args:
+        path: The file. It may import others that lie beside it.
+
+    Returns:
+        What the file registered itself.
+
+    Raises:
+        UsageError: The file's name is that of another module, or it registers a name that is taken; names both.
+        MMBenchError: It cannot be imported, with the line, or it registers nothing.
+    """
+    file = place(path)
+    if not is_loaded(file):
+        for kind in GROUPS:
+            _load_entry_points(kind)  # their names are taken
+        before = {kind: dict(entries) for kind, entries in _registered.items()}
+        try:
+            with imported(file):
+                _check_new_names(before, file)
+        except MMBenchError:
+            _registered.update(before)
+            raise
+        discover.cache_clear()
+    return [e for entries in _registered.values() for e in entries.values() if e.origin == file.stem]
+
+
+def _check_new_names(before: Mapping[Kind, Mapping[str, Entry]], file: Path) -> None:
+    """Refuse a plugin that has registered nothing, or a name of our own files, which may not be imported yet."""
+    new = [e for kind in GROUPS for name, e in _registered[kind].items() if name not in before[kind]]
+    own = {(d.kind, d.name): d.module for kind in GROUPS for d in _read_own_files(kind)[0]}
+    for e in new:
+        if own.get((e.kind, e.name), e.origin) != e.origin:
+            raise _name_taken(e.kind, e.name, e.origin, own[e.kind, e.name])
+    if not new and not any(e.origin == file.stem for kind in GROUPS for e in _registered[kind].values()):
+        expected = "@register(...) above a class or function; docs/extending.md has templates"
+        raise MMBenchError(f"The plugin {file} registers nothing.", expected)
+
+
+def _load_named_plugins() -> None:
+    for file in named_plugins():
+        load_plugin(file)
 
 
 @cache
 def discover(kind: Kind) -> tuple[dict[str, Entry], list[Broken]]:
-    """Import every file and entry point of `kind`; return what registered, and what broke."""
+    """Import every file, plugin and entry point of `kind`; return what registered, and what broke.
+
+    Raises:
+        MMBenchError: A plugin that the user named cannot be used (see `load_plugin`).
+    """
+    _load_named_plugins()
     declared, broken = _read_own_files(kind)
     for module in dict.fromkeys(d.module for d in declared):
         try:
             importlib.import_module(module)
         except Exception as error:
-            broken.append(Broken(kind, module.rpartition(".")[2], module, _error_line(error)))
+            broken.append(Broken(kind, module.rpartition(".")[2], module, error_line(error)))
     broken += _load_entry_points(kind)
     return dict(sorted(_registered[kind].items())), broken
 
@@ -170,11 +227,13 @@ def _row(name: str, summary: str, guidable: bool, origin: str) -> dict[str, Any]
 
 def catalogue(kind: Kind) -> list[dict[str, Any]]:
     """List every entry and every broken plugin, one row each for `mmbench list`; our own files are not imported."""
+    _load_named_plugins()
     declared, broken = _read_own_files(kind)
     rows = {d.name: _row(d.name, d.summary, d.guidable, d.module) for d in declared}
     broken += _load_entry_points(kind)
+    plugins = {file.stem: str(file) for file in named_plugins()}
     for e in _registered[kind].values():
-        rows.setdefault(e.name, _row(e.name, e.summary, e.guidable, e.origin))
+        rows.setdefault(e.name, _row(e.name, e.summary, e.guidable, plugins.get(e.origin, e.origin)))
     bad = [{"name": b.name, "summary": f"BROKEN: {b.error}", "from": b.origin, "broken": True} for b in broken]
     return [rows[name] for name in sorted(rows)] + bad
 
@@ -195,7 +254,7 @@ def lookup(kind: Kind, name: str) -> Entry:
     near = difflib.get_close_matches(name, entries, n=3, cutoff=0.5)
     raise UsageError(
         f"Unknown {kind} {name!r}.",
-        f"did you mean {' or '.join(near)}?" if near else f"one of {', '.join(entries) or 'none'}",
+        f"did you mean {' or '.join(near)}?" if near else f"one of {', '.join(entries) or 'none'}, or --plugin FILE.py",
         f"mmbench list {kind}s",
     )
 

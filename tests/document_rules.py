@@ -205,6 +205,8 @@ def _mmbench(command: Command, words: list[str]) -> Treatment:
             return Treatment(Mode.run, "as printed", words)
         case ["data", "check" | "prepare", *_] | ["stats", *_] | ["weights", "list" | "verify", *_]:
             return Treatment(Mode.run, "as printed, on stand-ins", words)
+        case ["--plugin", file, *rest] if file.endswith(".py"):
+            return _mmbench(command, rest)
     raise LookupError(f"no rule for mmbench {' '.join(words)}")
 
 

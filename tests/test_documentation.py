@@ -12,13 +12,16 @@ import re
 import subprocess
 import sys
 import time
+import tomllib
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from mmbench.experiments.paper import COMMANDS, SETTINGS
+from mmbench.plugin_files import VARIABLE
 from tests.commands import environment, mmbench_here
 from tests.conftest import REPOSITORY
 from tests.document_rules import Mode, Treatment, command_called, options_of_systems, parse, treatment
@@ -175,18 +178,31 @@ def test_the_map_is_the_tree() -> None:
 def test_templates_of_the_guide_run_as_they_stand(tmp_path: Path) -> None:
     code = ["\n".join(b.lines) for b in blocks(read("docs/extending.md")) if b.language == "python"]
     whole = [text for text in code if text.startswith('"""')]
-    kinds = ("systems", "metrics", "datasets")
+    kinds = ("system", "metric", "dataset")
     assert len(whole) == len(kinds)
-    described = tmp_path / "templates-1.0.dist-info"
-    described.mkdir()
-    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: templates\nVersion: 1.0\n")
-    groups = [f"[mmbench.{kind}]\n{kind} = template_{kind}\n" for kind in kinds]
-    (described / "entry_points.txt").write_text("\n".join(groups))
+    plugins: list[str] = []
     for kind, text in zip(kinds, whole, strict=True):
-        (tmp_path / f"template_{kind}.py").write_text(text)
+        (tmp_path / f"my_{kind}.py").write_text(text)
+        plugins += ["--plugin", f"my_{kind}.py"]
     (command,) = [c for c in commands("docs/extending.md") if "my_model" in c.words]
-    path = os.pathsep.join([str(tmp_path), str(REPOSITORY)])
-    words = [sys.executable, "-m", *command.words, "-n", "3", "--format", "json"]
-    done: Any = subprocess.run(words, env=environment(PYTHONPATH=path), cwd=tmp_path, capture_output=True, text=True)
+    python = [sys.executable, "-m", "mmbench"]
+    words = [*python, *command.words[1:], "-n", "3", "--format", "json"]
+    assert [w for w in command.words if w.endswith(".py")] == plugins[1::2]
+    env = environment(PYTHONPATH=str(REPOSITORY))
+    done: Any = subprocess.run(words, env=env, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count('"loudness.rms') >= 2
+    (run,) = (tmp_path / "runs").glob("my_model*")
+    clips = ["evaluate", str(run / "samples"), "-m", "loudness", "--name", "clips"]
+    env[VARIABLE] = os.pathsep.join(plugins[1::2])
+    done = subprocess.run([*python, *clips], env=env, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "loudness" in done.stdout
+
+
+def test_the_citation_is_of_this_version() -> None:
+    cited = yaml.safe_load(read("CITATION.cff"))
+    assert {"cff-version", "message", "title", "authors"} <= set(cited)  # what the format requires
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    assert (cited["title"], cited["version"]) == (project["name"], project["version"])
+    assert cited["license"] == project["license"]

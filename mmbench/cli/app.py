@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from mmbench.cli.run import evaluate, generate, run
 from mmbench.cli.system_options import SystemOptions
 from mmbench.console import show_error
 from mmbench.errors import IncompleteError, MMBenchError
+from mmbench.registry import load_plugin
 
 app = typer.Typer(
     name="mmbench",
@@ -66,8 +68,18 @@ def describe(
             help="Print the version, in a checkout with its revision.",
         ),
     ] = False,
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE.py",
+            help="A Python file that registers a system, dataset or metric; repeat. MMBENCH_PLUGINS names such files "
+            f"for every command, with {os.pathsep} between.",
+        ),
+    ] = None,
 ) -> None:
     """Options of mmbench itself."""
+    for file in plugin or ():
+        load_plugin(file)
 
 
 for name, command in COMMANDS.items():

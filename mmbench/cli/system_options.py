@@ -5,10 +5,13 @@ Which options there are is up to the registered systems, plugins included, so th
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from typer.core import TyperCommand
+
+from mmbench.errors import UsageError
 
 
 def spelled_out(texts: Sequence[str], own: Collection[str]) -> list[str]:
@@ -57,6 +60,11 @@ class SystemOptions(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Spell them out, then parse."""
+        if "--plugin" in args:
+            words = [ctx.info_name or "", *args]
+            at = words.index("--plugin")
+            moved = ["mmbench", *words[at : at + 2], *words[:at], *words[at + 2 :]]
+            raise UsageError("--plugin stands after the command.", "it before the command", shlex.join(moved))
         own = {text for parameter in self.params for text in (*parameter.opts, *parameter.secondary_opts)}
         if "--set" in own:
             args = spelled_out(args, {*own, *self.get_help_option_names(ctx)})

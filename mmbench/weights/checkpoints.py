@@ -15,6 +15,7 @@ from typing import Any, Literal
 from mmbench.errors import IntegrityError, MMBenchError
 from mmbench.weights import file_digests as digests
 from mmbench.weights import headers
+from mmbench.weights.hub import linked_commit
 from mmbench.weights.known import KNOWN, Weight
 from mmbench.weights.locations import entry, find, home, locate, remedy_for, whereabouts
 
@@ -46,7 +47,7 @@ def verify(name: str) -> Verdict:
     """
     path = locate(name)
     check_size(entry(name), path)
-    _check_whole(entry(name), path)
+    check_whole(entry(name), path)
     return hold_to_digest(entry(name), path, digest_cache().hashes(path))
 
 
@@ -56,7 +57,7 @@ def find_fault(name: str) -> MMBenchError | None:
     try:
         path = locate(name)
         check_size(weight, path)
-        _check_whole(weight, path)
+        check_whole(weight, path)
         if _expected(weight, path) is not None:
             hold_to_digest(weight, path, digest_cache().hashes(path))
     except MMBenchError as error:
@@ -95,7 +96,9 @@ def verify_all(names: Sequence[str] = ()) -> tuple[list[dict[str, Any]], MMBench
         row: dict[str, Any] = {"name": name, "status": "ok"}
         try:
             verdict = verify(name)
-            row |= {"digest": notes[verdict.trust], "sha256": verdict.sha256, "path": str(verdict.path)}
+            commit = linked_commit(verdict.path)
+            digest = notes[verdict.trust] + (f"; commit {commit[:10]}" if commit else "")
+            row |= {"digest": digest, "sha256": verdict.sha256, "path": str(verdict.path)}
         except MMBenchError as error:
             failure = failure or error
             row |= {"status": "corrupt" if isinstance(error, IntegrityError) else "missing", "digest": error.found}
@@ -149,7 +152,7 @@ def check_size(weight: Weight, path: Path) -> None:
         raise IntegrityError(f"{weight.name}: {path} has {size:,} bytes.", expected, remedy_for(weight))
 
 
-def _check_whole(weight: Weight, path: Path) -> None:
+def check_whole(weight: Weight, path: Path) -> None:
     """Files that must be there are, and none is cut off, as far as their ends and headers tell."""
     expected = digests.recorded(path) or {}
     for member in weight.members:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
-from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
 
@@ -101,37 +99,3 @@ def _append(url: str, part: Path, size: int | None, quiet: bool) -> bool:
                 received += len(block)
                 bar.advance(received // MEGABYTE - bar.done)
     return end is None or start + received >= end
-
-
-def download_from_hub(source: str, patterns: Sequence[str], part: Path, quiet: bool = False) -> None:
-    """Complete `part` from the Hugging Face hub; its client resumes by itself.
-
-    Args:
-        source: `hf://OWNER/REPO@REVISION/FILE`; without /FILE, `part` becomes a folder.
-        patterns: For a folder: the files of the repository that belong to it.
-        part: What to complete.
-        quiet: No progress on stderr.
-
-    Raises:
-        MMBenchError: The hub does not give it; says why.
-    """
-    import huggingface_hub as hub
-    from huggingface_hub.utils.tqdm import disable_progress_bars
-
-    repository, _, rest = source.removeprefix("hf://").partition("@")
-    revision, _, file = rest.partition("/")
-    staging = part.with_name(part.name + ".hub")
-    if quiet:
-        disable_progress_bars()
-    try:
-        if file:
-            hub.hf_hub_download(repository, file, revision=revision, local_dir=staging)
-        else:
-            hub.snapshot_download(repository, revision=revision, allow_patterns=[*patterns], local_dir=staging)
-    except Exception as error:  # the hub's HTTP client, and with it the exceptions, changes between its versions
-        raise MMBenchError(f"{source}: {type(error).__name__}: {error}") from error
-    shutil.rmtree(staging / ".cache", ignore_errors=True)  # the client's own notes
-    if part.is_dir():
-        shutil.rmtree(part)
-    os.replace(staging / file, part)
-    shutil.rmtree(staging, ignore_errors=True)

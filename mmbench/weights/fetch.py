@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmbench.console import log
 from mmbench.errors import IntegrityError, MMBenchError
 from mmbench.weights import file_digests as digests
-from mmbench.weights import licences
-from mmbench.weights.checkpoints import check_size, digest_cache, hold_to_digest, verify
-from mmbench.weights.download import download, download_from_hub
-from mmbench.weights.known import Weight
+from mmbench.weights import hub, licences
+from mmbench.weights.checkpoints import check_size, check_whole, digest_cache, hold_to_digest, verify
+from mmbench.weights.download import download
+from mmbench.weights.known import HubSource, Weight
 from mmbench.weights.locations import entry, find, home, overriding_path, remedy_for, variable_of, wanted_text
 
 OFF = ("", "0", "false", "no", "off")
@@ -25,23 +25,25 @@ def fetch(name: str, *, accept_licence: bool = False, offline: bool = False, qui
     Args:
         name: Name in the table.
         accept_licence: Accept a non-commercial licence, once; as does MMBENCH_ACCEPT_LICENCE=1 or =NAME,NAME.
-        offline: Open no connection; as do MMBENCH_OFFLINE=1 and HF_HUB_OFFLINE=1.
+        offline: Open no connection, take what is in the hub's cache; as do MMBENCH_OFFLINE=1 and HF_HUB_OFFLINE=1.
         quiet: No progress on stderr.
 
     Returns:
-        Its path. Nothing lies there that was not verified.
+        Its path; of what comes from the hub, a link into the hub's cache. Nothing lies there that was not verified.
 
     Raises:
-        IntegrityError: What arrived has another size or digest; it is kept beside as FILE.bad and never used.
+        IntegrityError: What arrived has another size or digest; it is never used, and kept: as FILE.bad beside, or in
+            the hub's cache.
         MMBenchError: Offline, the licence is not accepted, no source, or no source answers.
     """
     weight, destination = entry(name), home() / "weights" / entry(name).file
     if path := _usable(weight):
         return path
-    if offline or any(os.environ.get(v, "0").lower() not in OFF for v in ("MMBENCH_OFFLINE", "HF_HUB_OFFLINE")):
-        remedy = f"{remedy_for(weight)} where there is a network, and copy the file to {destination}"
-        raise MMBenchError(f"mmbench is offline, and {name!r} is not here or not whole.", wanted_text(weight), remedy)
-    if not weight.sources:
+    offline = offline or any(os.environ.get(v, "0").lower() not in OFF for v in ("MMBENCH_OFFLINE", "HF_HUB_OFFLINE"))
+    sources = [s for s in weight.sources if not offline or _may_be_cached(weight, s, destination)]
+    if offline and not sources:
+        raise _offline_error(weight, destination)
+    if not sources:
         remedy = f"{remedy_for(weight)}, and copy it to {destination}"
         raise MMBenchError(f"{name!r} can only be downloaded by hand.", wanted_text(weight), remedy)
     licences.require_consent(weight, home() / "licences.json", accept_licence)
@@ -53,15 +55,22 @@ def fetch(name: str, *, accept_licence: bool = False, offline: bool = False, qui
         if destination.exists():
             _set_aside(destination, destination)
         part = destination.with_name(destination.name + ".part")
-        _download(weight, part, quiet)
+        if hub.is_link(part):
+            hub.remove(part)  # left by a process that was ended; no download may write through it
+        try:
+            _download(weight, sources, part, offline, quiet)
+        except MMBenchError as error:
+            raise (_offline_error(weight, destination) if offline else error) from error
         hashes = digests.hash_files(part)
         hashes = {destination.name: hashes[part.name]} if part.is_file() else hashes
         try:
             check_size(weight, part)
+            check_whole(weight, part)
             hold_to_digest(weight, destination, hashes)
         except IntegrityError as error:
-            kept = f"{error.next}; what came is kept as {_set_aside(part, destination)}"
-            raise IntegrityError(error.found, error.expected, kept) from None
+            if offline and weight.patterns:
+                raise _offline_error(weight, destination) from error
+            raise IntegrityError(error.found, error.expected, _next_after(error, weight, part, destination)) from None
         os.replace(part, destination)
         digest_cache().remember(destination, hashes)
     return destination
@@ -81,21 +90,45 @@ def _usable(weight: Weight) -> Path | None:
         return None
 
 
+def _may_be_cached(weight: Weight, source: str, destination: Path) -> bool:
+    """Whether the hub's cache can stand in for the hub: a folder only if its digests tell that no file is missing."""
+    return source.startswith("hf://") and (not weight.patterns or digests.recorded(destination) is not None)
+
+
+def _offline_error(weight: Weight, destination: Path) -> MMBenchError:
+    remedy = f"{remedy_for(weight)} where there is a network, and copy the file to {destination}"
+    return MMBenchError(
+        f"mmbench is offline, and {weight.name!r} is not here or not whole.", wanted_text(weight), remedy
+    )
+
+
+def _next_after(error: IntegrityError, weight: Weight, part: Path, destination: Path) -> str:
+    """What to do about bytes that are not the right ones; sets them aside."""
+    if hub.is_link(part):
+        source = next(s for s in weight.sources if s.startswith("hf://"))
+        hub.remove(part)
+        return f"hf cache rm model/{HubSource.parse(source).repository}, where the wrong file is, then {error.next}"
+    return f"{error.next}; what came is kept as {_set_aside(part, destination)}"
+
+
 def _set_aside(path: Path, destination: Path) -> Path:
     bad = destination.with_name(destination.name + ".bad")
-    shutil.rmtree(bad) if bad.is_dir() else bad.unlink(missing_ok=True)
-    os.replace(path, bad)
+    if hub.is_link(path):
+        hub.remove(path)
+    else:
+        hub.remove(bad)
+        os.replace(path, bad)
     return bad
 
 
-def _download(weight: Weight, part: Path, quiet: bool) -> None:
+def _download(weight: Weight, sources: Sequence[str], part: Path, offline: bool, quiet: bool) -> None:
     if weight.sha256 is None and part.is_file():
         part.unlink()  # without a digest nothing could tell that both halves are of one file
     failures = []
-    for source in weight.sources:
+    for source in sources:
         try:
             if source.startswith("hf://"):
-                return download_from_hub(source, weight.patterns, part, quiet)
+                return hub.link_from_hub(source, weight.patterns, part, offline, quiet)
             return download(source, part, weight.bytes, quiet)
         except MMBenchError as error:
             failures.append(f"{error.found} Expected {error.expected}." if error.expected else error.found)

@@ -10,13 +10,35 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class HubSource:
+    """A file, or the folder of a whole repository, on the Hugging Face hub, at a commit.
+
+    Attributes:
+        repository: OWNER/REPO.
+        commit: 40 hex digits; "" where none is known here, so that the one of the first download counts.
+        file: Path within the repository; "" for its folder.
+    """
+
+    repository: str
+    commit: str
+    file: str
+
+    @classmethod
+    def parse(cls, source: str) -> HubSource:
+        """Read `hf://OWNER/REPO@COMMIT/FILE`, without @COMMIT, without /FILE, or without both."""
+        owner, repository, *file = source.removeprefix("hf://").split("/", 2)
+        repository, _, commit = repository.partition("@")
+        return cls(f"{owner}/{repository}", commit, "".join(file))
+
+
+@dataclass(frozen=True)
 class Weight:
     """A file, or a folder of a Hugging Face repository, that mmbench can use.
 
     Attributes:
         name: What users type.
         file: Path below the weights folder; MMDisCo's own layout below ./checkpoints where it has one.
-        sources: Tried in order: `https://...`, or `hf://OWNER/REPO@REVISION/FILE`; none if only people can fetch it.
+        sources: Tried in order: `https://...`, or `hf://...` as `HubSource` reads it; none if only people can fetch it.
         purpose: What it is for, a few words.
         licence: As its publisher states it.
         sha256: Digest, if published.
@@ -71,7 +93,7 @@ METRIC_NETWORKS = (
         "i3d_torchscript.pt",
         (
             "https://www.dropbox.com/s/ge9e5ujwgetktms/i3d_torchscript.pt?dl=1",
-            "hf://flateon/FVD-I3D-torchscript@main/i3d_torchscript.pt",
+            "hf://flateon/FVD-I3D-torchscript@1c2d61711c52571ad617a1063e6fa691b212e184/i3d_torchscript.pt",
         ),
         "FVD: I3D, Kinetics-400 logits (TorchScript)",
         "none stated; port of DeepMind's I3D (Apache-2.0)",
@@ -119,7 +141,7 @@ DISCRIMINATORS = tuple(
     Weight(
         name,
         f"mmdisco/{file}",
-        (f"hf://AkioHayakawa/MMDisCo@main/{file}",),
+        (f"hf://AkioHayakawa/MMDisCo/{file}",),
         f"MMDisCo discriminator, released: {pair}",
         MIT_CODE,
         page=f"{HUB}/AkioHayakawa/MMDisCo",

@@ -1,7 +1,7 @@
 """Where every checkpoint lies, and what to type where it does not.
 
 Searched in this order: MMBENCH_WEIGHTS_<NAME> (a path), $MMBENCH_HOME/weights (default ~/.cache/mmbench/weights), and
-./checkpoints as MMDisCo lays it out.
+./checkpoints as MMDisCo lays it out. What came from the Hugging Face hub is a link into the user's cache of it (`hub`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.weights.known import KNOWN, Weight
+from mmbench.weights.known import KNOWN, HubSource, Weight
 
 
 def home() -> Path:
@@ -48,9 +48,8 @@ def whereabouts(name: str, member: str = "") -> str:
     weight = entry(name)
     source = weight.sources[0] if weight.sources else ""
     if source.startswith("hf://"):
-        repository, _, rest = source.removeprefix("hf://").partition("@")
-        revision, _, file = rest.partition("/")
-        source = f"https://huggingface.co/{repository}/resolve/{revision}/{file or member}"
+        hub = HubSource.parse(source)
+        source = f"https://huggingface.co/{hub.repository}/resolve/{hub.commit or 'main'}/{hub.file or member}"
     return f"{remedy_for(weight)}{f'; it is {source}' if source and weight.sha256 is None else ''}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,6 +71,53 @@ class Handler(BaseHTTPRequestHandler):
         server.sent += len(data)
         self.wfile.write(data)
         return None
+
+
+class HubServer(ThreadingHTTPServer):
+    """As much of the hub's protocol as its client asks for, for one repository, owner/repo, at one commit."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), HubHandler)
+        self.commit = "a" * 40
+        self.files = {"unet/net.bin": b"tensors", "config.json": b"{}", "README.md": b"about", "net.ckpt": BODY}
+        self.asked: list[str] = []
+
+
+class HubHandler(BaseHTTPRequestHandler):
+    server: HubServer
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self.answer(body=False)
+
+    def do_GET(self) -> None:
+        self.answer(body=True)
+
+    def answer(self, body: bool) -> None:
+        server = self.server
+        server.asked.append(self.path)
+        commit, files, path = server.commit, server.files, self.path.partition("?")[0]
+        if "/resolve/" in path:
+            revision, _, name = path.partition("/resolve/")[2].partition("/")
+            data = files[name] if revision in ("main", commit) else b""
+        elif "/tree/" in path:
+            entries = [{"type": "file", "path": f, "size": len(d), "oid": "x"} for f, d in files.items()]
+            data = json.dumps(entries).encode()
+        else:
+            siblings = [{"rfilename": f} for f in files]
+            data = json.dumps({"id": "owner/repo", "sha": commit, "siblings": siblings}).encode()
+        self.send_response(200 if data else 404)
+        headers = {"X-Repo-Commit": commit, "ETag": f'"{hashlib.sha256(data).hexdigest()}"'}
+        for key, value in (headers | ({} if data else {"X-Error-Code": "RevisionNotFound"})).items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if body:
+            self.wfile.write(data)
 
 
 @contextmanager

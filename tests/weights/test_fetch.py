@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import io
-import json
-import os
 import socket
-import subprocess
-import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from mmbench.errors import IntegrityError, MMBenchError
-from mmbench.weights import checkpoints as weights
-from mmbench.weights import file_digests as digests
 from mmbench.weights import locations
 from mmbench.weights.download import download
-from tests.conftest import REPOSITORY
 from tests.weights.support import BODY, SHA, Known, Server, fetch, folder, names, put, serving
 
 
@@ -206,102 +197,3 @@ def test_progress_is_silent_when_quiet(known: Known, capsys: pytest.CaptureFixtu
     known()
     fetch()
     assert capsys.readouterr() == ("", "")
-
-
-def test_hub_file_is_verified_like_any_other(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-
-    def hf_hub_download(repository: str, file: str, *, revision: str, local_dir: Path) -> str:
-        asked.append((repository, file, revision))
-        put(local_dir / ".cache" / "note", b"")
-        return str(put(local_dir / file, served))
-
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", hf_hub_download)
-    known(sources=("hf://owner/repo@abc123/sub/net.ckpt",))
-    served = BODY[::-1]
-    with pytest.raises(IntegrityError):
-        fetch()
-    served = BODY
-    assert fetch().read_bytes() == BODY
-    assert asked == [("owner/repo", "sub/net.ckpt", "abc123")] * 2
-    assert names(folder()) == {"net.bin", "net.bin.bad"}
-
-
-def test_hub_folder_is_recorded_and_any_change_in_it_named(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
-    def snapshot_download(repository: str, *, revision: str, allow_patterns: list[str], local_dir: Path) -> None:
-        assert (repository, revision, allow_patterns) == ("owner/repo", "main", ["unet/*", "config.json"])
-        put(local_dir / ".cache" / "note", b"")
-        put(local_dir / "unet" / "net.bin", b"tensors")
-        put(local_dir / "config.json", b"{}")
-
-    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
-    source = ("hf://owner/repo@main",)
-    known(file="repo", sources=source, sha256=None, bytes=None, patterns=("unet/*", "config.json"))
-    path = fetch()
-    assert digests.record_path(path).read_text() == digests.listing(digests.hash_files(path))
-    assert digests.record_path(path).read_text().splitlines()[1].endswith("  unet/net.bin")
-    assert weights.verify("net").trust == "recorded"
-    put(path / "unet" / "net.bin", b"TENSORS")
-    with pytest.raises(IntegrityError, match=r"unet/net\.bin"):
-        weights.verify("net")
-    put(path / "unet" / "net.bin", b"tensors")
-    put(path / "unet" / "extra.py", b"")
-    with pytest.raises(IntegrityError, match=r"unet/extra\.py"):
-        weights.verify("net")
-
-
-def test_hub_failure_is_an_error_with_a_remedy(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
-    def hf_hub_download(*args: Any, **options: Any) -> None:
-        raise RuntimeError("gated repository")
-
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", hf_hub_download)
-    known(sources=("hf://owner/repo@main/net.ckpt",))
-    with pytest.raises(MMBenchError, match=r"hf://owner/repo@main/net\.ckpt: RuntimeError: gated"):
-        fetch()
-
-
-class Hub(BaseHTTPRequestHandler):
-    """As much of the hub's protocol as its client asks for."""
-
-    FILES = ("unet/net.bin", "config.json", "large.ckpt")
-
-    def log_message(self, *args: Any) -> None:
-        pass
-
-    def do_HEAD(self) -> None:
-        self.answer(body=False)
-
-    def do_GET(self) -> None:
-        self.answer(body=True)
-
-    def answer(self, body: bool) -> None:
-        commit, data = "a" * 40, BODY
-        if "/tree/" in self.path:
-            data = json.dumps([{"type": "file", "path": f, "size": 1, "oid": "x"} for f in self.FILES]).encode()
-        elif "/resolve/" not in self.path:
-            data = json.dumps({"id": "owner/repo", "sha": commit, "siblings": [{"rfilename": f} for f in self.FILES]})
-            data = data.encode()
-        self.send_response(200)
-        for key, value in {"X-Repo-Commit": commit, "ETag": f'"{SHA}"', "Content-Length": str(len(data))}.items():
-            self.send_header(key, value)
-        self.end_headers()
-        if body:
-            self.wfile.write(data)
-
-
-def test_the_real_hub_client_downloads_a_file_and_a_folder(tmp_path: Path) -> None:
-    code = """
-from pathlib import Path
-from mmbench.weights.download import download_from_hub
-download_from_hub("hf://owner/repo@main/large.ckpt", (), Path("file.part"), quiet=True)
-download_from_hub("hf://owner/repo@main", ("unet/*", "config.json"), Path("folder.part"), quiet=True)
-"""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    with serving(server):
-        endpoint = f"http://127.0.0.1:{server.server_address[1]}"
-        environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "hub")}
-        environment["PYTHONPATH"] = str(REPOSITORY)
-        subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment, timeout=60)
-    assert (tmp_path / "file.part").read_bytes() == BODY
-    assert set(digests.hash_files(tmp_path / "folder.part")) == {"unet/net.bin", "config.json"}
-    assert not (tmp_path / "file.part.hub").exists()
