@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mmbench.api.score import score
     from mmbench.api.scores import Scores
     from mmbench.errors import MMBenchError
+    from mmbench.registry import load_plugin
 
 __version__ = "0.1.0"
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "__version__",
     "compare",
     "load_clips",
+    "load_plugin",
     "score",
 ]
 _MODULES = {
@@ -41,6 +43,7 @@ _MODULES = {
     "Scores": "mmbench.api.scores",
     "compare": "mmbench.api.compare",
     "load_clips": "mmbench.api.loading",
+    "load_plugin": "mmbench.registry",
     "score": "mmbench.api.score",
 }
 
