@@ -10,10 +10,8 @@ from functools import cache
 
 import numpy as np
 
-from mmbench.media.resample import exact_rate
 from mmbench.metrics.networks.audio_frontend import SAMPLE_RATE, resample
-from mmbench.metrics.networks.video_frontend import centre_crop, fps_filter, resize_short_side
-from mmbench.types import Clip
+from mmbench.metrics.networks.video_frontend import centre_crop, resize_short_side
 
 FPS, SIZE = 25, 224
 FRAMES, FRAME_STEP = 16, 8  # of a segment and between two
@@ -26,11 +24,6 @@ MEL_MEAN, MEL_STD = -4.2677393, 4.5689974  # of AudioSet
 def count_segments(length: int, size: int, step: int) -> int:
     """Whole segments in a length; 0 if it holds none."""
     return max((length - size) // step + 1, 0)
-
-
-def frames_at_25_fps(clip: Clip) -> np.ndarray:
-    """Indices (m,) of the frames that ffmpeg's filter fps=25 shows of a clip."""
-    return fps_filter(len(clip.video), exact_rate(clip.fps), FPS)
 
 
 def prepare_frames(frames: np.ndarray, short_side: int = SIZE) -> np.ndarray:
@@ -65,7 +58,7 @@ def mel_bank() -> np.ndarray:
     return np.maximum(0.0, np.minimum(rising, falling))
 
 
-def audio_segments(audio: np.ndarray, sample_rate: int, seconds: float) -> np.ndarray:
+def audio_segments(audio: np.ndarray, sample_rate: int, seconds: float, first: int = 0) -> np.ndarray:
     """Log-mel segments (n, 128, 66) float32 of the start of a sound; n = 0 below 0.64 s.
 
     Sound is cut into segments first, so each is mirrored at its own ends. The frame that is missing is 0 before
@@ -75,10 +68,12 @@ def audio_segments(audio: np.ndarray, sample_rate: int, seconds: float) -> np.nd
         audio: (s,) samples in [-1, 1].
         sample_rate: Samples per second [Hz].
         seconds: How much of it is looked at.
+        first: Where the first segment begins, in samples at 16 kHz.
     """
-    wave = resample(audio, sample_rate, SAMPLE_RATE)[: int(SAMPLE_RATE * seconds)].astype(np.float64)
-    starts = range(0, SAMPLE_STEP * count_segments(len(wave), SAMPLES, SAMPLE_STEP), SAMPLE_STEP)
-    return np.stack([_log_mel(wave[i : i + SAMPLES]) for i in starts]) if starts else np.empty((0, MELS, MEL_FRAMES))
+    wave = resample(audio, sample_rate, SAMPLE_RATE)[first : int(SAMPLE_RATE * seconds)].astype(np.float64)
+    starts = SAMPLE_STEP * np.arange(count_segments(len(wave), SAMPLES, SAMPLE_STEP))
+    segments = [_log_mel(wave[i : i + SAMPLES]) for i in starts]
+    return np.stack(segments) if segments else np.empty((0, MELS, MEL_FRAMES), np.float32)
 
 
 def _log_mel(segment: np.ndarray) -> np.ndarray:

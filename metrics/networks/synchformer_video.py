@@ -61,23 +61,20 @@ class DividedAttention(nn.Module):
 
     def forward(self, x: Tensor, steps: int, over_time: bool) -> Tensor:
         """Map (n, 1 + steps * patches, width) to the same; groups are patches over time, or patches of one step."""
-        first, rest = (part.chunk(3, dim=-1) for part in self.qkv(x).split([1, x.shape[1] - 1], dim=1))
-        n, length, width = rest[0].shape
-        patches = length // steps
+        n, length, width = x.shape
+        q, k, v = self.qkv(x).chunk(3, dim=-1)
 
         def grouped(tokens: Tensor) -> Tensor:
-            tokens = tokens.unflatten(1, (steps, patches))
+            tokens = tokens[:, 1:].unflatten(1, (steps, -1))
             return (tokens.transpose(1, 2) if over_time else tokens).flatten(0, 1)
 
-        groups = [grouped(tokens) for tokens in rest]
-        keys, values = (
-            torch.cat([one.repeat_interleave(len(group) // n, dim=0), group], dim=1)
-            for one, group in zip(first[1:], groups[1:], strict=True)
-        )
-        seen = attend(groups[0], keys, values, self.heads).unflatten(0, (n, -1))
-        seen = (seen.transpose(1, 2) if over_time else seen).reshape(n, length, width)
-        every = attend(first[0], *(torch.cat(pair, dim=1) for pair in zip(first[1:], rest[1:], strict=True)), self.heads)
-        return self.proj(torch.cat([every, seen], dim=1))
+        def behind_class(tokens: Tensor) -> Tensor:
+            groups = grouped(tokens)
+            return torch.cat([tokens[:, :1].repeat_interleave(len(groups) // n, dim=0), groups], dim=1)
+
+        seen = attend(grouped(q), behind_class(k), behind_class(v), self.heads).unflatten(0, (n, -1))
+        seen = (seen.transpose(1, 2) if over_time else seen).reshape(n, length - 1, width)
+        return self.proj(torch.cat([attend(q[:, :1], k, v, self.heads), seen], dim=1))
 
 
 class DividedBlock(nn.Module):

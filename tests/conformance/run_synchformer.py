@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ import torch
 from mmbench.metrics.arithmetic import offsets
 from mmbench.metrics.networks import synchformer_preprocess as preprocess
 from mmbench.metrics.networks.audio_frontend import SAMPLE_RATE
-from mmbench.metrics.networks.synchformer import FULL, Synchformer, split
+from mmbench.metrics.networks.synchformer import FULL, Synchformer
 from mmbench.metrics.networks.synchformer_audio import AudioTower, AudioTowerConfig
 from mmbench.metrics.networks.synchformer_head import HeadConfig, SyncHead
 from mmbench.metrics.networks.synchformer_video import VideoTower, VideoTowerConfig
@@ -124,25 +123,14 @@ def head(fixture: Fixture) -> None:
 
 @runner("synchformer_full")
 def full(fixture: Fixture) -> None:
-    """The towers are loaded one after the other, as extractors do."""
-    config, state = fixture.config, fixture.weights()
+    config = fixture.config
     with torch.device("meta"):
-        whole = Synchformer(FULL).state_dict()
-    assert {name: value.shape for name, value in whole.items()} == {name: value.shape for name, value in state.items()}
-    parts = split(state)
-
-    def loaded(make: Any, sizes: Any, name: str) -> Any:
-        with torch.device("meta"):
-            network = make(sizes)
-        load_state(network, parts.pop(name), fixture.path.name)
-        return network
-
+        network = Synchformer(FULL)
+    load_state(network, fixture.weights(), fixture.path.name)
     with exact_float32():
-        network = loaded(VideoTower, FULL.video, "video")
-        vis = torch.cat([network(segment) for segment in _input(fixture, "video").split(1)])
-        aud = loaded(AudioTower, FULL.audio, "audio")(_input(fixture, "mel")[:, 0])
-        head = loaded(SyncHead, FULL.head, "head")
-        logits = head(vis[config["video_order"]][None], aud[config["mel_order"]][None])
+        vis = torch.cat([network.vfeat_extractor(segment) for segment in _input(fixture, "video").split(1)])
+        aud = network.afeat_extractor(_input(fixture, "mel")[:, 0])
+        logits = network(vis[config["video_order"]][None], aud[config["mel_order"]][None])
     for name, value in {"vis": vis, "aud": aud, "logits": logits, "argmax": logits.argmax(-1)}.items():
         fixture.check(name, value)
     assert set(fixture.checked) == set(config["outputs"])
