@@ -71,6 +71,8 @@ class SynchformerPart(PublishedExtractor):
 
         whole = Synchformer(SMALL)
         fill_randomly(whole, self.salt)
+        for block in whole.transformer.blocks:  # sharp attention, so that the answer depends on the clip
+            block.attn.query.weight.data *= 10
         return self._part(whole)
 
     @abstractmethod

@@ -28,7 +28,7 @@ FULL = SynchformerConfig(VideoTowerConfig(), AudioTowerConfig(), HeadConfig())
 SMALL = SynchformerConfig(
     VideoTowerConfig(width=24, depth=1, heads=2, patch=32),
     AudioTowerConfig(width=24, depth=1, heads=2, hidden=48),
-    HeadConfig(width=24, depth=1, heads=2),
+    HeadConfig(width=24, heads=2),
 )
 
 
