@@ -83,6 +83,7 @@ class DeSync:
         if variant not in PRESETS:
             raise UsageError(f"Unknown variant {variant!r} of desync.", f"one of {', '.join(PRESETS)}")
         self.variant, self.preset = variant, PRESETS[variant]
+        self.min_seconds = self.preset.stretch.needed
         self.video = SynchformerVideo(self.preset.stretch, weights, device=device)
         self.audio = SynchformerAudio(self.preset.stretch, weights, device=device)
         self.head = SynchformerHead(weights, device=device)
