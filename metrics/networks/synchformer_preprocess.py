@@ -6,6 +6,7 @@ extract_video.py, whose mel spectrogram is torchaudio's.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import cache
 
 import numpy as np
@@ -58,7 +59,7 @@ def mel_bank() -> np.ndarray:
     return np.maximum(0.0, np.minimum(rising, falling))
 
 
-def audio_segments(audio: np.ndarray, sample_rate: int, seconds: float, first: int = 0) -> np.ndarray:
+def audio_segments(audio: np.ndarray, sample_rate: int, seconds: float | Fraction, first: int = 0) -> np.ndarray:
     """Log-mel segments (n, 128, 66) float32 of the start of a sound; n = 0 below 0.64 s.
 
     Sound is cut into segments first, so each is mirrored at its own ends. The frame that is missing is 0 before

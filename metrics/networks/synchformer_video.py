@@ -34,11 +34,16 @@ class VideoTowerConfig:
     width: int = 768
     depth: int = 12
     heads: int = 12
-    mlp_ratio: int = 4
+    mlp_ratio: float = 4
     patch: int = 16
     patch_frames: int = 2
     frames: int = 16
     size: int = 224
+
+    @property
+    def hidden(self) -> int:
+        """Hidden channels of a feed-forward part."""
+        return int(self.mlp_ratio * self.width)
 
     @property
     def steps(self) -> int:
@@ -82,7 +87,7 @@ class DividedBlock(nn.Module):
 
     def __init__(self, config: VideoTowerConfig) -> None:
         super().__init__()
-        width, hidden = config.width, config.mlp_ratio * config.width
+        width, hidden = config.width, config.hidden
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width, eps=NORM_EPS) for _ in range(3))
         self.attn, self.timeattn = (DividedAttention(width, config.heads) for _ in range(2))
         layers = [("fc1", nn.Linear(width, hidden)), ("gelu", nn.GELU()), ("fc2", nn.Linear(hidden, width))]
@@ -123,7 +128,7 @@ class VideoTower(nn.Module):
         self.patch_embed_3d = PatchProjection(nn.Conv3d(3, width, kernel, kernel))
         self.blocks = nn.ModuleList(DividedBlock(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(width, eps=NORM_EPS)
-        self.spatial_attn_agg = Summary(width, config.heads, config.mlp_ratio * width)
+        self.spatial_attn_agg = Summary(width, config.heads, config.hidden)
         self.eval()
 
     def embed(self, video: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ def video_preprocess(fixture: Fixture) -> None:
 def audio_frontend(fixture: Fixture) -> None:
     for case, meta in fixture.config["cases"].items():
         mono = (fixture.array(f"{case}.wav").astype(np.float32) / 32768).mean(axis=0)
-        seconds = meta["samples_at_16k"] / SAMPLE_RATE
+        seconds = Fraction(meta["samples_at_16k"], SAMPLE_RATE)
         mel = preprocess.audio_segments(mono, meta["sample_rate"], seconds)
         assert len(mel) == meta["segments"], case
         fixture.check(f"{case}.mel", mel[meta["stored_segments"]])
