@@ -155,6 +155,13 @@ class HasSufficientStatistics(Protocol):
 
 
 @runtime_checkable
+class NeedsLength(Protocol):
+    """A metric that cannot score clips shorter than `min_seconds` [s]."""
+
+    min_seconds: float
+
+
+@runtime_checkable
 class HasVariants(Protocol):
     """A metric's class that has presets, by the names that follow the metric's after a dot."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -71,8 +70,11 @@ class SynchformerPart(PublishedExtractor):
 
         whole = Synchformer(SMALL)
         fill_randomly(whole, self.salt)
-        for block in whole.transformer.blocks:  # sharp attention, so that the answer depends on the clip
-            block.attn.query.weight.data *= 10
+        for name, weight in whole.named_parameters():
+            if name.endswith(
+                "attn.query.weight"
+            ):  # sharp attention in the head, so that its answer depends on the clip
+                weight.data.mul_(10)
         return self._part(whole)
 
     @abstractmethod
@@ -159,14 +161,14 @@ class SynchformerHead(SynchformerPart):
 
     name = "synchformer_head"
     preprocessing = "14 segments of video, 14 of sound (1)"
-    default_batch_size = 32
 
     def logits(self, pairs: Iterable[Pair]) -> np.ndarray:
-        """Logits (n, 21) float32 of the offsets -2, -1.8, ... 2 s of pairs, which are taken as they are needed."""
-        pending, rows = iter(pairs), [np.empty((0, 21), np.float32)]
-        while some := list(islice(pending, self.batch_size)):
-            rows += [pair["logits"][None] for pair in self.extract(some)]
-        return np.concatenate(rows)
+        """Logits (n, 21) float32 of the offsets -2, -1.8, ... 2 s of pairs, taken one at a time.
+
+        A batch would make the last bits of a clip's value depend on its neighbours.
+        """
+        rows = [features["logits"] for pair in pairs for features in self.extract([pair])]
+        return np.stack(rows) if rows else np.empty((0, 21), np.float32)
 
     def _features(self, network: Any, batch: Sequence[Pair]) -> list[Features]:
         import torch
