@@ -71,9 +71,7 @@ class SynchformerPart(PublishedExtractor):
         whole = Synchformer(SMALL)
         fill_randomly(whole, self.salt)
         for name, weight in whole.named_parameters():
-            if name.endswith(
-                "attn.query.weight"
-            ):  # sharp attention in the head, so that its answer depends on the clip
+            if name.endswith("attn.query.weight"):  # a sharp head, so that its answer depends on the clip
                 weight.data.mul_(10)
         return self._part(whole)
 
