@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-SEGMENTS = 14  # that the network judges together
+from mmbench.metrics.networks.synchformer_segments import SEGMENTS
+
 GRID = np.linspace(-2, 2, 21, dtype=np.float32)  # [s]
 CHANCE = float(np.abs(np.linspace(-2, 2, 21)).mean())  # [s], of a uniform guess: 1.048
 

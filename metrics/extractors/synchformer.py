@@ -12,6 +12,7 @@ import numpy as np
 from mmbench.errors import MMBenchError
 from mmbench.media.resample import exact_rate
 from mmbench.metrics.extractors.base import PublishedExtractor, require_sound
+from mmbench.metrics.networks.synchformer_segments import FPS, FRAME_STEP, FRAMES, SAMPLE_STEP, SEGMENTS
 from mmbench.networks.random_weights import fill_randomly
 from mmbench.networks.state_dicts import load_state
 from mmbench.types import Clip, Features, Modality, Spec
@@ -33,14 +34,14 @@ class Stretch:
     """
 
     seconds: int
-    fewest: int = 14
+    fewest: int = SEGMENTS
     first_frame: int = 0
     short_side: int = 224
 
     @property
     def needed(self) -> float:
         """The shortest clip that is long enough [s]."""
-        return (self.first_frame + 16 + 8 * (self.fewest - 1)) / 25
+        return (self.first_frame + FRAMES + FRAME_STEP * (self.fewest - 1)) / FPS
 
     def require(self, segments: int, what: str, length: float) -> None:
         """Raise MMBenchError if a clip's picture or sound of that length [s] has too few segments."""
@@ -120,10 +121,10 @@ class SynchformerVideo(SynchformerTower):
         from mmbench.metrics.networks import synchformer_preprocess as pre
         from mmbench.metrics.networks.video_frontend import fps_filter
 
-        shown = fps_filter(len(clip.video), exact_rate(clip.fps), pre.FPS)
-        looked_at = shown[self.stretch.first_frame : self.stretch.seconds * pre.FPS]
+        shown = fps_filter(len(clip.video), exact_rate(clip.fps), FPS)
+        looked_at = shown[self.stretch.first_frame : self.stretch.seconds * FPS]
         segments = pre.video_segments(looked_at)
-        self.stretch.require(len(segments), "picture", len(shown) / pre.FPS)
+        self.stretch.require(len(segments), "picture", len(shown) / FPS)
         used, segments = np.unique(segments, return_inverse=True)
         return self._encode(network, pre.prepare_frames(clip.video[used], self.stretch.short_side), segments)
 
@@ -142,10 +143,9 @@ class SynchformerAudio(SynchformerTower):
 
     def _listen_to(self, network: Any, clip: Clip) -> Features:
         from mmbench.metrics.networks import synchformer_preprocess as pre
-        from mmbench.metrics.networks.audio_frontend import SAMPLE_RATE
 
         audio = require_sound(clip)
-        first = self.stretch.first_frame * SAMPLE_RATE // pre.FPS
+        first = self.stretch.first_frame * SAMPLE_STEP // FRAME_STEP
         mels = pre.audio_segments(audio, clip.sample_rate, self.stretch.seconds, first)
         self.stretch.require(len(mels), "sound", len(audio) / clip.sample_rate)
         return {"segments": self._encode(network, mels, np.arange(len(mels))), "silent": np.array(not audio.any())}

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mmbench.metrics.networks.synchformer_layers import QueryKeyValue
-
-SEGMENTS = 14  # the table of positions is learned for exactly these
+from mmbench.metrics.networks.synchformer_segments import SEGMENTS
 
 
 @dataclass(frozen=True)

@@ -12,19 +12,13 @@ from functools import cache
 import numpy as np
 
 from mmbench.metrics.networks.audio_frontend import SAMPLE_RATE, resample
+from mmbench.metrics.networks.synchformer_segments import FRAME_STEP, FRAMES, SAMPLE_STEP, SAMPLES, count_segments
 from mmbench.metrics.networks.video_frontend import centre_crop, resize_short_side
 
-FPS, SIZE = 25, 224
-FRAMES, FRAME_STEP = 16, 8  # of a segment and between two
-SAMPLES, SAMPLE_STEP = 10240, 5120  # the same in samples
+SIZE = 224  # [px]
 WINDOW, FFT, HOP, MELS = 400, 1024, 160, 128
 MEL_FRAMES = 66  # one more than there are
 MEL_MEAN, MEL_STD = -4.2677393, 4.5689974  # of AudioSet
-
-
-def count_segments(length: int, size: int, step: int) -> int:
-    """Whole segments in a length; 0 if it holds none."""
-    return max((length - size) // step + 1, 0)
 
 
 def prepare_frames(frames: np.ndarray, short_side: int = SIZE) -> np.ndarray:

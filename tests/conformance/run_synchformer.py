@@ -9,6 +9,7 @@ import torch
 
 from mmbench.metrics.arithmetic import offsets
 from mmbench.metrics.networks import synchformer_preprocess as preprocess
+from mmbench.metrics.networks import synchformer_segments as segments
 from mmbench.metrics.networks.audio_frontend import SAMPLE_RATE
 from mmbench.metrics.networks.synchformer import FULL, Synchformer
 from mmbench.metrics.networks.synchformer_audio import AudioTower, AudioTowerConfig
@@ -34,12 +35,12 @@ def video_preprocess(fixture: Fixture) -> None:
         fixture.check(f"{case}.grid", prepared[:, :, 3::8, 5::8])
         fixture.check(f"{case}.mean", prepared.astype(np.float64).mean((2, 3)))
     for length, borders in config["segments"].items():
-        segments = preprocess.video_segments(np.arange(int(length)))
-        assert [[int(s[0]), int(s[-1])] for s in segments] == borders, length
+        cut = preprocess.video_segments(np.arange(int(length)))
+        assert [[int(s[0]), int(s[-1])] for s in cut] == borders, length
     for file in config["files"]:
         for key, indices in fixture.json(file).items():
             rate, _, count = key.partition("|")
-            assert fps_filter(int(count), Fraction(rate), preprocess.FPS).tolist() == indices, key
+            assert fps_filter(int(count), Fraction(rate), segments.FPS).tolist() == indices, key
     assert set(fixture.checked) == set(config["outputs"])
 
 
@@ -154,8 +155,8 @@ def desync_score(fixture: Fixture) -> None:
     }
     for name, case in config["javisbench"].items():
         counts = {
-            preprocess.count_segments(case["frames"], preprocess.FRAMES, preprocess.FRAME_STEP),
-            preprocess.count_segments(case["samples"], preprocess.SAMPLES, preprocess.SAMPLE_STEP),
+            segments.count_segments(case["frames"], segments.FRAMES, segments.FRAME_STEP),
+            segments.count_segments(case["samples"], segments.SAMPLES, segments.SAMPLE_STEP),
         }
         assert counts == {case["segments"]}
         assert offsets.looped(case["segments"]) == case["windows"]
