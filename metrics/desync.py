@@ -22,7 +22,8 @@ import numpy as np
 
 from mmbench.errors import UsageError
 from mmbench.metrics.arithmetic import offsets
-from mmbench.metrics.extractors.synchformer import Pair, Stretch, SynchformerAudio, SynchformerHead, SynchformerVideo
+from mmbench.metrics.extractors.synchformer import Pair, SynchformerAudio, SynchformerHead, SynchformerVideo
+from mmbench.metrics.networks.synchformer_segments import Stretch
 from mmbench.registry import register
 from mmbench.statistics.estimates import mean_estimate, mean_score
 from mmbench.statistics.shuffled import derangements, shuffled_baseline

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Literal
 
 import numpy as np
 
-from mmbench.errors import MMBenchError
 from mmbench.media.resample import exact_rate
 from mmbench.metrics.extractors.base import PublishedExtractor, require_sound
-from mmbench.metrics.networks.synchformer_segments import FPS, FRAME_STEP, FRAMES, SAMPLE_STEP, SEGMENTS
+from mmbench.metrics.networks.synchformer_segments import FPS, FRAME_STEP, SAMPLE_STEP, Stretch
 from mmbench.networks.random_weights import fill_randomly
 from mmbench.networks.state_dicts import load_state
 from mmbench.types import Clip, Features, Modality, Spec
@@ -20,34 +19,6 @@ from mmbench.weights import checkpoints as published
 
 SEGMENTS_AT_A_TIME = 4  # through a tower: 1569 tokens each
 Pair = tuple[np.ndarray, np.ndarray]  # features of 14 segments of video (14, 8, 768) and of sound (14, 6, 768)
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """Which part of a clip is looked at, and how.
-
-    Attributes:
-        seconds: From the clip's start; what is longer is cut.
-        fewest: Segments without which it is refused.
-        first_frame: Where the first segment begins, in frames at 25 fps.
-        short_side: What the short side of frames is resized to, before the middle 224x224 are cut out [px].
-    """
-
-    seconds: int
-    fewest: int = SEGMENTS
-    first_frame: int = 0
-    short_side: int = 224
-
-    @property
-    def needed(self) -> float:
-        """The shortest clip that is long enough [s]."""
-        return (self.first_frame + FRAMES + FRAME_STEP * (self.fewest - 1)) / FPS
-
-    def require(self, segments: int, what: str, length: float) -> None:
-        """Raise MMBenchError if a clip's picture or sound of that length [s] has too few segments."""
-        if segments < self.fewest:
-            need = f"{self.needed:g} s, {self.fewest} segments of 0.64 s every 0.32 s"
-            raise MMBenchError(f"The {what} lasts {length:.2f} s, and Synchformer needs {need}.")
 
 
 class SynchformerPart(PublishedExtractor):

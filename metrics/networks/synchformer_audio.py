@@ -81,10 +81,8 @@ class Embeddings(nn.Module):
     def __init__(self, config: AudioTowerConfig) -> None:
         super().__init__()
         self.cls_token, self.distillation_token = (nn.Parameter(torch.zeros(1, 1, config.width)) for _ in range(2))
-        length = 2 + config.rows * config.steps
-        self.position_embeddings = nn.Parameter(torch.zeros(1, length, config.width))
-        projection = nn.Conv2d(1, config.width, config.patch, config.stride)
-        self.patch_embeddings = nn.ModuleDict({"projection": projection})
+        self.position_embeddings = nn.Parameter(torch.zeros(1, 2 + config.rows * config.steps, config.width))
+        self.patch_embeddings = nn.ModuleDict({"projection": nn.Conv2d(1, config.width, config.patch, config.stride)})
 
     def forward(self, mel: Tensor) -> Tensor:
         tokens = self.patch_embeddings["projection"](mel[:, None]).flatten(2).transpose(1, 2)
@@ -98,8 +96,7 @@ class SpectrogramTransformer(nn.Module):
     def __init__(self, config: AudioTowerConfig) -> None:
         super().__init__()
         self.embeddings = Embeddings(config)
-        layers = nn.Sequential(*(EncoderLayer(config) for _ in range(config.depth)))
-        self.encoder = nn.ModuleDict({"layer": layers})
+        self.encoder = nn.ModuleDict({"layer": nn.Sequential(*(EncoderLayer(config) for _ in range(config.depth)))})
         self.layernorm = nn.LayerNorm(config.width, eps=NORM_EPS)
 
     def forward(self, mel: Tensor) -> Tensor:
@@ -108,11 +105,7 @@ class SpectrogramTransformer(nn.Module):
 
 
 class AudioTower(nn.Module):
-    """Segments of sound to a vector per time step.
-
-    Args:
-        config: Sizes.
-    """
+    """Segments of sound to a vector per time step."""
 
     def __init__(self, config: AudioTowerConfig) -> None:
         super().__init__()

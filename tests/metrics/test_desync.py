@@ -13,7 +13,8 @@ from mmbench.features.cache import FeatureCache
 from mmbench.features.extract import Sample, extract
 from mmbench.metrics.arithmetic import offsets
 from mmbench.metrics.desync import PRESETS, DeSync
-from mmbench.metrics.extractors.synchformer import Pair, Stretch, SynchformerAudio, SynchformerVideo
+from mmbench.metrics.extractors.synchformer import Pair, SynchformerAudio, SynchformerVideo
+from mmbench.metrics.networks.synchformer_segments import Stretch
 from mmbench.registry import lookup, make_metric
 from mmbench.statistics.shuffled import derangements
 from mmbench.types import Clip, Features, FeatureTable, distinct_extractors

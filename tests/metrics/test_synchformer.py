@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from mmbench.errors import MMBenchError
-from mmbench.metrics.extractors.synchformer import Stretch, SynchformerAudio, SynchformerHead, SynchformerVideo
+from mmbench.metrics.extractors.synchformer import SynchformerAudio, SynchformerHead, SynchformerVideo
 from mmbench.metrics.networks import synchformer
 from mmbench.metrics.networks import synchformer_preprocess as pre
 from mmbench.metrics.networks.synchformer import FULL, SMALL, Synchformer
 from mmbench.metrics.networks.synchformer_layers import Summary
+from mmbench.metrics.networks.synchformer_segments import Stretch
 from mmbench.metrics.networks.synchformer_video import DividedAttention
 from mmbench.metrics.networks.video_frontend import centre_crop, fps_filter, resize_short_side
 from mmbench.networks.devices import exact_float32
