@@ -168,6 +168,8 @@ def _mmbench(command: Command, words: list[str]) -> Treatment:
         case ["evaluate" | "stats", *_] if {"fvd", "fad"} & set(words):
             why = "on stand-ins of the reader's clips, networks with random weights: nothing to download"
             return Treatment(Mode.run, why, words, ("--weights", "random"))
+        case ["evaluate", *_] if "desync" in words:
+            return _parsed("clips of 4.8 s or more; the stand-ins have 2 s", words)
         case ["evaluate", *_]:
             return Treatment(Mode.run, "on stand-ins of the reader's clips", words)
         case ["compare", *_]:

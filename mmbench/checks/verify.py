@@ -12,7 +12,7 @@ from mmbench.checks.verification.ladders import Material, inputs_of
 from mmbench.checks.verification.metric_checks import Subject
 from mmbench.console import progress
 from mmbench.errors import UsageError
-from mmbench.optional_protocols import UsesPublishedWeights
+from mmbench.optional_protocols import NeedsLength, UsesPublishedWeights
 from mmbench.registry import discover, make_dataset, make_metric
 from mmbench.types import Extractor, Metric
 from mmbench.weights.checkpoints import status
@@ -91,6 +91,8 @@ def _plugin(name: str, error: str) -> Row:
 def _metric(subject: Subject, material: Material, seed: int, quick: bool) -> tuple[list[Row], Sequence[Extractor]]:
     """Rows of one metric, and its extractors if they are worth examining."""
     try:
+        if (short := _too_short(subject, material)) is not None:
+            return [judge("metric", subject.name, "clips long enough", short, subject.weights)], ()
         extractors = subject.metric.extractors()
         price = max(seconds_per_clip(e, material) for e in extractors) if quick else 0.0
     except Exception as error:
@@ -99,6 +101,20 @@ def _metric(subject: Subject, material: Material, seed: int, quick: bool) -> tup
     if price > SLOW:
         return [judge("metric", subject.name, "", partial(_too_slow, price), subject.weights)], ()
     return metric_checks.check_metric(subject, material, seed), extractors
+
+
+def _too_short(subject: Subject, material: Material) -> Callable[[], tuple[bool, str]] | None:
+    """What says that the clips are shorter than a metric needs; None if they are not."""
+    clip, metric, name = material.items[0].clip, subject.metric, subject.name
+    seconds = float(len(clip.video) / clip.fps)
+    if not isinstance(metric, NeedsLength) or seconds >= metric.min_seconds:
+        return None
+    found = f"it needs clips of {metric.min_seconds:g} s; these have {seconds:g} s"
+
+    def look() -> tuple[bool, str]:
+        raise NotApplicable(f"{found}. try: mmbench verify --metric {name} --dataset 'bounce?seconds=8'")
+
+    return look
 
 
 def _too_slow(price: float) -> tuple[bool, str]:

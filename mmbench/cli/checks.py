@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ def verify(
         list[str] | None, typer.Option("--metric", "-m", help="Metric or metric.variant; repeat. Default: all.")
     ] = None,
     num_samples: Annotated[int, typer.Option("--num-samples", "-n", help="Clips to distort and score.")] = 16,
+    dataset: opt.Dataset = "bounce",
     device: opt.Device = "auto",
     seed: Annotated[int, typer.Option(help="Seed of clips and distortions.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="Leave out networks of over 0.5 s of CPU per clip.")] = False,
@@ -41,7 +42,8 @@ def verify(
     from mmbench.checks.verify import notes, verify_metrics
 
     quiet = format is not Format.table
-    rows = verify_metrics(metric or (), num_samples=num_samples, device=device, seed=seed, quick=quick, quiet=quiet)
+    chosen: dict[str, Any] = {"num_samples": num_samples, "device": device, "dataset": dataset, "seed": seed}
+    rows = verify_metrics(metric or (), **chosen, quick=quick, quiet=quiet)
     columns = COLUMNS if format is not Format.quiet else ("status",)
     show_rows(rows, columns, format, notes=notes(rows))
     failed = [row for row in rows if row["status"] == "fail"]

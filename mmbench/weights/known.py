@@ -135,6 +135,17 @@ METRIC_NETWORKS = (
         1_356_917,
         page="https://github.com/openai/CLIP",
     ),
+    Weight(
+        "synchformer",
+        "synchformer_state_dict.pth",
+        (
+            "https://github.com/hkchengrex/MMAudio/releases/download/v0.1/synchformer_state_dict.pth",
+            "hf://hkchengrex/MMAudio@main/ext_weights/synchformer_state_dict.pth",
+        ),
+        "DeSync: Synchformer 24-01-04T16-39-21, AudioSet",
+        "MIT",
+        page="https://github.com/v-iashin/Synchformer",
+    ),
 )
 
 DISCRIMINATORS = tuple(

@@ -304,6 +304,12 @@ def test_wrong_arguments_end_before_any_work() -> None:
         verify.verify_metrics(["av_align.none"])
 
 
+def test_a_metric_of_longer_clips_is_skipped_with_the_length_it_needs() -> None:
+    (row,) = [row for row in verify.verify_metrics(["desync"], quiet=True) if row["metric"] == "desync"]
+    assert row["status"] == "skipped"
+    assert "needs clips of 4.8 s; these have 2 s. try: mmbench verify --metric desync --dataset" in row["measured"]
+
+
 def test_av_align_on_bounce_means_what_it_says() -> None:
     rows = verify.verify_metrics(["av_align.matched"], quiet=True)
     assert [r["check"] for r in rows if r["status"] == "fail"] == []
