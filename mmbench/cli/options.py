@@ -35,7 +35,7 @@ Paper = Annotated[
     str, typer.Option(help="As this table of the paper (2 to 4, 7 to 10, 13, figure5), its numbers beside.")
 ]
 Layout = Annotated[
-    str, typer.Option(help="Layout of another benchmark, that clips are in: av-benchmark, javisbench, ... (docs/layouts.md).")
+    str, typer.Option(help="Of another benchmark: av-benchmark, javisbench, verse-bench, t2av-compass, vbench.")
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Never use the network.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")]

@@ -126,7 +126,8 @@ def _score_submission(
     folder = create_run_folder(settings.out, run)
     resolved = {k: v for k, v in settings.resolved().items() if k in ("seed", "reference", "device", "workers", "out")}
     metrics = list(metric_names(settings, real))
-    told = {"path": str(given.path), **vars(given.cut), "layout": given.layout, "dataset": run.dataset, "metrics": metrics, **resolved}
+    clips = {"path": str(given.path), **vars(given.cut), "layout": given.layout}
+    told = {**clips, "dataset": run.dataset, "metrics": metrics, **resolved}
     note_invocation(folder, invocation(list(settings.command), told))
     return _score(settings, evaluation, folder, run, given.samples, given.counts)
 

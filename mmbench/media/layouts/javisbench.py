@@ -5,9 +5,9 @@ JavisVerse/JavisDiT@515d4f6 (eval/javisbench/README.md): one folder of sample_00
 with the columns text and path (of the real clip), read with pandas. It takes *.mp4 and *.wav in the order of their
 names as text, and gives the k-th row to the k-th; other counts stop it. So every sample needs sound, and a text.
 
-JavisVerse/JavisDiT@e975667 (javisdit/utils/inference_utils.py) numbers samples with four digits. From 10 000 samples on,
-such names sort wrongly (sample_10000 before sample_1001) and most samples get another's prompt; JavisBench has 10 140.
-Here names are as wide as the last, and a folder that sorts so is read by its numbers, with a warning.
+JavisVerse/JavisDiT@e975667 (javisdit/utils/inference_utils.py) numbers samples with four digits. From 10 000 samples
+on, such names sort wrongly (sample_10000 before sample_1001) and most samples get another's prompt; JavisBench has
+10 140. Here names are as wide as the last, and a folder that sorts so is read by its numbers, with a warning.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class JavisBench:
         for piece in pieces:
             lacks = "sound" if not piece.has_sound else "a prompt that pandas reads" if piece.text in MISSING else ""
             if lacks:
-                found = f"Sample {piece.index} ({piece.id}) has no {lacks}, and JavisBench stops where one lacks it."
-                raise UsageError(found, "sound and a prompt for every clip", "another layout, or leave the clip out")
+                words = f"Sample {piece.index} ({piece.id}) has no {lacks}, and JavisBench stops where one lacks it."
+                raise UsageError(words, "sound and a prompt for every clip", "another layout, or leave the clip out")
         width = max(4, *(len(str(p.index)) for p in pieces))
         names = [f"sample_{p.index:0{width}d}" for p in pieces]
         places = [Place(p, f"{n}.mp4", f"{n}.wav") for p, n in zip(pieces, names, strict=True)]
@@ -64,8 +64,8 @@ class JavisBench:
             raise UsageError(f"{folder} holds {len(tables)} tables.", "one", f"--prompts {tables[0]}")
         texts = [row["text"] or "" for table in tables for row in read_table(table, ("text",))]
         if texts and len(texts) != len(videos):
-            found = f"{tables[0]} has {len(texts)} rows, {folder} {len(videos)} videos; JavisBench pairs them by order."
-            raise UsageError(found, "a row for each video", "--prompts FILE.csv")
+            words = f"{tables[0]} has {len(texts)} rows, {folder} {len(videos)} videos; JavisBench pairs them by order."
+            raise UsageError(words, "a row for each video", "--prompts FILE.csv")
         if videos != sorted(videos):
             log.warning("%s: JavisBench sorts these names as text and mixes up their prompts; here by number.", folder)
         by_stem = {s.stem: s for s in sounds}

@@ -73,8 +73,8 @@ def read_layout(
     """
     layout, export = layout_named(name), read_export(folder)
     if export and export["layout"] != name:
-        found = f"{folder} is an export for {export['layout']}."
-        raise UsageError(found, "its own layout", f"mmbench evaluate {folder} --layout {export['layout']}")
+        words = f"{folder} is an export for {export['layout']}."
+        raise UsageError(words, "its own layout", f"mmbench evaluate {folder} --layout {export['layout']}")
     if prompts is not None and not prompts.exists():
         raise UsageError(f"{prompts} does not exist.", f"prompts as {name} has them", f"ls {prompts.parent}")
     reading = layout.read(folder, prompts)

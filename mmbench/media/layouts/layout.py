@@ -13,8 +13,9 @@ from typing import Any, Protocol
 from mmbench.errors import UsageError
 from mmbench.media.sources import AUDIO_SUFFIXES, Rejected, natural_key
 
-MISSING = frozenset(  # texts that pandas.read_csv takes for no value (pandas 2, "na_values")
-    "|#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null".split("|")
+MISSING = frozenset(  # texts that pandas.read_csv takes for no value
+    ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN")
+    + ("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
 )
 
 

@@ -1,9 +1,9 @@
 """The layout of T2AV-Compass.
 
 Facts of NJU-LINK/T2AV-Compass@6afcb26 (t2av-compass/Subjective/eval_checklist.py, t2av-compass/Data/prompts.json),
-@6aa5ab3 and @325c1ca (batch_inference_video_text.py, batch_inference_audio_text.py) and @b726966 (scripts): one folder of
-videos with sound, called by their index: 12.mp4 for the judge, one of six forms for the rest; the sound is taken out of
-the video. prompts.json is a list of items with index, prompt, video_prompt, audio_prompt, speech_prompt and
+@6aa5ab3 and @325c1ca (batch_inference_video_text.py, batch_inference_audio_text.py) and @b726966 (scripts): one folder
+of videos with sound, called by their index: 12.mp4 for the judge, one of six forms for the rest; the sound is taken out
+of the video. prompts.json is a list of items with index, prompt, video_prompt, audio_prompt, speech_prompt and
 checklist_info. An item without a file, or with an empty prompt, is counted as failed and left out of the mean.
 The judge is a language model that is sent the MP4 itself; whether it takes lossless H.264 is not established.
 """

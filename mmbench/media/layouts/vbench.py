@@ -46,7 +46,7 @@ class VBench:
                 f"{count_of(bad, 'prompt')} cannot be a file's name {why}: only --mode=custom_input finds those clips."
             )
         if more := sum(n - PER_PROMPT for n in counted.values() if n > PER_PROMPT):
-            notes.append(f"{count_of(more, 'clip')} beyond {PER_PROMPT} of a prompt: its standard mode passes them over.")
+            notes.append(f"{count_of(more, 'clip')} beyond {PER_PROMPT} of a prompt: standard mode passes them over.")
         places = [Place(p, f"{VIDEOS}/{n}") for p, n in zip(pieces, names, strict=True)]
         prompts = {n: p.text for p, n in zip(pieces, names, strict=True)}
         return Plan(places, {PROMPTS: json.dumps(prompts, indent=1, ensure_ascii=False).encode()}, notes)
