@@ -85,7 +85,7 @@ def export_all(
         row = {"from": material.name, "layout": layout, "clips": len(plan.places), "written": written}
         rows.append({**row, "left out": material.left_out, "lossy": "yes" if lossy else "no", "folder": str(to)})
         notes += [note for note in plan.notes if note not in notes]
-        notes.append(f"Next: {chosen.next_step(to, plan)}")
+        notes.append(f"Next: {chosen.next_step(shlex.quote(str(to)), plan)}")
     if lossy:
         notes.insert(0, "Lossy: pictures and the sound of MP4s are not those of the run; numbers change a little.")
     return rows, notes

@@ -139,6 +139,8 @@ def open_submission(path: Path, name: str, cut: Cut, prompts: Path | None = None
         UsageError: The folder is in a layout that is not said.
     """
     sources: Sequence[Source]
+    if layout and cut != WHOLE:
+        raise UsageError("A layout has whole clips.", "--layout, or one video to cut", "leave out --clip-frames")
     if layout:
         clips, rejected = read_layout(path, layout, prompts)
         sources, texts = [source for source, _ in clips], {Path(source.path).name: text for source, text in clips}

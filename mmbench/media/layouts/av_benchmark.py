@@ -74,7 +74,7 @@ class AVBenchmark:
         begins = table.is_file() and table.read_bytes().removeprefix(b"\xef\xbb\xbf").startswith(b"name,caption")
         return begins and (folder / "video").is_dir() and (folder / "audio").is_dir()
 
-    def next_step(self, folder: Path, plan: Plan) -> str:
+    def next_step(self, folder: str, plan: Plan) -> str:
         """Its three commands, with the length of the shortest clip."""
         seconds = min(place.piece.seconds for place in plan.places)
         length = f"--audio_length={min(seconds, SECONDS):g}"

@@ -82,7 +82,7 @@ class JavisBench:
         with tables[0].open(encoding="utf-8-sig") as file:
             return {"path", "text"} <= set(file.readline().strip().split(","))
 
-    def next_step(self, folder: Path, plan: Plan) -> str:
+    def next_step(self, folder: str, plan: Plan) -> str:
         """Its command, without the metrics that need its statistics."""
         return (
             f"torchrun --nproc_per_node=1 -m eval.javisbench.main --input_file {folder}/{PROMPTS} "

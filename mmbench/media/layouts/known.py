@@ -71,10 +71,12 @@ def read_layout(
         UsageError: No such layout, an export of another one, or prompts that do not fit.
         MMBenchError: An unfinished export, or no clip.
     """
-    layout, export = layout_named(name), read_export(folder)
-    if export and export["layout"] != name:
+    layout = layout_named(name)
+    if (export := read_export(folder)) and export["layout"] != name:
         words = f"{folder} is an export for {export['layout']}."
         raise UsageError(words, "its own layout", f"mmbench evaluate {folder} --layout {export['layout']}")
+    if not folder.is_dir():
+        raise MMBenchError(f"{folder} is no folder.", f"clips as {name} has them", f"ls {folder.parent}")
     if prompts is not None and not prompts.exists():
         raise UsageError(f"{prompts} does not exist.", f"prompts as {name} has them", f"ls {prompts.parent}")
     reading = layout.read(folder, prompts)

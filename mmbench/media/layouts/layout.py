@@ -14,8 +14,8 @@ from mmbench.errors import UsageError
 from mmbench.media.sources import AUDIO_SUFFIXES, Rejected, natural_key
 
 MISSING = frozenset(  # texts that pandas.read_csv takes for no value
-    ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN")
-    + ("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
+    {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"}
+    | {"<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
 )
 
 
@@ -98,8 +98,8 @@ class Layout(Protocol):
         """Whether the folder can be of no other layout."""
         ...
 
-    def next_step(self, folder: Path, plan: Plan) -> str:
-        """What to type in the tool."""
+    def next_step(self, folder: str, plan: Plan) -> str:
+        """What to type in the tool; `folder` is quoted for a shell."""
         ...
 
 

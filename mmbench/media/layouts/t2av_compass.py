@@ -70,7 +70,7 @@ class T2AVCompass:
         items = peek(folder / PROMPTS)
         return (folder / INPUT).is_dir() and isinstance(items, list) and all("index" in item for item in items)
 
-    def next_step(self, folder: Path, plan: Plan) -> str:
+    def next_step(self, folder: str, plan: Plan) -> str:
         """Its script, from the root of its repository."""
         return f"bash t2av-compass/scripts/eval_all_metrics.sh {folder}/{INPUT} {folder}/{PROMPTS} OUTPUT"
 

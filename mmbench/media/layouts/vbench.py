@@ -64,7 +64,7 @@ class VBench:
         """Videos in `videos` beside prompts by file name."""
         return (folder / VIDEOS).is_dir() and isinstance(peek(folder / PROMPTS), dict)
 
-    def next_step(self, folder: Path, plan: Plan) -> str:
+    def next_step(self, folder: str, plan: Plan) -> str:
         """Its command for videos of other prompts than its own."""
         options = f"--mode=custom_input --prompt_file {folder}/{PROMPTS}"
         return f"vbench evaluate --dimension aesthetic_quality --videos_path {folder}/{VIDEOS} {options}"

@@ -63,7 +63,7 @@ class VerseBench:
         """Samples beside sets."""
         return (folder / SAMPLES).is_dir() and (folder / SETS / "set1").is_dir()
 
-    def next_step(self, folder: Path, plan: Plan) -> str:
+    def next_step(self, folder: str, plan: Plan) -> str:
         """Its command."""
         return f"python calculate_metrics.py --input_dir {folder}/{SAMPLES} --verse_bench_dir {folder}/{SETS}"
 
