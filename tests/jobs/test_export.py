@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mmbench.errors import MediaError, MMBenchError, UsageError
+from mmbench.errors import IncompleteError, MediaError, MMBenchError, UsageError
 from mmbench.jobs.evaluate import evaluate_all
 from mmbench.jobs.export import export_all
 from mmbench.jobs.settings import Settings
@@ -148,6 +148,21 @@ def test_folders_of_other_things_are_not_touched(tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
 
 
+def test_a_full_disk_leaves_whole_clips_and_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = store(tmp_path / "runs", ["a", "b"])
+
+    def full(clip: Clip, file: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("mmbench.media.clip_files.write_exact", full)
+        with pytest.raises(IncompleteError, match="No space left") as stop:
+            send(run, "javisbench", tmp_path / "there")
+    assert "same command" in stop.value.next
+    assert not list((tmp_path / "there").glob("*.mp4"))
+    assert send(run, "javisbench", tmp_path / "there") == 2
+
+
 def test_several_runs_go_to_folders_of_their_own_and_alike_names_are_refused(tmp_path: Path) -> None:
     runs = [store(tmp_path / "runs", ["a"], name) for name in ("one", "two")]
     names = [str(run.folder) for run in runs]
@@ -198,6 +213,9 @@ def test_the_plain_evaluate_says_which_layout_to_type(tmp_path: Path, capsys: py
     assert f"try: mmbench evaluate {there} --layout javisbench" in refused.stderr
     scored = mmbench_here(capsys, "evaluate", there, "--layout", "javisbench", *out)
     assert scored.returncode == 0, scored.stderr
+    (records,) = (tmp_path / "runs").glob("there-*")
+    hint = mmbench_here(capsys, "evaluate", records, *out)
+    assert f"try: mmbench evaluate {there} --layout javisbench" in hint.stderr
     compared = mmbench_here(capsys, "evaluate", run.folder, there, "--layout", "javisbench", *out)
     assert compared.returncode == 0, compared.stderr
     again = mmbench_here(capsys, "compare", run.folder, there, *out)

@@ -9,6 +9,7 @@ Scores of pairs are over names that both sides have. --audio_length is 8 s unles
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -77,7 +78,7 @@ class AVBenchmark:
     def next_step(self, folder: str, plan: Plan) -> str:
         """Its three commands, with the length of the shortest clip."""
         seconds = min(place.piece.seconds for place in plan.places)
-        length = f"--audio_length={min(seconds, SECONDS):g}"
+        length = f"--audio_length={math.floor(100 * min(seconds, SECONDS)) / 100:g}"  # no longer than any clip
         return (
             f"python extract_video.py --gt_cache CACHE --video_path {folder}/video {length}; "
             f"python extract_text.py --text_csv {folder}/{CAPTIONS} --output_cache_path CACHE; "

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mmbench.errors import MMBenchError, UsageError
+from mmbench.errors import IncompleteError, MMBenchError, UsageError
 from mmbench.files import read_json, write_whole
 from mmbench.media.layouts.layout import Place, Plan
 from mmbench.types import ClipSource
@@ -100,7 +100,21 @@ def write_clips(folder: Path, plan: Plan, sources: Sequence[ClipSource], lossy: 
 
     Returns:
         How many clips were written now.
+
+    Raises:
+        MediaError: A clip cannot be had; those before it are written.
+        IncompleteError: The disk is full, or the folder may not be written.
     """
+    try:
+        return _write_missing(folder, plan, sources, lossy, done)
+    except OSError as error:
+        found = f"Cannot write to {folder}: {error.strerror}."
+        raise IncompleteError(found, "free space, and permission", "free some, then the same command again") from error
+
+
+def _write_missing(
+    folder: Path, plan: Plan, sources: Sequence[ClipSource], lossy: bool, done: Callable[[], None]
+) -> int:
     written = 0
     shutil.rmtree(folder / PARTIAL, ignore_errors=True)
     (folder / PARTIAL).mkdir()

@@ -112,12 +112,23 @@ def csv_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes
 
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Rows of a CSV file that has at least these columns; raises UsageError where it has not."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        rows, names = list(reader), reader.fieldnames or []
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            rows, names = list(reader), reader.fieldnames or []
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path} is no CSV file: {error}.", "a CSV file in UTF-8", "--prompts FILE.csv") from error
     if not set(columns) <= set(names):
         raise UsageError(f"{path} has the columns {','.join(names)}.", ",".join(columns), "--prompts FILE.csv")
     return rows
+
+
+def read_prompts_json(path: Path, kind: type, what: str) -> Any:
+    """What a JSON file of prompts holds; UsageError where it is not JSON of this kind, which `what` says in words."""
+    value = peek(path)
+    if not isinstance(value, kind):
+        raise UsageError(f"{path} holds no {what}.", f"a JSON file with {what}", "--prompts FILE.json")
+    return value
 
 
 def peek(path: Path) -> Any:

@@ -15,8 +15,17 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmbench.files import read_json
-from mmbench.media.layouts.layout import Found, Piece, Place, Plan, Reading, count_of, media_files, peek
+from mmbench.media.layouts.layout import (
+    Found,
+    Piece,
+    Place,
+    Plan,
+    Reading,
+    count_of,
+    media_files,
+    peek,
+    read_prompts_json,
+)
 from mmbench.media.sources import Rejected
 
 PROMPTS, INPUT = "prompts.json", "input"
@@ -48,8 +57,8 @@ class T2AVCompass:
     def read(self, folder: Path, prompts: Path | None) -> Reading:
         """Videos of `input`, or of the folder itself, with the prompts of their indices; see `Layout.read`."""
         table = prompts or folder / PROMPTS
-        items = read_json(table) if prompts or table.is_file() else []
-        texts = {int(item["index"]): str(item.get("prompt") or "") for item in items}
+        items = read_prompts_json(table, list, "list of prompts") if prompts or table.is_file() else []
+        texts = {item.get("index"): str(item.get("prompt") or "") for item in items if isinstance(item, dict)}
         where = folder / INPUT if (folder / INPUT).is_dir() else folder
         found: dict[int, Found] = {}
         rejected = []

@@ -15,8 +15,17 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmbench.files import read_json
-from mmbench.media.layouts.layout import Found, Piece, Place, Plan, Reading, count_of, media_files, peek
+from mmbench.media.layouts.layout import (
+    Found,
+    Piece,
+    Place,
+    Plan,
+    Reading,
+    count_of,
+    media_files,
+    peek,
+    read_prompts_json,
+)
 
 PROMPTS, VIDEOS = "prompts.json", "videos"
 PER_PROMPT = 5  # samples that the standard mode looks for
@@ -54,7 +63,7 @@ class VBench:
     def read(self, folder: Path, prompts: Path | None) -> Reading:
         """Videos of `videos`, or of the folder itself, with prompts by file name; see `Layout.read`."""
         table = prompts or folder / PROMPTS
-        texts = read_json(table) if prompts or table.is_file() else {}
+        texts = read_prompts_json(table, dict, "prompts by file name") if prompts or table.is_file() else {}
         where = folder / VIDEOS if (folder / VIDEOS).is_dir() else folder
         videos = media_files(where, (".mp4",))
         found = [Found(v.stem, v, None, texts.get(v.name, re.sub(r"-\d+$", "", v.stem))) for v in videos]

@@ -16,8 +16,17 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmbench.files import read_json
-from mmbench.media.layouts.layout import Found, Piece, Place, Plan, Reading, count_of, lone_sounds, media_files
+from mmbench.media.layouts.layout import (
+    Found,
+    Piece,
+    Place,
+    Plan,
+    Reading,
+    count_of,
+    lone_sounds,
+    media_files,
+    read_prompts_json,
+)
 
 SAMPLES, SETS = "samples", "verse_bench"
 
@@ -77,5 +86,5 @@ def _prompt(text: str) -> bytes:
 
 def _text(file: Path) -> str:
     """The text of both halves where there is one (`prompt`, as MOVA's list has it), else that of the video."""
-    item = read_json(file)
+    item = read_prompts_json(file, dict, "prompt of Verse-Bench")
     return str(item.get("prompt") or item.get("video_prompt") or "")

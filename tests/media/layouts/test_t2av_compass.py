@@ -6,6 +6,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from mmbench.errors import UsageError
 from mmbench.media.layouts.t2av_compass import T2AVCompass
 from tests.media.layouts.pieces import HARD, pieces, put, texts_of, touch
 
@@ -42,4 +45,7 @@ def test_every_form_of_a_name_is_read_and_the_first_that_it_tries_is_taken(tmp_p
     assert [(f.id, f.text) for f in reading.found] == [(names[i - 1], f"prompt {i}") for i in range(1, 7)]
     reasons = {r.path: r.reason for r in reading.rejected}
     assert "takes sample_0001.mp4 for index 1" in reasons[str(files["1"])]
+    listed.write_text("{}")
+    with pytest.raises(UsageError, match="no list of prompts"):
+        LAYOUT.read(tmp_path, listed)
     assert {str(files["cat"]), str(files["sample_07"])} < set(reasons)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+from mmbench.errors import UsageError
 from mmbench.media.layouts.vbench import VBench
 from tests.media.layouts.pieces import HARD, pieces, put, texts_of, touch
 
@@ -37,3 +40,6 @@ def test_names_tell_prompts_where_no_file_does(tmp_path: Path) -> None:
     reading = LAYOUT.read(tmp_path, None)
     assert {f.id: f.text for f in reading.found} == {"a cat": "a cat", "a dog-0": "a dog", "a dog-1": "a dog"}
     assert not LAYOUT.is_certain(tmp_path)
+    touch(tmp_path / "mine.json").write_text("[1")
+    with pytest.raises(UsageError, match="no prompts by file name"):
+        LAYOUT.read(tmp_path, tmp_path / "mine.json")
