@@ -165,8 +165,12 @@ def _mmbench(command: Command, words: list[str]) -> Treatment:
         case ["evaluate" | "stats", *_] if {"fvd", "fad"} & set(words):
             why = "on stand-ins of the reader's clips, networks with random weights: nothing to download"
             return Treatment(Mode.run, why, words, ("--weights", "random"))
+        case ["evaluate", "javis_samples" | "verse_samples", *_]:
+            return _parsed("folders of another benchmark; tests/media/layouts reads such", words)
         case ["evaluate", *_]:
             return Treatment(Mode.run, "on stand-ins of the reader's clips", words)
+        case ["export", *_]:
+            return Treatment(Mode.run, "what the commands before it made, or stand-ins of the reader's clips", words)
         case ["compare", *_]:
             return Treatment(Mode.run, "what the commands before it scored", words)
         case ["train", *_] if "tiny" in words:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -122,9 +123,11 @@ def _of_folder(path: Path) -> Material:
     for index, sample in enumerate(s for s in given.samples if s is not None):
         source = sample.source
         assert isinstance(source, FileSource), "a whole video is one file"
-        video = probe_file(source.path)
-        sound = probe_file(source.audio_path)["audio"] if source.audio_path else video["audio"]
-        pieces.append(Piece(index, source.id, sample.text, video["duration"], sound is not None))
+        seen = probe_file(source.path)
+        sound = (probe_file(source.audio_path) if source.audio_path else seen)["audio"]
+        seconds = float(seen["video"]["frames"] / Fraction(seen["video"]["fps"]))
+        shorter = min(seconds, sound["duration"]) if sound else seconds
+        pieces.append(Piece(index, source.id, sample.text, shorter, sound is not None))
         sources.append(source)
         contents.append(Content(source.digest))
     unusable = len(given.samples) - len(pieces)

@@ -129,12 +129,13 @@ SIZE = re.compile(r"(\d+)x(\d+)x(\d+)@([\d./]+)\+(\d+)@(\d+)")  # of Clip.size
 
 
 def length_of(size: str) -> tuple[float, bool]:
-    """Length of a clip's video [s] and whether it has sound, from its size."""
+    """Length of the shorter half of a clip [s], and whether it has sound, from its size."""
     match = SIZE.fullmatch(size)
     if match is None:
         raise ValueError(f"{size!r} is no size of a clip")
     top, _, bottom = match[4].partition("/")
-    return int(match[1]) * float(bottom or 1) / float(top), int(match[5]) > 0
+    video, sound = int(match[1]) * float(bottom or 1) / float(top), int(match[5]) / int(match[6])
+    return (min(video, sound) if sound else video), sound > 0
 
 
 def in_words(size: str) -> str:

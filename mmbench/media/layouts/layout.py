@@ -27,7 +27,7 @@ class Piece:
         index: Its number in its run or folder; unique.
         id: Of its prompt, or the clip's own name; need not be unique.
         text: Its prompt.
-        seconds: Its length.
+        seconds: Length of its shorter half.
         has_sound: Whether it has any samples of sound.
     """
 

@@ -44,8 +44,8 @@ def test_clips_that_are_short_or_silent_are_told(tmp_path: Path) -> None:
     assert "2 clips without sound" in plan.notes[0]
     assert "2 s" in plan.notes[1]
     assert "4.8 s" in plan.notes[1]
-    assert "--audio_length=2 " in LAYOUT.next_step("out", plan)
-    assert "--audio_length=2.13 " in LAYOUT.next_step("out", LAYOUT.plan(pieces(["a"], seconds=64 / 29.97)))
+    assert "--audio_length=2;" in LAYOUT.next_step("out", plan)
+    assert "--audio_length=2.13;" in LAYOUT.next_step("out", LAYOUT.plan(pieces(["a"], seconds=64 / 29.97)))
 
 
 def test_anybodys_folder_is_read_with_its_own_captions(tmp_path: Path) -> None:
