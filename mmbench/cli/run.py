@@ -175,7 +175,10 @@ def evaluate(
     clip_frames: Annotated[int | None, typer.Option(help="Cut one long video into clips of so many frames.")] = None,
     clip_stride: Annotated[int | None, typer.Option(help="Frames from one clip's start to the next's.")] = None,
     name: Annotated[list[str] | None, typer.Option(help="What to call a submission; once for each of several.")] = None,
-    prompts: Annotated[Path | None, typer.Option(help="CSV file,prompt; default: the one in each folder.")] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(help="CSV file,prompt; default: the one in each folder. With --layout: as that has prompts."),
+    ] = None,
     layout: opt.Layout = "",
     baseline: Baseline = "",
     reference: Annotated[Path | None, typer.Option(help="File of `mmbench stats`, instead of a dataset.")] = None,

@@ -110,12 +110,16 @@ def test_an_interrupted_export_is_finished_by_typing_it_again(tmp_path: Path, mo
         send(run, "vbench", there)
     (there / ".partial" / "clip.mp4").write_text("half")  # as a killed process leaves it
     assert not (there / "prompts.json").exists()
-    with pytest.raises(MMBenchError, match=r"unfinished export: b-0\.mp4") as stop:
+    with pytest.raises(MMBenchError, match=r"unfinished export: 3 files missing, videos/b-0\.mp4") as stop:
         open_submission(there, "there", WHOLE, layout="vbench")
     assert stop.value.next == "mmbench export"
     first = (there / "videos" / "a-0.mp4").stat().st_mtime_ns
     monkeypatch.undo()
     assert send(run, "vbench", there) == 2
+    assert send(run, "vbench", there) == 0
+    (there / "prompts.json").unlink()  # as a process leaves it that was killed between the last clip and the prompts
+    with pytest.raises(MMBenchError, match="1 file missing, prompts"):
+        open_submission(there, "there", WHOLE, layout="vbench")
     assert send(run, "vbench", there) == 0
     assert (there / "videos" / "a-0.mp4").stat().st_mtime_ns == first
     assert sorted(p.name for p in there.iterdir()) == [EXPORT, "prompts.json", "videos"]

@@ -21,6 +21,8 @@ def test_pixels_samples_and_rates_come_back(tmp_path: Path, size: int, fps: floa
     for samples in (1, 4096, 16001):
         made = replace(clip(size, frames=9, size=size, samples=samples), fps=fps)
         write_exact(made, tmp_path / "a.mp4")
+        write_exact(made, tmp_path / "b.mp4")
+        assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
         write_wav(made, tmp_path / "a.wav")
         for back in (decode(tmp_path / "a.mp4"), decode(tmp_path / "a.mp4", tmp_path / "a.wav")):
             assert back.digest() == made.digest()

@@ -60,7 +60,8 @@ def begin_export(folder: Path, record: Mapping[str, Any], plan: Plan, contents: 
         }
         for place, content in zip(plan.places, contents, strict=True)
     ]
-    whole = {**record, "codecs": LOSSY if record["lossy"] else EXACT, "notes": list(plan.notes), "samples": samples}
+    about = {"codecs": LOSSY if record["lossy"] else EXACT, "notes": list(plan.notes), "tables": list(plan.tables)}
+    whole = {**record, **about, "samples": samples}
     before = read_export(folder)
     if before is None and folder.is_dir() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty, and no export.", "a folder of its own", "--out ANOTHER_FOLDER")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from mmbench.console import log
 from mmbench.errors import MediaError, MMBenchError, UsageError
 from mmbench.media.layouts.av_benchmark import AVBenchmark
 from mmbench.media.layouts.folder import read_export
 from mmbench.media.layouts.javisbench import JavisBench
-from mmbench.media.layouts.layout import Found, Layout
+from mmbench.media.layouts.layout import Found, Layout, count_of
 from mmbench.media.layouts.t2av_compass import T2AVCompass
 from mmbench.media.layouts.vbench import VBench
 from mmbench.media.layouts.verse_bench import VerseBench
@@ -71,40 +72,49 @@ def read_layout(
         UsageError: No such layout, an export of another one, or prompts that do not fit.
         MMBenchError: An unfinished export, or no clip.
     """
-    layout = layout_named(name)
-    if (export := read_export(folder)) and export["layout"] != name:
-        words = f"{folder} is an export for {export['layout']}."
-        raise UsageError(words, "its own layout", f"mmbench evaluate {folder} --layout {export['layout']}")
+    layout, export = layout_named(name), _open_export(folder, name)
     if not folder.is_dir():
         raise MMBenchError(f"{folder} is no folder.", f"clips as {name} has them", f"ls {folder.parent}")
     if prompts is not None and not prompts.exists():
         raise UsageError(f"{prompts} does not exist.", f"prompts as {name} has them", f"ls {prompts.parent}")
     reading = layout.read(folder, prompts)
-    found_files: Sequence[Found] = reading.found
-    content: dict[Path, list[str]] = {}
-    if export:
-        order = [folder / sample["video"] for sample in export["samples"]]
-        if missing := [path for path in order if not path.is_file()]:
-            what = f"{folder} is an unfinished export: {missing[0].name} and {len(missing) - 1} more are not there."
-            raise MMBenchError(what, f"{len(order)} clips", export["command"])
-        rank = {path: k for k, path in enumerate(order)}
-        found_files = sorted(found_files, key=lambda f: rank.get(f.video, len(rank)))
-        content = {folder / s["video"]: s["content"] for s in export["samples"] if s["content"]}
-    if not found_files:
+    samples = {folder / sample["video"]: sample for sample in export["samples"]} if export else {}
+    rank = {path: k for k, path in enumerate(samples)}
+    found = sorted(reading.found, key=lambda f: rank.get(f.video, len(rank)))
+    if not found:
         raise MMBenchError(f"{folder} holds no clip as {name} names them.", "its folders and names", f"ls {folder}")
-    if 0 < sum(f.sound is None for f in found_files) < len(found_files):
-        mute = next(f.video for f in found_files if f.sound is None)
-        log.warning("%s has no sound file of its name; what sound it has itself is scored.", mute)
+    mute = [f.video for f in found if f.sound is None and f.video not in samples]
+    if 0 < len(mute) < len(found):
+        log.warning("%s has no sound file of its name; what sound it has itself is scored.", mute[0])
     clips, rejected = [], list(reading.rejected)
-    for found in found_files:
+    for clip in found:
         try:
-            for file in filter(None, (found.video, found.sound)):
-                probe_file(str(file))
+            source = _source(clip, samples.get(clip.video, {}).get("content"))
         except MediaError as error:
-            rejected.append(Rejected(str(found.video), error.found))
-            continue
-        sound = str(found.sound) if found.sound else None
-        where = found.id, str(found.video), sound
-        digests = content.get(found.video)
-        clips.append((ExportedSource(*where, *digests) if digests else FileSource(*where), found.text))
+            rejected.append(Rejected(str(clip.video), error.found))
+        else:
+            clips.append((source, clip.text))
     return clips, rejected
+
+
+def _open_export(folder: Path, name: str) -> dict[str, Any] | None:
+    """The record of an export, if the folder is one; it must be whole, and for this benchmark."""
+    if (export := read_export(folder)) is None:
+        return None
+    if export["layout"] != name:
+        words = f"{folder} is an export for {export['layout']}."
+        raise UsageError(words, "its own layout", f"mmbench evaluate {folder} --layout {export['layout']}")
+    files = [file for s in export["samples"] for file in (s["video"], s["sound"]) if file]
+    missing = [file for file in (*files, *export["tables"]) if not (folder / file).is_file()]
+    if missing:
+        words = f"{folder} is an unfinished export: {count_of(len(missing), 'file')} missing, {missing[0]} first."
+        raise MMBenchError(words, f"{len(export['samples'])} clips and their prompts", export["command"])
+    return export
+
+
+def _source(found: Found, content: Sequence[str] | None) -> FileSource:
+    """A clip to load, held to its digests where they are known; MediaError if a file of it is unreadable."""
+    for file in filter(None, (found.video, found.sound)):
+        probe_file(file)
+    files = str(found.video), str(found.sound) if found.sound else None
+    return ExportedSource(found.id, *files, *content) if content else FileSource(found.id, *files)
