@@ -108,7 +108,7 @@ def test_an_interrupted_export_is_finished_by_typing_it_again(tmp_path: Path, mo
     monkeypatch.setattr(StoredSource, "load", stopped)
     with pytest.raises(KeyboardInterrupt):
         send(run, "vbench", there)
-    (there / ".partial" / "clip.mp4").write_text("half")  # as a killed process leaves it
+    (there / ".partial" / ".clip.mp4.0a1b2c3d").write_text("half")  # as a killed process leaves it
     assert not (there / "prompts.json").exists()
     with pytest.raises(MMBenchError, match=r"unfinished export: 3 files missing, videos/b-0\.mp4") as stop:
         open_submission(there, "there", WHOLE, layout="vbench")
