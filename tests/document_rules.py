@@ -170,8 +170,12 @@ def _mmbench(command: Command, words: list[str]) -> Treatment:
             return Treatment(Mode.run, why, words, ("--weights", "random"))
         case ["evaluate", *_] if "desync" in words:
             return _parsed("clips of 4.8 s or more; the stand-ins have 2 s", words)
+        case ["evaluate", "javis_samples" | "verse_samples", *_]:
+            return _parsed("folders of another benchmark; tests/media/layouts reads such", words)
         case ["evaluate", *_]:
             return Treatment(Mode.run, "on stand-ins of the reader's clips", words)
+        case ["export", *_]:
+            return Treatment(Mode.run, "what the commands before it made, or stand-ins of the reader's clips", words)
         case ["compare", *_]:
             return Treatment(Mode.run, "what the commands before it scored", words)
         case ["train", *_] if "tiny" in words:

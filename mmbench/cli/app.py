@@ -12,6 +12,7 @@ import typer
 from mmbench import __version__
 from mmbench.cli import checks, data, look, method, profile, records, stats, sweep, weights
 from mmbench.cli.compare import compare
+from mmbench.cli.exports import export
 from mmbench.cli.run import evaluate, generate, run
 from mmbench.cli.system_options import SystemOptions
 from mmbench.console import show_error
@@ -45,6 +46,7 @@ COMMANDS: dict[str, Callable[..., None]] = {  # in the order of --help
     "generate": generate,
     "evaluate": evaluate,
     "compare": compare,
+    "export": export,
     **records.COMMANDS,
     "preview": look.preview,
     "check": checks.check,

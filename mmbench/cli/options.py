@@ -34,6 +34,9 @@ Options = Annotated[
 Paper = Annotated[
     str, typer.Option(help="As this table of the paper (2 to 4, 7 to 10, 13, figure5), its numbers beside.")
 ]
+Layout = Annotated[
+    str, typer.Option(help="Of another benchmark: av-benchmark, javisbench, verse-bench, t2av-compass, vbench.")
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Never use the network.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")]
 Retry = Annotated[bool, typer.Option("--retry-failed", help="Try samples with a recorded failure again.")]

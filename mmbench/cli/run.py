@@ -175,7 +175,11 @@ def evaluate(
     clip_frames: Annotated[int | None, typer.Option(help="Cut one long video into clips of so many frames.")] = None,
     clip_stride: Annotated[int | None, typer.Option(help="Frames from one clip's start to the next's.")] = None,
     name: Annotated[list[str] | None, typer.Option(help="What to call a submission; once for each of several.")] = None,
-    prompts: Annotated[Path | None, typer.Option(help="CSV file,prompt; default: the one in each folder.")] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(help="CSV file,prompt; default: the one in each folder. With --layout: as that has prompts."),
+    ] = None,
+    layout: opt.Layout = "",
     baseline: Baseline = "",
     reference: Annotated[Path | None, typer.Option(help="File of `mmbench stats`, instead of a dataset.")] = None,
     metric: opt.Metric = None,
@@ -201,6 +205,8 @@ def evaluate(
       mmbench evaluate my_samples --reference vggsound.safetensors
 
       mmbench evaluate landscape.mp4 --clip-frames 16 --clip-stride 17
+
+      mmbench evaluate javis_samples --layout javisbench --prompts JavisBench-mini.csv
     """
     from mmbench.jobs.evaluate import evaluate_all
     from mmbench.jobs.submissions import Cut
@@ -222,7 +228,7 @@ def evaluate(
     )
     paths = list(dict.fromkeys(paths))
     cut = Cut(clip_frames, clip_stride)
-    sets = evaluate_all(settings, paths, dataset, num_samples, cut, name or (), prompts)
+    sets = evaluate_all(settings, paths, dataset, num_samples, cut, name or (), prompts, layout)
     first = sets[0][0].record
     if len(sets) == 1:
         title = f"{first.system}, n = {first.n_expected}; records in {sets[0][0].folder}"

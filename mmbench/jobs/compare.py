@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.jobs.submissions import find_set
-from mmbench.media.sources import submission, submission_digest
+from mmbench.jobs.submissions import find_set, list_sources
+from mmbench.media.sources import submission_digest
 from mmbench.runs.find import run_folders
 from mmbench.runs.store import read_manifest
 from mmbench.scores.records import Record, Scored, read_records, read_scored
@@ -60,7 +60,7 @@ def _folders(name: str, names: Sequence[str], out: Path) -> list[Path]:
     if Path(name).is_file() and Path(name).suffix == ".jsonl":
         found = f"{name} is packed: it holds numbers, and no values per sample that could pair."
         raise UsageError(found, "runs, or clips that were evaluated", f"mmbench table --out {name}")
-    digest = submission_digest(submission(name)[0])
+    digest = submission_digest(list_sources(Path(name)))
     same = [f for f in run_folders(out) if read_manifest(f).spec.get("submission") == digest]
     if not same:
         command = f"mmbench evaluate {' '.join(names)}{_elsewhere(out)}"

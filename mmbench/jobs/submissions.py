@@ -12,6 +12,7 @@ from mmbench.datasets.copies.texts import read_prompts
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.features.extract import Sample
 from mmbench.identity import digest_of
+from mmbench.media.layouts.known import read_layout, recognise
 from mmbench.media.sources import Source, submission, submission_digest
 from mmbench.runs.find import find_run
 from mmbench.runs.spec import RunSpec
@@ -47,6 +48,7 @@ class Submission:
         texts: Prompts by file name.
         samples: Sample i, None for files that are no clip, which come last.
         counts: How many files there are, and why some are no clip.
+        layout: Of another benchmark, that they are in; "" for a plain folder.
     """
 
     path: Path
@@ -56,6 +58,7 @@ class Submission:
     texts: dict[str, str]
     samples: Sequence[Sample | None]
     counts: Counts
+    layout: str = ""
 
     def as_run(self, dataset: str | None, seed: int, reference: str = "") -> RunSpec:
         """The identity of what is scored: the clips' content and texts, and what they are compared with.
@@ -88,7 +91,8 @@ def open_run(folder: Path) -> SampleStore:
     """
     if not (folder / "samples").is_dir():
         told = (folder / "invocations.jsonl").read_text(encoding="utf-8").splitlines()
-        clips = json.loads(told[-1])["resolved"].get("path")
+        resolved = json.loads(told[-1])["resolved"]
+        clips = resolved.get("path") + (f" --layout {resolved['layout']}" if resolved.get("layout") else "")
         found = f"{folder} holds records of a submission, no samples."
         raise MMBenchError(found, "the clips themselves", f"mmbench evaluate {clips}")
     return SampleStore.open(folder)
@@ -115,20 +119,40 @@ def label_paths(paths: Sequence[str], labels: Sequence[str]) -> list[str]:
     return names
 
 
-def open_submission(path: Path, name: str, cut: Cut, prompts: Path | None = None) -> Submission:
+def list_sources(path: Path) -> list[Source]:
+    """The clips of a folder as they are told apart: by the layout that the folder is unmistakably in, else as files."""
+    layout = recognise(path) if path.is_dir() else ""
+    return [source for source, _ in read_layout(path, layout)[0]] if layout else submission(path)[0]
+
+
+def open_submission(path: Path, name: str, cut: Cut, prompts: Path | None = None, layout: str = "") -> Submission:
     """Find the clips of a folder, pairs of videos and sounds, or the clips of one video; warns of unusable files.
 
     Args:
         path: Folder or video.
         name: What to call it.
         cut: How one video is cut.
-        prompts: A CSV file,prompt; by default the only one in the folder.
+        prompts: A CSV file,prompt; by default the only one in the folder. With a layout, prompts as that has them.
+        layout: Of another benchmark, that the folder is in.
+
+    Raises:
+        UsageError: The folder is in a layout that is not said.
     """
-    sources, rejected = submission(path, clip_frames=cut.clip_frames, clip_stride=cut.clip_stride)
+    sources: Sequence[Source]
+    if layout and cut != WHOLE:
+        raise UsageError("A layout has whole clips.", "--layout, or one video to cut", "leave out --clip-frames")
+    if layout:
+        clips, rejected = read_layout(path, layout, prompts)
+        sources, texts = [source for source, _ in clips], {Path(source.path).name: text for source, text in clips}
+    elif path.is_dir() and (known := recognise(path)):
+        found = f"{path} is laid out for {known}, with names and prompts of its own."
+        raise UsageError(found, "the layout, said", f"mmbench evaluate {path} --layout {known}")
+    else:
+        sources, rejected = submission(path, clip_frames=cut.clip_frames, clip_stride=cut.clip_stride)
+        texts = read_prompts(path, prompts) if path.is_dir() else {}
     for bad in rejected:
         log.warning("%s is not scored: %s", bad.path, bad.reason)
-    texts = read_prompts(path, prompts) if path.is_dir() else {}
     samples = [Sample(s, texts.get(Path(s.path).name, "")) for s in sources]
     failures = {len(sources) + k: (Path(bad.path).name, bad.reason) for k, bad in enumerate(rejected)}
     counts = Counts(len(sources) + len(rejected), failures)
-    return Submission(path, name, cut, sources, texts, [*samples, *[None] * len(rejected)], counts)
+    return Submission(path, name, cut, sources, texts, [*samples, *[None] * len(rejected)], counts, layout)

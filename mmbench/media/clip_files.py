@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -122,6 +123,38 @@ def read_lossless(file: str | Path | BinaryIO) -> Clip:
     if not intact:  # FFV1 decoders patch damaged slices and say nothing
         raise MediaError(f"{name} is damaged: its pixels or samples are not what was written.", "", "mmbench verify")
     return clip
+
+
+def write_exact(clip: Clip, file: str | Path) -> None:
+    """Write a clip without loss as an MP4 that software decoders read: H.264 of RGB with quantiser 0, and ALAC.
+
+    PyAV, OpenCV, decord and ffmpeg give its pixels and samples back exactly; browsers and hardware decoders mostly have
+    no H.264 of RGB. Samples are stored as round(32768 x); S = 0 writes no sound.
+
+    Raises:
+        MediaError: The clip is empty, or the file cannot be written.
+    """
+    if not clip.video.size:
+        raise MediaError(f"The clip holds no pixels: {clip.video.shape}.", "at least one frame of one pixel")
+    form = {"movflags": "+faststart", "fflags": "+bitexact", "max_interleave_delta": "0"}
+    with _writing(file), av.open(_target(file), "w", format="mp4", options=form) as container:
+        options = {"qp": "0", "preset": "veryfast", "bf": "0", "threads": "1"}
+        video = container.add_stream("libx264rgb", rate=exact_rate(clip.fps), options=options)
+        video.width, video.height, video.pix_fmt = clip.video.shape[2], clip.video.shape[1], "rgb24"
+        if len(clip.audio):
+            audio = container.add_stream("alac", rate=clip.sample_rate, layout="mono", format="s16p")
+            container.start_encoding()
+            _encode_audio(container, audio, clip.audio_int16(), clip.sample_rate)
+        _encode_video(container, video, clip.video)
+
+
+def write_wav(clip: Clip, file: str | Path) -> None:
+    """Write a clip's sound as WAV: 16-bit mono at its own rate, samples as round(32768 x)."""
+    with wave.open(str(file), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(clip.sample_rate)
+        out.writeframes(clip.audio_int16().astype("<i2").tobytes())
 
 
 def write_preview(clip: Clip, file: str | Path) -> None:

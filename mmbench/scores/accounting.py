@@ -128,6 +128,16 @@ def describe_fitting(contents: Sequence[Content | None]) -> str:
 SIZE = re.compile(r"(\d+)x(\d+)x(\d+)@([\d./]+)\+(\d+)@(\d+)")  # of Clip.size
 
 
+def length_of(size: str) -> tuple[float, bool]:
+    """Length of the shorter half of a clip [s], and whether it has sound, from its size."""
+    match = SIZE.fullmatch(size)
+    if match is None:
+        raise ValueError(f"{size!r} is no size of a clip")
+    top, _, bottom = match[4].partition("/")
+    video, sound = int(match[1]) * float(bottom or 1) / float(top), int(match[5]) / int(match[6])
+    return (min(video, sound) if sound else video), sound > 0
+
+
 def in_words(size: str) -> str:
     """A clip's size for a reader: "2 s of 64x64 at 8 fps, sound of 2 s at 16 kHz"."""
     match = SIZE.fullmatch(size)

@@ -1,0 +1,142 @@
+"""An export on disk: whole files under their names, a record beside them, and what an interruption left taken up.
+
+FOLDER/mmbench_export.json   layout, codecs, where the clips come from, each clip's files, prompt and digest
+FOLDER/.partial/             what is being written; gone when the export is whole
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mmbench.errors import IncompleteError, MMBenchError, UsageError
+from mmbench.files import read_json, write_whole
+from mmbench.media.layouts.layout import Place, Plan
+from mmbench.types import ClipSource
+
+EXPORT = "mmbench_export.json"
+PARTIAL = ".partial"
+EXACT = "MP4 with H.264 of RGB without loss and ALAC; WAV of 16 bits"
+LOSSY = "MP4 with H.264 4:2:0 (crf 18) and AAC (128 kbit/s), both lossy, odd sizes one pixel larger; WAV of 16 bits"
+
+
+def read_export(folder: Path) -> dict[str, Any] | None:
+    """The record of an export; None where the folder is none."""
+    return dict(read_json(folder / EXPORT)) if (folder / EXPORT).is_file() else None
+
+
+@dataclass(frozen=True)
+class Content:
+    """What tells a clip from another: a digest, and for a stored sample those of its halves ("" for no sound)."""
+
+    digest: str
+    halves: tuple[str, str] | None = None
+
+
+def begin_export(folder: Path, record: Mapping[str, Any], plan: Plan, contents: Sequence[Content]) -> None:
+    """Write the record of an export, or find that the folder holds a beginning of the same one.
+
+    Args:
+        folder: Of the export; made if absent.
+        record: layout, lossy, origin and command, for whoever meets the folder.
+        plan: What is to be written.
+        contents: Of the pieces.
+
+    Raises:
+        UsageError: It holds something else, which is not touched.
+        MMBenchError: It cannot be written.
+    """
+    samples = [
+        {
+            **{"video": place.video, "sound": place.sound, "index": place.piece.index, "prompt_id": place.piece.id},
+            **{"prompt": place.piece.text, "digest": content.digest},
+            "content": None if record["lossy"] else content.halves,
+        }
+        for place, content in zip(plan.places, contents, strict=True)
+    ]
+    about = {"codecs": LOSSY if record["lossy"] else EXACT, "notes": list(plan.notes), "tables": list(plan.tables)}
+    whole = {**record, **about, "samples": samples}
+    before = read_export(folder)
+    if before is None and folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty, and no export.", "a folder of its own", "--out ANOTHER_FOLDER")
+    if before is not None and not _continues(before, whole):
+        found = f"{folder} is another export: {before['layout']}, {before['origin']}, {before['codecs']}."
+        raise UsageError(found, "a folder of its own", "--out ANOTHER_FOLDER")
+    try:
+        for name in {"", *(str(Path(path).parent) for path in _files(plan))}:
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        write_whole(folder / EXPORT, json.dumps(whole, indent=1, ensure_ascii=False).encode())
+    except OSError as error:
+        raise MMBenchError(f"Cannot write to {folder}: {error.strerror}.", "a folder you may write", "--out") from error
+
+
+def _continues(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether every file that the folder has, or was to get, would hold the same clip again."""
+    files = {(s["video"], s["sound"], s["digest"]) for s in now["samples"]}
+    same = all((s["video"], s["sound"], s["digest"]) in files for s in before["samples"])
+    return same and (before["layout"], before["lossy"]) == (now["layout"], now["lossy"])
+
+
+def _files(plan: Plan) -> Iterator[str]:
+    for place in plan.places:
+        yield from filter(None, (place.video, place.sound))
+    yield from plan.tables
+
+
+def write_clips(folder: Path, plan: Plan, sources: Sequence[ClipSource], lossy: bool, done: Callable[[], None]) -> int:
+    """Write the clips that are not there yet, then the prompts, which tell a whole export from a part.
+
+    Args:
+        folder: Begun by `begin_export`.
+        plan: What goes where.
+        sources: Of the clips, one per place.
+        lossy: Whether the MP4s are small ones that everything plays.
+        done: Called after each clip.
+
+    Returns:
+        How many clips were written now.
+
+    Raises:
+        MediaError: A clip cannot be had; those before it are written.
+        IncompleteError: The disk is full, or the folder may not be written.
+    """
+    try:
+        return _write_missing(folder, plan, sources, lossy, done)
+    except OSError as error:
+        found = f"Cannot write to {folder}: {error.strerror}."
+        raise IncompleteError(found, "free space, and permission", "free some, then the same command again") from error
+
+
+def _write_missing(
+    folder: Path, plan: Plan, sources: Sequence[ClipSource], lossy: bool, done: Callable[[], None]
+) -> int:
+    written = 0
+    shutil.rmtree(folder / PARTIAL, ignore_errors=True)
+    (folder / PARTIAL).mkdir()
+    for place, source in zip(plan.places, sources, strict=True):
+        if not all((folder / file).is_file() for file in filter(None, (place.video, place.sound))):
+            _write_clip(folder, place, source, lossy)
+            written += 1
+        done()
+    for path, content in plan.tables.items():
+        write_whole(folder / path, content)
+    (folder / PARTIAL).rmdir()
+    return written
+
+
+def _write_clip(folder: Path, place: Place, source: ClipSource, lossy: bool) -> None:
+    """The files of one clip, the video last; names may be as long as the disk allows, so none is written beside."""
+    from mmbench.media.clip_files import write_exact, write_preview, write_wav
+
+    clip = source.load()
+    for path, write in ((place.sound, write_wav), (place.video, write_preview if lossy else write_exact)):
+        if path:
+            begun = folder / PARTIAL / f"clip{Path(path).suffix}"
+            write_whole(begun, partial(write, clip))
+            os.replace(begun, folder / path)
