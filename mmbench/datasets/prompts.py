@@ -92,8 +92,12 @@ class PromptList:
     def __init__(self, path: str = "", *, shape: Mapping[str, float] | None = None) -> None:
         if not path:
             raise UsageError("The dataset prompts needs a file.", f"prompts:FILE with {KINDS}", "-d prompts:my.txt")
+        self.take(read_prompts(Path(path)), shape)
+
+    def take(self, prompts: list[Prompt], shape: Mapping[str, float] | None) -> None:
+        """Become the list of these prompts."""
         self.format = FORMAT.changed(**shape or {})
-        self._prompts = read_prompts(Path(path))
+        self._prompts = prompts
         lines = (json.dumps([p.id, p.text], ensure_ascii=False) for p in self._prompts)
         self._digest = digest_bytes(*(line.encode() for line in lines))
 

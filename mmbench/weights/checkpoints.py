@@ -16,8 +16,9 @@ from mmbench.errors import IntegrityError, MMBenchError
 from mmbench.weights import file_digests as digests
 from mmbench.weights import headers
 from mmbench.weights.hub import linked_commit
-from mmbench.weights.known import KNOWN, Weight
+from mmbench.weights.known import KNOWN
 from mmbench.weights.locations import entry, find, home, locate, remedy_for, whereabouts
+from mmbench.weights.weight import Weight
 
 
 @dataclass(frozen=True)

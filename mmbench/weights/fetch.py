@@ -13,8 +13,8 @@ from mmbench.weights import file_digests as digests
 from mmbench.weights import hub, licences
 from mmbench.weights.checkpoints import check_size, check_whole, digest_cache, hold_to_digest, verify
 from mmbench.weights.download import download
-from mmbench.weights.known import HubSource, Weight
 from mmbench.weights.locations import entry, find, home, overriding_path, remedy_for, variable_of, wanted_text
+from mmbench.weights.weight import HubSource, Weight
 
 OFF = ("", "0", "false", "no", "off")
 
@@ -129,6 +129,10 @@ def _download(weight: Weight, sources: Sequence[str], part: Path, offline: bool,
         try:
             if source.startswith("hf://"):
                 return hub.link_from_hub(source, weight.patterns, part, offline, quiet)
+            if source.endswith("/"):
+                for member in weight.members:
+                    download(source + member, part / member, None, quiet)
+                return None
             return download(source, part, weight.bytes, quiet)
         except MMBenchError as error:
             failures.append(f"{error.found} Expected {error.expected}." if error.expected else error.found)

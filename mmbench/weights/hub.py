@@ -15,8 +15,8 @@ from pathlib import Path
 from mmbench.console import log
 from mmbench.errors import MMBenchError
 from mmbench.weights.file_digests import read_json, write_json
-from mmbench.weights.known import HubSource
 from mmbench.weights.locations import home
+from mmbench.weights.weight import HubSource
 
 SNAPSHOTS = "snapshots"  # folder of the hub's cache: snapshots/COMMIT/FILE
 
@@ -45,14 +45,17 @@ def link_from_hub(source: str, patterns: Sequence[str], part: Path, offline: boo
     wanted = HubSource.parse(source)
     recorded = "" if wanted.commit else read_json(commits_file()).get(wanted.repository, "")
     commit = wanted.commit or recorded or None
+    kind = "dataset" if wanted.of_data else "model"
     if quiet:
         disable_progress_bars()
     try:
         if wanted.file:
-            got = hub.hf_hub_download(wanted.repository, wanted.file, revision=commit, local_files_only=offline)
+            got = hub.hf_hub_download(
+                wanted.repository, wanted.file, revision=commit, local_files_only=offline, repo_type=kind
+            )
         else:
             got = hub.snapshot_download(
-                wanted.repository, revision=commit, allow_patterns=[*patterns], local_files_only=offline
+                wanted.repository, revision=commit, allow_patterns=[*patterns], local_files_only=offline, repo_type=kind
             )
     except Exception as error:  # the hub's HTTP client, and with it the exceptions, changes between its versions
         where = f" at commit {recorded}, which {commits_file()} records" if recorded else ""

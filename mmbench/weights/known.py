@@ -6,62 +6,8 @@ digest of the first download is recorded beside the file, and every later use is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class HubSource:
-    """A file, or the folder of a whole repository, on the Hugging Face hub, at a commit.
-
-    Attributes:
-        repository: OWNER/REPO.
-        commit: 40 hex digits; "" where none is known here, so that the one of the first download counts.
-        file: Path within the repository; "" for its folder.
-    """
-
-    repository: str
-    commit: str
-    file: str
-
-    @classmethod
-    def parse(cls, source: str) -> HubSource:
-        """Read `hf://OWNER/REPO@COMMIT/FILE`, without @COMMIT, without /FILE, or without both."""
-        owner, repository, *file = source.removeprefix("hf://").split("/", 2)
-        repository, _, commit = repository.partition("@")
-        return cls(f"{owner}/{repository}", commit, "".join(file))
-
-
-@dataclass(frozen=True)
-class Weight:
-    """A file, or a folder of a Hugging Face repository, that mmbench can use.
-
-    Attributes:
-        name: What users type.
-        file: Path below the weights folder; MMDisCo's own layout below ./checkpoints where it has one.
-        sources: Tried in order: `https://...`, or `hf://...` as `HubSource` reads it; none if only people can fetch it.
-        purpose: What it is for, a few words.
-        licence: As its publisher states it.
-        sha256: Digest, if published.
-        bytes: Size, if published.
-        non_commercial: The licence forbids commercial use, so a user accepts it once before the download.
-        page: Where people read about it, and its licence.
-        patterns: For a folder: which files of the repository belong to it; empty for a single file.
-        members: For a folder: files without which it is of no use; "a|b" is either of two.
-        also: Other paths below the weights folder that it may lie at.
-    """
-
-    name: str
-    file: str
-    sources: tuple[str, ...]
-    purpose: str
-    licence: str
-    sha256: str | None = None
-    bytes: int | None = None
-    non_commercial: bool = False
-    page: str = ""
-    patterns: tuple[str, ...] = ()
-    members: tuple[str, ...] = ()
-    also: tuple[str, ...] = ()
+from mmbench.weights.known_prompts import PROMPT_LISTS
+from mmbench.weights.weight import Weight
 
 
 def _networks(diffusers: str, transformers: str = "") -> tuple[str, ...]:
@@ -140,7 +86,7 @@ METRIC_NETWORKS = (
         "synchformer_state_dict.pth",
         (
             "https://github.com/hkchengrex/MMAudio/releases/download/v0.1/synchformer_state_dict.pth",
-            "hf://hkchengrex/MMAudio@main/ext_weights/synchformer_state_dict.pth",
+            "hf://hkchengrex/MMAudio/ext_weights/synchformer_state_dict.pth",
         ),
         "DeSync: Synchformer 24-01-04T16-39-21, AudioSet",
         "MIT",
@@ -284,6 +230,5 @@ CASCADES = (
     ),
 )
 
-KNOWN: dict[str, Weight] = {
-    weight.name: weight for weight in (*METRIC_NETWORKS, *DISCRIMINATORS, *MM_DIFFUSION_MODELS, *BASE_MODELS, *CASCADES)
-}
+TABLES = (METRIC_NETWORKS, DISCRIMINATORS, MM_DIFFUSION_MODELS, BASE_MODELS, CASCADES, PROMPT_LISTS)
+KNOWN: dict[str, Weight] = {weight.name: weight for table in TABLES for weight in table}

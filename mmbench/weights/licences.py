@@ -8,7 +8,7 @@ from pathlib import Path
 from mmbench.console import log
 from mmbench.errors import MMBenchError
 from mmbench.weights.file_digests import read_json, write_json
-from mmbench.weights.known import Weight
+from mmbench.weights.weight import Weight
 
 
 def require_consent(weight: Weight, ledger: Path, accept: bool) -> None:

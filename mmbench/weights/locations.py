@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.weights.known import KNOWN, HubSource, Weight
+from mmbench.weights.known import KNOWN
+from mmbench.weights.weight import HubSource, Weight
 
 
 def home() -> Path:
@@ -49,7 +50,8 @@ def whereabouts(name: str, member: str = "") -> str:
     source = weight.sources[0] if weight.sources else ""
     if source.startswith("hf://"):
         hub = HubSource.parse(source)
-        source = f"https://huggingface.co/{hub.repository}/resolve/{hub.commit or 'main'}/{hub.file or member}"
+        kind = "datasets/" * hub.of_data
+        source = f"https://huggingface.co/{kind}{hub.repository}/resolve/{hub.commit or 'main'}/{hub.file or member}"
     return f"{remedy_for(weight)}{f'; it is {source}' if source and weight.sha256 is None else ''}"
 
 

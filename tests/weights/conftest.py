@@ -11,7 +11,7 @@ import pytest
 
 from mmbench.weights import checkpoints as weights
 from mmbench.weights import locations
-from mmbench.weights.known import Weight
+from mmbench.weights.weight import Weight
 from tests.weights.support import BODY, SHA, Known, Server, serving
 
 

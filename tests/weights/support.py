@@ -13,7 +13,7 @@ from typing import Any
 
 from mmbench.weights import fetch as fetching
 from mmbench.weights import locations
-from mmbench.weights.known import Weight
+from mmbench.weights.weight import Weight
 
 BODY = hashlib.shake_256(b"weights").digest(1_500_000)
 SHA = hashlib.sha256(BODY).hexdigest()

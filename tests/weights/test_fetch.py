@@ -197,3 +197,11 @@ def test_progress_is_silent_when_quiet(known: Known, capsys: pytest.CaptureFixtu
     known()
     fetch()
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_folder_of_files_is_fetched_member_by_member(server: Server, known: Known) -> None:
+    known(file="lists", members=("a.bin", "b.bin"), sha256=None, bytes=None, sources=(f"{server.url}/lists/",))
+    path = fetch()
+    assert {file.name: file.read_bytes() for file in path.iterdir()} == {"a.bin": BODY, "b.bin": BODY}
+    assert fetch() == path
+    assert len(server.ranges) == 2

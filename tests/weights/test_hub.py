@@ -15,7 +15,8 @@ from mmbench.errors import IntegrityError, MMBenchError
 from mmbench.weights import checkpoints as weights
 from mmbench.weights import file_digests as digests
 from mmbench.weights import hub, locations
-from mmbench.weights.known import KNOWN, HubSource
+from mmbench.weights.known import KNOWN
+from mmbench.weights.weight import HubSource
 from tests.commands import environment
 from tests.weights.support import BODY, HubServer, Known, fetch, folder, names, put, serving
 
@@ -228,5 +229,5 @@ def test_sources_are_read(source: str, parts: tuple[str, str, str]) -> None:
 def test_every_source_is_pinned_or_says_that_it_cannot_be() -> None:
     found = {s: HubSource.parse(s) for w in KNOWN.values() for s in w.sources if s.startswith("hf://")}
     assert found
-    assert {h.repository for h in found.values() if not h.commit} == {"AkioHayakawa/MMDisCo"}
+    assert {h.repository for h in found.values() if not h.commit} == {"AkioHayakawa/MMDisCo", "JavisVerse/JavisBench", "hkchengrex/MMAudio"}
     assert [s for s, h in found.items() if h.commit and len(bytes.fromhex(h.commit)) != 20] == []
