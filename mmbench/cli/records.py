@@ -92,6 +92,7 @@ def table(
     num_samples: Annotated[int | None, typer.Option("--num-samples", "-n", help="Only records of this n.")] = None,
     seed: Annotated[int | None, typer.Option(help="Only runs of this seed.")] = None,
     paper: opt.Paper = "",
+    long: opt.Long = False,
     format: opt.Form = Format.table,
 ) -> None:
     """Systems by metrics, from records: the newest of one dataset, n and seed; the others are named below.
@@ -112,12 +113,12 @@ def table(
     if paper:
         from mmbench.experiments.paper import lay_out
 
-        return show_table(lay_out(paper, out, **filters, num_samples=num_samples, seed=seed), format)
+        return show_table(lay_out(paper, out, **filters, num_samples=num_samples, seed=seed), format, in_full=long)
     from mmbench.tables.newest import newest_set
     from mmbench.tables.table import pivot
 
     found = newest_set(out, **filters, num_samples=num_samples, seed=seed)
-    return show_table(pivot(found.records), format, found.notes)
+    return show_table(pivot(found.records), format, found.notes, long)
 
 
 def merge(

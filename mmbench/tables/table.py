@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mmbench.errors import MMBenchError
 from mmbench.scores.records import Record
-from mmbench.tables.compare import comparable
-from mmbench.tables.layout import Layout, MetricCell, Row, is_borrowed, make_cell, note_borrowed
+from mmbench.tables.compare import Cell, adjust, comparable
+from mmbench.tables.layout import Layout
 from mmbench.tables.runs import find_records
-
-FIRST = ("system", "dataset", "n", "weights", "networks")  # columns before the metrics
+from mmbench.tables.system_rows import lay_out_comparison
 
 
 def gather(out: Path, **filters: Any) -> list[Record]:
@@ -44,15 +44,9 @@ def pivot(records: Sequence[Record]) -> Layout:
     by_metric: dict[str, list[Record]] = {}
     for r in sorted(records, key=table_order):
         by_metric.setdefault(r.metric, []).append(r)
-    labels: dict[str, dict[str, Any]] = {}
-    cells: dict[str, dict[str, MetricCell]] = {}
     for metric, column in by_metric.items():
         comparable(column)
-        for r in column:
-            labels.setdefault(r.system, {"system": r.system, "dataset": r.dataset})
-            if metric in cells.setdefault(r.system, {}):
-                found = f"{r.system} has several runs with {metric} (seeds or spec differ)."
-                raise MMBenchError(found, "one run per system", "mmbench table --seed K, or another --out")
-            cells[r.system][metric] = make_cell([r], borrowed=is_borrowed(r, column))
-    rows = [Row(labels[system], list(cells[system].values())) for system in labels]
-    return Layout(rows, notes=note_borrowed(rows), first=FIRST, with_numbers=False)
+        if twice := [system for system, count in Counter(r.system for r in column).items() if count > 1]:
+            found = f"{twice[0]} has several runs with {metric} (seeds or spec differ)."
+            raise MMBenchError(found, "one run per system", "mmbench table --seed K, or another --out")
+    return lay_out_comparison(adjust([[Cell(r) for r in column] for column in by_metric.values()]))

@@ -1,0 +1,50 @@
+"""Distances between sets that are no more than what real clips score: too few clips for a ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmbench.scores.records import Record
+from mmbench.tables.borrowed import REAL
+
+LITTLE = 2.0  # times the floor: a distance below that is little more than real clips have among themselves
+
+
+def real_distance(record: Record, column: Sequence[Record]) -> float | None:
+    """What real clips score under the metric of `record`, a distance between sets.
+
+    That is the value of `ground_truth` at the same n where it is in the column; else the floor, the distance between
+    random halves of the reference; None where neither is known, and for metrics without a reference.
+    """
+    if not record.reference:
+        return None
+    real = [r.value for r in column if r.system == REAL and r.n_expected == record.n_expected]
+    known = next((value for value in real if value is not None), record.details.get("floor"))
+    return None if known is None else float(known)
+
+
+def is_at_floor(record: Record, column: Sequence[Record]) -> bool:
+    """Whether a distance is not above what real clips score, so that it is no evidence of quality."""
+    floor = real_distance(record, column)
+    return record.system != REAL and floor is not None and record.value is not None and record.value <= floor
+
+
+def note_floors(records: Sequence[Record]) -> list[str]:
+    """A line for each distance that cannot tell systems: it puts real clips last, or is little above its floor.
+
+    Args:
+        records: Of distances between sets, of any metrics.
+    """
+    notes = []
+    for metric in dict.fromkeys(r.metric for r in records):
+        column = [r for r in records if r.metric == metric and r.value is not None]
+        values = {r.system: r.value for r in column if r.value is not None}
+        floors = [float(r.details["floor"]) for r in column if r.details.get("floor") is not None]
+        found = []
+        if len(set(values.values())) > 1 and values.get(REAL) == max(values.values()):
+            found.append(f"puts {REAL} last at n = {column[0].n_expected}")
+        if any(value < LITTLE * floor for value in values.values() for floor in floors):
+            found.append(f"is {max(floors):.3g} between random halves of the real clips")
+        if found:
+            notes.append(f"{metric} {' and '.join(found)}: too few clips to tell systems.")
+    return notes

@@ -1,0 +1,79 @@
+"""Marks in a score table and the lines that explain them: better, worse, not above real clips, n that it would take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmbench.scores.records import Record
+from mmbench.tables.compare import Cell, is_significant
+from mmbench.tables.floors import is_at_floor
+
+BETTER = "*"  # unlike an arrow, neither mark can be read as the direction of the number
+WORSE = "†"
+AT_FLOOR = "~"
+
+
+def mark_of(cell: Cell, column: Sequence[Record]) -> str:
+    """The marks of a number: significantly better or worse than what it is compared with, at the floor.
+
+    Args:
+        cell: The number.
+        column: All records of its metric in the table.
+    """
+    mark = ""
+    if is_significant(cell) and cell.difference is not None:
+        mark = BETTER if (cell.difference.value > 0) == cell.record.higher_is_better else WORSE
+    return mark + (AT_FLOOR if not cell.same_as and is_at_floor(cell.record, column) else "")
+
+
+def explain_marks(cells: Sequence[Cell], shown: Sequence[str]) -> list[str]:
+    """The lines that say what marks mean, and whom differences are to.
+
+    Args:
+        cells: Of the whole table.
+        shown: The marks that it has.
+    """
+    notes = []
+    text = "".join(shown)
+    if any(cell.p_adjusted is not None for cell in cells):
+        opponents: dict[str, dict[str, None]] = {}
+        for cell in cells:
+            if cell.difference is not None:
+                opponents.setdefault(cell.against, {})[cell.record.system] = None
+        pairs = [(against, list(systems)) for against, systems in opponents.items()]
+        first = pairs[0][0]
+        rest = "".join(f"; {' and '.join(systems)}: than {against}" for against, systems in pairs[1:])
+        marks = f"{BETTER} better, {WORSE} worse" if BETTER in text or WORSE in text else "no number is better or worse"
+        notes.append(f"{marks} than {first}{rest} (paired by sample, p < 0.05 after Holm's correction over the table).")
+    if AT_FLOOR in text:
+        notes.append(f"{AT_FLOOR} not above what real clips score at this n: no evidence of quality.")
+    return notes
+
+
+def note_shuffled(records: Sequence[Record]) -> list[str]:
+    """For each metric that has it the value of each system over shuffled pairs, which is chance."""
+    lines = []
+    for metric in dict.fromkeys(r.metric for r in records if r.baseline is not None):
+        known = {r.system: r.baseline for r in records if r.metric == metric and r.baseline is not None}
+        values = ", ".join(f"{system} {value:z.3f}" for system, value in known.items())
+        lines.append(f"{metric} over shuffled pairs, which is chance: {values}.")
+    return lines
+
+
+def note_needs(cells: Sequence[Cell]) -> list[str]:
+    """The n at which the differences that are not significant would be, at 80 % power, in one line."""
+    by_pair: dict[tuple[str, str], list[str]] = {}
+    for cell in cells:
+        if cell.needs:
+            metric = cell.record.metric.partition(".")[0]
+            by_pair.setdefault((cell.record.system, cell.against), []).append(f"{metric} {round_up(cell.needs):,}")
+    pairs = [f"{system} to {against}: {', '.join(counts)}" for (system, against), counts in by_pair.items()]
+    if not pairs:
+        return []
+    return [f"Not significant; n that finds the observed difference with 80 % power: {'; '.join(pairs)}."]
+
+
+def round_up(n: int) -> int:
+    """A count with two significant digits, rounded up: 1843 to 1900."""
+    step = 10 ** max(len(str(n)) - 2, 0)
+    return -(-n // step) * step
