@@ -32,16 +32,9 @@ def write_csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows as comma-separated values: numbers without rounding, nothing for None and NaN, nested values as JSON."""
     import pandas  # half a second, so only here
 
-    cells = [
-        [
-            json.dumps(v, ensure_ascii=False) if isinstance(v, Mapping | list | tuple) else v
-            for v in map(row.get, columns)
-        ]
-        for row in rows
-    ]
-    return (
-        pandas.DataFrame(cells, columns=list(columns), dtype=object).to_csv(index=False, lineterminator="\n").rstrip()
-    )
+    cells = [[_flat(row.get(column)) for column in columns] for row in rows]
+    frame = pandas.DataFrame(cells, columns=list(columns), dtype=object)
+    return frame.to_csv(index=False, lineterminator="\n").rstrip("\n")
 
 
 def write_html(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
@@ -89,6 +82,10 @@ def write_latex(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Se
     head, *body = [" & ".join(_escape_latex(cell) for cell in row) + r" \\" for row in (columns, *rows)]
     begin = rf"\begin{{tabular}}{{{''.join('r' if r else 'l' for r in right)}}}"
     return "\n".join([begin, r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}"])
+
+
+def _flat(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, Mapping | list | tuple) else value
 
 
 def _escape_markdown(cell: str) -> str:

@@ -118,7 +118,7 @@ def table(
     from mmbench.tables.table import pivot
 
     found = newest_set(out, **filters, num_samples=num_samples, seed=seed)
-    return show_table(pivot(found.records), format, found.notes, long)
+    return show_table(pivot(found.records, out), format, found.notes, long)
 
 
 def merge(

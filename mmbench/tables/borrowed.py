@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from mmbench.scores.records import Record
 
 REAL = "ground_truth"  # never borrows: what others share with it are real halves
+CONTROLS = (REAL, "independent")  # made of real halves: no system to be the best, or to be too near to real clips
 
 
 def find_owners(records: Sequence[Record], against: Sequence[str] = ()) -> list[str]:
@@ -42,7 +43,7 @@ def note_borrowed(owners: Mapping[str, str]) -> list[str]:
     if not owners:
         return []
     whose = ", ".join(f"{system} of {owner}" for system, owner in owners.items())
-    return [f"( ): video or sound, and so the number, is another system's ({whose}); no difference."]
+    return [f"( ): the number of another system, whose video or sound it is: {whose}; no difference."]
 
 
 def _shows_videos(record: Record, column: Sequence[Record]) -> bool:

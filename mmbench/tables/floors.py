@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mmbench.scores.records import Record
-from mmbench.tables.borrowed import REAL
+from mmbench.tables.borrowed import CONTROLS, REAL
 
 LITTLE = 2.0  # times the floor: a distance below that is little more than real clips have among themselves
 
@@ -30,7 +30,7 @@ def is_at_floor(record: Record, column: Sequence[Record]) -> bool:
 
 
 def note_floors(records: Sequence[Record]) -> list[str]:
-    """A line for each distance that cannot tell systems: it puts real clips last, or is little above its floor.
+    """A line for each distance that cannot tell systems: it puts real clips last, or is little above what they score.
 
     Args:
         records: Of distances between sets, of any metrics.
@@ -39,12 +39,14 @@ def note_floors(records: Sequence[Record]) -> list[str]:
     for metric in dict.fromkeys(r.metric for r in records):
         column = [r for r in records if r.metric == metric and r.value is not None]
         values = {r.system: r.value for r in column if r.value is not None}
-        floors = [float(r.details["floor"]) for r in column if r.details.get("floor") is not None]
+        floors = {r.system: real_distance(r, column) for r in column if r.system not in CONTROLS}
+        near = [floor for system, floor in floors.items() if floor is not None and values[system] < LITTLE * floor]
         found = []
         if len(set(values.values())) > 1 and values.get(REAL) == max(values.values()):
             found.append(f"puts {REAL} last at n = {column[0].n_expected}")
-        if any(value < LITTLE * floor for value in values.values() for floor in floors):
-            found.append(f"is {max(floors):.3g} between random halves of the real clips")
+        if near:
+            whose = "for real clips" if REAL in values else "between random halves of the real clips"
+            found.append(f"is {max(near):.3g} {whose}")
         if found:
-            notes.append(f"{metric} {' and '.join(found)}: too few clips to tell systems.")
+            notes.append(f"{metric.partition('.')[0]} {' and '.join(found)}: too few clips to tell systems.")
     return notes

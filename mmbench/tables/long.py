@@ -7,16 +7,19 @@ from typing import Any
 from mmbench.tables.compare import Cell
 from mmbench.tables.format import interval_text, signed, with_error
 from mmbench.tables.layout import Layout, MetricCell, Row
-from mmbench.tables.numbers import flatten_numbers
+from mmbench.tables.marks import needed_text
+from mmbench.tables.numbers import FLAT, flatten_numbers
 from mmbench.tables.published import printed_name
+from mmbench.tables.wide import short_headings
 
 LABELS = ("dataset", "system", "row", "trainings", "samplings")
-COLUMNS = ("metric", "value", "paper", "95 %", "shuffled", "n", "Δ [95 %]", "p", "won", "needs n", "status")
+COLUMNS = ("metric", "value", "paper", "95 %", "shuffled", "n", "Δ [95 %]", "to", "p", "won", "needs n", "status")
 
 
 def to_rows(layout: Layout) -> tuple[list[str], list[dict[str, Any]]]:
     """The columns of the long table that any row has, and its rows as text."""
-    rows = [_text_of(row, cell) for row, cell in _in_order(layout)]
+    short = short_headings(layout)
+    rows = [_text_of(row, cell) | {"metric": short[cell.heading]} for row, cell in _in_order(layout)]
     shown = [c for c in (*LABELS, *COLUMNS) if any(row.get(c) not in (None, "") for row in rows)]
     alike = [c for c in ("dataset",) if "system" in shown and len({row.get(c) for row in rows}) == 1]
     return [c for c in shown if c not in alike], rows
@@ -30,8 +33,9 @@ def to_numbers(layout: Layout) -> tuple[list[str], list[dict[str, Any]]]:
         rows.append({**row.labels, "metric": cell.metric, **flatten_numbers(cell.to_json()), "paper": paper})
     for row in (row for row in layout.table if not row.cells):  # nothing is on record: what the paper prints
         rows += [{**row.labels, "metric": name, "paper": value} for name, value in row.paper.items()]
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    return [c for c in columns if c != "paper" or any(row.get("paper") is not None for row in rows)], rows
+    has_paper = any(row.get("paper") is not None for row in rows)
+    labels = dict.fromkeys(name for row in layout.table for name in row.labels)
+    return [*labels, "metric", *FLAT, *(["paper"] if has_paper else [])], rows
 
 
 def _in_order(layout: Layout) -> list[tuple[Row, MetricCell]]:
@@ -47,27 +51,27 @@ def _text_of(row: Row, cell: MetricCell) -> dict[str, Any]:
     d = cell.difference
     return {
         **row.labels,
-        "metric": cell.heading,
-        "value": f"({number})" if number and cell.same_as else number,
+        "value": f"({number})" if number and cell.same_as else f"{number}{cell.mark}" if number else None,
         "paper": row.paper.get(printed_name(cell.metric)),
         "95 %": interval_text(r.low, r.high, r.stderr) if one else None,
         "shuffled": with_error(r.baseline, r.baseline_stderr) if one else None,
         "n": cell.count,
         "Δ [95 %]": signed(d.value, d.stderr) if d and d.value is not None else None,
-        **(_compared(cell.compared, cell.mark) if cell.compared else {}),
+        **(_compared(cell.compared) if cell.compared else {}),
         "status": row.status,
     }
 
 
-def _compared(cell: Cell, mark: str) -> dict[str, Any]:
+def _compared(cell: Cell) -> dict[str, Any]:
     d, wins = cell.difference, cell.wins
     shares = None if wins is None else [f"{x:.0%}" for x in (wins.share, wins.low, wins.high)]
     interval = None if d is None else interval_text(d.low, d.high, d.stderr, sign=True)
-    parts = [] if d is None else [signed(d.value, d.stderr), interval, mark, f"to {cell.against}"]
+    parts = [] if d is None else [signed(d.value, d.stderr), interval]
     p = cell.p_adjusted
     return {
         "Δ [95 %]": " ".join(part for part in parts if part) or None,
+        "to": cell.against or None,
         "p": None if p is None else "<0.001" if p < 0.001 else f"{p:.3f}",
         "won": None if shares is None else f"{shares[0]} [{shares[1]}, {shares[2]}]",
-        "needs n": None if cell.needs is None else f"{cell.needs:,}",
+        "needs n": None if cell.needs is None else needed_text(cell.needs),
     }

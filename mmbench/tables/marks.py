@@ -11,6 +11,7 @@ from mmbench.tables.floors import is_at_floor
 BETTER = "*"  # unlike an arrow, neither mark can be read as the direction of the number
 WORSE = "†"
 AT_FLOOR = "~"
+MANY = 100_000  # samples; more than that is as good as no difference
 
 
 def mark_of(cell: Cell, column: Sequence[Record]) -> str:
@@ -42,35 +43,36 @@ def explain_marks(cells: Sequence[Cell], shown: Sequence[str]) -> list[str]:
                 opponents.setdefault(cell.against, {})[cell.record.system] = None
         pairs = [(against, list(systems)) for against, systems in opponents.items()]
         first = pairs[0][0]
-        rest = "".join(f"; {' and '.join(systems)}: than {against}" for against, systems in pairs[1:])
-        marks = f"{BETTER} better, {WORSE} worse" if BETTER in text or WORSE in text else "no number is better or worse"
-        notes.append(f"{marks} than {first}{rest} (paired by sample, p < 0.05 after Holm's correction over the table).")
+        rest = "".join(f" ({', '.join(systems)}: than {against})" for against, systems in pairs[1:])
+        notes.append(f"{BETTER} better, {WORSE} worse than {first}{rest}; p < 0.05, paired by sample, after Holm.")
     if AT_FLOOR in text:
         notes.append(f"{AT_FLOOR} not above what real clips score at this n: no evidence of quality.")
     return notes
 
 
 def note_shuffled(records: Sequence[Record]) -> list[str]:
-    """For each metric that has it the value of each system over shuffled pairs, which is chance."""
-    lines = []
+    """The metrics over shuffled pairs, which is their value by chance, in the order of the table's rows."""
+    parts = []
     for metric in dict.fromkeys(r.metric for r in records if r.baseline is not None):
-        known = {r.system: r.baseline for r in records if r.metric == metric and r.baseline is not None}
-        values = ", ".join(f"{system} {value:z.3f}" for system, value in known.items())
-        lines.append(f"{metric} over shuffled pairs, which is chance: {values}.")
-    return lines
+        values = ["none" if r.baseline is None else f"{r.baseline:z.3f}" for r in records if r.metric == metric]
+        parts.append(f"{metric.partition('.')[0]} {', '.join(values)}")
+    return [f"By chance (shuffled pairs), row by row: {'; '.join(parts)}."] if parts else []
 
 
 def note_needs(cells: Sequence[Cell]) -> list[str]:
     """The n at which the differences that are not significant would be, at 80 % power, in one line."""
-    by_pair: dict[tuple[str, str], list[str]] = {}
+    by_system: dict[str, list[str]] = {}
     for cell in cells:
         if cell.needs:
             metric = cell.record.metric.partition(".")[0]
-            by_pair.setdefault((cell.record.system, cell.against), []).append(f"{metric} {round_up(cell.needs):,}")
-    pairs = [f"{system} to {against}: {', '.join(counts)}" for (system, against), counts in by_pair.items()]
-    if not pairs:
-        return []
-    return [f"Not significant; n that finds the observed difference with 80 % power: {'; '.join(pairs)}."]
+            by_system.setdefault(cell.record.system, []).append(f"{metric} {needed_text(cell.needs)}")
+    counts = "; ".join(f"{system}: {', '.join(needed)}" for system, needed in by_system.items())
+    return [f"Not significant; n needed at the observed difference, 80 % power: {counts}."] if counts else []
+
+
+def needed_text(n: int) -> str:
+    """A needed n as text: "1,900", or "> 100,000"."""
+    return f"{round_up(n):,}" if n < MANY else f"> {MANY:,}"
 
 
 def round_up(n: int) -> int:

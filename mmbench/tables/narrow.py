@@ -32,8 +32,7 @@ def show_table(layout: Layout, format: Format, notes: Sequence[str] = (), in_ful
         return show_rows(rows, columns, format, layout.title, below)
     columns, rows = long.to_rows(layout) if in_full else wide.to_rows(layout)
     keys = [key for key in KEYS if key in columns][:1] + (["metric"] if in_full else [])
-    legend = below if in_full else [*wide.describe_rows(layout), *below]
-    return show_pieces(rows, columns, keys, format, layout.title, legend)
+    return show_pieces(rows, columns, keys, format, layout.title, [*wide.describe_rows(layout), *below])
 
 
 def show_comparison(
@@ -71,7 +70,10 @@ def show_pieces(
     pieces = split_columns(rows, columns, keys, terminal_width())
     for number, piece in enumerate(pieces):
         last = number == len(pieces) - 1
-        show_rows(rows, piece, format, "" if number else title, notes if last else ())
+        if number:
+            print()
+        said = [row for row in rows if any(row.get(c) is not None for c in piece if c not in keys)]
+        show_rows(said, piece, format, "" if number else title, notes if last else ())
     return None
 
 

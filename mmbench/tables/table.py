@@ -11,6 +11,7 @@ from mmbench.errors import MMBenchError
 from mmbench.scores.records import Record
 from mmbench.tables.compare import Cell, adjust, comparable
 from mmbench.tables.layout import Layout
+from mmbench.tables.on_record import compare_on_record
 from mmbench.tables.runs import find_records
 from mmbench.tables.system_rows import lay_out_comparison
 
@@ -35,8 +36,12 @@ def table_order(record: Record) -> tuple[Any, ...]:
     return record.system != "ground_truth", record.system == "independent", record.system
 
 
-def pivot(records: Sequence[Record]) -> Layout:
+def pivot(records: Sequence[Record], out: Path | None = None) -> Layout:
     """The table of one row per system and one column per metric.
+
+    Args:
+        records: One per system and metric.
+        out: The folder of their runs, or the packed file, where their differences are found.
 
     Raises:
         MMBenchError: A column would mix n, signatures, datasets or kinds of weights, or a system has several runs.
@@ -49,4 +54,5 @@ def pivot(records: Sequence[Record]) -> Layout:
         if twice := [system for system, count in Counter(r.system for r in column).items() if count > 1]:
             found = f"{twice[0]} has several runs with {metric} (seeds or spec differ)."
             raise MMBenchError(found, "one run per system", "mmbench table --seed K, or another --out")
-    return lay_out_comparison(adjust([[Cell(r) for r in column] for column in by_metric.values()]))
+    columns = list(by_metric.values())
+    return lay_out_comparison(adjust(compare_on_record(columns, out) if out else [list(map(Cell, c)) for c in columns]))

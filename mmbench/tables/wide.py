@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmbench.markup import Strong
-from mmbench.tables.borrowed import REAL
+from mmbench.tables.borrowed import CONTROLS
 from mmbench.tables.format import column_digits
 from mmbench.tables.layout import Layout, MetricCell, Row
 
 ASIDE = ("dataset", "n", "weights", "networks")  # columns that go to the legend where all rows agree
-CONTROLS = (REAL, "independent")  # real halves: no system to be the best
 
 
 def to_rows(layout: Layout) -> tuple[list[str], list[dict[str, Any]]]:
@@ -25,9 +24,9 @@ def to_rows(layout: Layout) -> tuple[list[str], list[dict[str, Any]]]:
         column = [next((c for c in row.cells if c.heading == heading), None) for row in layout.table]
         digits = column_digits(cell.number.stderr for cell in column if cell)
         best = find_best(layout.table, heading)
-        has_marks = any(cell.mark for cell in column if cell)
+        has_marks = any(cell.mark or cell.same_as for cell in column if cell)
         texts = [_lines(cell, digits, has_marks) if cell else [] for cell in column]
-        width = max((len(line) for lines in texts for line in lines), default=0)
+        width = max(len(name), *(len(line) for lines in texts for line in lines))
         for k, (row, lines) in enumerate(zip(rows, texts, strict=True)):
             row.pop(heading, None)
             text = "\n".join(line.rjust(width) for line in lines)
@@ -56,7 +55,7 @@ def describe_rows(layout: Layout) -> list[str]:
         if variant and name[:-2] == metric:
             variants.setdefault(variant, []).append(metric)
     told += [f"{variant}: {', '.join(metrics)}" for variant, metrics in variants.items()]
-    return [("; ".join(told) + ".").capitalize()] if told else []
+    return ["; ".join(told) + "."] if told else []
 
 
 def short_headings(layout: Layout) -> dict[str, str]:
@@ -83,4 +82,5 @@ def find_best(rows: Sequence[Row], heading: str) -> set[int]:
 def _lines(cell: MetricCell, digits: int, has_marks: bool) -> list[str]:
     """The lines of a cell, the number with room for a mark where its column has any."""
     first, *more = (cell.to_text(digits) or "").split("\n")
-    return [first + cell.mark.ljust(1 if has_marks else 0), *(line + " " * has_marks for line in more)]
+    first += cell.mark or (" " if has_marks and not cell.same_as else "")
+    return [first, *(line + " " * has_marks for line in more)]
