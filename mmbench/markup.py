@@ -19,7 +19,7 @@ LATEX = {
         "]": "{]}",
     },  # \\ takes [ as its own
     **{"±": r"$\pm$", "−": "$-$", "Δ": r"$\Delta$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "→": r"$\rightarrow$"},
-    **{"†": r"$^\dagger$", "*": r"$^*$"},
+    **{"†": r"$\dagger$"},
     **{"×": r"$\times$", "∞": r"$\infty$", "≤": r"$\leq$", "≥": r"$\geq$", "…": r"\ldots{}"},
 }
 

@@ -14,7 +14,7 @@ from mmbench.scores.records import Record, Scored
 from mmbench.statistics.paired import Difference, Wins, count_wins, holm, paired_difference
 from mmbench.statistics.planning import plan
 from mmbench.tables.borrowed import find_owners
-from mmbench.tables.floors import note_floors
+from mmbench.tables.floors import note_falling, note_floors
 from mmbench.types import UNTRAINED, Score
 
 DESCRIBES = ("formats", "differs")  # of a record's reference: words about the clips
@@ -202,7 +202,7 @@ def _note_distances(records: Sequence[Record]) -> list[str]:
     if not compared:
         return []
     real = sorted({f"{r.reference['n']} of {r.reference['dataset']}" for r in compared if r.reference})
-    notes = [f"Distances fall with n: compare equal n alone. Real clips: {', '.join(real)}."]
+    notes = [f"{falling} Real clips: {', '.join(real)}." for falling in note_falling(compared)]
     return (
         notes
         + note_floors(compared)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mmbench.scores.records import Record
 from mmbench.tables.borrowed import CONTROLS, REAL
@@ -27,6 +27,11 @@ def is_at_floor(record: Record, column: Sequence[Record]) -> bool:
     """Whether a distance is not above what real clips score, so that it is no evidence of quality."""
     floor = real_distance(record, column)
     return record.system != REAL and floor is not None and record.value is not None and record.value <= floor
+
+
+def note_falling(records: Iterable[Record]) -> list[str]:
+    """The line that says of distances to real clips that they fall with n; none for a table without any."""
+    return ["Distances fall with n: compare equal n alone."] if any(r.reference for r in records) else []
 
 
 def note_floors(records: Sequence[Record]) -> list[str]:

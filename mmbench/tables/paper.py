@@ -12,6 +12,7 @@ from typing import Any
 from mmbench.errors import MMBenchError
 from mmbench.scores.records import Record
 from mmbench.tables.borrowed import find_owners, note_borrowed
+from mmbench.tables.floors import note_falling
 from mmbench.tables.layout import Layout, Row, check_columns, make_cell, owners_of, select_published
 from mmbench.tables.published import published
 
@@ -57,7 +58,11 @@ def lay_out_systems(number: str, records: Sequence[Record]) -> Layout:
     check_columns(wanted)
     missing = [f"Not on record here: {' and '.join(sorted(set(datasets.values())))}."] if not wanted else []
     released = [RELEASED] if any(str(row.labels["system"]).endswith(RELEASE) for row in rows) else []
-    return Layout(rows, f"Table {number}: {table['title']}", [*missing, *released, *note_borrowed(owners_of(rows))])
+    return Layout(
+        rows,
+        f"Table {number}: {table['title']}",
+        [*missing, *released, *note_borrowed(owners_of(rows)), *note_falling(wanted)],
+    )
 
 
 def _place_released(in_paper: Sequence[str], others: Sequence[str]) -> list[tuple[str, str]]:
