@@ -58,11 +58,8 @@ def lay_out_systems(number: str, records: Sequence[Record]) -> Layout:
     check_columns(wanted)
     missing = [f"Not on record here: {' and '.join(sorted(set(datasets.values())))}."] if not wanted else []
     released = [RELEASED] if any(str(row.labels["system"]).endswith(RELEASE) for row in rows) else []
-    return Layout(
-        rows,
-        f"Table {number}: {table['title']}",
-        [*missing, *released, *note_borrowed(owners_of(rows)), *note_falling(wanted)],
-    )
+    notes = [*missing, *released, *note_borrowed(owners_of(rows)), *note_falling(wanted)]
+    return Layout(rows, f"Table {number}: {table['title']}", notes)
 
 
 def _place_released(in_paper: Sequence[str], others: Sequence[str]) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,7 +49,7 @@ def describe_rows(layout: Layout) -> list[str]:
     if not any(row.cells for row in layout.table):
         return []
     words = [f"n = {value}" if column == "n" else f"{column} {value}" for column, value in alike.items()]
-    told = [word for word in words if word.removeprefix("dataset ") not in layout.title]
+    told = [word for word in words if not _says(layout.title, word.removeprefix("dataset "))]
     variants: dict[str, list[str]] = {}
     for heading, name in short_headings(layout).items():
         metric, _, variant = heading[:-2].partition(".")
@@ -77,6 +78,10 @@ def find_best(rows: Sequence[Row], heading: str) -> set[int]:
         groups.setdefault(row.labels.get("dataset"), {})[k] = cell.number.value
     best = {group: (max if higher else min)(values.values()) for group, values in groups.items() if len(values) > 1}
     return {k for group, value in best.items() for k, x in groups[group].items() if x == value}
+
+
+def _says(title: str, word: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", title) is not None
 
 
 def _lines(cell: MetricCell, digits: int, has_marks: bool) -> list[str]:

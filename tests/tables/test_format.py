@@ -16,7 +16,7 @@ def test_zero_has_no_sign_and_three_decimals(value: float, error: float) -> None
 
 def test_a_column_has_equal_decimals_with_a_digit_for_its_smallest_error() -> None:
     assert [column_digits(errors) for errors in ([0.012, 0.0082], [0.18, 0.092], [12.0, 3.4, None], [0.0, None])] == [
-        *(3, 3, 0, 3)
+        *(3, 2, 0, 3)
     ]
     assert with_error(0.34051, 0.012, 3) == "0.341 ± 0.012"
 

@@ -95,11 +95,27 @@ def test_a_pipe_has_one_table_whatever_columns_says(
 def test_the_long_form_has_a_row_for_every_number(
     columns: list[list], terminal: Callable[[int], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    terminal(120)
+    terminal(200)
     show_comparison(columns, Format.table, "", in_full=True)
     head, _, *lines = capsys.readouterr().out.split("\n\n")[0].splitlines()
     assert len(lines) == len(SYSTEMS) * len(METRICS)
-    assert head.split() == ["system", "metric", "value", "95", "%", "shuffled", "n", "Δ", "[95", "%]", "to", "p"]
+    assert head.split() == [
+        "system",
+        "metric",
+        "value",
+        "95",
+        "%",
+        "shuffled",
+        "n",
+        "Δ",
+        "[95",
+        "%]",
+        "to",
+        "p",
+        "won",
+        "needs",
+        "n",
+    ]
     terminal(80)
     show_comparison(columns, Format.table, "", in_full=True)
     printed = capsys.readouterr().out
