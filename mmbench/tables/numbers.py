@@ -9,7 +9,16 @@ from typing import Any
 from mmbench.scores.records import Record, finite
 from mmbench.tables.compare import Cell, heading
 
-FLAT = ("value", "stderr", "low", "high", "n", "n_expected", "shuffled", "shuffled_stderr")  # columns of a CSV
+FLAT: tuple[str, ...] = (
+    "value",
+    "stderr",
+    "low",
+    "high",
+    "n",
+    "n_expected",
+    "shuffled",
+    "shuffled_stderr",
+)  # columns of a CSV
 FLAT += tuple(f"difference{end}" for end in ("", "_stderr", "_low", "_high", "_p", "_p_holm", "_n", "_against"))
 FLAT += ("wins", "wins_low", "wins_high", "wins_n", "needs", "same_as", "higher_is_better", "signature", "run")
 
