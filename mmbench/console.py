@@ -81,9 +81,7 @@ def show_rows(
         for row in rows:
             print(row.get(columns[0], ""))
         return
-    cells = [
-        ["" if (v := row.get(c)) is None else v if isinstance(v, str) else str(v) for c in columns] for row in rows
-    ]
+    cells = [[_text(row.get(c)) for c in columns] for row in rows]
     numeric = [bool(rows) and all(_is_numeric(row.get(c)) for row in rows) for c in columns]
     if format is not Format.table:
         write = {Format.markdown: write_markdown, Format.latex: write_latex, Format.html: write_html}.get(format)

@@ -22,6 +22,8 @@ from mmbench.tables.numbers import FLAT
 from mmbench.tables.system_rows import lay_out_comparison
 from mmbench.types import Score
 from tests.builders import folder_of, record
+from tests.commands import mmbench_here
+from tests.conftest import REPOSITORY
 
 
 @pytest.fixture
@@ -117,3 +119,19 @@ def test_the_long_text_has_interval_difference_and_p(columns: list[list[Cell]]) 
     assert rows[1]["Δ [95 %]"].startswith("+0.979 ± 0.044 [")
     assert (rows[1]["to"], rows[1]["p"], rows[1]["won"]) == ("a", "<0.001", "100% [65%, 100%]")
     assert rows[1]["n"] == "7/8 (1 unscored)"
+
+
+@pytest.mark.parametrize(
+    ("file", "options", "lines"), [("runs", ("-d", "bounce"), 36), ("table7", ("--paper", "7"), 30)]
+)
+def test_tables_on_record_are_csv_on_stdout_and_words_on_stderr(
+    file: str, options: tuple[str, ...], lines: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask = ("table", "--out", REPOSITORY / "results" / "tiny" / f"{file}.jsonl", *options, "--format")
+    printed = mmbench_here(capsys, *ask, "csv")
+    found = list(csv.DictReader(io.StringIO(printed.stdout)))
+    assert len(found) == lines
+    assert "Distances fall with n" in printed.stderr
+    rows = json.loads(mmbench_here(capsys, *ask, "json").stdout)
+    expected = {(row.get("system") or row["row"], m): n["value"] for row in rows for m, n in row["numbers"].items()}
+    assert {(line.get("system") or line["row"], line["metric"]): float(line["value"]) for line in found} == expected
