@@ -50,8 +50,8 @@ def note_floors(records: Sequence[Record]) -> list[str]:
         if len(set(values.values())) > 1 and values.get(REAL) == max(values.values()):
             found.append(f"puts {REAL} last at n = {column[0].n_expected}")
         if near:
-            whose = "for real clips" if REAL in values else "between random halves of the real clips"
-            found.append(f"is {max(near):.3g} {whose}")
+            whose = "of real clips" if REAL in values else "between random halves of the real clips"
+            found.append(f"is less than twice the {max(near):.3g} {whose}")
         if found:
             notes.append(f"{metric.partition('.')[0]} {' and '.join(found)}: too few clips to tell systems.")
     return notes
