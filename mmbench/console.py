@@ -11,11 +11,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from mmbench.errors import MMBenchError
-from mmbench.markup import write_latex, write_markdown
+from mmbench.markup import Strong, write_csv, write_html, write_latex, write_markdown
 
+GAP = 2  # characters between the columns of a table
 SECONDS_BETWEEN_LINES = 30.0  # how often progress is reported where stderr is not a terminal
 log = logging.getLogger("mmbench")
 
@@ -27,6 +28,8 @@ class Format(StrEnum):
     json = "json"
     markdown = "markdown"
     latex = "latex"
+    html = "html"
+    csv = "csv"
     quiet = "quiet"
 
 
@@ -49,8 +52,8 @@ def jsonable(value: Any) -> Any:
 
 
 def terminal_width() -> int:
-    """Characters in a line of stdout: the terminal's, or COLUMNS; 240 for a pipe, whose reader wants nothing folded."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 240
+    """Characters in a line of stdout: the terminal's, or COLUMNS; no end for a pipe, where nothing is folded."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
 
 
 def show_rows(
@@ -62,10 +65,10 @@ def show_rows(
 ) -> None:
     """Print rows as a table of `columns`, as JSON of whole rows, or with quiet the first column only.
 
-    Markdown and LaTeX are the same table to paste; its title and notes then go to stderr.
+    Markdown, LaTeX and HTML are the same table to paste, CSV its values; title and notes then go to stderr.
 
     Args:
-        rows: One mapping per row; cells of a table are str(value), empty for None.
+        rows: One mapping per row; cells of a table are str(value), empty for None, bold for a `Strong`.
         columns: Keys to show, in order; also the headers.
         format: How it is printed.
         title: Line above the table.
@@ -78,31 +81,47 @@ def show_rows(
         for row in rows:
             print(row.get(columns[0], ""))
         return
-    cells = [["" if row.get(c) is None else str(row[c]) for c in columns] for row in rows]
+    cells = [[_text(row.get(c)) for c in columns] for row in rows]
     numeric = [bool(rows) and all(_is_numeric(row.get(c)) for row in rows) for c in columns]
-    if format in (Format.markdown, Format.latex):
-        write = write_markdown if format is Format.markdown else write_latex
-        print(write(columns, cells, numeric))
+    if format is not Format.table:
+        write = {Format.markdown: write_markdown, Format.latex: write_latex, Format.html: write_html}.get(format)
+        print(write(columns, cells, numeric) if write else write_csv(columns, rows))
         for line in (title, *notes):  # for people, so that the table alone goes into a file
             if line:
                 print(line, file=sys.stderr)
         return
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left", title_style="bold")
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0))
     for name, right in zip(columns, numeric, strict=True):
-        table.add_column(name, justify="right" if right else "left", overflow="fold")
+        table.add_column(Text(name, justify="right" if right else "left"), overflow="fold")
     for texts in cells:
-        table.add_row(*texts)
+        table.add_row(*(_styled(text, right) for text, right in zip(texts, numeric, strict=True)))
     console = Console(highlight=False, width=terminal_width(), height=25, markup=False)  # rich heeds both or none
+    if title:
+        console.print(title, style="bold")
     console.print(table)
-    for note in notes:
+    for note in ("", *notes) if notes else ():
         console.print(note)
 
 
+def _text(cell: Any) -> str:
+    return "" if cell is None else cell if isinstance(cell, str) else str(cell)
+
+
+def _styled(text: str, right: bool) -> Any:
+    """A cell for rich; text that is padded already keeps its place."""
+    from rich.text import Text
+
+    side: Literal["left", "right"] = "right" if right and text == text.strip() else "left"
+    return Text(text, "bold" if isinstance(text, Strong) else "", justify=side)
+
+
 def _is_numeric(cell: Any) -> bool:
-    return isinstance(cell, int | float | None) or (isinstance(cell, str) and cell[:1] in "+-−0123456789")
+    return isinstance(cell, int | float | None) or (isinstance(cell, str) and cell.lstrip(" (")[:1] in "+-−0123456789")
 
 
 def show_mapping(value: Mapping[str, Any], format: Format) -> None:

@@ -1,8 +1,12 @@
-"""Tables as text to paste: GitHub's Markdown, and LaTeX with booktabs."""
+"""Tables as text to paste or to read in again: GitHub's Markdown, LaTeX with booktabs, HTML and CSV."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import html
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 LATEX = {
     **{c: f"\\{c}" for c in "&%$#_{}"},
@@ -15,8 +19,39 @@ LATEX = {
         "]": "{]}",
     },  # \\ takes [ as its own
     **{"±": r"$\pm$", "−": "$-$", "Δ": r"$\Delta$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "→": r"$\rightarrow$"},
+    **{"†": r"$\dagger$"},
     **{"×": r"$\times$", "∞": r"$\infty$", "≤": r"$\leq$", "≥": r"$\geq$", "…": r"\ldots{}"},
 }
+
+
+class Strong(str):
+    """Text of a cell that stands out: bold."""
+
+
+def write_csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as comma-separated values: numbers without rounding, nothing for None and NaN, nested values as JSON."""
+    import pandas  # half a second, so only here
+
+    cells = [[_flat(row.get(column)) for column in columns] for row in rows]
+    frame = pandas.DataFrame(cells, columns=list(columns), dtype=object)
+    return frame.to_csv(index=False, lineterminator="\n").rstrip("\n")
+
+
+def write_html(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
+    """A table in HTML: a fragment that needs nothing else, everything escaped, a line break in a cell as <br>.
+
+    Args:
+        columns: Headers.
+        rows: The cells of each row, as many as there are columns.
+        right: Which columns are aligned right.
+    """
+    styles = [' style="text-align: right"' if r else "" for r in right]
+    head, *body = [
+        "".join(f"<{tag}{style}>{_escape_html(cell)}</{tag}>" for cell, style in zip(row, styles, strict=True))
+        for tag, row in (("th", columns), *(("td", row) for row in rows))
+    ]
+    lines = ["<table>", f"<thead><tr>{head}</tr></thead>", "<tbody>", *(f"<tr>{row}</tr>" for row in body), "</tbody>"]
+    return "\n".join([*lines, "</table>"])
 
 
 def write_markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
@@ -49,12 +84,26 @@ def write_latex(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Se
     return "\n".join([begin, r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}"])
 
 
+def _flat(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, Mapping | list | tuple) else value
+
+
 def _escape_markdown(cell: str) -> str:
+    text = cell.strip()
     for special in "\\`*_[]<|":
-        cell = cell.replace(special, "\\" + special)
-    return cell.replace("\n", "<br>")
+        text = text.replace(special, "\\" + special)
+    text = re.sub(r" *\n *", "<br>", text)
+    return f"**{text}**" if isinstance(cell, Strong) else text
 
 
 def _escape_latex(cell: str) -> str:
-    lines = ["".join(LATEX.get(c, c) for c in line) for line in cell.split("\n")]
+    lines = ["".join(LATEX.get(c, c) for c in line.strip()) for line in cell.split("\n")]
+    lines = [re.sub(r"(?<![\w$])-(?=\d)", "$-$", line) for line in lines]
+    if isinstance(cell, Strong):
+        lines = [rf"\textbf{{{line}}}" for line in lines]
     return lines[0] if len(lines) == 1 else "\\shortstack{" + r" \\ ".join(lines) + "}"
+
+
+def _escape_html(cell: str) -> str:
+    text = re.sub(r" *\n *", "<br>", html.escape(cell.strip()))
+    return f"<b>{text}</b>" if isinstance(cell, Strong) else text

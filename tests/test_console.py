@@ -70,15 +70,14 @@ def test_a_pipe_never_folds_and_a_narrow_window_loses_nothing(capsys: Capture, m
     show_rows(rows, ["run", "sentence"], Format.table)
     lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
     assert max(map(len, lines)) <= 40
-    assert "".join(lines[3:]).count("r") == 30
-    assert "".join(lines[3:]).count("s") == 90
+    assert "".join(lines[2:]).count("r") == 30
+    assert "".join(lines[2:]).count("s") == 90
 
 
 def test_numbers_stand_to_the_right(capsys: Capture) -> None:
     show_rows([{"name": "a", "n": 5}, {"name": "b", "n": "−0.1 ± 2"}], ["name", "n"], Format.table)
-    (line,) = (line for line in capsys.readouterr().out.splitlines() if " 5 " in line)
-    assert line.rstrip(" │|").endswith("5")
-    assert "       5" in line
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("a"))
+    assert line.endswith("       5")
 
 
 def test_one_record_as_lines_json_or_values(capsys: Capture) -> None:

@@ -21,6 +21,7 @@ def compare(
     metric: opt.Metric = None,
     num_samples: Annotated[int | None, typer.Option("--num-samples", "-n", help="Only records of this n.")] = None,
     out: opt.Out = Path("runs"),
+    long: opt.Long = False,
     format: opt.Form = Format.table,
 ) -> None:
     """Compare what is scored already: paired differences, intervals, and the share of samples won.
@@ -37,4 +38,4 @@ def compare(
     from mmbench.tables.narrow import show_comparison
 
     found = set_side_by_side(names, out, baseline, metric or (), num_samples)
-    show_comparison(found.columns, format, f"Compared; records in {out}", found.notes)
+    show_comparison(found.columns, format, f"Compared; records in {out}", found.notes, long)

@@ -69,13 +69,14 @@ def show(
     """
     from mmbench.jobs.show import show as look_up
     from mmbench.tables.format import record_row
+    from mmbench.tables.narrow import show_pieces
 
     found = look_up(name, out, verify)
     if format is not Format.table or not found.get("records"):
         return show_mapping(found, format)
     show_mapping({k: v for k, v in found.items() if k not in ("records", "differences", "invocations")}, format)
     rows = [record_row(r) for r in found["records"]]
-    show_rows(rows, list(rows[0]), format, "Records")
+    show_pieces(rows, list(rows[0]), ["metric"], format, "Records")
     if found["differences"]:
         show_rows(found["differences"], list(found["differences"][0]), format, "Paired differences")
     for number, made in enumerate(found["invocations"], start=1):
@@ -92,6 +93,7 @@ def table(
     num_samples: Annotated[int | None, typer.Option("--num-samples", "-n", help="Only records of this n.")] = None,
     seed: Annotated[int | None, typer.Option(help="Only runs of this seed.")] = None,
     paper: opt.Paper = "",
+    long: opt.Long = False,
     format: opt.Form = Format.table,
 ) -> None:
     """Systems by metrics, from records: the newest of one dataset, n and seed; the others are named below.
@@ -112,12 +114,12 @@ def table(
     if paper:
         from mmbench.experiments.paper import lay_out
 
-        return show_table(lay_out(paper, out, **filters, num_samples=num_samples, seed=seed), format)
+        return show_table(lay_out(paper, out, **filters, num_samples=num_samples, seed=seed), format, in_full=long)
     from mmbench.tables.newest import newest_set
     from mmbench.tables.table import pivot
 
     found = newest_set(out, **filters, num_samples=num_samples, seed=seed)
-    return show_table(pivot(found.records), format, found.notes)
+    return show_table(pivot(found.records, out), format, found.notes, long)
 
 
 def merge(

@@ -34,10 +34,10 @@ def _plan_only(settings: Any, format: Format, scored: bool = False) -> None:
     show_rows(preview_plan(settings, scored), columns, format, "Dry run: nothing is written")
 
 
-def _print_cells(columns: Any, format: Format, title: str, notes: Sequence[str] = ()) -> None:
+def _print_cells(columns: Any, format: Format, title: str, notes: Sequence[str] = (), long: bool = False) -> None:
     from mmbench.tables.narrow import show_comparison
 
-    show_comparison(columns, format, title, notes)
+    show_comparison(columns, format, title, notes, long)
 
 
 def run(
@@ -56,6 +56,7 @@ def run(
     retry_failed: opt.Retry = False,
     offline: opt.Offline = False,
     dry_run: opt.DryRun = False,
+    long: opt.Long = False,
     format: opt.Form = Format.table,
     verbose: opt.Verbose = 0,
 ) -> None:
@@ -99,7 +100,7 @@ def run(
     scored = run_job(settings)
     if not scored:  # the first process of the launcher prints
         return None
-    _print_cells(table_of(scored), format, f"{dataset}, n = {num_samples}, seed {seed}; records in {out}")
+    _print_cells(table_of(scored), format, f"{dataset}, n = {num_samples}, seed {seed}; records in {out}", long=long)
     failed = sum({s.record.run_id: s.record.n_failed for s in scored}.values())
     if failed:
         raise IncompleteError(f"{failed} samples failed.", "", "mmbench list runs; then --retry-failed")
@@ -189,6 +190,7 @@ def evaluate(
     weights: opt.Networks = "real",
     workers: opt.Workers = None,
     offline: opt.Offline = False,
+    long: opt.Long = False,
     format: opt.Form = Format.table,
     verbose: opt.Verbose = 0,
 ) -> None:
@@ -232,6 +234,6 @@ def evaluate(
     first = sets[0][0].record
     if len(sets) == 1:
         title = f"{first.system}, n = {first.n_expected}; records in {sets[0][0].folder}"
-        return _print_cells(table_of(sets[0]), format, title)
+        return _print_cells(table_of(sets[0]), format, title, long=long)
     found = compare_sets(sets, baseline, paths)
-    return _print_cells(found.columns, format, f"Compared; records in {out}", found.notes)
+    return _print_cells(found.columns, format, f"Compared; records in {out}", found.notes, long)

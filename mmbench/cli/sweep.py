@@ -55,6 +55,7 @@ def sweep(
     retry_failed: opt.Retry = False,
     offline: opt.Offline = False,
     dry_run: opt.DryRun = False,
+    long: opt.Long = False,
     format: opt.Form = Format.table,
     verbose: opt.Verbose = 0,
 ) -> None:
@@ -119,7 +120,7 @@ def sweep(
     if dry_run:
         return show_rows(preview_sweep(declared), PREVIEW_COLUMNS, format, "Dry run: nothing is written")
     layout, undone = run_sweep(declared)
-    show_table(layout, format)
+    show_table(layout, format, in_full=long)
     if undone:
         raise IncompleteError(undone, "", "mend it, then the same command again; --retry-failed for failed samples")
     return None

@@ -23,7 +23,8 @@ from mmbench.files import read_json, write_whole
 from mmbench.runs.find import run_folders
 from mmbench.runs.store import read_manifest
 from mmbench.scores.records import Record, read_records, read_scored
-from mmbench.tables.compare import as_row, table_of
+from mmbench.tables.compare import table_of
+from mmbench.tables.numbers import numbers_of_difference
 from mmbench.tables.packed import DIFFERENCES, Line, Packed, PackedRun, pack_lines, read_packed
 from mmbench.tables.table import table_order
 
@@ -184,7 +185,7 @@ def _keep_differences(
             log.warning("No paired differences are kept on %s, n = %d, seed %d: %s", dataset, n, seed, error.found)
             continue
         for cell in (cell for column in columns for cell in column if cell.difference):
-            line = {"metric": cell.record.metric, "n_expected": n, **as_row(cell)["difference"]}
+            line = {"metric": cell.record.metric, "n_expected": n, **(numbers_of_difference(cell) or {})}
             found.setdefault(cell.record.run_id, []).append(line)
     return [replace(run, differences=found.get(run.name, run.differences)) for run in runs]
 

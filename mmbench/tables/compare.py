@@ -6,18 +6,18 @@ A guided system is compared with the pair it guides where that is among them, ev
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mmbench.errors import MMBenchError
-from mmbench.scores.records import Record, Scored, finite
+from mmbench.scores.records import Record, Scored
 from mmbench.statistics.paired import Difference, Wins, count_wins, holm, paired_difference
 from mmbench.statistics.planning import plan
-from mmbench.tables.format import count_text, digits_of, signed, with_error
+from mmbench.tables.borrowed import find_owners
+from mmbench.tables.floors import note_falling, note_floors
 from mmbench.types import UNTRAINED, Score
 
 DESCRIBES = ("formats", "differs")  # of a record's reference: words about the clips
-LITTLE = 2.0  # times the floor: a distance below that is little more than real clips have among themselves
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,16 @@ class Cell:
         p_adjusted: Its p-value after Holm's correction over the table.
         against: The system that it is compared with; "" without a difference.
         wins: Share of the paired samples on which it is better; None for metrics without values per sample.
+        same_as: The system whose number this is, for both show the same half; such a number has no difference.
     """
 
     record: Record
-    score: Score
+    score: Score | None = None
     difference: Difference | None = None
     p_adjusted: float | None = None
     against: str = ""
     wins: Wins | None = None
+    same_as: str = ""
 
     @property
     def needs(self) -> int | None:
@@ -150,40 +152,18 @@ def _share_samples(a: Scored, b: Scored) -> bool:
 
 
 def adjust(columns: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
-    """The cells of a table with p-values corrected after Holm over all its differences."""
+    """The cells of a table with p-values corrected after Holm over all its differences; borrowed numbers have none."""
+    columns = [_drop_borrowed(column) for column in columns]
     cells = [c for column in columns for c in column if c.difference and c.difference.p_value is not None]
     adjusted = holm([c.difference.p_value or 0.0 for c in cells if c.difference])
     by_cell = {id(c): float(p) for c, p in zip(cells, adjusted, strict=True)}
     return [[replace(c, p_adjusted=by_cell.get(id(c))) for c in column] for column in columns]
 
 
-def as_row(cell: Cell) -> dict[str, Any]:
-    """A cell as a row of the long table: what is printed, and the record with its difference for JSON."""
-    r, d = cell.record, cell.difference
-    return {
-        "system": r.system,
-        "metric": heading(r),
-        "value": with_error(r.value, r.stderr),
-        "shuffled": with_error(r.baseline, r.baseline_stderr),
-        "n": count_text(r),
-        "Δ [95 %]": difference_text(cell),
-        "won": None if cell.wins is None else f"{cell.wins.share:.0%} [{cell.wins.low:.0%}, {cell.wins.high:.0%}]",
-        "record": asdict(r),
-        "difference": None
-        if d is None
-        else {
-            "value": finite(d.value),
-            "stderr": finite(d.stderr),
-            "low": finite(d.low),
-            "high": finite(d.high),
-            "p": finite(d.p_value),
-            "p_holm": finite(cell.p_adjusted),
-            "n": d.n,
-            "against": cell.against,
-        },
-        "wins": None if cell.wins is None else asdict(cell.wins),
-        "needs": cell.needs,
-    }
+def _drop_borrowed(column: Sequence[Cell]) -> list[Cell]:
+    owners = find_owners([c.record for c in column], [c.against for c in column])
+    alone: dict[str, Any] = {"difference": None, "against": "", "wins": None}
+    return [replace(c, **alone, same_as=owner) if owner else c for c, owner in zip(column, owners, strict=True)]
 
 
 def heading(record: Record) -> str:
@@ -194,30 +174,6 @@ def heading(record: Record) -> str:
 def is_significant(cell: Cell) -> bool:
     """Whether the difference has a p-value below 0.05 after Holm's correction."""
     return cell.p_adjusted is not None and cell.p_adjusted < 0.05
-
-
-def difference_text(cell: Cell) -> str | None:
-    """The difference as text: "+0.120 ± 0.021 [+0.079, +0.161] * to tiny", starred where `is_significant`."""
-    d = cell.difference
-    if d is None:
-        return None
-    k = digits_of(d.stderr)
-    text = signed(d.value, d.stderr)
-    if d.stderr is not None:
-        text += f" [{d.low:+z.{k}f}, {d.high:+z.{k}f}]"
-    star = " *" if is_significant(cell) else ""
-    return f"{text}{star} to {cell.against}"
-
-
-def footnotes(columns: Sequence[Sequence[Cell]]) -> list[str]:
-    """The notes below a long comparison: what its marks mean, and `list_caveats`."""
-    records = [cell.record for column in columns for cell in column]
-    notes = []
-    if any(cell.p_adjusted is not None for column in columns for cell in column):
-        notes.append("Δ: paired by sample; * p < 0.05 after Holm's correction over the table.")
-    if any(r.baseline is not None for r in records):
-        notes.append("shuffled: the same metric with audio and video of different samples.")
-    return notes + list_caveats(records)
 
 
 def list_caveats(records: Sequence[Record]) -> list[str]:
@@ -246,16 +202,9 @@ def _note_distances(records: Sequence[Record]) -> list[str]:
     if not compared:
         return []
     real = sorted({f"{r.reference['n']} of {r.reference['dataset']}" for r in compared if r.reference})
-    notes = [f"Distances fall with n: compare equal n alone. Real clips: {', '.join(real)}."]
-    floors: dict[str, float] = {}
-    for r in compared:
-        floor = r.details.get("floor")
-        if floor is not None and r.value is not None and r.value < LITTLE * floor:
-            floors[r.metric] = floor
-    notes += [
-        f"{metric}: random halves of the real clips are {floor:.3g} apart; here, that is too few clips to tell systems."
-        for metric, floor in floors.items()
-    ]
-    return notes + sorted(
-        {str(r.reference["differs"]) + "." for r in compared if r.reference and "differs" in r.reference}
+    notes = [f"{falling} Real clips: {', '.join(real)}." for falling in note_falling(compared)]
+    return (
+        notes
+        + note_floors(compared)
+        + sorted({str(r.reference["differs"]) + "." for r in compared if r.reference and "differs" in r.reference})
     )

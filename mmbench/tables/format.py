@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mmbench.scores.records import Record
@@ -13,11 +13,10 @@ ROUNDING = 5e-7  # an error below that is zero in all of the six decimals that a
 def record_row(record: dict[str, Any]) -> dict[str, Any]:
     """A record as a row on its own: value, interval, shuffled baseline, counts, further numbers, signature."""
     r = Record(**record)
-    k = digits_of(r.stderr)
     return {
         "metric": r.metric,
         "value": with_error(r.value, r.stderr),
-        "95 %": None if r.low is None or r.high is None else f"[{r.low:z.{k}f}, {r.high:z.{k}f}]",
+        "95 %": interval_text(r.low, r.high, r.stderr),
         "shuffled": with_error(r.baseline, r.baseline_stderr),
         "n": "; ".join([count_text(r), *(f"{count} for: {reason}" for reason, count in r.unscored.items())]),
         "beside": "; ".join(filter(None, [details_text(r.details), *_describe_clips(r)])) or None,
@@ -55,18 +54,50 @@ def digits_of(error: float | None) -> int:
     return min(max(1 - floor(log10(error)), 0), 6)
 
 
-def with_error(value: float | None, error: float | None) -> str | None:
-    """A value with its standard error as text: "0.312 ± 0.021"; None for no value."""
+def with_error(value: float | None, error: float | None, digits: int | None = None) -> str | None:
+    """A value with its standard error as text: "0.312 ± 0.021"; None for no value.
+
+    Args:
+        value: What is measured.
+        error: Its standard error; None if it has none.
+        digits: Decimals; by default as many as the error allows.
+    """
     if value is None:
         return None
-    k = digits_of(error)
+    k = digits_of(error) if digits is None else digits
     return f"{value:z.{k}f}" + ("" if error is None else f" ± {error:.{k}f}")
 
 
 def signed(value: float, error: float | None) -> str:
-    """A difference with its standard error as text: "+0.120 ± 0.021"."""
+    """A difference with its standard error as text: "+0.120 ± 0.021"; without a sign where it rounds to zero."""
     k = digits_of(error)
-    return f"{value:+z.{k}f}" + ("" if error is None else f" ± {error:.{k}f}")
+    return _sign(value, k) + ("" if error is None else f" ± {error:.{k}f}")
+
+
+def interval_text(low: float | None, high: float | None, error: float | None, sign: bool = False) -> str | None:
+    """An interval as text: "[0.27, 0.35]"; None without one.
+
+    Args:
+        low: Lower end.
+        high: Upper end.
+        error: The standard error that decides how many decimals are shown.
+        sign: Whether ends above zero have a plus.
+    """
+    if low is None or high is None:
+        return None
+    k = digits_of(error)
+    return f"[{_sign(low, k)}, {_sign(high, k)}]" if sign else f"[{low:z.{k}f}, {high:z.{k}f}]"
+
+
+def column_digits(errors: Iterable[float | None]) -> int:
+    """Decimals for a whole column: two significant digits of its largest error, at least one of its smallest."""
+    digits = [digits_of(error) for error in errors if error is not None and error > ROUNDING]
+    return max(min(digits), max(digits) - 1) if digits else 3
+
+
+def _sign(value: float, digits: int) -> str:
+    text = f"{value:+z.{digits}f}"
+    return text[1:] if float(text) == 0 else text
 
 
 def count_text(r: Record) -> str:

@@ -10,13 +10,13 @@ import numpy as np
 
 from mmbench.scores.records import Record, finite
 from mmbench.statistics.estimates import mean_estimate
-from mmbench.tables.compare import comparable, heading
+from mmbench.tables.compare import Cell, comparable, heading
 from mmbench.tables.format import count_text, signed, with_error
+from mmbench.tables.numbers import as_row, numbers_of_cell, numbers_of_record
 from mmbench.tables.published import printed_name, published_values
 from mmbench.types import is_untrained
 
 FIRST = ("dataset", "system", "row", "trainings", "samplings", "n", "weights", "networks")  # columns before the metrics
-NOTE = "(): the videos are another system's, and so is this number."
 
 
 @dataclass(frozen=True)
@@ -32,32 +32,54 @@ class MetricCell:
     """A metric in a row: the number of one run, or the mean over several trainings.
 
     Attributes:
-        metric: name.variant.
-        heading: Its column: the metric and an arrow in the direction that is good.
+        records: Of that run, or of each training.
         number: What is shown.
-        trainings: The value of each run that it is the mean of.
-        count: Samples that were scored.
-        difference: Paired difference to the pair alone; None where there is none.
-        borrowed: Whether it is the number of the other system whose videos the run shows; printed in parentheses.
-        weights: Kind of the system's weights where that is "random" or "tiny", else "".
-        networks: The same of the metric's networks.
+        difference: Paired difference to the pair alone, shown below the number; None where there is none.
+        same_as: The other system whose number this is, for both show the same half; printed in parentheses.
+        compared: What the number is compared with, where systems are.
+        mark: What its difference or its floor comes to.
     """
 
-    metric: str
-    heading: str
+    records: tuple[Record, ...]
     number: Number
-    trainings: tuple[float | None, ...]
-    count: str
     difference: Number | None = None
-    borrowed: bool = False
-    weights: str = ""
-    networks: str = ""
+    same_as: str = ""
+    compared: Cell | None = None
+    mark: str = ""
 
     @property
-    def text(self) -> str | None:
-        """ "0.312 ± 0.021", in parentheses if borrowed, with the difference on a line of its own."""
-        text = with_error(self.number.value, self.number.stderr)
-        if text and self.borrowed:
+    def metric(self) -> str:
+        """name.variant."""
+        return self.records[0].metric
+
+    @property
+    def heading(self) -> str:
+        """Its column: the metric and an arrow in the direction that is good."""
+        return heading(self.records[0])
+
+    @property
+    def count(self) -> str:
+        """Samples that were scored, as text."""
+        return "; ".join(dict.fromkeys(count_text(r) for r in self.records))
+
+    @property
+    def weights(self) -> str:
+        """Kind of the system's weights where that is "random" or "tiny", else ""."""
+        return kind if is_untrained(kind := self.records[0].weights) else ""
+
+    @property
+    def networks(self) -> str:
+        """The same of the metric's networks."""
+        return kind if is_untrained(kind := self.records[0].extractor_weights) else ""
+
+    def to_text(self, digits: int | None = None) -> str | None:
+        """ "0.312 ± 0.021", in parentheses if it is another system's, with the difference on a line of its own.
+
+        Args:
+            digits: Decimals; by default as many as its own error allows.
+        """
+        text = with_error(self.number.value, self.number.stderr, digits)
+        if text and self.same_as:
             text = f"({text})"
         if self.difference is None or self.difference.value is None:
             return text
@@ -65,7 +87,12 @@ class MetricCell:
 
     def to_json(self) -> dict[str, Any]:
         """The numbers without rounding."""
-        out: dict[str, Any] = {**vars(self.number), "trainings": list(self.trainings)}
+        more: dict[str, Any] = {"same_as": self.same_as or None}
+        if self.compared is not None:
+            more = numbers_of_cell(self.compared)
+        elif len(self.records) == 1:
+            more |= numbers_of_record(self.records[0])
+        out: dict[str, Any] = {**more, **vars(self.number), "trainings": [r.value for r in self.records]}
         return out | ({"difference": dict(vars(self.difference))} if self.difference else {})
 
 
@@ -85,12 +112,12 @@ class Row:
     paper: Mapping[str, float] = field(default_factory=dict)
     status: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_text(self) -> dict[str, Any]:
         """The row as it is printed, by column."""
         out = dict(self.labels)
         if self.cells:
             out["n"] = "; ".join(dict.fromkeys(cell.count for cell in self.cells))
-        out |= {cell.heading: cell.text for cell in self.cells}
+        out |= {cell.heading: cell.to_text() for cell in self.cells}
         for column, kinds in (
             ("weights", [c.weights for c in self.cells]),
             ("networks", [c.networks for c in self.cells]),
@@ -100,6 +127,13 @@ class Row:
         out |= {} if self.status is None else {"status": self.status}
         return out | {f"paper {name}": value for name, value in self.paper.items()}
 
+    def to_json(self) -> dict[str, Any]:
+        """The row by column, with numbers in place of their text; n is None where metrics differ in it."""
+        counts = {r.n_scored for cell in self.cells for r in cell.records}
+        n = {"n": counts.pop() if len(counts) == 1 else None} if self.cells else {}
+        values = {cell.heading: cell.number.value for cell in self.cells}
+        return self.to_text() | n | values | {"numbers": self.numbers()}
+
     def numbers(self) -> dict[str, Any]:
         """Its numbers without rounding, by metric."""
         return {cell.metric: cell.to_json() for cell in self.cells}
@@ -107,23 +141,33 @@ class Row:
 
 @dataclass(frozen=True)
 class Layout:
-    """A table ready to be printed."""
+    """A table of scores, from which every format is printed.
+
+    Attributes:
+        table: Its rows.
+        title: Line above it.
+        notes: Lines below it.
+        first: Columns before the metrics, as far as any row has them.
+        compared: Cells by metric where it compares systems; JSON then has one row for each.
+    """
 
     table: Sequence[Row]
     title: str = ""
     notes: Sequence[str] = ()
     first: Sequence[str] = FIRST
-    with_numbers: bool = True
+    compared: Sequence[Sequence[Cell]] = ()
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """Rows as they are printed, for JSON with their `numbers`."""
-        return [row.to_json() | ({"numbers": row.numbers()} if self.with_numbers else {}) for row in self.table]
+        """Rows for JSON, with numbers only."""
+        if self.compared:
+            return [as_row(cell) for column in self.compared for cell in column]
+        return [row.to_json() for row in self.table]
 
     @property
     def columns(self) -> list[str]:
         """Columns that any row has: who, how many, then every metric with the paper's number beside it."""
-        shown = [row.to_json() for row in self.table]
+        shown = [row.to_text() for row in self.table]
         metrics = {cell.heading: printed_name(cell.metric) for row in self.table for cell in row.cells}
         paper = dict.fromkeys(name for row in self.table for name in row.paper)
         columns = [c for c in self.first if any(row.get(c) is not None for row in shown)]
@@ -135,29 +179,18 @@ class Layout:
         return columns + (["status"] if any(row.status for row in self.table) else [])
 
 
-def make_cell(records: Sequence[Record], paired: Sequence[Number] = (), borrowed: bool = False) -> MetricCell:
+def make_cell(records: Sequence[Record], paired: Sequence[Number] = (), same_as: str = "") -> MetricCell:
     """The cell of a metric: of one record, or of the records of several trainings.
 
     Args:
         records: One or more, of one metric.
         paired: Differences of the same runs to the pair alone, each with its standard error over samples.
-        borrowed: See `MetricCell`.
+        same_as: See `MetricCell`.
     """
-    first = records[0]
-    number = Number(first.value, first.stderr)
+    number = Number(records[0].value, records[0].stderr)
     if len(records) > 1:
         number = mean_number([r.value for r in records])
-    return MetricCell(
-        first.metric,
-        heading(first),
-        number,
-        tuple(r.value for r in records),
-        "; ".join(dict.fromkeys(count_text(r) for r in records)),
-        average_differences(paired) if paired else None,
-        borrowed,
-        first.weights if is_untrained(first.weights) else "",
-        first.extractor_weights if is_untrained(first.extractor_weights) else "",
-    )
+    return MetricCell(tuple(records), number, average_differences(paired) if paired else None, same_as)
 
 
 def mean_number(values: Sequence[float | None]) -> Number:
@@ -174,14 +207,9 @@ def average_differences(paired: Sequence[Number]) -> Number:
     return Number(float(values.mean()), float(np.sqrt(over_samples + between)))
 
 
-def is_borrowed(record: Record, column: Sequence[Record]) -> bool:
-    """Whether a record has the number of the system in `column` whose videos its run shows."""
-    return any(r.system == record.video_of and r.value == record.value for r in column)
-
-
-def note_borrowed(rows: Sequence[Row]) -> list[str]:
-    """The note that explains parentheses, if there are any."""
-    return [NOTE] if any(cell.borrowed and cell.text for row in rows for cell in row.cells) else []
+def owners_of(rows: Sequence[Row]) -> dict[str, str]:
+    """The system whose half another one of the table shows, by that one's name."""
+    return {str(row.labels.get("system")): cell.same_as for row in rows for cell in row.cells if cell.same_as}
 
 
 def select_published(number: str, key: Sequence[Any], metrics: Iterable[str]) -> dict[str, float]:

@@ -1,73 +1,59 @@
-"""Tables on terminals that are narrower: fewer numbers per system, or several tables below each other."""
+"""Score tables in every format; on terminals that are narrower, several tables below each other."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from mmbench.console import Format, show_rows, terminal_width
-from mmbench.scores.records import Record
-from mmbench.tables.compare import Cell, as_row, footnotes, heading, is_significant, list_caveats
-from mmbench.tables.format import count_text, with_error
+from mmbench.console import GAP, Format, show_rows, terminal_width
+from mmbench.tables import long, wide
+from mmbench.tables.compare import Cell
 from mmbench.tables.layout import Layout
+from mmbench.tables.system_rows import lay_out_comparison
 
-LONG = ("system", "metric", "value", "shuffled", "n", "Δ [95 %]", "won")  # columns of a comparison where there is room
 KEYS = ("system", "dataset", "row")  # the first of them that a table has begins each of its pieces
 
 
-def show_table(layout: Layout, format: Format, notes: Sequence[str] = ()) -> None:
-    """Print a table; where the terminal is too narrow, in pieces of as many columns as fit, each with its row names."""
-    columns, rows = layout.columns, layout.rows
-    keys = [key for key in KEYS if key in columns][:1]
-    show_pieces(rows, columns, keys, format, layout.title, [*layout.notes, *notes])
+def show_table(layout: Layout, format: Format, notes: Sequence[str] = (), in_full: bool = False) -> None:
+    """Print a table; where the terminal is too narrow, in pieces of as many columns as fit, each with its row names.
+
+    Args:
+        layout: The table.
+        format: JSON and CSV have all numbers, CSV with a line for each row and metric; the others text.
+        notes: Further lines below it.
+        in_full: Give each number a row, with interval, difference and p-value.
+    """
+    below = [*layout.notes, *notes]
+    if format is Format.json:
+        return show_rows(layout.rows, layout.columns, format, layout.title, below)
+    if format is Format.csv:
+        columns, rows = long.to_numbers(layout)
+        return show_rows(rows, columns, format, layout.title, below)
+    columns, rows = long.to_rows(layout) if in_full else wide.to_rows(layout)
+    keys = [key for key in KEYS if key in columns][:1] + (["metric"] if in_full else [])
+    return show_pieces(rows, columns, keys, format, layout.title, [*wide.describe_rows(layout), *below])
 
 
-def show_comparison(columns: Sequence[Sequence[Cell]], format: Format, title: str, notes: Sequence[str] = ()) -> None:
-    """Print a comparison: one row per system and metric where there is room, else one row per system.
+def show_comparison(
+    columns: Sequence[Sequence[Cell]],
+    format: Format,
+    title: str,
+    notes: Sequence[str] = (),
+    in_full: bool = False,
+) -> None:
+    """Print a comparison, as `show_table`; JSON has a row for each system and metric, with the whole record.
 
     Args:
         columns: The cells of each metric.
-        format: JSON has the whole records and differences, whatever the width.
+        format: How it is printed.
         title: Line above the table.
-        notes: Lines below it, before those that explain its marks.
+        notes: Lines below it, after those that explain its marks.
+        in_full: Give each number a row, with interval, difference and p-value.
     """
-    rows = [as_row(cell) for column in columns for cell in column]
-    shown = [c for c in LONG if any(row[c] is not None for row in rows)]
-    if format is Format.table and _width(rows, shown) > terminal_width():
-        shown = [c for c in shown if c != "won"]
-    if format is not Format.table or _width(rows, shown) <= terminal_width():
-        return show_rows(rows, shown, format, title, [*notes, *footnotes(columns)])
-    by_system = summarize_systems(columns)
-    names = list(dict.fromkeys(name for row in by_system for name in row))
-    return show_pieces(by_system, names, ["system"], format, title, [*notes, *_short_notes(columns)])
-
-
-def summarize_systems(columns: Sequence[Sequence[Cell]]) -> list[dict[str, Any]]:
-    """A comparison with one row per run: its value of every metric, starred where the difference is significant.
-
-    The column n is there only if some samples were not scored.
-    """
-    rows: dict[str, dict[str, Any]] = {}
-    records = [cell.record for column in columns for cell in column]
-    whole = all(r.n_scored == r.n_expected for r in records)
-    for column in columns:
-        for cell in column:
-            r = cell.record
-            row = rows.setdefault(r.run_id, {"system": r.system} | ({} if whole else {"n": _counts(records, r.run_id)}))
-            row[heading(r)] = (with_error(r.value, r.stderr) or "") + (" *" if is_significant(cell) else "")
-    return list(rows.values())
-
-
-def _counts(records: Sequence[Record], run: str) -> str:
-    return "\n".join(dict.fromkeys(count_text(r) for r in records if r.run_id == run))
-
-
-def _short_notes(columns: Sequence[Sequence[Cell]]) -> list[str]:
-    cells = [cell for column in columns for cell in column]
-    against = dict.fromkeys(cell.against for cell in cells if cell.p_adjusted is not None)
-    star = f"*: p < 0.05 of the paired difference to {' or '.join(against)}, after Holm's correction over the table."
-    more = "Differences and shuffled baselines: in a wider window, or with --format json."
-    return [*([star] if against else []), *list_caveats([cell.record for cell in cells]), more]
+    layout = replace(lay_out_comparison(columns, title, notes), compared=columns)
+    more = [] if in_full else ["Intervals, differences and p-values: --long, or --format csv or json."]
+    show_table(layout, format, more, in_full)
 
 
 def show_pieces(
@@ -82,13 +68,12 @@ def show_pieces(
     if format is not Format.table:
         return show_rows(rows, columns, format, title, notes)
     pieces = split_columns(rows, columns, keys, terminal_width())
-    if len(pieces) > 1:
-        columns_of = {c: c.replace(".", "\n", 1) if c not in keys else c for c in columns}
-        rows = [{columns_of.get(k, k): v for k, v in row.items()} for row in rows]
-        pieces = split_columns(rows, [columns_of[c] for c in columns], keys, terminal_width())
     for number, piece in enumerate(pieces):
         last = number == len(pieces) - 1
-        show_rows(rows, piece, format, "" if number else title, notes if last else ())
+        if number:
+            print()
+        said = [row for row in rows if any(row.get(c) is not None for c in piece if c not in keys)]
+        show_rows(said, piece, format, "" if number else title, notes if last else ())
     return None
 
 
@@ -105,8 +90,9 @@ def split_columns(
 
 
 def _width(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> int:
-    """Characters that a table takes: its cells, two of padding for each, and the lines between them."""
-    return 1 + sum(3 + max(_longest(text) for text in (c, *(row.get(c) for row in rows))) for c in columns)
+    """Characters that a table takes: its cells, and the gaps between them."""
+    widest = [max(_longest(text) for text in (c, *(row.get(c) for row in rows))) for c in columns]
+    return sum(widest) + GAP * (len(columns) - 1)
 
 
 def _longest(text: Any) -> int:

@@ -12,7 +12,9 @@ from typing import Any
 from mmbench.dataset_names import published_name
 from mmbench.errors import MMBenchError
 from mmbench.scores.records import Record
-from mmbench.tables.layout import Layout, Row, check_columns, is_borrowed, make_cell, note_borrowed, select_published
+from mmbench.tables.borrowed import find_owners, note_borrowed
+from mmbench.tables.floors import note_falling
+from mmbench.tables.layout import Layout, Row, check_columns, make_cell, owners_of, select_published
 from mmbench.tables.published import published
 
 SYSTEMS = {  # datasets of tables of systems, by what a row calls them; "" where a table has one
@@ -51,13 +53,14 @@ def lay_out_systems(number: str, records: Sequence[Record]) -> Layout:
         for system, as_printed in _place_released(in_paper, others):
             found = by_place.get((dataset, system), {})
             mine = [found[metric] for metric in metrics if metric in found]
-            cells = [make_cell([r], borrowed=is_borrowed(r, _column_of(r, wanted))) for r in mine]
+            cells = [make_cell([r], same_as=_owner_of(r, wanted)) for r in mine]
             paper = select_published(number, (*key, as_printed), metrics or table["columns"])
             rows.append(Row({"dataset": dataset, "system": system}, cells, paper))
     check_columns(wanted)
     missing = [f"Not on record here: {' and '.join(sorted(set(datasets.values())))}."] if not wanted else []
     released = [RELEASED] if any(str(row.labels["system"]).endswith(RELEASE) for row in rows) else []
-    return Layout(rows, f"Table {number}: {table['title']}", [*missing, *released, *note_borrowed(rows)])
+    notes = [*missing, *released, *note_borrowed(owners_of(rows)), *note_falling(wanted)]
+    return Layout(rows, f"Table {number}: {table['title']}", notes)
 
 
 def _place_released(in_paper: Sequence[str], others: Sequence[str]) -> list[tuple[str, str]]:
@@ -75,8 +78,9 @@ def _dataset_name(record: Record) -> str:
     return published_name(record.dataset)
 
 
-def _column_of(record: Record, records: Sequence[Record]) -> list[Record]:
-    return [r for r in records if (r.dataset, r.metric) == (record.dataset, record.metric)]
+def _owner_of(record: Record, records: Sequence[Record]) -> str:
+    column = [r for r in records if (r.dataset, r.metric) == (record.dataset, record.metric)]
+    return find_owners(column)[column.index(record)]
 
 
 def _by_place(records: Sequence[Record]) -> dict[tuple[str, str], dict[str, Record]]:

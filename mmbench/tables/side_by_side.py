@@ -23,7 +23,7 @@ class Comparison:
 
     Attributes:
         columns: The cells of each metric, p-values corrected over all of them.
-        notes: How samples paired, what was left out and why, how many samples an uncertain difference needs.
+        notes: How samples paired, what was left out and why.
     """
 
     columns: list[list[Cell]]
@@ -78,23 +78,7 @@ def compare_sets(sets: Sequence[Sequence[Scored]], baseline: str = "", typed: Se
         for (a, b), p in paired.items()
         if p.rule != PLACE or not p.in_place
     ]
-    return Comparison(columns, [*notes, *left_out, *_note_sizes(columns), *note_needs(columns)])
-
-
-def note_needs(columns: Sequence[Sequence[Cell]]) -> list[str]:
-    """What n would make the differences significant that are not."""
-    cells = [c for column in columns for c in column if c.needs]
-    return [
-        f"{c.record.metric}, {c.record.system} to {c.against}: not significant; needs n ≈ {round_up(c.needs or 0):,} "
-        "for 80 % power at the observed difference."
-        for c in cells
-    ]
-
-
-def round_up(n: int) -> int:
-    """A count with two significant digits, rounded up: 1843 to 1900."""
-    step = 10 ** max(len(str(n)) - 2, 0)
-    return -(-n // step) * step
+    return Comparison(columns, [*notes, *left_out, *_note_sizes(columns)])
 
 
 def _distinct(sets: Sequence[Sequence[Scored]]) -> list[list[Scored]]:

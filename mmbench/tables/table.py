@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mmbench.errors import MMBenchError
 from mmbench.scores.records import Record
-from mmbench.tables.compare import comparable
-from mmbench.tables.layout import Layout, MetricCell, Row, is_borrowed, make_cell, note_borrowed
+from mmbench.tables.compare import Cell, adjust, comparable
+from mmbench.tables.layout import Layout
+from mmbench.tables.on_record import compare_on_record
 from mmbench.tables.runs import find_records
-
-FIRST = ("system", "dataset", "n", "weights", "networks")  # columns before the metrics
+from mmbench.tables.system_rows import lay_out_comparison
 
 
 def gather(out: Path, **filters: Any) -> list[Record]:
@@ -35,8 +36,12 @@ def table_order(record: Record) -> tuple[Any, ...]:
     return record.system != "ground_truth", record.system == "independent", record.system
 
 
-def pivot(records: Sequence[Record]) -> Layout:
+def pivot(records: Sequence[Record], out: Path | None = None) -> Layout:
     """The table of one row per system and one column per metric.
+
+    Args:
+        records: One per system and metric.
+        out: The folder of their runs, or the packed file, where their differences are found.
 
     Raises:
         MMBenchError: A column would mix n, signatures, datasets or kinds of weights, or a system has several runs.
@@ -44,15 +49,10 @@ def pivot(records: Sequence[Record]) -> Layout:
     by_metric: dict[str, list[Record]] = {}
     for r in sorted(records, key=table_order):
         by_metric.setdefault(r.metric, []).append(r)
-    labels: dict[str, dict[str, Any]] = {}
-    cells: dict[str, dict[str, MetricCell]] = {}
     for metric, column in by_metric.items():
         comparable(column)
-        for r in column:
-            labels.setdefault(r.system, {"system": r.system, "dataset": r.dataset})
-            if metric in cells.setdefault(r.system, {}):
-                found = f"{r.system} has several runs with {metric} (seeds or spec differ)."
-                raise MMBenchError(found, "one run per system", "mmbench table --seed K, or another --out")
-            cells[r.system][metric] = make_cell([r], borrowed=is_borrowed(r, column))
-    rows = [Row(labels[system], list(cells[system].values())) for system in labels]
-    return Layout(rows, notes=note_borrowed(rows), first=FIRST, with_numbers=False)
+        if twice := [system for system, count in Counter(r.system for r in column).items() if count > 1]:
+            found = f"{twice[0]} has several runs with {metric} (seeds or spec differ)."
+            raise MMBenchError(found, "one run per system", "mmbench table --seed K, or another --out")
+    columns = list(by_metric.values())
+    return lay_out_comparison(adjust(compare_on_record(columns, out) if out else [list(map(Cell, c)) for c in columns]))

@@ -279,7 +279,8 @@ def test_a_number_of_the_video_alone_stands_in_parentheses() -> None:
             record(system="other", value=1.0, **fad),
         ]
     )
-    shown = {row["system"]: (row["fvd.x ↑"], row["fad.x ↑"]) for row in layout.rows}
+    rows = [row.to_text() for row in layout.table]
+    shown = {row["system"]: (row["fvd.x ↑"], row["fad.x ↑"]) for row in rows}
     assert shown == {
         "other": ("7.000", "1.000"),
         "pair": ("7.000", "1.000"),
@@ -316,7 +317,8 @@ def test_cascades_beside_their_pair_on_the_command_line(tmp_path: Path, capsys: 
         values = [r["value"] for r in records if r["metric"].startswith(f"{metric}.")]
         assert len(set(values)) == (1 if same else 3), metric
     table = mmbench_here(capsys, "table", "--out", tmp_path)
-    assert table.stdout.count("(") == 2 * 2 + 1  # two numbers of two cascades, and the note
+    assert table.stdout.partition("\n\n")[0].count("(") == 2 * 2  # two numbers of two cascades
+    assert "( ): the number of another system" in table.stdout
     sample = next(tmp_path.glob("vc2_difffoley-*/samples/000001.json"))
     (base,) = tmp_path.glob("auffusion_vc2-*")
     assert json.loads(sample.read_text())["notes"]["video_of"] == base.name

@@ -19,7 +19,8 @@ from mmbench.jobs.show import show
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import create_run_folder, read_manifest
 from mmbench.scores.records import read_records, read_scored, save
-from mmbench.tables.compare import as_row, table_of
+from mmbench.tables.compare import table_of
+from mmbench.tables.numbers import as_row
 from mmbench.tables.packed import read_packed
 from mmbench.tables.plan import plan_samples
 from mmbench.tables.table import gather, pivot

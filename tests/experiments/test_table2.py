@@ -57,7 +57,7 @@ def test_runs_stand_in_table_2(
         ("landscape_ind", "mm_diffusion+mmdisco"),
     ]
     for row, fad in zip(rows[:2], (5.78, 5.52), strict=True):
-        assert (row["weights"], row["networks"], row["paper fad"], row["n"]) == ("tiny", "random", fad, "2")
+        assert (row["weights"], row["networks"], row["paper fad"], row["n"]) == ("tiny", "random", fad, 2)
         records = [cell["record"] for cell in cells if cell["record"]["system"] == row["system"]]
         assert {r["metric"]: r["value"] for r in records} == {m: v["value"] for m, v in row["numbers"].items()}
     assert not any(row["numbers"] for row in rows[2:])  # AIST++ was not run

@@ -81,7 +81,7 @@ def test_the_first_process_of_a_launcher_scores_what_all_of_them_made(
     both = [start(*command, RANK=str(rank), WORLD_SIZE="2", FIXTURE_SECONDS=f"0.{rank}") for rank in (0, 1)]
     (first, _), (second, _) = (process.communicate(timeout=300) for process in both)
     assert [process.returncode for process in both] == [0, 0]
-    assert (json.loads(first)[0]["n"], second) == (str(N), "")
+    assert (json.loads(first)[0]["n"], second) == (N, "")
     assert digests(tmp_path) == undisturbed
     used = [json.loads(line) for line in (only_store(tmp_path).folder / "resources.jsonl").read_text().splitlines()]
     assert [line["samples"] for line in used] == [6, 6]

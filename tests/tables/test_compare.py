@@ -11,8 +11,9 @@ import pytest
 from mmbench.errors import IntegrityError, MMBenchError
 from mmbench.scores.records import Record, Scored, read_records, read_score, read_scored, save
 from mmbench.tables import compare as comparing
-from mmbench.tables.compare import Cell, adjust, as_row, footnotes
+from mmbench.tables.compare import Cell, adjust
 from mmbench.tables.format import count_text, record_row, with_error
+from mmbench.tables.system_rows import lay_out_comparison
 from mmbench.tables.table import pivot
 from mmbench.types import Score
 from tests.builders import folder_of, record
@@ -73,8 +74,9 @@ def test_the_paired_difference_is_tighter_than_the_two_errors(tmp_path: Path) ->
     (column,) = adjust([[compare([first, second])[0], cell]])
     assert column[1].p_adjusted is not None
     assert column[1].p_adjusted < 0.05
-    assert str(as_row(column[1])["Δ [95 %]"]).endswith("* to a")
-    assert "Holm" in footnotes([column])[0]
+    layout = lay_out_comparison([column])
+    assert [row.cells[0].mark for row in layout.table] == ["", "*"]
+    assert "than a; p < 0.05, paired by sample, after Holm" in layout.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -98,8 +100,8 @@ def test_what_differs_is_refused_by_name(tmp_path: Path, other: dict[str, object
 
 def test_random_weights_stand_beside_random_weights_and_say_so(tmp_path: Path) -> None:
     cells = [saved(tmp_path, np.full(8, v), system=s, weights="random") for s, v in (("a", 0.1), ("b", 0.2))]
-    assert any("random weights, no quality: a, b" in note for note in footnotes([compare(cells)]))
     layout = pivot([r for _, r in cells])
+    assert any("random weights, no quality: a, b" in note for note in layout.notes)
     assert [row["weights"] for row in layout.rows] == ["random", "random"]
     assert "weights" in layout.columns
 

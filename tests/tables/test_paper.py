@@ -46,7 +46,7 @@ def test_table_2_has_the_papers_order_and_numbers(tmp_path: Path) -> None:
         ("aistpp", "mm_diffusion"),
         ("aistpp", "mm_diffusion+mmdisco"),
     ]
-    base, guided, released, of_another_table, other, _ = layout.rows
+    base, guided, released, of_another_table, other, _ = (row.to_text() for row in layout.table)
     assert (base["fvd ↑"], base["paper fvd"]) == ("500.00 ± 0.10", 447)
     assert (guided["fvd ↑"], guided["paper fvd"], guided["paper ib_av"]) == ("400.00 ± 0.10", 405, 0.162)
     assert (released["fvd ↑"], released["paper fvd"]) == ("390.00 ± 0.10", 405)  # beside MMDisCo as printed
@@ -113,7 +113,8 @@ def test_rows_of_a_sweep_are_means_over_trainings(tmp_path: Path) -> None:
     assert small["numbers"]["ib_bounce_av"]["value"] == pytest.approx(0.2)
     assert small["numbers"]["ib_bounce_av"]["stderr"] == pytest.approx(0.1 / 3**0.5)
     assert (small["trainings"], small["paper ib_av"]) == (3, 0.159)
-    assert larger["ib_bounce_av ↑"] == "0.70 ± 0.10"  # one training: the error over samples
+    assert layout.table[2].to_text()["ib_bounce_av ↑"] == "0.70 ± 0.10"  # one training: the error over samples
+    assert larger["ib_bounce_av ↑"] == pytest.approx(0.7)
     assert larger["status"] == "failed: !"
     assert [row["status"] for row in (base, *rest)] == ["to do"] * 3
     assert "mm_diffusion on landscape_ind" in layout.notes[-1]

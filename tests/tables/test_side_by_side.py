@@ -13,7 +13,8 @@ from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import create_run_folder
 from mmbench.scores.records import Scored, save
 from mmbench.statistics.paired import count_wins
-from mmbench.tables.side_by_side import compare_sets, round_up
+from mmbench.tables.marks import note_needs, round_up
+from mmbench.tables.side_by_side import compare_sets
 from mmbench.types import Score
 from tests.builders import record
 
@@ -89,7 +90,8 @@ def test_an_uncertain_difference_says_what_n_it_needs(tmp_path: Path) -> None:
     needs = found.columns[0][1].needs
     assert needs is not None
     assert 600 < needs < 1000  # (1.96 + 0.84)^2 / 0.1^2 = 784 at a scatter of 1
-    assert any(f"needs n ≈ {round_up(needs)}" in note for note in found.notes)
+    (line,) = note_needs(found.columns[0])
+    assert line.endswith(f"two: m {round_up(needs)}.")
 
 
 def test_wins_count_ties_half_and_leave_unscored_pairs_out() -> None:

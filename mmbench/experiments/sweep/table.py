@@ -12,6 +12,7 @@ from mmbench.experiments.sweep.log import Asked, Paired, SweepLog, parse_log, re
 from mmbench.scores.records import Record, read_records, read_scored
 from mmbench.tables import layout
 from mmbench.tables.compare import compare
+from mmbench.tables.floors import note_falling
 from mmbench.tables.layout import Layout, Number, check_columns, make_cell, mean_number, select_published
 from mmbench.tables.packed import read_packed
 from mmbench.tables.published import published
@@ -98,6 +99,7 @@ def lay_out_sweep(sweep: SweepOnRecord) -> Layout:
         remarks.append(f"Δ: to {PAIR}, by sample; ± {of_delta}.")
     if (asked.system, published_name(asked.dataset)) != (grid.system, grid.dataset) and grid.published:
         remarks.append(f"paper: {grid.system} on {grid.dataset}; compare how rows differ, not numbers.")
+    remarks += note_falling(r for row in rows for cell in row.cells for r in cell.records)
     remarks += [note] if (note := published().get(grid.published, {}).get("note")) else []
     title = f"{number}: {grid.title}; here {asked.system} on {asked.dataset}, n = {asked.n}, seed {asked.seed}"
     return Layout(rows, title, remarks)

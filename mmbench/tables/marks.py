@@ -1,0 +1,81 @@
+"""Marks in a score table and the lines that explain them: better, worse, not above real clips, n that it would take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmbench.scores.records import Record
+from mmbench.tables.compare import Cell, is_significant
+from mmbench.tables.floors import is_at_floor
+
+BETTER = "*"  # unlike an arrow, neither mark can be read as the direction of the number
+WORSE = "†"
+AT_FLOOR = "~"
+MANY = 100_000  # samples; more than that is as good as no difference
+
+
+def mark_of(cell: Cell, column: Sequence[Record]) -> str:
+    """The marks of a number: significantly better or worse than what it is compared with, at the floor.
+
+    Args:
+        cell: The number.
+        column: All records of its metric in the table.
+    """
+    mark = ""
+    if is_significant(cell) and cell.difference is not None:
+        mark = BETTER if (cell.difference.value > 0) == cell.record.higher_is_better else WORSE
+    return mark + (AT_FLOOR if not cell.same_as and is_at_floor(cell.record, column) else "")
+
+
+def explain_marks(cells: Sequence[Cell], shown: Sequence[str]) -> list[str]:
+    """The lines that say what marks mean, and whom differences are to.
+
+    Args:
+        cells: Of the whole table.
+        shown: The marks that it has.
+    """
+    notes = []
+    text = "".join(shown)
+    if any(cell.p_adjusted is not None for cell in cells):
+        opponents: dict[str, dict[str, None]] = {}
+        for cell in cells:
+            if cell.difference is not None:
+                opponents.setdefault(cell.against, {})[cell.record.system] = None
+        pairs = [(against, list(systems)) for against, systems in opponents.items()]
+        first = pairs[0][0]
+        rest = "".join(f" ({', '.join(systems)}: than {against})" for against, systems in pairs[1:])
+        notes.append(f"{BETTER} better, {WORSE} worse than {first}{rest}; p < 0.05, paired by sample, after Holm.")
+    if AT_FLOOR in text:
+        notes.append(f"{AT_FLOOR} not above what real clips score at this n: no evidence of quality.")
+    return notes
+
+
+def note_shuffled(records: Sequence[Record]) -> list[str]:
+    """The metrics over shuffled pairs, which is their value by chance, in the order of the table's rows."""
+    parts = []
+    for metric in dict.fromkeys(r.metric for r in records if r.baseline is not None):
+        values = ["none" if r.baseline is None else f"{r.baseline:z.3f}" for r in records if r.metric == metric]
+        parts.append(f"{metric.partition('.')[0]} {', '.join(values)}")
+    return [f"By chance (shuffled pairs), row by row: {'; '.join(parts)}."] if parts else []
+
+
+def note_needs(cells: Sequence[Cell]) -> list[str]:
+    """The n at which the differences that are not significant would be, at 80 % power, in one line."""
+    by_system: dict[str, list[str]] = {}
+    for cell in cells:
+        if cell.needs:
+            metric = cell.record.metric.partition(".")[0]
+            by_system.setdefault(cell.record.system, []).append(f"{metric} {needed_text(cell.needs)}")
+    counts = "; ".join(f"{system}: {', '.join(needed)}" for system, needed in by_system.items())
+    return [f"Not significant; n needed at the observed difference, 80 % power: {counts}."] if counts else []
+
+
+def needed_text(n: int) -> str:
+    """A needed n as text: "1,900", or "> 100,000"."""
+    return f"{round_up(n):,}" if n < MANY else f"> {MANY:,}"
+
+
+def round_up(n: int) -> int:
+    """A count with two significant digits, rounded up: 1843 to 1900."""
+    step = 10 ** max(len(str(n)) - 2, 0)
+    return -(-n // step) * step

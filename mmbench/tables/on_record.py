@@ -1,0 +1,62 @@
+"""Paired differences between systems on record: of their scores, or as a packed file keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmbench.console import log
+from mmbench.errors import IntegrityError
+from mmbench.runs.find import run_folders
+from mmbench.scores.records import Record, Scored, read_scored
+from mmbench.statistics.paired import Difference
+from mmbench.tables.borrowed import REAL
+from mmbench.tables.compare import Cell, compare
+from mmbench.tables.runs import read_runs
+from mmbench.types import Score
+
+
+def compare_on_record(columns: Sequence[Sequence[Record]], out: Path) -> list[list[Cell]]:
+    """The cells of records, each with its difference to real clips or, of a guided system, to its pair.
+
+    A record without scores, and one whose scores are damaged, which is logged, has none.
+
+    Args:
+        columns: Records by metric, `ground_truth` first.
+        out: The folder of their runs, or the packed file.
+
+    Raises:
+        MMBenchError: Records of a metric do not compare.
+    """
+    if out.is_file():
+        kept = {(run.name, str(d["metric"]), d["n_expected"]): d for run in read_runs(out) for d in run.differences}
+        return [
+            [_restore(r, column, kept.get((r.run_id, r.metric, r.n_expected))) for r in column] for column in columns
+        ]
+    folders = {folder.name: folder for folder in run_folders(out)}
+    return [[_meant(cell) for cell in compare([_read(r, folders) for r in column])] for column in columns]
+
+
+def _read(record: Record, folders: Mapping[str, Path]) -> Scored:
+    folder = folders.get(record.run_id, Path(record.run_id))
+    if (folder / "scores" / f"{record.key}.jsonl").exists():
+        try:
+            return read_scored(folder, record)
+        except IntegrityError as error:
+            log.warning("%s So it has no difference. try: %s", error.found, error.next)
+    return Scored(folder, record, Score(record.value or 0.0, record.stderr, record.n_scored))
+
+
+def _meant(cell: Cell) -> Cell:
+    """The cell without a difference to a system that is neither real nor the pair it guides, but just the first."""
+    if cell.against == REAL or cell.record.system.startswith(f"{cell.against}+"):
+        return cell
+    return Cell(cell.record, cell.score)
+
+
+def _restore(record: Record, column: Sequence[Record], kept: Mapping[str, Any] | None) -> Cell:
+    if kept is None or kept["against"] not in {r.system for r in column}:
+        return Cell(record)
+    numbers = (kept[name] for name in ("value", "stderr", "low", "high", "p", "n"))
+    return _meant(Cell(record, difference=Difference(*numbers), against=kept["against"]))

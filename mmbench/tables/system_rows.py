@@ -1,0 +1,42 @@
+"""Systems as rows and metrics as columns, from what they were compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from mmbench.tables.borrowed import note_borrowed
+from mmbench.tables.compare import Cell, list_caveats
+from mmbench.tables.layout import Layout, MetricCell, Row, make_cell, owners_of
+from mmbench.tables.marks import explain_marks, mark_of, note_needs, note_shuffled
+
+FIRST = ("system", "dataset", "n", "weights", "networks")  # columns before the metrics
+
+
+def lay_out_comparison(columns: Sequence[Sequence[Cell]], title: str = "", notes: Sequence[str] = ()) -> Layout:
+    """The table of one row per system and one column per metric, with what its marks mean below.
+
+    Args:
+        columns: The cells of each metric, as `mmbench.tables.compare.adjust` gives them.
+        title: Line above the table.
+        notes: Lines below it, after those that explain its marks.
+    """
+    cells = [cell for column in columns for cell in column]
+    names = [(cell.record.system, cell.record.metric) for cell in cells]
+    one_run = len(set(names)) == len(names)  # else systems have several runs, which are told apart by their ids
+    labels: dict[str, dict[str, Any]] = {}
+    found: dict[str, list[MetricCell]] = {}
+    for column in columns:
+        records = [cell.record for cell in column]
+        for cell in column:
+            r = cell.record
+            key = r.system if one_run else r.run_id
+            labels.setdefault(key, {"system": r.system, "dataset": r.dataset})
+            made = replace(make_cell([r], same_as=cell.same_as), compared=cell, mark=mark_of(cell, records))
+            found.setdefault(key, []).append(made)
+    rows = [Row(labels[key], found[key]) for key in labels]
+    marks = explain_marks(cells, [cell.mark for row in rows for cell in row.cells])
+    records = [cell.record for cell in cells]
+    below = [*marks, *note_borrowed(owners_of(rows)), *note_shuffled(records), *note_needs(cells)]
+    return Layout(rows, title, [*below, *notes, *list_caveats(records)], FIRST)

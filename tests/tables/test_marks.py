@@ -1,0 +1,49 @@
+"""Marks say which way a difference goes, whichever direction of the metric is good."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mmbench.statistics.paired import Difference
+from mmbench.tables.compare import Cell
+from mmbench.tables.marks import explain_marks, mark_of, needed_text, note_needs, note_shuffled
+from tests.builders import record
+
+
+def compared(value: float, p: float, higher: bool = True, system: str = "b", against: str = "a") -> Cell:
+    """A cell with a difference."""
+    r = record(system=system, run_id=system, higher_is_better=higher)
+    return Cell(r, difference=Difference(value, 0.1, value - 0.2, value + 0.2, p, 8), p_adjusted=p, against=against)
+
+
+@pytest.mark.parametrize(
+    ("value", "higher", "mark"), [(0.5, True, "*"), (-0.5, True, "†"), (0.5, False, "†"), (-0.5, False, "*")]
+)
+def test_better_and_worse_have_marks_of_their_own(value: float, higher: bool, mark: str) -> None:
+    cell = compared(value, 0.01, higher)
+    assert mark_of(cell, [cell.record]) == mark
+    assert mark_of(replace(cell, p_adjusted=0.06), [cell.record]) == ""
+
+
+def test_the_legend_says_whom_each_system_is_compared_with() -> None:
+    cells = [compared(0.5, 0.01), compared(0.5, 0.2, system="c+mmdisco", against="c")]
+    (line,) = explain_marks(cells, ["*", ""])
+    assert line == "* better, † worse than a (c+mmdisco: than c); p < 0.05, paired by sample, after Holm."
+    assert explain_marks([Cell(record())], [""]) == []
+
+
+def test_what_is_not_significant_says_the_n_it_takes() -> None:
+    near = compared(0.05, 0.6)
+    assert near.needs is not None
+    (line,) = note_needs([near, compared(5.0, 0.001, system="c")])
+    assert line == f"Not significant; n needed at the observed difference, 80 % power: b: m {needed_text(near.needs)}."
+    assert note_needs([compared(5.0, 0.001)]) == []
+    assert [needed_text(n) for n in (1843, 3_547_425)] == ["1,900", "> 100,000"]
+
+
+def test_chance_is_told_row_by_row() -> None:
+    records = [record(system=s, baseline=b) for s, b in (("a", 0.314), ("b", -0.00001), ("c", None))]
+    assert note_shuffled(records) == ["By chance (shuffled pairs), row by row: m 0.314, 0.000, none."]
+    assert note_shuffled([record()]) == []
