@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from mmbench.dataset_names import parse_dataset_name
+from mmbench.datasets.prompt_sets import READERS
 from mmbench.registry import discover, lookup
 from mmbench.system_names import options_of, parse_system_name, read_options
 from tests.conftest import REPOSITORY
@@ -222,6 +223,8 @@ def _generating(page: str, words: list[str]) -> Treatment:
     systems, dataset = given["system"] or ("tiny",), parse_dataset_name(given["dataset"]).base
     if set(systems) & set(TAUGHT):
         return _parsed("test_templates_of_the_guide runs it, with the guide's own files registered", words)
+    if dataset in READERS:
+        return _parsed("a list of prompts that has to be fetched", words)
     if any("model=" in option for option in given["option"] or ()):
         return _parsed("a model of another's repository", words)
     embedded = all(parse_system_name(system).base in EMBEDDED for system in systems)
