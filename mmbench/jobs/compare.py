@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmbench.errors import MMBenchError, UsageError
+from mmbench.jobs.labels import PROMPT, read_labels, refuse_label
 from mmbench.jobs.submissions import find_set
 from mmbench.media.sources import submission, submission_digest
-from mmbench.runs.find import run_folders
+from mmbench.runs.find import name_out, run_folders
 from mmbench.runs.store import read_manifest
-from mmbench.scores.records import Record, Scored, read_records, read_scored
+from mmbench.scores.records import Record, Scored, read_records, read_samples
+from mmbench.tables.groups import labels_on_record
+from mmbench.tables.packed import is_packed, read_packed, read_recorded
 from mmbench.tables.side_by_side import Comparison, compare_sets
+
+Found = list[tuple[Path, Record]]  # records of one set, each with the folder of its run, or the packed file
 
 
 def compare(
@@ -20,63 +26,88 @@ def compare(
     baseline: str = "",
     metrics: Sequence[str] = (),
     num: int | None = None,
+    by: str = "",
+    command: Sequence[str] = (),
 ) -> Comparison:
     """Sets runs and submissions that are on record side by side.
 
     Args:
-        names: Each a run (folder, id, beginning of an id), or clips that were evaluated, wherever they lie now.
+        names: Each a run (folder, id, beginning of an id), clips that were evaluated, wherever they lie now, or a
+            packed file, whose runs stand beside without differences.
         out: Folder of runs.
         baseline: One of `names`, or a system's name, that all are compared with.
         metrics: Only these, named with or without their variant.
         num: Only records of this n.
+        by: Also by groups of samples: "prompt", or a label that they were evaluated with.
+        command: The words that were typed, for what an error says to type.
 
     Raises:
-        UsageError: Fewer than two names, or something that is neither a run nor clips.
+        UsageError: Fewer than two sets, something that is neither a run nor clips, or no sample has the label.
         MMBenchError: Something has no records, or nothing compares.
     """
-    if len(names) < 2:
-        raise UsageError("One name is no comparison.", "two or more", f"mmbench compare {' '.join(names)} RUN")
-    for name in names:
-        if find_set(name, out) is None and not Path(name).exists():
-            found_words = f"{name!r} is no path, and no run in {out}."
-            raise UsageError(found_words, "a run, or clips", f"mmbench list runs --out {out}")
-    found: dict[str, list[tuple[Path, Record]]] = {}
-    for name in dict.fromkeys(names):
-        records = [(folder, r) for folder in _folders(name, names, out) for r in read_records(folder)]
-        wanted = [(f, r) for f, r in records if num in (None, r.n_expected) and _is_named(r, metrics)]
-        if not wanted:
-            options = "".join(f" -m {m}" for m in metrics) + _elsewhere(out)
-            raise MMBenchError(f"{name} has no such record.", "scores of it", f"mmbench evaluate {name}{options}")
-        found[name] = wanted
+    elsewhere = name_out(out)
+    typed = command or ["mmbench", "compare", *names, *elsewhere]
+    found = _find_sets(names, out, typed)
+    if len(found) < 2:
+        listed = f"mmbench list runs {shlex.join(elsewhere)}".strip()
+        known = [r.run_id for records in found.values() for _, r in records]
+        others = [f.name for f in run_folders(out) if f.name not in known]
+        again = shlex.join([*typed, others[-1]]) if others else listed
+        raise UsageError("One set is no comparison.", "two or more", again)
+    for name, records in found.items():
+        found[name] = [(f, r) for f, r in records if num in (None, r.n_expected) and _is_named(r, metrics)]
+        if not found[name]:
+            size = ["-n", str(num)] if num else []
+            words = ["mmbench", "evaluate", name, *(w for m in metrics for w in ("-m", m)), *size, *elsewhere]
+            raise MMBenchError(f"{name} has no such record.", "scores of it", shlex.join(words))
     chosen = [_choose(records, list(found.values())) for records in found.values()]
-    folders = {name: records[0].record.run_id for name, records in zip(found, chosen, strict=True)}
-    return compare_sets(chosen, folders.get(baseline, baseline), list(found))
+    if by:
+        _require_label(dict(zip(found, chosen, strict=True)), by, typed, elsewhere)
+    runs = {name: scores[0].record.run_id for name, scores in zip(found, chosen, strict=True)}
+    return compare_sets(chosen, runs.get(baseline, baseline), [*found, *elsewhere], by)
 
 
-def _folders(name: str, names: Sequence[str], out: Path) -> list[Path]:
-    """The run that is meant, or every record folder of clips with this content, the latest last."""
-    if (folder := find_set(name, out)) is not None:
-        return [folder]
-    if Path(name).is_file() and Path(name).suffix == ".jsonl":
-        found = f"{name} is packed: it holds numbers, and no values per sample that could pair."
-        raise UsageError(found, "runs, or clips that were evaluated", f"mmbench table --out {name}")
-    digest = submission_digest(submission(name)[0])
-    same = [f for f in run_folders(out) if read_manifest(f).spec.get("submission") == digest]
-    if not same:
-        command = f"mmbench evaluate {' '.join(names)}{_elsewhere(out)}"
-        raise MMBenchError(f"{name} has not been scored as it is now.", f"its scores in {out}", command)
-    return same
+def find_evaluated(path: Path, out: Path) -> list[Path]:
+    """Every folder of records of clips with the content of those at `path`, whatever they were called."""
+    digest = submission_digest(submission(path)[0])
+    return [folder for folder in run_folders(out) if read_manifest(folder).spec.get("submission") == digest]
 
 
-def _elsewhere(out: Path) -> str:
-    return "" if out == Path("runs") else f" --out {out}"
+def _find_sets(names: Sequence[str], out: Path, typed: Sequence[str]) -> dict[str, Found]:
+    """Records of each set by what it was called, those of a packed file by run; a run that is there twice once."""
+    elsewhere = name_out(out)
+    folders = {name: find_set(name, out, typed) for name in names}
+    for name, folder in folders.items():
+        if folder is None and not Path(name).exists():
+            listed = shlex.join(["mmbench", "list", "runs", *elsewhere])
+            raise UsageError(f"{name!r} is no path, and no run in {out}.", "a run, or clips", listed)
+    found: dict[str, Found] = {}
+    for name, folder in folders.items():
+        path = Path(name)
+        if folder is not None:
+            found[name] = _recorded([folder])
+        elif path.is_file() and path.suffix == ".jsonl":
+            known = {r.run_id for records in found.values() for _, r in records}
+            packed = {run.name: [(path, r) for r in run.records] for run in read_packed(path).runs}
+            found |= {run: records for run, records in packed.items() if records and run not in known}
+        elif same := find_evaluated(path, out):
+            found[name] = _recorded(same)
+        else:
+            words = ["mmbench", "evaluate", *(n for n in names if not n.endswith(".jsonl")), *elsewhere]
+            found_words = f"{name} has not been scored as it is now."
+            raise MMBenchError(found_words, f"its scores in {out}", shlex.join(words))
+    return found
+
+
+def _recorded(folders: Sequence[Path]) -> Found:
+    return [(folder, r) for folder in folders for r in read_records(folder)]
 
 
 def _is_named(record: Record, metrics: Sequence[str]) -> bool:
     return not metrics or record.metric in metrics or record.metric.partition(".")[0] in metrics
 
 
-def _choose(records: Sequence[tuple[Path, Record]], all_sets: Sequence[Sequence[tuple[Path, Record]]]) -> list[Scored]:
+def _choose(records: Found, all_sets: Sequence[Found]) -> list[Scored]:
     """One record per metric: of the largest n that all sets have it with, else of its own largest; the latest of it."""
     best: dict[str, tuple[tuple[bool, int, str], Path, Record]] = {}
     for folder, r in records:
@@ -86,4 +117,27 @@ def _choose(records: Sequence[tuple[Path, Record]], all_sets: Sequence[Sequence[
         rank = (everywhere, r.n_expected, r.time)
         if r.metric not in best or best[r.metric][0] <= rank:
             best[r.metric] = (rank, folder, r)
-    return [read_scored(folder, r) for _, folder, r in best.values()]
+    return [read_recorded(folder, r) for _, folder, r in best.values()]
+
+
+def _require_label(sets: dict[str, list[Scored]], by: str, typed: Sequence[str], elsewhere: Sequence[str]) -> None:
+    """Refuse to group by what no sample of a set has; where a table of prompts has it by now, says to score again."""
+    samples = {
+        name: [row for s in scores if not is_packed(s) for row in read_samples(s.folder, s.record)]
+        for name, scores in sets.items()
+    }
+    known = {name: labels_on_record(rows) for name, rows in samples.items()}
+    lacking = [name for name, labels in known.items() if by not in labels]
+    if not lacking:
+        return
+    named = read_labels(Path(lacking[0]))
+    if by != PROMPT and any(by in labels for labels in named.values()):
+        found = f"{lacking[0]} was scored before its clips had a {by}."
+        words = ["mmbench", "evaluate", *sets, "--by", by, *elsewhere]
+        raise UsageError(found, "scores that know it", shlex.join(words))
+    refuse_label(lacking[0], by, known, shlex.join(_without_by(typed)))
+
+
+def _without_by(words: Sequence[str]) -> list[str]:
+    at = words.index("--by") if "--by" in words else len(words)
+    return [*words[:at], *words[at + 2 :]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -54,5 +55,6 @@ def make_metrics(settings: Settings, real: Dataset | ReferenceFile | None) -> li
     metrics: list[Metric] = [make_metric(name, device=settings.device, weights=settings.weights) for name in names]
     for metric in metrics:
         if metric.needs_reference and real is None:
-            raise UsageError(f"{metric.name} compares with real clips.", "a dataset", "--dataset NAME")
+            words = [*settings.command, "--dataset", "bounce"]
+            raise UsageError(f"{metric.name} compares with real clips.", "a dataset, such as bounce", shlex.join(words))
     return metrics

@@ -12,6 +12,7 @@ from mmbench.datasets.copies.texts import read_prompts
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.features.extract import Sample
 from mmbench.identity import digest_of
+from mmbench.jobs.labels import read_labels
 from mmbench.media.sources import Source, submission, submission_digest
 from mmbench.runs.find import find_run
 from mmbench.runs.spec import RunSpec
@@ -74,10 +75,16 @@ class Submission:
         return RunSpec(self.name, dataset or "none", seed, "real", spec)
 
 
-def find_set(name: str, out: Path) -> Path | None:
-    """The folder of the run that is meant; None for a path of clips, which is one whatever runs are called like it."""
+def find_set(name: str, out: Path, command: Sequence[str] = ()) -> Path | None:
+    """The folder of the run that is meant; None for a path of clips, which is one whatever runs are called like it.
+
+    Args:
+        name: What was typed.
+        out: Folder of runs.
+        command: The words that were typed, for what an error says to type where several runs are meant.
+    """
     path = Path(name)
-    return None if path.exists() and not (path / "manifest.json").is_file() else find_run(name, out)
+    return None if path.exists() and not (path / "manifest.json").is_file() else find_run(name, out, command)
 
 
 def open_run(folder: Path) -> SampleStore:
@@ -122,13 +129,15 @@ def open_submission(path: Path, name: str, cut: Cut, prompts: Path | None = None
         path: Folder or video.
         name: What to call it.
         cut: How one video is cut.
-        prompts: A CSV file,prompt; by default the only one in the folder.
+        prompts: A CSV file,prompt; by default the only one in the folder. Its other columns become labels.
     """
     sources, rejected = submission(path, clip_frames=cut.clip_frames, clip_stride=cut.clip_stride)
     for bad in rejected:
         log.warning("%s is not scored: %s", bad.path, bad.reason)
     texts = read_prompts(path, prompts) if path.is_dir() else {}
-    samples = [Sample(s, texts.get(Path(s.path).name, "")) for s in sources]
+    labels = read_labels(path, prompts)
+    named = [(s, Path(s.path).name) for s in sources]
+    samples = [Sample(s, texts.get(file, ""), labels=labels.get(file, {})) for s, file in named]
     failures = {len(sources) + k: (Path(bad.path).name, bad.reason) for k, bad in enumerate(rejected)}
     counts = Counts(len(sources) + len(rejected), failures)
     return Submission(path, name, cut, sources, texts, [*samples, *[None] * len(rejected)], counts)

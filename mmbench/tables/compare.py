@@ -31,6 +31,7 @@ class Cell:
         p_adjusted: Its p-value after Holm's correction over the table.
         against: The system that it is compared with; "" without a difference.
         wins: Share of the paired samples on which it is better; None for metrics without values per sample.
+        group: The samples that it is of, in a table by groups, `tables.groups.ALL` for all of them; else "".
     """
 
     record: Record
@@ -39,6 +40,7 @@ class Cell:
     p_adjusted: float | None = None
     against: str = ""
     wins: Wins | None = None
+    group: str = ""
 
     @property
     def needs(self) -> int | None:
@@ -163,6 +165,7 @@ def as_row(cell: Cell) -> dict[str, Any]:
     return {
         "system": r.system,
         "metric": heading(r),
+        "group": cell.group or None,
         "value": with_error(r.value, r.stderr),
         "shuffled": with_error(r.baseline, r.baseline_stderr),
         "n": count_text(r),

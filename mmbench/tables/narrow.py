@@ -11,14 +11,23 @@ from mmbench.tables.compare import Cell, as_row, footnotes, heading, is_signific
 from mmbench.tables.format import count_text, with_error
 from mmbench.tables.layout import Layout
 
-LONG = ("system", "metric", "value", "shuffled", "n", "Δ [95 %]", "won")  # columns of a comparison where there is room
+LONG = (
+    "system",
+    "metric",
+    "group",
+    "value",
+    "shuffled",
+    "n",
+    "Δ [95 %]",
+    "won",
+)  # columns of a comparison where there is room
 KEYS = ("system", "dataset", "row")  # the first of them that a table has begins each of its pieces
 
 
 def show_table(layout: Layout, format: Format, notes: Sequence[str] = ()) -> None:
     """Print a table; where the terminal is too narrow, in pieces of as many columns as fit, each with its row names."""
     columns, rows = layout.columns, layout.rows
-    keys = [key for key in KEYS if key in columns][:1]
+    keys = [*(["group"] if "group" in columns else []), *[key for key in KEYS if key in columns][:1]]
     show_pieces(rows, columns, keys, format, layout.title, [*layout.notes, *notes])
 
 
@@ -39,7 +48,8 @@ def show_comparison(columns: Sequence[Sequence[Cell]], format: Format, title: st
         return show_rows(rows, shown, format, title, [*notes, *footnotes(columns)])
     by_system = summarize_systems(columns)
     names = list(dict.fromkeys(name for row in by_system for name in row))
-    return show_pieces(by_system, names, ["system"], format, title, [*notes, *_short_notes(columns)])
+    keys = [name for name in ("group", "system") if name in names]
+    return show_pieces(by_system, names, keys, format, title, [*notes, *_short_notes(columns)])
 
 
 def summarize_systems(columns: Sequence[Sequence[Cell]]) -> list[dict[str, Any]]:
@@ -47,13 +57,18 @@ def summarize_systems(columns: Sequence[Sequence[Cell]]) -> list[dict[str, Any]]
 
     The column n is there only if some samples were not scored.
     """
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
     records = [cell.record for column in columns for cell in column]
     whole = all(r.n_scored == r.n_expected for r in records)
     for column in columns:
         for cell in column:
             r = cell.record
-            row = rows.setdefault(r.run_id, {"system": r.system} | ({} if whole else {"n": _counts(records, r.run_id)}))
+            name = {"system": r.system} | ({"group": cell.group} if cell.group else {})
+            if cell.group:
+                name["n"] = count_text(r)
+            elif not whole:
+                name["n"] = _counts(records, r.run_id)
+            row = rows.setdefault((r.run_id, cell.group), name)
             row[heading(r)] = (with_error(r.value, r.stderr) or "") + (" *" if is_significant(cell) else "")
     return list(rows.values())
 

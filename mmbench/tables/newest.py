@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,9 @@ from typing import Any
 from mmbench.errors import MMBenchError
 from mmbench.scores.records import Record
 from mmbench.tables.compare import comparable
+from mmbench.tables.labels import differing, flatten
 from mmbench.tables.runs import RunOnRecord, find_records
 from mmbench.types import UNTRAINED
-
-CODE = ("code", "mmbench")  # keys of a spec that say which code made the samples, and not what was asked of it
-LONGEST = 24  # characters of an option's value in a label
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,8 @@ def _tell_apart(found: Sequence[tuple[RunOnRecord, Record]]) -> tuple[list[Recor
             notes += [f"{name} was made by older code: {same[-1]} is shown." for name in same[:-1]]
         kept = [same[-1] for same in asked.values()]
         if len(kept) > 1:
-            labels |= {name: f"{system} ({label})" for name, label in _differing(kept, specs).items()}
+            told = differing({name: runs[name].spec.spec for name in kept})
+            labels |= {name: f"{system} ({label})" for name, label in told.items()}
     records = [replace(r, system=labels[run.name]) for run, r in found if run.name in labels]
     newest: dict[tuple[str, str], Record] = {}
     for r in records:
@@ -103,27 +102,3 @@ def _keep_comparable(records: Sequence[Record], where: str) -> tuple[list[Record
             column.append(r)
     among = {id(r) for column in kept.values() for r in column}
     return [r for r in records if id(r) in among], notes
-
-
-def _differing(names: Sequence[str], specs: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """A label for each run: the one or two short options that differ, else eight digits of its id."""
-    keys = [
-        k
-        for k in dict.fromkeys(key for name in names for key in specs[name])
-        if len({specs[name].get(k) for name in names}) > 1
-    ]
-    words = {name: [f"{k.rpartition('.')[2]}={specs[name].get(k, 'none')}" for k in keys] for name in names}
-    short = all(0 < len(w) <= 2 and all(len(x) <= LONGEST for x in w) for w in words.values())
-    labels = {name: ", ".join(w) if short else name.rpartition("-")[2] for name, w in words.items()}
-    return labels if len(set(labels.values())) == len(labels) else {name: name.rpartition("-")[2] for name in names}
-
-
-def flatten(spec: Any, at: str = "") -> dict[str, str]:
-    """Leaves of a spec by their path, as text; digests of code left out."""
-    if not isinstance(spec, Mapping):
-        return {at: str(spec)}
-    out: dict[str, str] = {}
-    for key, value in spec.items():
-        if key not in CODE:
-            out |= flatten(value, f"{at}.{key}" if at else str(key))
-    return out
