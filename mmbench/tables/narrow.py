@@ -11,23 +11,15 @@ from mmbench.tables.compare import Cell, as_row, footnotes, heading, is_signific
 from mmbench.tables.format import count_text, with_error
 from mmbench.tables.layout import Layout
 
-LONG = (
-    "system",
-    "metric",
-    "group",
-    "value",
-    "shuffled",
-    "n",
-    "Δ [95 %]",
-    "won",
-)  # columns of a comparison where there is room
+# Columns of a comparison where there is room.
+LONG = ("system", "metric", "group", "value", "shuffled", "n", "Δ [95 %]", "won")
 KEYS = ("system", "dataset", "row")  # the first of them that a table has begins each of its pieces
 
 
 def show_table(layout: Layout, format: Format, notes: Sequence[str] = ()) -> None:
     """Print a table; where the terminal is too narrow, in pieces of as many columns as fit, each with its row names."""
     columns, rows = layout.columns, layout.rows
-    keys = [*(["group"] if "group" in columns else []), *[key for key in KEYS if key in columns][:1]]
+    keys = [key for key in KEYS if key in columns][:1]
     show_pieces(rows, columns, keys, format, layout.title, [*layout.notes, *notes])
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from mmbench.scores.records import Record
 from mmbench.tables.compare import comparable
 from mmbench.tables.labels import differing, flatten
 from mmbench.tables.runs import RunOnRecord, find_records
+from mmbench.tables.unequal import Entry, Key, join_submissions, note_unequal
 from mmbench.types import UNTRAINED
 
 
@@ -22,35 +24,37 @@ class NewestSet:
 
     Attributes:
         records: Of one dataset, n and seed; variants of one system have their options in its name; of each
-            metric, those that compare with most others.
+            metric, those that compare with most others. Submissions of nearly the same files may differ in n.
         notes: What is not among them, with the command that shows it.
+        places: The folder of each run, or its packed file, by run id.
     """
 
     records: list[Record]
     notes: list[str]
+    places: Mapping[str, Path]
 
 
-def newest_set(out: Path, **filters: Any) -> NewestSet:
-    """The newest records in `out` that fit the filters and are of one dataset, n and seed.
+def newest_set(*places: Path, **filters: Any) -> NewestSet:
+    """The newest records that fit the filters and are of one dataset, n and seed.
 
     Args:
-        out: Folder of runs, or a packed file.
+        *places: Folders of runs, or packed files.
         **filters: Of `mmbench.tables.runs.find_records`, which raises where nothing fits.
     """
-    sets: dict[tuple[str, int, int], list[tuple[RunOnRecord, Record]]] = {}
-    for run, r in find_records(out, **filters):
+    sets: dict[Key, list[Entry]] = {}
+    for run, r in find_records(*places, **filters):
         sets.setdefault((r.dataset, r.n_expected, r.seed), []).append((run, r))
     shown = max(sets, key=lambda key: max(r.time for _, r in sets[key]))
-    records, notes = _tell_apart(sets[shown])
-    where = "" if out == Path("runs") else f" --out {out}"
+    where = "".join(f" --out {shlex.quote(str(place))}" for place in places if places != (Path("runs"),))
+    joined, others = join_submissions(sets, shown)
+    records, notes = _tell_apart(joined)
     records, left_out = _keep_comparable(records, where)
-    notes += left_out
-    for key, others in sets.items():
-        if key != shown:
-            names = ", ".join(dict.fromkeys(r.system for _, r in others))
-            command = f"mmbench table -d {key[0]} -n {key[1]} --seed {key[2]}{where}"
-            notes.append(f"Not shown, {key[0]} with n = {key[1]} and seed {key[2]}: {names}. try: {command}")
-    return NewestSet(records, notes)
+    notes += [*left_out, *note_unequal(records, where)]
+    for key, found in others.items():
+        names = ", ".join(dict.fromkeys(r.system for _, r in found))
+        command = f"mmbench table -d {shlex.quote(key[0])} -n {key[1]} --seed {key[2]}{where}"
+        notes.append(f"Not shown, {key[0]} with n = {key[1]} and seed {key[2]}: {names}. try: {command}")
+    return NewestSet(records, notes, {run.spec.run_id: run.place for run, _ in joined})
 
 
 def _tell_apart(found: Sequence[tuple[RunOnRecord, Record]]) -> tuple[list[Record], list[str]]:
@@ -93,7 +97,7 @@ def _keep_comparable(records: Sequence[Record], where: str) -> tuple[list[Record
     for r in sorted(records, key=lambda r: order[id(r)], reverse=True):
         column = kept.setdefault(r.metric, [])
         try:
-            comparable([*column, r])
+            comparable([*column, r], any_n=True)
         except MMBenchError as error:
             what = error.expected.removeprefix("one ")
             command = f"mmbench show {r.run_id}{where}"

@@ -35,8 +35,12 @@ def table_order(record: Record) -> tuple[Any, ...]:
     return record.system != "ground_truth", record.system == "independent", record.system
 
 
-def pivot(records: Sequence[Record]) -> Layout:
+def pivot(records: Sequence[Record], any_n: bool = False) -> Layout:
     """The table of one row per system and one column per metric.
+
+    Args:
+        records: In any order.
+        any_n: As of `mmbench.tables.compare.comparable`.
 
     Raises:
         MMBenchError: A column would mix n, signatures, datasets or kinds of weights, or a system has several runs.
@@ -47,7 +51,7 @@ def pivot(records: Sequence[Record]) -> Layout:
     labels: dict[str, dict[str, Any]] = {}
     cells: dict[str, dict[str, MetricCell]] = {}
     for metric, column in by_metric.items():
-        comparable(column)
+        comparable(column, any_n)
         for r in column:
             labels.setdefault(r.system, {"system": r.system, "dataset": r.dataset})
             if metric in cells.setdefault(r.system, {}):
