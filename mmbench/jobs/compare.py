@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.jobs.labels import PROMPT, read_labels, refuse_label
@@ -14,8 +16,10 @@ from mmbench.runs.find import name_out, run_folders
 from mmbench.runs.store import read_manifest
 from mmbench.scores.records import Record, Scored, read_records, read_samples
 from mmbench.tables.groups import labels_on_record
+from mmbench.tables.newest import newest_set
 from mmbench.tables.packed import is_packed, read_packed, read_recorded
 from mmbench.tables.side_by_side import Comparison, compare_sets
+from mmbench.tables.table import table_order
 
 Found = list[tuple[Path, Record]]  # records of one set, each with the folder of its run, or the packed file
 
@@ -65,6 +69,28 @@ def compare(
         _require_label(dict(zip(found, chosen, strict=True)), by, typed, elsewhere)
     runs = {name: scores[0].record.run_id for name, scores in zip(found, chosen, strict=True)}
     return compare_sets(chosen, runs.get(baseline, baseline), [*found, *elsewhere], by)
+
+
+def compare_newest(places: Sequence[Path], by: str, command: Sequence[str], **filters: Any) -> Comparison:
+    """Sets the systems of `mmbench table` side by side by groups of samples.
+
+    Args:
+        places: Folders of runs, or packed files.
+        by: "prompt", or a label that samples were evaluated with.
+        command: The words that were typed, for what an error says to type.
+        **filters: Of `mmbench.tables.runs.find_records`.
+
+    Raises:
+        UsageError: No sample of a system has the label.
+        MMBenchError: Nothing fits.
+    """
+    found = newest_set(*places, **filters)
+    sets: dict[str, list[Scored]] = {}
+    for r in sorted(found.records, key=table_order):
+        sets.setdefault(r.system, []).append(read_recorded(found.places[r.run_id], r))
+    _require_label(sets, by, command, name_out(places[0]))
+    compared = compare_sets(list(sets.values()), by=by)
+    return replace(compared, notes=[*compared.notes, *found.notes])
 
 
 def find_evaluated(path: Path, out: Path) -> list[Path]:
@@ -122,10 +148,10 @@ def _choose(records: Found, all_sets: Sequence[Found]) -> list[Scored]:
 
 def _require_label(sets: dict[str, list[Scored]], by: str, typed: Sequence[str], elsewhere: Sequence[str]) -> None:
     """Refuse to group by what no sample of a set has; where a table of prompts has it by now, says to score again."""
-    samples = {
-        name: [row for s in scores if not is_packed(s) for row in read_samples(s.folder, s.record)]
-        for name, scores in sets.items()
-    }
+    folders = {name: [s for s in scores if not is_packed(s)] for name, scores in sets.items()}
+    samples = {n: [row for s in v for row in read_samples(s.folder, s.record)] for n, v in folders.items() if v}
+    if not samples:
+        raise UsageError("All runs are packed, without samples to group.", "runs", shlex.join(_without_by(typed)))
     known = {name: labels_on_record(rows) for name, rows in samples.items()}
     lacking = [name for name, labels in known.items() if by not in labels]
     if not lacking:

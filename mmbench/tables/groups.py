@@ -92,8 +92,11 @@ def note_groups(scored: Sequence[tuple[str, Scored]], by: str) -> list[str]:
         by: What they are grouped by.
     """
     small = dict.fromkeys(name for name, s in scored if name != ALL and s.record.n_scored < 2)
-    whole = dict.fromkeys(s.record.metric for _, s in scored if s.score.per_sample is None)
+    packed = dict.fromkeys(s.record.system for _, s in scored if s.folder.is_file())
+    whole = dict.fromkeys(s.record.metric for _, s in scored if s.score.per_sample is None and s.folder.is_dir())
     notes = []
+    if packed:
+        notes.append(f"{', '.join(packed)}: over all samples alone, for a packed file holds no values per sample.")
     if small:
         more = f" and {len(small) - NAMED} more" if len(small) > NAMED else ""
         named = ", ".join(list(small)[:NAMED]) + more

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.errors import MMBenchError
+from mmbench.runs.find import name_out
 from mmbench.scores.records import Record
 from mmbench.tables.compare import comparable
 from mmbench.tables.labels import differing, flatten
@@ -48,8 +49,9 @@ def newest_set(*places: Path, **filters: Any) -> NewestSet:
     where = "".join(f" --out {shlex.quote(str(place))}" for place in places if places != (Path("runs"),))
     joined, others = join_submissions(sets, shown)
     records, notes = _tell_apart(joined)
-    records, left_out = _keep_comparable(records, where)
-    notes += [*left_out, *note_unequal(records, where)]
+    homes = {run.spec.run_id: shlex.join(name_out(run.home)) for run, _ in joined}
+    records, left_out = _keep_comparable(records, homes)
+    notes += [*left_out, *note_unequal(records, homes)]
     for key, found in others.items():
         names = ", ".join(dict.fromkeys(r.system for _, r in found))
         command = f"mmbench table -d {shlex.quote(key[0])} -n {key[1]} --seed {key[2]}{where}"
@@ -88,7 +90,7 @@ def _tell_apart(found: Sequence[tuple[RunOnRecord, Record]]) -> tuple[list[Recor
     return list(newest.values()), notes
 
 
-def _keep_comparable(records: Sequence[Record], where: str) -> tuple[list[Record], list[str]]:
+def _keep_comparable(records: Sequence[Record], homes: Mapping[str, str]) -> tuple[list[Record], list[str]]:
     """Of each metric the records that compare with most others; a note for each other one says why it does not."""
     kept: dict[str, list[Record]] = {}
     notes = []
@@ -100,7 +102,7 @@ def _keep_comparable(records: Sequence[Record], where: str) -> tuple[list[Record
             comparable([*column, r], any_n=True)
         except MMBenchError as error:
             what = error.expected.removeprefix("one ")
-            command = f"mmbench show {r.run_id}{where}"
+            command = f"mmbench show {r.run_id} {homes[r.run_id]}".strip()
             notes.append(f"Not shown, {r.metric} of {r.system}: its {what} is not that of the others. try: {command}")
         else:
             column.append(r)

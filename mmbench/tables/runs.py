@@ -34,6 +34,11 @@ class RunOnRecord:
     place: Path
     differences: tuple[Mapping[str, Any], ...] = ()
 
+    @property
+    def home(self) -> Path:
+        """What --out has to be for the run to be found: the folder of runs, or the packed file."""
+        return self.place if self.place.is_file() else self.place.parent
+
 
 def read_runs(*places: Path) -> list[RunOnRecord]:
     """The runs in folders of runs and packed files; one that is in several counts where it is first.

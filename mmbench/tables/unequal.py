@@ -39,14 +39,20 @@ def join_submissions(sets: Mapping[Key, Sequence[Entry]], shown: Key) -> tuple[l
     return joined, others
 
 
-def note_unequal(records: Sequence[Record], where: str) -> list[str]:
-    """What to know of a table in which n differs, with the command that shows differences."""
+def note_unequal(records: Sequence[Record], homes: Mapping[str, str]) -> list[str]:
+    """What to know of a table in which n differs, with the command that shows differences.
+
+    Args:
+        records: Of the table.
+        homes: The words that say where each run lies, by its id.
+    """
     sizes = {r.system: (r.n_expected, r.run_id) for r in records}
     if len({n for n, _ in sizes.values()}) < 2:
         return []
     told = ", ".join(f"{system} {n}" for system, (n, _) in sizes.items())
-    command = " ".join(["mmbench compare", *(run for _, run in sizes.values())])
-    return [f"n differs: {told}. For differences over the samples they share, try: {command}{where}"]
+    runs = [run for _, run in sizes.values()]
+    command = " ".join(["mmbench compare", *runs, homes[runs[0]]]).strip()
+    return [f"n differs: {told}. For differences over the samples they share, try: {command}"]
 
 
 def _has_samples(run: RunOnRecord) -> bool:
