@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,9 @@ from mmbench.features.extract import Sample
 from mmbench.identity import digest_of
 from mmbench.jobs.labels import read_labels
 from mmbench.media.sources import Source, submission, submission_digest
-from mmbench.runs.find import find_run
+from mmbench.runs.find import find_run, name_out
 from mmbench.runs.spec import RunSpec
-from mmbench.runs.store import SampleStore
+from mmbench.runs.store import SampleStore, read_manifest
 from mmbench.scores.accounting import Counts
 
 
@@ -94,11 +95,31 @@ def open_run(folder: Path) -> SampleStore:
         MMBenchError: The folder holds records of a submission, whose clips lie elsewhere.
     """
     if not (folder / "samples").is_dir():
-        told = (folder / "invocations.jsonl").read_text(encoding="utf-8").splitlines()
-        clips = json.loads(told[-1])["resolved"].get("path")
+        path, cut = find_clips(folder)
+        cuts = {"--clip-frames": cut.clip_frames, "--clip-stride": cut.clip_stride}
+        words = [str(path), *(word for option, value in cuts.items() if value for word in (option, str(value)))]
         found = f"{folder} holds records of a submission, no samples."
-        raise MMBenchError(found, "the clips themselves", f"mmbench evaluate {clips}")
+        raise MMBenchError(found, "the clips themselves", shlex.join(["mmbench", "evaluate", *words]))
     return SampleStore.open(folder)
+
+
+def find_clips(folder: Path) -> tuple[Path, Cut]:
+    """Where the clips lie that a folder of records is of, and how they were cut.
+
+    Raises:
+        MMBenchError: They are not there any more, or others than were scored.
+    """
+    told = (folder / "invocations.jsonl").read_text(encoding="utf-8").splitlines()
+    resolved = json.loads(told[-1])["resolved"]
+    path, cut = Path(resolved["path"]), Cut(resolved.get("clip_frames"), resolved.get("clip_stride"))
+    if not path.exists():
+        shown = shlex.join(["mmbench", "show", folder.name, *name_out(folder.parent)])
+        raise MMBenchError(f"The clips of {folder} were at {path}, and are not there.", "the clips themselves", shown)
+    found = submission_digest(submission(path, cut.clip_frames, cut.clip_stride)[0])
+    if found != read_manifest(folder).spec["submission"]:
+        again = shlex.join(["mmbench", "evaluate", str(path), *name_out(folder.parent)])
+        raise MMBenchError(f"The clips at {path} are others than {folder} is of.", "the same clips", again)
+    return path, cut
 
 
 def count_samples(store: SampleStore) -> int:
