@@ -10,8 +10,8 @@ from typing import Any
 
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.jobs.labels import PROMPT, read_labels, refuse_label
-from mmbench.jobs.submissions import find_set
-from mmbench.media.sources import submission, submission_digest
+from mmbench.jobs.submissions import find_set, list_sources
+from mmbench.media.sources import submission_digest
 from mmbench.runs.find import name_out, run_folders
 from mmbench.runs.store import read_manifest
 from mmbench.scores.records import Record, Scored, read_records, read_samples
@@ -95,7 +95,7 @@ def compare_newest(places: Sequence[Path], by: str, command: Sequence[str], **fi
 
 def find_evaluated(path: Path, out: Path) -> list[Path]:
     """Every folder of records of clips with the content of those at `path`, whatever they were called."""
-    digest = submission_digest(submission(path)[0])
+    digest = submission_digest(list_sources(path))
     return [folder for folder in run_folders(out) if read_manifest(folder).spec.get("submission") == digest]
 
 

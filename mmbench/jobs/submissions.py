@@ -115,11 +115,16 @@ def find_clips(folder: Path) -> tuple[Path, Cut]:
     if not path.exists():
         shown = shlex.join(["mmbench", "show", folder.name, *name_out(folder.parent)])
         raise MMBenchError(f"The clips of {folder} were at {path}, and are not there.", "the clips themselves", shown)
-    found = submission_digest(submission(path, cut.clip_frames, cut.clip_stride)[0])
+    found = submission_digest(list_sources(path, cut))
     if found != read_manifest(folder).spec["submission"]:
         again = shlex.join(["mmbench", "evaluate", str(path), *name_out(folder.parent)])
         raise MMBenchError(f"The clips at {path} are others than {folder} is of.", "the same clips", again)
     return path, cut
+
+
+def list_sources(path: Path, cut: Cut = WHOLE) -> list[Source]:
+    """The clips at a path that can be used, as they are scored."""
+    return submission(path, clip_frames=cut.clip_frames, clip_stride=cut.clip_stride)[0]
 
 
 def count_samples(store: SampleStore) -> int:

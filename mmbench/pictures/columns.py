@@ -12,8 +12,7 @@ import numpy as np
 from mmbench.datasets.copies.texts import read_prompts
 from mmbench.errors import UsageError
 from mmbench.jobs.compare import find_evaluated
-from mmbench.jobs.submissions import Cut, find_clips
-from mmbench.media.sources import submission
+from mmbench.jobs.submissions import Cut, find_clips, list_sources
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore, read_manifest
 from mmbench.scores.records import read_records, read_samples, read_score
@@ -97,20 +96,20 @@ def _open_run(folder: Path) -> Column:
     for index in present:
         sources[index] = store.source(index)
         samples[index] = {"id": f"{index:06d}", "text": store.record(index).text}
-    values, per_sample = _read_values([folder])
+    values, per_sample = _read_values([folder], [f"{i:06d}" for i in range(len(sources))])
     return Column(store.run.system, folder.name, sources, samples, values, per_sample, store.run)
 
 
 def _open_clips(place: Path, out: Path) -> Column:
     """Clips of a folder or video, or those that a folder of records is of."""
     path, cut = find_clips(place) if (place / "manifest.json").is_file() else (place, Cut())
-    sources, _ = submission(path, cut.clip_frames, cut.clip_stride)
+    sources = list_sources(path, cut)
     folders = [place] if path != place else find_evaluated(path, out)
     run = read_manifest(folders[-1]) if folders else None
     name = run.system if run else path.resolve().stem
     texts = _texts_on_record(folders) or (read_prompts(path) if path.is_dir() else {})
     samples = [{"id": s.id, "text": texts.get(s.id) or texts.get(Path(s.path).name, "")} for s in sources]
-    values, per_sample = _read_values(folders)
+    values, per_sample = _read_values(folders, [s.id for s in sources])
     return Column(name, run.run_id if run else name, sources, samples, values, per_sample, run)
 
 
@@ -120,8 +119,8 @@ def _texts_on_record(folders: Sequence[Path]) -> dict[str, str]:
     return {row["id"]: row["text"] for row in rows if row.get("text")}
 
 
-def _read_values(folders: Sequence[Path]) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    """Of each metric the value as text, of the largest n and the latest of it, and its values per sample."""
+def _read_values(folders: Sequence[Path], ids: Sequence[str]) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    """Of each metric the value as text, of the largest n and the latest of it, and its values by id of the sample."""
     values, per_sample = {}, {}
     records = [(record, folder) for folder in folders for record in read_records(folder)]
     for record, folder in sorted(records, key=lambda found: (found[0].n_expected, found[0].time)):
@@ -129,7 +128,9 @@ def _read_values(folders: Sequence[Path]) -> tuple[dict[str, str], dict[str, np.
         unreal = f", {record.extractor_weights} networks" if is_untrained(record.extractor_weights) else ""
         values[metric] = f"{with_error(record.value, record.stderr)} (n = {record.n_scored}{unreal})"
         if (scores := read_score(folder, record).per_sample) is not None:
-            per_sample[metric] = scores
+            rows = read_samples(folder, record)
+            known = {row.get("id", ""): x for row, x in zip(rows, scores, strict=True)}
+            per_sample[metric] = np.array([known.get(id, np.nan) for id in ids])
     return values, per_sample
 
 

@@ -106,7 +106,7 @@ class Links(HTMLParser):
 def test_a_gallery_holds_what_can_be_seen_and_heard(tmp_path: Path) -> None:
     a, b = make_run(tmp_path, "a+x", text="<b> ball"), make_run(tmp_path, "b", indices=(1, 2), text="<b> ball")
     score = Score(0.5, 0.1, 2, per_sample=np.array([0.25, np.nan]))
-    save(a, record(metric="m.v", n_expected=2, n_scored=1), score, [None, None])
+    save(a, record(metric="m.v", n_expected=2, n_scored=1), score, [{"id": "000000"}, {"id": "000001"}])
     to = tmp_path / "look"
     rows, notes = preview(open_columns([a, b]), 8, to)
     assert notes == []
@@ -132,6 +132,7 @@ def test_small_videos_are_enlarged_pixel_by_pixel() -> None:
     assert enlarged(large) is large
 
 
+@pytest.mark.e2e
 def test_all_runs_are_taken_controls_first_and_submissions_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -165,6 +166,7 @@ def submit(capsys: pytest.CaptureFixture[str], name: str, seeds: tuple[int, ...]
     return next(Path("runs").glob(f"{name}-*"))
 
 
+@pytest.mark.e2e
 def test_submissions_stand_side_by_side_by_their_names_with_their_scores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
