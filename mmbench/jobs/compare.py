@@ -10,8 +10,10 @@ from typing import Any
 
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.jobs.labels import PROMPT, read_labels, refuse_label
+from mmbench.jobs.retyped import retype, without
 from mmbench.jobs.submissions import find_set, list_sources
 from mmbench.media.sources import submission_digest
+from mmbench.registry import lookup
 from mmbench.runs.find import name_out, run_folders
 from mmbench.runs.store import read_manifest
 from mmbench.scores.records import Record, Scored, read_records, read_samples
@@ -59,16 +61,28 @@ def compare(
         again = shlex.join([*typed, others[-1]]) if others else listed
         raise UsageError("One set is no comparison.", "two or more", again)
     for name, records in found.items():
-        found[name] = [(f, r) for f, r in records if num in (None, r.n_expected) and _is_named(r, metrics)]
+        named = [(f, r) for f, r in records if _is_named(r, metrics)]
+        if not named:
+            others = [n for n, known in found.items() if not known or known[0][0].is_dir()]
+            raise MMBenchError(f"{name} has no such record.", "scores of it", _score(others, metrics, elsewhere))
+        found[name] = [(f, r) for f, r in named if num in (None, r.n_expected)]
         if not found[name]:
-            size = ["-n", str(num)] if num else []
-            words = ["mmbench", "evaluate", name, *(w for m in metrics for w in ("-m", m)), *size, *elsewhere]
-            raise MMBenchError(f"{name} has no such record.", "scores of it", shlex.join(words))
+            sizes = sorted({r.n_expected for _, r in named})
+            again = retype(typed, "--num-samples", str(sizes[-1]), "-n")
+            raise MMBenchError(f"{name} has no record of n = {num}.", f"n = {', '.join(map(str, sizes))}", again)
     chosen = [_choose(records, list(found.values())) for records in found.values()]
     if by:
         _require_label(dict(zip(found, chosen, strict=True)), by, typed, elsewhere)
     runs = {name: scores[0].record.run_id for name, scores in zip(found, chosen, strict=True)}
     return compare_sets(chosen, runs.get(baseline, baseline), [*found, *elsewhere], by)
+
+
+def _score(names: Sequence[str], metrics: Sequence[str], elsewhere: Sequence[str]) -> str:
+    """The command that scores sets under metrics, with real clips where one of them needs some."""
+    entries = [lookup("metric", metric.partition(".")[0]) for metric in metrics]
+    real = ["--dataset", "bounce"] if any(getattr(e.factory, "needs_reference", False) for e in entries) else []
+    named = [word for metric in metrics for word in ("--metric", metric)]
+    return shlex.join(["mmbench", "evaluate", *names, *named, *real, *elsewhere])
 
 
 def compare_newest(places: Sequence[Path], by: str, command: Sequence[str], **filters: Any) -> Comparison:
@@ -151,7 +165,7 @@ def _require_label(sets: dict[str, list[Scored]], by: str, typed: Sequence[str],
     folders = {name: [s for s in scores if not is_packed(s)] for name, scores in sets.items()}
     samples = {n: [row for s in v for row in read_samples(s.folder, s.record)] for n, v in folders.items() if v}
     if not samples:
-        raise UsageError("All runs are packed, without samples to group.", "runs", shlex.join(_without_by(typed)))
+        raise UsageError("All runs are packed, without samples to group.", "runs", shlex.join(without(typed, "--by")))
     known = {name: labels_on_record(rows) for name, rows in samples.items()}
     lacking = [name for name, labels in known.items() if by not in labels]
     if not lacking:
@@ -161,9 +175,4 @@ def _require_label(sets: dict[str, list[Scored]], by: str, typed: Sequence[str],
         found = f"{lacking[0]} was scored before its clips had a {by}."
         words = ["mmbench", "evaluate", *sets, "--by", by, *elsewhere]
         raise UsageError(found, "scores that know it", shlex.join(words))
-    refuse_label(lacking[0], by, known, shlex.join(_without_by(typed)))
-
-
-def _without_by(words: Sequence[str]) -> list[str]:
-    at = words.index("--by") if "--by" in words else len(words)
-    return [*words[:at], *words[at + 2 :]]
+    refuse_label(lacking[0], by, known, shlex.join(without(typed, "--by")))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -10,6 +9,7 @@ from mmbench.console import log
 from mmbench.errors import UsageError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.reference import ReferenceFile, read_reference
+from mmbench.jobs.retyped import retype
 from mmbench.jobs.settings import DEFAULT_METRICS, Settings
 from mmbench.optional_protocols import RecommendsMetrics, RejectsFiles
 from mmbench.registry import make_dataset, make_metric
@@ -55,6 +55,6 @@ def make_metrics(settings: Settings, real: Dataset | ReferenceFile | None) -> li
     metrics: list[Metric] = [make_metric(name, device=settings.device, weights=settings.weights) for name in names]
     for metric in metrics:
         if metric.needs_reference and real is None:
-            words = [*settings.command, "--dataset", "bounce"]
-            raise UsageError(f"{metric.name} compares with real clips.", "a dataset, such as bounce", shlex.join(words))
+            again = retype(settings.command, "--dataset", "bounce")
+            raise UsageError(f"{metric.name} compares with real clips.", "a dataset, such as bounce", again)
     return metrics

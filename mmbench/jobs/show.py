@@ -41,7 +41,7 @@ def show(name: str, out: Path, verify: bool = False) -> dict[str, Any]:
         raise UsageError(
             f"Nothing is called {name!r}: no run in {out}, no system, dataset or metric.",
             "a name that exists",
-            "mmbench list runs, mmbench list systems, mmbench list datasets, mmbench list metrics",
+            "\n       ".join(f"mmbench list {kind}" for kind in ("runs", "systems", "datasets", "metrics")),
         )
     return found
 
