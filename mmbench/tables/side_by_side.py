@@ -11,7 +11,7 @@ import numpy as np
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.runs.spec import RunSpec
 from mmbench.scores.records import Record, Scored, read_samples
-from mmbench.tables.compare import Cell, adjust, comparable, find_opponent, make_cell
+from mmbench.tables.compare import Cell, adjust, comparable, make_cell
 from mmbench.tables.groups import ALL, note_groups, split_column
 from mmbench.tables.labels import name_apart
 from mmbench.tables.packed import find_spec, is_packed
@@ -51,7 +51,7 @@ def compare_sets(
     specs = [find_spec(scores[0]) for scores in sets]
     sets = _distinct(sets, specs)
     heads = [scores[0].record for scores in sets]
-    opponent = _opponents(heads, baseline, typed)
+    opponent = _opponents(heads, [spec.system for spec in specs], baseline, typed)
     paired: dict[tuple[int, int], Pairing] = {}
     columns, left_out = [], []
     shown: list[tuple[str, Scored]] = []
@@ -117,16 +117,32 @@ def _distinct(sets: Sequence[Sequence[Scored]], specs: Sequence[RunSpec]) -> lis
     ]
 
 
-def _opponents(heads: Sequence[Record], baseline: str, typed: Sequence[str]) -> list[int]:
+def _opponents(heads: Sequence[Record], systems: Sequence[str], baseline: str, typed: Sequence[str]) -> list[int]:
+    """Whom each set is compared with: `baseline`, else a guided system's base with the same options, else the first.
+
+    Args:
+        heads: A record of each set, under the name that tells it apart.
+        systems: What their systems are called.
+        baseline: As of `compare_sets`.
+        typed: The same.
+    """
     if not baseline:
-        return [find_opponent(heads, k) for k in range(len(heads))]
-    matches = [k for k, r in enumerate(heads) if r.system == baseline or r.run_id.startswith(baseline)]
+        return [_find_base(heads, systems, k) for k in range(len(heads))]
+    matches = [k for k, r in enumerate(heads) if baseline in (r.system, systems[k]) or r.run_id.startswith(baseline)]
     if len(matches) != 1:
         names = ", ".join(f"{r.system} ({r.run_id})" for r in heads)
         found = f"{len(matches) or 'None'} of what is compared is called {baseline!r}: {names}."
         command = " ".join(["mmbench compare", *(typed or [head.run_id for head in heads])])
         raise UsageError(found, "one of them", f"{command} --baseline {heads[0].run_id}")
     return matches * len(heads)
+
+
+def _find_base(heads: Sequence[Record], systems: Sequence[str], k: int) -> int:
+    base, guided, _ = systems[k].partition("+")
+    options = heads[k].system.removeprefix(systems[k])
+    bases = [j for j, system in enumerate(systems) if guided and system == base and heads[j].seed == heads[k].seed]
+    alike = [j for j in bases if heads[j].system.removeprefix(base) == options]
+    return (alike or bases or [0])[0]
 
 
 def _incomparable(records: Sequence[Record]) -> str:

@@ -106,7 +106,12 @@ def scored_run(out: Path, system: str, value: float, **options: Any) -> str:
     folder = create_run_folder(out, run, ("samples",))
     about: dict[str, Any] = {"run_id": run.run_id, "digest": run.digest, "system": system, "n_expected": 2}
     score = Score(value, 0.1, 2, per_sample=np.array([value, value + 0.1]))
-    save(folder, record(**about, n_scored=2, n_present=2, value=value), score, [{"id": "0"}, {"id": "1"}])
+    save(
+        folder,
+        record(**about, n_scored=2, n_present=2, value=value),
+        score,
+        [{"id": id, "labels": {"kind": "x"}} for id in "01"],
+    )
     return run.run_id
 
 
@@ -114,10 +119,23 @@ def test_variants_of_one_system_have_the_option_that_differs_in_their_names(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ids = [scored_run(tmp_path, "a", 0.1 * steps, steps=steps) for steps in (2, 5)]
-    trained = [scored_run(tmp_path, "a+mmdisco", 0.5, discriminator={"sha256": str(k) * 64}) for k in (1, 2)]
+    trained = [scored_run(tmp_path, "a+mmdisco", 0.5, mmdisco={"weights": str(k) * 32}) for k in (1, 2)]
     rows = printed(capsys, "compare", *ids, *trained, "--out", str(tmp_path))
     names = [row["system"] for row in rows]
-    assert names == ["a (steps=2)", "a (steps=5)", *(f"a+mmdisco ({run.rpartition('-')[2]})" for run in trained)]
+    assert names == ["a (steps=2)", "a (steps=5)", *(f"a+mmdisco (mmdisco weights={str(k) * 8})" for k in (1, 2))]
+
+
+def test_a_guided_variant_is_compared_with_the_base_of_its_options(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = [scored_run(tmp_path, system, 0.5, steps=steps) for system in ("a", "a+mmdisco") for steps in (2, 5)]
+    rows = printed(capsys, "compare", *ids, "--out", str(tmp_path))
+    against = [row["difference"] and row["difference"]["against"] for row in rows]
+    assert against == [None, "a (steps=2)", "a (steps=2)", "a (steps=5)"]
+    grouped = printed(capsys, "table", "--out", str(tmp_path), "--by", "kind")
+    told = {(row["group"], row["system"]): row["difference"] and row["difference"]["against"] for row in grouped}
+    assert told["all", "a+mmdisco (steps=5)"] == "a (steps=5)"
+    assert told["x", "a+mmdisco (steps=2)"] == "a (steps=2)"
 
 
 def test_packed_runs_stand_beside_others_without_differences(

@@ -60,7 +60,7 @@ def test_sets_of_one_name_are_told_apart(tmp_path: Path) -> None:
     first, second = submitted(tmp_path / "a", "one", A), submitted(tmp_path / "b", "one", A, content="1" * 32)
     names = [cell.record.system for cell in compare_sets([first, second]).columns[0]]
     assert len(set(names)) == 2
-    assert names[1] == f"one ({second[0].record.digest[:8]})"
+    assert names[1] == "one (submission=11111111)"
 
 
 def test_a_metric_that_does_not_compare_is_left_out_and_named(tmp_path: Path) -> None:
