@@ -11,19 +11,15 @@ from typing import Any
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.jobs.labels import PROMPT, read_labels, refuse_label
 from mmbench.jobs.retyped import retype, without
-from mmbench.jobs.submissions import find_set, list_sources
-from mmbench.media.sources import submission_digest
+from mmbench.jobs.scored_sets import choose, find_sets, is_named
 from mmbench.registry import lookup
 from mmbench.runs.find import name_out, run_folders
-from mmbench.runs.store import read_manifest
-from mmbench.scores.records import Record, Scored, read_records, read_samples
+from mmbench.scores.records import Scored, read_samples
 from mmbench.tables.groups import labels_on_record
 from mmbench.tables.newest import newest_set
-from mmbench.tables.packed import is_packed, read_packed, read_recorded
+from mmbench.tables.packed import is_packed, read_recorded
 from mmbench.tables.side_by_side import Comparison, compare_sets
 from mmbench.tables.table import table_order
-
-Found = list[tuple[Path, Record]]  # records of one set, each with the folder of its run, or the packed file
 
 
 def compare(
@@ -53,7 +49,7 @@ def compare(
     """
     elsewhere = name_out(out)
     typed = command or ["mmbench", "compare", *names, *elsewhere]
-    found = _find_sets(names, out, typed)
+    found = find_sets(names, out, typed)
     if len(found) < 2:
         listed = f"mmbench list runs {shlex.join(elsewhere)}".strip()
         known = [r.run_id for records in found.values() for _, r in records]
@@ -61,7 +57,7 @@ def compare(
         again = shlex.join([*typed, others[-1]]) if others else listed
         raise UsageError("One set is no comparison.", "two or more", again)
     for name, records in found.items():
-        named = [(f, r) for f, r in records if _is_named(r, metrics)]
+        named = [(f, r) for f, r in records if is_named(r, metrics)]
         if not named:
             others = [n for n, known in found.items() if not known or known[0][0].is_dir()]
             raise MMBenchError(f"{name} has no such record.", "scores of it", _score(others, metrics, elsewhere))
@@ -70,7 +66,7 @@ def compare(
             sizes = sorted({r.n_expected for _, r in named})
             again = retype(typed, "--num-samples", str(sizes[-1]), "-n")
             raise MMBenchError(f"{name} has no record of n = {num}.", f"n = {', '.join(map(str, sizes))}", again)
-    chosen = [_choose(records, list(found.values())) for records in found.values()]
+    chosen = [choose(records, list(found.values())) for records in found.values()]
     if by:
         _require_label(dict(zip(found, chosen, strict=True)), by, typed, elsewhere)
     runs = {name: scores[0].record.run_id for name, scores in zip(found, chosen, strict=True)}
@@ -105,59 +101,6 @@ def compare_newest(places: Sequence[Path], by: str, command: Sequence[str], **fi
     _require_label(sets, by, command, name_out(places[0]))
     compared = compare_sets(list(sets.values()), by=by)
     return replace(compared, notes=[*compared.notes, *found.notes])
-
-
-def find_evaluated(path: Path, out: Path) -> list[Path]:
-    """Every folder of records of clips with the content of those at `path`, whatever they were called."""
-    digest = submission_digest(list_sources(path))
-    return [folder for folder in run_folders(out) if read_manifest(folder).spec.get("submission") == digest]
-
-
-def _find_sets(names: Sequence[str], out: Path, typed: Sequence[str]) -> dict[str, Found]:
-    """Records of each set by what it was called, those of a packed file by run; a run that is there twice once."""
-    elsewhere = name_out(out)
-    folders = {name: find_set(name, out, typed) for name in names}
-    for name, folder in folders.items():
-        if folder is None and not Path(name).exists():
-            listed = shlex.join(["mmbench", "list", "runs", *elsewhere])
-            raise UsageError(f"{name!r} is no path, and no run in {out}.", "a run, or clips", listed)
-    found: dict[str, Found] = {}
-    for name, folder in folders.items():
-        path = Path(name)
-        if folder is not None:
-            found[name] = _recorded([folder])
-        elif path.is_file() and path.suffix == ".jsonl":
-            known = {r.run_id for records in found.values() for _, r in records}
-            packed = {run.name: [(path, r) for r in run.records] for run in read_packed(path).runs}
-            found |= {run: records for run, records in packed.items() if records and run not in known}
-        elif same := find_evaluated(path, out):
-            found[name] = _recorded(same)
-        else:
-            words = ["mmbench", "evaluate", *(n for n in names if not n.endswith(".jsonl")), *elsewhere]
-            found_words = f"{name} has not been scored as it is now."
-            raise MMBenchError(found_words, f"its scores in {out}", shlex.join(words))
-    return found
-
-
-def _recorded(folders: Sequence[Path]) -> Found:
-    return [(folder, r) for folder in folders for r in read_records(folder)]
-
-
-def _is_named(record: Record, metrics: Sequence[str]) -> bool:
-    return not metrics or record.metric in metrics or record.metric.partition(".")[0] in metrics
-
-
-def _choose(records: Found, all_sets: Sequence[Found]) -> list[Scored]:
-    """One record per metric: of the largest n that all sets have it with, else of its own largest; the latest of it."""
-    best: dict[str, tuple[tuple[bool, int, str], Path, Record]] = {}
-    for folder, r in records:
-        everywhere = all(
-            any(o.metric == r.metric and o.n_expected == r.n_expected for _, o in others) for others in all_sets
-        )
-        rank = (everywhere, r.n_expected, r.time)
-        if r.metric not in best or best[r.metric][0] <= rank:
-            best[r.metric] = (rank, folder, r)
-    return [read_recorded(folder, r) for _, folder, r in best.values()]
 
 
 def _require_label(sets: dict[str, list[Scored]], by: str, typed: Sequence[str], elsewhere: Sequence[str]) -> None:

@@ -21,9 +21,10 @@ from mmbench.errors import MediaError, MMBenchError, UsageError
 from mmbench.files import write_whole
 from mmbench.jobs.submissions import find_set
 from mmbench.media.clip_files import write_preview
-from mmbench.pictures.columns import Column, pair_columns
+from mmbench.pictures.columns import Column
 from mmbench.pictures.contact_sheet import sheet_header, sheet_row
 from mmbench.pictures.page import Cell, page
+from mmbench.pictures.rows import pair_columns
 from mmbench.runs.find import name_out, run_folders
 from mmbench.types import Clip
 
