@@ -128,14 +128,14 @@ def test_variants_of_one_system_have_the_option_that_differs_in_their_names(
 def test_a_guided_variant_is_compared_with_the_base_of_its_options(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ids = [scored_run(tmp_path, system, 0.5, steps=steps) for system in ("a", "a+mmdisco") for steps in (2, 5)]
+    ids = [scored_run(tmp_path, s, v, steps=k) for v, s, k in ((1, "a", 2), (2, "a", 5), (3, "a+m", 2), (4, "a+m", 5))]
     rows = printed(capsys, "compare", *ids, "--out", str(tmp_path))
     against = [row["difference"] and row["difference"]["against"] for row in rows]
     assert against == [None, "a (steps=2)", "a (steps=2)", "a (steps=5)"]
     grouped = printed(capsys, "table", "--out", str(tmp_path), "--by", "kind")
     told = {(row["group"], row["system"]): row["difference"] and row["difference"]["against"] for row in grouped}
-    assert told["all", "a+mmdisco (steps=5)"] == "a (steps=5)"
-    assert told["x", "a+mmdisco (steps=2)"] == "a (steps=2)"
+    assert told["all", "a+m (steps=5)"] == "a (steps=5)"
+    assert told["x", "a+m (steps=2)"] == "a (steps=2)"
 
 
 def test_packed_runs_stand_beside_others_without_differences(
@@ -143,8 +143,8 @@ def test_packed_runs_stand_beside_others_without_differences(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     theirs, mine = Path("theirs"), Path("runs")
-    for out, system in ((theirs, "theirs"), (mine, "mine"), (mine, "other")):
-        scored_run(out, system, 0.5)
+    for out, system, value in ((theirs, "theirs", 0.5), (mine, "mine", 0.6), (mine, "other", 0.7)):
+        scored_run(out, system, value)
     assert mmbench_here(capsys, "pack", "theirs", "--out", "theirs.jsonl").returncode == 0
     rows = {row["system"]: row for row in printed(capsys, "compare", "mine", "theirs.jsonl", "other")}
     assert list(rows) == ["mine", "theirs", "other"]

@@ -37,8 +37,8 @@ def test_a_folder_that_lacks_a_clip_stands_beside_the_others_with_its_n(
 ) -> None:
     ids = [submit(tmp_path, "good", range(8)), submit(tmp_path, "late", range(1, 8), time=2)]
     found = newest_set(tmp_path)
-    rows = {row["system"]: row["n"] for row in pivot(found.records, any_n=True).rows}
-    assert rows == {"good": "8", "late": "7"}
+    rows = {row["system"]: int(row["n"]) for row in pivot(found.records, any_n=True).rows}
+    assert rows == {"good": 8, "late": 7}
     (note,) = found.notes
     assert note.startswith("n differs: late 7, good 8. For differences over the samples they share, try: mmbench ")
     typed = mmbench_here(capsys, *note.partition("try: mmbench ")[2].split())
