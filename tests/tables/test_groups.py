@@ -28,16 +28,9 @@ def submitted(out: Path, name: str, samples: list[Sample], **changes: Any) -> li
     folder = create_run_folder(out, run)
     values = np.array([value for _, value, _ in samples])
     there = [kind != "!" for _, _, kind in samples]
-    about = {"run_id": run.run_id, "digest": run.digest, "system": name, "n_expected": len(samples)}
-    made = record(
-        **{
-            **about,
-            "value": float(np.nanmean(values)),
-            "n_scored": sum(there),
-            "n_failed": len(there) - sum(there),
-            **changes,
-        }
-    )
+    about = {"run_id": run.run_id, "digest": run.digest, "system": name, "value": float(np.nanmean(values))}
+    about |= {"n_expected": len(samples), "n_scored": sum(there), "n_failed": len(there) - sum(there)}
+    made = record(**{**about, **changes})
     score = Score(float(np.nanmean(values)), 0.1, sum(there), per_sample=values)
     rows: list[dict[str, Any]] = [
         {"missing": True, "id": id, "failed": "no video"}
