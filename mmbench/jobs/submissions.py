@@ -111,10 +111,12 @@ def find_clips(folder: Path) -> tuple[Path, Cut]:
     """
     told = (folder / "invocations.jsonl").read_text(encoding="utf-8").splitlines()
     resolved = json.loads(told[-1])["resolved"]
-    path, cut = Path(resolved["path"]), Cut(resolved.get("clip_frames"), resolved.get("clip_stride"))
+    path = Path(resolved.get("path") or "clips that a program held")
+    cut = Cut(resolved.get("clip_frames"), resolved.get("clip_stride"))
     if not path.exists():
         shown = shlex.join(["mmbench", "show", folder.name, *name_out(folder.parent)])
-        raise MMBenchError(f"The clips of {folder} were at {path}, and are not there.", "the clips themselves", shown)
+        lost = f"{folder} holds records of a submission, no samples, and its clips are not there: {path}."
+        raise MMBenchError(lost, "the clips themselves", shown)
     found = submission_digest(list_sources(path, cut))
     if found != read_manifest(folder).spec["submission"]:
         again = shlex.join(["mmbench", "evaluate", str(path), *name_out(folder.parent)])
