@@ -184,7 +184,8 @@ def read_options(texts: Sequence[str], systems: Sequence[str]) -> dict[str, dict
         if not equals or not takers:
             known = sorted(set().union(*taken.values()))
             found = f"--set {text}: " + (f"{', '.join(systems)} has no option {key!r}." if equals else "no value.")
-            raise UsageError(found, f"NAME=VALUE with NAME one of {', '.join(known) or 'none'}", "--set NAME=VALUE")
+            about = f"mmbench show {parse_system_name(systems[0]).base}" if systems else "mmbench list systems"
+            raise UsageError(found, f"NAME=VALUE with NAME one of {', '.join(known) or 'none'}", about)
         for name in takers:
             options[name][key] = _option_value(value)
     return options

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from mmbench.api.scores import Scores
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.jobs.compare import compare as set_side_by_side
-from mmbench.tables.compare import Cell, difference_text, heading
-from mmbench.tables.format import count_text, with_error
+from mmbench.tables.compare import Cell, heading, is_significant
+from mmbench.tables.format import count_text, interval_text, signed, with_error
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -107,4 +107,13 @@ def _row(cell: Cell) -> dict[str, Any]:
 def _texts(cell: Cell) -> tuple[str, ...]:
     record = cell.record
     value = with_error(record.value, record.stderr) or ""
-    return heading(record), record.system, value, count_text(record), difference_text(cell) or ""
+    return heading(record), record.system, value, count_text(record), _difference(cell)
+
+
+def _difference(cell: Cell) -> str:
+    d = cell.difference
+    if d is None:
+        return ""
+    interval = interval_text(d.low, d.high, d.stderr, sign=True)
+    parts = [signed(d.value, d.stderr), interval, "*" if is_significant(cell) else "", f"to {cell.against}"]
+    return " ".join(part for part in parts if part)

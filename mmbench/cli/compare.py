@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,11 +14,15 @@ from mmbench.console import Format
 Baseline = Annotated[
     str, typer.Option(help="What the others are compared with; default: the first, and for MMDisCo its pair.")
 ]
+By = Annotated[
+    str, typer.Option("--by", help="Also by groups of samples: prompt, or a column of the CSV of prompts, or material.")
+]
 
 
 def compare(
-    names: Annotated[list[str], typer.Argument(help="Runs (id, beginning of it, or folder), or evaluated clips.")],
+    names: Annotated[list[str], typer.Argument(help="Runs, evaluated clips, or packed files.")],
     baseline: Baseline = "",
+    by: By = "",
     metric: opt.Metric = None,
     num_samples: Annotated[int | None, typer.Option("--num-samples", "-n", help="Only records of this n.")] = None,
     out: opt.Out = Path("runs"),
@@ -32,10 +37,12 @@ def compare(
 
       mmbench compare model_a model_b
 
+      mmbench compare model_a model_b --by category
+
       mmbench compare tiny-bounce my_samples --baseline my_samples --metric av_align
     """
     from mmbench.jobs.compare import compare as set_side_by_side
     from mmbench.tables.narrow import show_comparison
 
-    found = set_side_by_side(names, out, baseline, metric or (), num_samples)
+    found = set_side_by_side(names, out, baseline, metric or (), num_samples, by, ("mmbench", *sys.argv[1:]))
     show_comparison(found.columns, format, f"Compared; records in {out}", found.notes, long)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from mmbench.cli import options as opt
+from mmbench.cli.compare import By
 from mmbench.console import Format, show_mapping, show_rows
-from mmbench.errors import MMBenchError
+from mmbench.errors import MMBenchError, UsageError
 
 Records = Annotated[Path, typer.Option("--out", "-o", help="Folder of runs, or a file of `mmbench pack`.")]
 
@@ -86,12 +88,16 @@ def show(
 
 
 def table(
-    out: Records = Path("runs"),
+    out: Annotated[
+        list[Path] | None,
+        typer.Option("--out", "-o", help="Folder of runs, or a file of `mmbench pack`; repeat to see several in one."),
+    ] = None,
     dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="Only this dataset.")] = None,
     system: opt.System = None,
     metric: opt.Metric = None,
     num_samples: Annotated[int | None, typer.Option("--num-samples", "-n", help="Only records of this n.")] = None,
     seed: Annotated[int | None, typer.Option(help="Only runs of this seed.")] = None,
+    by: By = "",
     paper: opt.Paper = "",
     long: opt.Long = False,
     format: opt.Form = Format.table,
@@ -104,22 +110,36 @@ def table(
 
       mmbench table --dataset bounce --num-samples 64 --metric av_align
 
+      mmbench table --by prompt
+
+      mmbench table --out runs --out results/mine.jsonl
+
       mmbench table --paper 2
 
       mmbench table --paper figure5 --out results/tiny/figure5.jsonl
     """
-    from mmbench.tables.narrow import show_table
+    from mmbench.tables.narrow import show_comparison, show_table
 
-    filters = {"dataset": dataset, "systems": system or (), "metrics": metric or ()}
+    places = out or [Path("runs")]
+    filters: dict[str, Any] = {"dataset": dataset, "systems": system or (), "metrics": metric or ()}
+    filters |= {"num_samples": num_samples, "seed": seed}
     if paper:
         from mmbench.experiments.paper import lay_out
 
-        return show_table(lay_out(paper, out, **filters, num_samples=num_samples, seed=seed), format, in_full=long)
+        if len(places) > 1 or by:
+            once = f"mmbench table --paper {paper} --out {places[0]}"
+            raise UsageError("A table of the paper is of one place, and by no group.", "--paper with one --out", once)
+        return show_table(lay_out(paper, places[0], **filters), format, in_full=long)
+    if by:
+        from mmbench.jobs.compare import compare_newest
+
+        compared = compare_newest(places, by, ("mmbench", *sys.argv[1:]), **filters)
+        return show_comparison(compared.columns, format, f"By {by}", compared.notes, long)
     from mmbench.tables.newest import newest_set
     from mmbench.tables.table import pivot
 
-    found = newest_set(out, **filters, num_samples=num_samples, seed=seed)
-    return show_table(pivot(found.records, out), format, found.notes, long)
+    found = newest_set(*places, **filters)
+    return show_table(pivot(found.records, found.places, any_n=True), format, found.notes, long)
 
 
 def merge(

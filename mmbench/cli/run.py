@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from mmbench.cli import options as opt
-from mmbench.cli.compare import Baseline
+from mmbench.cli.compare import Baseline, By
 from mmbench.console import Format, setup, show_rows
 from mmbench.errors import IncompleteError
 
@@ -182,6 +182,7 @@ def evaluate(
     ] = None,
     layout: opt.Layout = "",
     baseline: Baseline = "",
+    by: By = "",
     reference: Annotated[Path | None, typer.Option(help="File of `mmbench stats`, instead of a dataset.")] = None,
     metric: opt.Metric = None,
     seed: opt.Seed = 0,
@@ -203,6 +204,8 @@ def evaluate(
       mmbench evaluate my_samples --dataset vggsound --name my_model
 
       mmbench evaluate model_a model_b --prompts prompts.csv
+
+      mmbench evaluate model_a model_b --prompts prompts.csv --by category
 
       mmbench evaluate my_samples --reference vggsound.safetensors
 
@@ -230,10 +233,12 @@ def evaluate(
     )
     paths = list(dict.fromkeys(paths))
     cut = Cut(clip_frames, clip_stride)
-    sets = evaluate_all(settings, paths, dataset, num_samples, cut, name or (), prompts, layout)
+    sets = evaluate_all(settings, paths, dataset, num_samples, cut, name or (), prompts, layout, by)
     first = sets[0][0].record
+    title = f"Compared; records in {out}"
     if len(sets) == 1:
         title = f"{first.system}, n = {first.n_expected}; records in {sets[0][0].folder}"
-        return _print_cells(table_of(sets[0]), format, title, long=long)
-    found = compare_sets(sets, baseline, paths)
-    return _print_cells(found.columns, format, f"Compared; records in {out}", found.notes, long)
+        if not by:
+            return _print_cells(table_of(sets[0]), format, title, long=long)
+    found = compare_sets(sets, baseline, paths, by)
+    return _print_cells(found.columns, format, title, found.notes, long)

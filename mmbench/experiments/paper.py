@@ -46,7 +46,9 @@ def lay_out(number: str, out: Path, **filters: Any) -> Layout:
         numbers = sorted({*SYSTEMS, *SWEPT, *COMMANDS}, key=int)
         curves = [name for name, grid in GRIDS.items() if not grid.published]
         known = ", ".join([*numbers, *curves])
-        raise UsageError(f"Table {number} cannot be filled from records of runs.", f"one of {known}", "--paper 2")
+        raise UsageError(
+            f"Table {number} cannot be filled from records of runs.", f"one of {known}", "mmbench table --paper 2"
+        )
     fitting = [sweep for sweep in find_sweeps(out, name) if fits_filters(sweep.log.request, **filters)]
     if not fitting:
         found = f"No sweep of {name} in {out} fits."

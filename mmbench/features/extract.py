@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -48,11 +48,19 @@ class Content:
 
 @dataclass(frozen=True)
 class Sample:
-    """A clip to look at: where to get it, its prompt, and its content if that is known without decoding."""
+    """A clip to look at.
+
+    Attributes:
+        source: Where to get it.
+        text: Its prompt; "" without one.
+        content: Its content if that is known without decoding.
+        labels: What it can be grouped by, such as a category; no metric sees them.
+    """
 
     source: ClipSource
     text: str
     content: Content | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def text_digest(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from mmbench.errors import UsageError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.extract import Sample, find_weights
 from mmbench.features.reference import ReferenceFile, export
+from mmbench.jobs.labels import label_samples, require_label
 from mmbench.jobs.opening import make_metrics, metric_names, open_dataset, open_evaluation, open_real_clips
 from mmbench.jobs.settings import Settings
 from mmbench.jobs.submissions import (
@@ -58,6 +60,7 @@ def evaluate_all(
     labels: Sequence[str] = (),
     prompts: Path | None = None,
     layout: str = "",
+    by: str = "",
 ) -> list[list[Scored]]:
     """Score runs and submissions in one job: dataset, metrics and networks are opened once.
 
@@ -70,14 +73,16 @@ def evaluate_all(
         labels: What submissions are called, in their order; by default like their folder or file.
         prompts: A CSV file,prompt for every submission, instead of one in each folder.
         layout: Of another benchmark, that the submissions are in.
+        by: What samples will be grouped by: "prompt", or a label that those of every set must have.
 
     Returns:
         The scores of each, in order.
 
     Raises:
-        UsageError: Two of one name, labels that are not one per submission, or runs of other datasets.
+        UsageError: Two of one name, labels that are not one per submission, runs of other datasets, or no sample to
+            be grouped by `by`.
     """
-    found = {name: find_set(name, settings.out) for name in names}
+    found = {name: find_set(name, settings.out, settings.command) for name in names}
     stores = {name: open_run(folder) for name, folder in found.items() if folder is not None}
     dataset = _shared_dataset([store.run.dataset for store in stores.values()], dataset, settings.reference)
     real = open_real_clips(settings, dataset)
@@ -85,12 +90,17 @@ def evaluate_all(
         real = whole(real)
     called = dict(zip(paths := [n for n in names if n not in stores], label_paths(paths, labels), strict=True))
     submissions = {name: open_submission(Path(name), called[name], cut, prompts, layout) for name in paths}
+    runs = {name: _run_samples(store, num or count_samples(store), real) for name, store in stores.items()}
+    if by:
+        both = {name: known for name, (known, _) in runs.items()} | {n: s.samples for n, s in submissions.items()}
+        told = _told(settings, dataset, num, prompts) + (["--layout", layout] if layout else [])
+        require_label(both, by, shlex.join(["mmbench", "evaluate", *names, *told]))
     with open_evaluation(settings, real) as evaluation:
         evaluation.find_weights()
         out = []
         for name in names:
             if name in stores:
-                out.append(score_store(settings, evaluation, stores[name], num or count_samples(stores[name])))
+                out.append(_score(settings, evaluation, stores[name].folder, stores[name].run, *runs[name]))
             else:
                 out.append(_score_submission(settings, evaluation, submissions[name], dataset, real))
         return out
@@ -106,10 +116,29 @@ def _shared_dataset(of_runs: Sequence[str], given: str | None, reference: Path |
     return known[0] if known else None
 
 
-def score_store(settings: Settings, evaluation: Evaluation, store: SampleStore, num: int) -> list[Scored]:
-    """Score the first `num` samples of a run."""
+def _told(settings: Settings, dataset: str | None, num: int | None, prompts: Path | None) -> list[str]:
+    """The options of a job that were given, as words of its command."""
+    given = {"--dataset": dataset, "--num-samples": num, "--prompts": prompts, "--reference": settings.reference}
+    given["--out"] = None if settings.out == Path("runs") else settings.out
+    words = [word for option, value in given.items() if value is not None for word in (option, str(value))]
+    return [*words, *(word for metric in settings.metrics for word in ("--metric", metric))]
+
+
+def _run_samples(
+    store: SampleStore, num: int, real: Dataset | ReferenceFile | None
+) -> tuple[Sequence[Sample | None], Counts]:
+    """The first `num` samples of a run, with what its dataset knows of their prompts."""
     samples, counts = stored_samples(store, num)
-    return _score(settings, evaluation, store.folder, store.run, samples, counts)
+    if real is None or isinstance(real, ReferenceFile):
+        return samples, counts
+    return label_samples(samples, real, store.run.seed), counts
+
+
+def score_store(
+    settings: Settings, evaluation: Evaluation, store: SampleStore, num: int, dataset: Dataset
+) -> list[Scored]:
+    """Score the first `num` samples of a run on `dataset`."""
+    return _score(settings, evaluation, store.folder, store.run, *_run_samples(store, num, dataset))
 
 
 def _score_submission(

@@ -12,6 +12,7 @@ from mmbench.dataset_names import parse_dataset_name
 from mmbench.errors import UsageError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.reference import ReferenceFile, read_reference
+from mmbench.jobs.retyped import retype
 from mmbench.jobs.settings import DEFAULT_METRICS, Settings
 from mmbench.optional_protocols import LacksRealClips, NeedsLength, RecommendsMetrics, RejectsFiles
 from mmbench.registry import make_dataset, make_metric
@@ -68,7 +69,8 @@ def make_metrics(settings: Settings, real: Dataset | ReferenceFile | None) -> li
     metrics: list[Metric] = [make_metric(name, device=settings.device, weights=settings.weights) for name in names]
     for metric in metrics:
         if metric.needs_reference and real is None:
-            raise UsageError(f"{metric.name} compares with real clips.", "a dataset", "--dataset NAME")
+            again = retype(settings.command, "--dataset", "bounce")
+            raise UsageError(f"{metric.name} compares with real clips.", "a dataset, such as bounce", again)
         if metric.needs_reference and isinstance(real, LacksRealClips):
             remedy = "mmbench evaluate RUN --reference FILE, made by mmbench stats export"
             raise UsageError(f"{metric.name}: {real.lacks_real_clips}", "real clips, or other metrics", remedy)

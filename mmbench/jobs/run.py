@@ -32,7 +32,7 @@ def run(settings: Settings) -> list[Scored]:
         for store in stores:
             _require_all_samples(store, settings.num_samples, wait=shard.count > 1)
         n = settings.num_samples
-        return [scored for store in stores for scored in score_store(settings, evaluation, store, n)]
+        return [scored for store in stores for scored in score_store(settings, evaluation, store, n, dataset)]
 
 
 def _require_all_samples(store: SampleStore, num: int, wait: bool) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.errors import UsageError
+from mmbench.jobs.retyped import retype
 from mmbench.runs.generate import Shard
 
 DEFAULT_SYSTEMS = (
@@ -48,13 +49,16 @@ class Settings:
     def check(self) -> None:
         """Refuse what cannot work before anything is written."""
         if self.num_samples < 1:
-            raise UsageError(f"--num-samples is {self.num_samples}.", "a whole number from 1", "--num-samples 64")
+            again = retype(self.command, "--num-samples", "64", "-n")
+            raise UsageError(f"--num-samples is {self.num_samples}.", "a whole number from 1", again)
         if self.batch_size is not None and self.batch_size < 1:
-            raise UsageError(f"--batch-size is {self.batch_size}.", "a whole number from 1", "--batch-size 8")
+            again = retype(self.command, "--batch-size", "8")
+            raise UsageError(f"--batch-size is {self.batch_size}.", "a whole number from 1", again)
         if self.weights not in ("real", "random"):
-            raise UsageError(f"--weights is {self.weights!r}.", "real, or random to try the plumbing", "--weights real")
+            again = retype(self.command, "--weights", "real")
+            raise UsageError(f"--weights is {self.weights!r}.", "real, or random to try the plumbing", again)
         if self.out.exists() and not self.out.is_dir():
-            raise UsageError(f"--out {self.out} is a file.", "a folder", "--out runs")
+            raise UsageError(f"--out {self.out} is a file.", "a folder", retype(self.command, "--out", "runs", "-o"))
 
     def resolved(self) -> dict[str, Any]:
         """Every option with the value it had, for the manifest."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from mmbench.optional_protocols import HasVariants
 from mmbench.registry import Kind, discover
 from mmbench.runs.find import find_run
 from mmbench.runs.store import RESOURCES, SampleStore, read_manifest
-from mmbench.scores.records import read_records
+from mmbench.scores.records import Record, read_records, read_samples
 from mmbench.system_names import options_of, parse_system_name
 from mmbench.tables.packed import DIFFERENCES, PackedRun, find_packed
 
@@ -40,7 +41,7 @@ def show(name: str, out: Path, verify: bool = False) -> dict[str, Any]:
         raise UsageError(
             f"Nothing is called {name!r}: no run in {out}, no system, dataset or metric.",
             "a name that exists",
-            "mmbench list runs, mmbench list systems, mmbench list datasets, mmbench list metrics",
+            "\n       ".join(f"mmbench list {kind}" for kind in ("runs", "systems", "datasets", "metrics")),
         )
     return found
 
@@ -88,8 +89,20 @@ def _run(folder: Path, verify: bool) -> dict[str, Any]:
             for index in status.present:
                 store.verify(index)
             out["verified"] = len(status.present)
-    out["records"] = [asdict(r) for r in read_records(folder)]
+    records = read_records(folder)
+    out |= _list_unreadable(folder, records)
+    out["records"] = [asdict(r) for r in records]
     for name, file in (("differences", DIFFERENCES), ("resources", RESOURCES), ("invocations", "invocations.jsonl")):
         lines = folder / file
         out[name] = [json.loads(x) for x in lines.read_text().splitlines()] if lines.exists() else []
     return out
+
+
+def _list_unreadable(folder: Path, records: Sequence[Record]) -> dict[str, Any]:
+    """The samples that could not be read when the run was scored last, each with the reason; {} without any."""
+    if not records:
+        return {}
+    rows = read_samples(folder, max(records, key=lambda r: (r.n_expected, r.time)))
+    reasons = {row.get("id", row["index"]): row.get("failed") or row.get("unreadable") for row in rows}
+    found = [{"id": id, "reason": reason} for id, reason in reasons.items() if reason]
+    return {"unreadable": found} if found else {}

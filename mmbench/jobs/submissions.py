@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,12 @@ from mmbench.datasets.copies.texts import read_prompts
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.features.extract import Sample
 from mmbench.identity import digest_of
+from mmbench.jobs.labels import read_labels
 from mmbench.media.layouts.known import read_layout, recognise
 from mmbench.media.sources import Source, submission, submission_digest
-from mmbench.runs.find import find_run
+from mmbench.runs.find import find_run, name_out
 from mmbench.runs.spec import RunSpec
-from mmbench.runs.store import SampleStore
+from mmbench.runs.store import SampleStore, read_manifest
 from mmbench.scores.accounting import Counts
 
 
@@ -77,10 +79,16 @@ class Submission:
         return RunSpec(self.name, dataset or "none", seed, "real", spec)
 
 
-def find_set(name: str, out: Path) -> Path | None:
-    """The folder of the run that is meant; None for a path of clips, which is one whatever runs are called like it."""
+def find_set(name: str, out: Path, command: Sequence[str] = ()) -> Path | None:
+    """The folder of the run that is meant; None for a path of clips, which is one whatever runs are called like it.
+
+    Args:
+        name: What was typed.
+        out: Folder of runs.
+        command: The words that were typed, for what an error says to type where several runs are meant.
+    """
     path = Path(name)
-    return None if path.exists() and not (path / "manifest.json").is_file() else find_run(name, out)
+    return None if path.exists() and not (path / "manifest.json").is_file() else find_run(name, out, command)
 
 
 def open_run(folder: Path) -> SampleStore:
@@ -90,12 +98,34 @@ def open_run(folder: Path) -> SampleStore:
         MMBenchError: The folder holds records of a submission, whose clips lie elsewhere.
     """
     if not (folder / "samples").is_dir():
-        told = (folder / "invocations.jsonl").read_text(encoding="utf-8").splitlines()
-        resolved = json.loads(told[-1])["resolved"]
-        clips = resolved.get("path") + (f" --layout {resolved['layout']}" if resolved.get("layout") else "")
+        path, cut = find_clips(folder)
+        layout = recognise(path) if path.is_dir() else ""
+        given = {"--clip-frames": cut.clip_frames, "--clip-stride": cut.clip_stride, "--layout": layout}
+        words = [str(path), *(word for option, value in given.items() if value for word in (option, str(value)))]
         found = f"{folder} holds records of a submission, no samples."
-        raise MMBenchError(found, "the clips themselves", f"mmbench evaluate {clips}")
+        raise MMBenchError(found, "the clips themselves", shlex.join(["mmbench", "evaluate", *words]))
     return SampleStore.open(folder)
+
+
+def find_clips(folder: Path) -> tuple[Path, Cut]:
+    """Where the clips lie that a folder of records is of, and how they were cut.
+
+    Raises:
+        MMBenchError: They are not there any more, or others than were scored.
+    """
+    told = (folder / "invocations.jsonl").read_text(encoding="utf-8").splitlines()
+    resolved = json.loads(told[-1])["resolved"]
+    path = Path(resolved.get("path") or "clips that a program held")
+    cut = Cut(resolved.get("clip_frames"), resolved.get("clip_stride"))
+    if not path.exists():
+        shown = shlex.join(["mmbench", "show", folder.name, *name_out(folder.parent)])
+        lost = f"{folder} holds records of a submission, no samples, and its clips are not there: {path}."
+        raise MMBenchError(lost, "the clips themselves", shown)
+    found = submission_digest(list_sources(path, cut))
+    if found != read_manifest(folder).spec["submission"]:
+        again = shlex.join(["mmbench", "evaluate", str(path), *name_out(folder.parent)])
+        raise MMBenchError(f"The clips at {path} are others than {folder} is of.", "the same clips", again)
+    return path, cut
 
 
 def count_samples(store: SampleStore) -> int:
@@ -119,10 +149,12 @@ def label_paths(paths: Sequence[str], labels: Sequence[str]) -> list[str]:
     return names
 
 
-def list_sources(path: Path) -> list[Source]:
+def list_sources(path: Path, cut: Cut = WHOLE) -> list[Source]:
     """The clips of a folder as they are told apart: by the layout that the folder is unmistakably in, else as files."""
     layout = recognise(path) if path.is_dir() else ""
-    return [source for source, _ in read_layout(path, layout)[0]] if layout else submission(path)[0]
+    if layout:
+        return [source for source, _ in read_layout(path, layout)[0]]
+    return submission(path, clip_frames=cut.clip_frames, clip_stride=cut.clip_stride)[0]
 
 
 def open_submission(path: Path, name: str, cut: Cut, prompts: Path | None = None, layout: str = "") -> Submission:
@@ -132,7 +164,8 @@ def open_submission(path: Path, name: str, cut: Cut, prompts: Path | None = None
         path: Folder or video.
         name: What to call it.
         cut: How one video is cut.
-        prompts: A CSV file,prompt; by default the only one in the folder. With a layout, prompts as that has them.
+        prompts: A CSV file,prompt; by default the only one in the folder, its other columns become labels. With a
+            layout, prompts as that has them.
         layout: Of another benchmark, that the folder is in.
 
     Raises:
@@ -152,7 +185,9 @@ def open_submission(path: Path, name: str, cut: Cut, prompts: Path | None = None
         texts = read_prompts(path, prompts) if path.is_dir() else {}
     for bad in rejected:
         log.warning("%s is not scored: %s", bad.path, bad.reason)
-    samples = [Sample(s, texts.get(Path(s.path).name, "")) for s in sources]
+    labels = {} if layout else read_labels(path, prompts)
+    named = [(s, Path(s.path).name) for s in sources]
+    samples = [Sample(s, texts.get(file, ""), labels=labels.get(file, {})) for s, file in named]
     failures = {len(sources) + k: (Path(bad.path).name, bad.reason) for k, bad in enumerate(rejected)}
     counts = Counts(len(sources) + len(rejected), failures)
     return Submission(path, name, cut, sources, texts, [*samples, *[None] * len(rejected)], counts, layout)

@@ -41,26 +41,33 @@ for (const row of document.querySelectorAll("tbody tr")) {
 
 @dataclass(frozen=True)
 class Cell:
-    """One sample of one run: its video's path relative to the page ("" if there is none), and its scores as text."""
+    """One sample of one run or submission.
+
+    Attributes:
+        file: Its video's path relative to the page; "" if there is none.
+        scores: As text, by metric.
+        reason: Why it has no video.
+    """
 
     file: str
     scores: Mapping[str, str]
+    reason: str = ""
 
 
 def page(
     title: str,
     runs: Sequence[tuple[str, Mapping[str, str]]],
-    rows: Sequence[tuple[int, str, Sequence[Cell]]],
+    rows: Sequence[tuple[str, str, Sequence[Cell]]],
 ) -> str:
     """The page as HTML: a row per sample, a column per run.
 
     Args:
         title: Of the page.
         runs: Name and values by metric of each run.
-        rows: Of each sample its index, prompt, and a cell per run.
+        rows: Of each sample its name, prompt, and a cell per run.
     """
     heads = "".join(f"<th>{escape(name)}{_list(values)}</th>" for name, values in runs)
-    body = "\n".join(_row(index, prompt, cells) for index, prompt, cells in rows)
+    body = "\n".join(_row(name, prompt, cells) for name, prompt, cells in rows)
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -71,7 +78,7 @@ def page(
 </head>
 <body>
 <h1>{escape(title)}</h1>
-<p>A row has one prompt and seed. <em>play row</em> plays it in step; the video under the pointer is heard.</p>
+<p>A row has clips of one prompt. <em>play row</em> plays it in step; the video under the pointer is heard.</p>
 <table>
 <thead><tr><th></th>{heads}</tr></thead>
 <tbody>
@@ -84,9 +91,9 @@ def page(
 """
 
 
-def _row(index: int, prompt: str, cells: Sequence[Cell]) -> str:
+def _row(name: str, prompt: str, cells: Sequence[Cell]) -> str:
     return (
-        f"<tr><th>{index}<br>{escape(prompt)}<br><button>play row</button></th>"
+        f"<tr><th>{escape(name)}<br>{escape(prompt)}<br><button>play row</button></th>"
         + "".join(f"<td>{_cell(cell)}</td>" for cell in cells)
         + "</tr>"
     )
@@ -94,7 +101,7 @@ def _row(index: int, prompt: str, cells: Sequence[Cell]) -> str:
 
 def _cell(cell: Cell) -> str:
     if not cell.file:
-        return '<span class="none">no sample</span>'
+        return f'<span class="none">{escape(cell.reason or "no sample")}</span>'
     return (
         f'<video src="{escape(quote(cell.file))}" controls loop playsinline preload="auto"></video>{_list(cell.scores)}'
     )

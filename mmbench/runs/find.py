@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmbench.errors import UsageError
+
+LISTED = 12  # runs that an error names
 
 
 def run_folders(out: Path) -> list[Path]:
@@ -12,14 +16,35 @@ def run_folders(out: Path) -> list[Path]:
     return sorted(p.parent for p in out.glob("*/manifest.json")) if out.is_dir() else []
 
 
-def find_run(name: str, out: Path) -> Path | None:
-    """A run's folder by path, id, or unique beginning of its id."""
+def find_run(name: str, out: Path, command: Sequence[str] = ()) -> Path | None:
+    """A run's folder by path, id, or unique beginning of its id.
+
+    Args:
+        name: What was typed.
+        out: Folder of runs.
+        command: The words that were typed, `name` among them; by default those that show the run.
+
+    Raises:
+        UsageError: Several ids begin so; gives the command with each of them, a line each.
+    """
     if (Path(name) / "manifest.json").is_file():
         return Path(name)
-    matches = [f for f in run_folders(out) if f.name == name] or [
-        f for f in run_folders(out) if f.name.startswith(name)
-    ]
+    folders = run_folders(out)
+    matches = [f for f in folders if f.name == name] or [f for f in folders if f.name.startswith(name)]
     if len(matches) > 1:
-        names = ", ".join(f.name for f in matches)
-        raise UsageError(f"{name!r} could be {names}.", "one run", f"mmbench show {matches[0].name}")
+        words = command or ["mmbench", "show", name, *name_out(out)]
+        raise UsageError(f"{name!r} could be {len(matches)} runs.", "one of them", offer(name, matches, words))
     return matches[0] if matches else None
+
+
+def offer(name: str, matches: Sequence[Path], command: Sequence[str]) -> str:
+    """The command with each of several runs in the place of a name that means them all, a line each."""
+    lines = [shlex.join([f.name if word == name else word for word in command]) for f in matches[:LISTED]]
+    if len(matches) > LISTED:
+        lines.append(f"... and {len(matches) - LISTED} more: mmbench list runs")
+    return "\n       ".join(lines)  # under the first, which the error leads in with "  try: "
+
+
+def name_out(out: Path) -> list[str]:
+    """The words that say where runs lie, if that is not where commands look anyway."""
+    return [] if out == Path("runs") else ["--out", str(out)]

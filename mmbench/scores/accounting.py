@@ -101,7 +101,7 @@ def account(
 
 
 def identify(samples: Sequence[Sample | None], found: Extraction, counts: Counts) -> list[dict[str, Any]]:
-    """What identifies each sample: id, text and digests, or the reason why it is not there."""
+    """What identifies each sample: id, text, labels and digests, or the reason why it is not there."""
     lines: list[dict[str, Any]] = []
     for i, sample in enumerate(samples):
         if sample is None:
@@ -111,7 +111,8 @@ def identify(samples: Sequence[Sample | None], found: Extraction, counts: Counts
         content = found.contents[i]
         known = {k: v for k, v in vars(content).items() if v} if content else {}
         unreadable = {"unreadable": found.unreadable[i]} if i in found.unreadable else {}
-        lines.append({"id": sample.source.id, "text": sample.text, **known, **unreadable})
+        labels = {"labels": dict(sample.labels)} if sample.labels else {}
+        lines.append({"id": sample.source.id, "text": sample.text, **labels, **known, **unreadable})
     return lines
 
 

@@ -222,20 +222,23 @@ def read_score(folder: Path, record: Record) -> Score:
             replicates = np.load(draws, allow_pickle=False)
     except (ValueError, TypeError) as error:
         raise _damaged(folder, record, error) from error
-    value = math.nan if record.value is None else record.value
-    low, high = record.low, record.high
+    found = replace(score_on_record(record), per_sample=per_sample, replicates=replicates)
     if replicates is not None and "infinity_low" not in record.details:  # of then: for the distance at infinite n
-        low, high = interval_of(value, record.stderr)
+        low, high = interval_of(found.value, record.stderr)
+        found = replace(found, low=low, high=high)
+    return found
+
+
+def score_on_record(record: Record) -> Score:
+    """The score that a record tells, without per-sample values and replicates."""
     return Score(
-        value,
+        math.nan if record.value is None else record.value,
         record.stderr,
         record.n_scored,
         record.n_unscored,
-        per_sample,
-        replicates,
-        record.baseline,
-        record.baseline_stderr,
-        record.details,
-        low,
-        high,
+        baseline=record.baseline,
+        baseline_stderr=record.baseline_stderr,
+        details=record.details,
+        low=record.low,
+        high=record.high,
     )

@@ -5,6 +5,7 @@ A guided system is compared with the pair it guides where that is among them, ev
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,6 +33,7 @@ class Cell:
         against: The system that it is compared with; "" without a difference.
         wins: Share of the paired samples on which it is better; None for metrics without values per sample.
         same_as: The system whose number this is, for both show the same half; such a number has no difference.
+        group: The samples that it is of, in a table by groups, `tables.groups.ALL` for all of them; else "".
     """
 
     record: Record
@@ -41,6 +43,7 @@ class Cell:
     against: str = ""
     wins: Wins | None = None
     same_as: str = ""
+    group: str = ""
 
     @property
     def needs(self) -> int | None:
@@ -70,15 +73,17 @@ def make_cell(scored: Scored, base: Scored, scores: tuple[Score, Score] | None) 
     return Cell(scored.record, scored.score, difference, against=base.record.system, wins=wins)
 
 
-def comparable(records: Sequence[Record]) -> None:
+def comparable(records: Sequence[Record], any_n: bool = False) -> None:
     """Refuse to compare numbers of different samples, definitions or kinds of weights.
 
     Args:
         records: Of one metric.
+        any_n: Take means over different numbers of samples; distances between sets never compare across n.
 
     Raises:
         MMBenchError: Says what differs.
     """
+    any_n = any_n and all(r.reference is None for r in records)
 
     def refuse(what: str, values: Sequence[object], next: str) -> None:
         systems = "; ".join(f"{r.system}: {v}" for r, v in zip(records, values, strict=True))
@@ -86,16 +91,25 @@ def comparable(records: Sequence[Record]) -> None:
         raise MMBenchError(found, f"one {what}", next)
 
     for what, values in (
-        ("n", [r.n_expected for r in records]),
+        ("n", [0 if any_n else r.n_expected for r in records]),
         ("signature", [r.signature for r in records]),
         ("dataset", [r.dataset for r in records]),
         ("reference", [str(_identify_reference(r)) for r in records]),
     ):
         if len(set(values)) > 1:
-            refuse(what, values, "mmbench evaluate RUN --num-samples N with one N and one --metric for all")
+            again = ["mmbench", "evaluate", *dict.fromkeys(r.run_id for r in records), "--metric", records[0].metric]
+            refuse(what, values, shlex.join(again) if what != "n" else _at_least_n(records))
     kinds = [r.weights for r in records]
     if set(UNTRAINED) & set(kinds) and {"real", "trained"} & set(kinds):
-        refuse("kind of weights", kinds, "leave out the systems with random or tiny weights: --system ...")
+        real = dict.fromkeys(r.system for r in records if r.weights not in UNTRAINED)
+        alone = ["mmbench", "table", *(word for system in real for word in ("--system", system))]
+        refuse("kind of weights", kinds, shlex.join(alone))
+
+
+def _at_least_n(records: Sequence[Record]) -> str:
+    """The command that scores all runs over as many samples as the smallest has."""
+    runs, n = dict.fromkeys(r.run_id for r in records), min(r.n_expected for r in records)
+    return shlex.join(["mmbench", "evaluate", *runs, "--num-samples", str(n), "--metric", records[0].metric])
 
 
 def _identify_reference(record: Record) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from mmbench.tables.numbers import FLAT, flatten_numbers
 from mmbench.tables.published import printed_name
 from mmbench.tables.wide import short_headings
 
-LABELS = ("dataset", "system", "row", "trainings", "samplings")
+LABELS = ("dataset", "system", "group", "row", "trainings", "samplings")
 COLUMNS = ("metric", "value", "paper", "95 %", "shuffled", "n", "Δ [95 %]", "to", "p", "won", "needs n", "status")
 
 

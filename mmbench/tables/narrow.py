@@ -31,7 +31,8 @@ def show_table(layout: Layout, format: Format, notes: Sequence[str] = (), in_ful
         columns, rows = long.to_numbers(layout)
         return show_rows(rows, columns, format, layout.title, below)
     columns, rows = long.to_rows(layout) if in_full else wide.to_rows(layout)
-    keys = [key for key in KEYS if key in columns][:1] + (["metric"] if in_full else [])
+    keys = [key for key in KEYS if key in columns][:1] + [key for key in ("group",) if key in columns]
+    keys += ["metric"] if in_full else []
     return show_pieces(rows, columns, keys, format, layout.title, [*wide.describe_rows(layout), *below])
 
 

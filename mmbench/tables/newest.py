@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.errors import MMBenchError
+from mmbench.runs.find import name_out
 from mmbench.scores.records import Record
 from mmbench.tables.compare import comparable
+from mmbench.tables.labels import differing, flatten
 from mmbench.tables.runs import RunOnRecord, find_records
+from mmbench.tables.unequal import Entry, Key, join_submissions, note_unequal
 from mmbench.types import UNTRAINED
-
-CODE = ("code", "mmbench")  # keys of a spec that say which code made the samples, and not what was asked of it
-LONGEST = 24  # characters of an option's value in a label
 
 
 @dataclass(frozen=True)
@@ -24,35 +25,38 @@ class NewestSet:
 
     Attributes:
         records: Of one dataset, n and seed; variants of one system have their options in its name; of each
-            metric, those that compare with most others.
+            metric, those that compare with most others. Submissions of nearly the same files may differ in n.
         notes: What is not among them, with the command that shows it.
+        places: The folder of each run, or its packed file, by run id.
     """
 
     records: list[Record]
     notes: list[str]
+    places: Mapping[str, Path]
 
 
-def newest_set(out: Path, **filters: Any) -> NewestSet:
-    """The newest records in `out` that fit the filters and are of one dataset, n and seed.
+def newest_set(*places: Path, **filters: Any) -> NewestSet:
+    """The newest records that fit the filters and are of one dataset, n and seed.
 
     Args:
-        out: Folder of runs, or a packed file.
+        *places: Folders of runs, or packed files.
         **filters: Of `mmbench.tables.runs.find_records`, which raises where nothing fits.
     """
-    sets: dict[tuple[str, int, int], list[tuple[RunOnRecord, Record]]] = {}
-    for run, r in find_records(out, **filters):
+    sets: dict[Key, list[Entry]] = {}
+    for run, r in find_records(*places, **filters):
         sets.setdefault((r.dataset, r.n_expected, r.seed), []).append((run, r))
     shown = max(sets, key=lambda key: max(r.time for _, r in sets[key]))
-    records, notes = _tell_apart(sets[shown])
-    where = "" if out == Path("runs") else f" --out {out}"
-    records, left_out = _keep_comparable(records, where)
-    notes += left_out
-    for key, others in sets.items():
-        if key != shown:
-            names = ", ".join(dict.fromkeys(r.system for _, r in others))
-            command = f"mmbench table -d {key[0]} -n {key[1]} --seed {key[2]}{where}"
-            notes.append(f"Not shown, {key[0]} with n = {key[1]} and seed {key[2]}: {names}. try: {command}")
-    return NewestSet(records, notes)
+    where = "".join(f" --out {shlex.quote(str(place))}" for place in places if places != (Path("runs"),))
+    joined, others = join_submissions(sets, shown)
+    records, notes = _tell_apart(joined)
+    homes = {run.spec.run_id: shlex.join(name_out(run.home)) for run, _ in joined}
+    records, left_out = _keep_comparable(records, homes)
+    notes += [*left_out, *note_unequal(records, homes)]
+    for key, found in others.items():
+        names = ", ".join(dict.fromkeys(r.system for _, r in found))
+        command = f"mmbench table -d {shlex.quote(key[0])} -n {key[1]} --seed {key[2]}{where}"
+        notes.append(f"Not shown, {key[0]} with n = {key[1]} and seed {key[2]}: {names}. try: {command}")
+    return NewestSet(records, notes, {run.spec.run_id: run.place for run, _ in joined})
 
 
 def _tell_apart(found: Sequence[tuple[RunOnRecord, Record]]) -> tuple[list[Record], list[str]]:
@@ -76,7 +80,8 @@ def _tell_apart(found: Sequence[tuple[RunOnRecord, Record]]) -> tuple[list[Recor
             notes += [f"{name} was made by older code: {same[-1]} is shown." for name in same[:-1]]
         kept = [same[-1] for same in asked.values()]
         if len(kept) > 1:
-            labels |= {name: f"{system} ({label})" for name, label in _differing(kept, specs).items()}
+            told = differing({name: runs[name].spec.spec for name in kept})
+            labels |= {name: f"{system} ({label})" for name, label in told.items()}
     records = [replace(r, system=labels[run.name]) for run, r in found if run.name in labels]
     newest: dict[tuple[str, str], Record] = {}
     for r in records:
@@ -85,7 +90,7 @@ def _tell_apart(found: Sequence[tuple[RunOnRecord, Record]]) -> tuple[list[Recor
     return list(newest.values()), notes
 
 
-def _keep_comparable(records: Sequence[Record], where: str) -> tuple[list[Record], list[str]]:
+def _keep_comparable(records: Sequence[Record], homes: Mapping[str, str]) -> tuple[list[Record], list[str]]:
     """Of each metric the records that compare with most others; a note for each other one says why it does not."""
     kept: dict[str, list[Record]] = {}
     notes = []
@@ -94,36 +99,12 @@ def _keep_comparable(records: Sequence[Record], where: str) -> tuple[list[Record
     for r in sorted(records, key=lambda r: order[id(r)], reverse=True):
         column = kept.setdefault(r.metric, [])
         try:
-            comparable([*column, r])
+            comparable([*column, r], any_n=True)
         except MMBenchError as error:
             what = error.expected.removeprefix("one ")
-            command = f"mmbench show {r.run_id}{where}"
+            command = f"mmbench show {r.run_id} {homes[r.run_id]}".strip()
             notes.append(f"Not shown, {r.metric} of {r.system}: its {what} is not that of the others. try: {command}")
         else:
             column.append(r)
     among = {id(r) for column in kept.values() for r in column}
     return [r for r in records if id(r) in among], notes
-
-
-def _differing(names: Sequence[str], specs: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """A label for each run: the one or two short options that differ, else eight digits of its id."""
-    keys = [
-        k
-        for k in dict.fromkeys(key for name in names for key in specs[name])
-        if len({specs[name].get(k) for name in names}) > 1
-    ]
-    words = {name: [f"{k.rpartition('.')[2]}={specs[name].get(k, 'none')}" for k in keys] for name in names}
-    short = all(0 < len(w) <= 2 and all(len(x) <= LONGEST for x in w) for w in words.values())
-    labels = {name: ", ".join(w) if short else name.rpartition("-")[2] for name, w in words.items()}
-    return labels if len(set(labels.values())) == len(labels) else {name: name.rpartition("-")[2] for name in names}
-
-
-def flatten(spec: Any, at: str = "") -> dict[str, str]:
-    """Leaves of a spec by their path, as text; digests of code left out."""
-    if not isinstance(spec, Mapping):
-        return {at: str(spec)}
-    out: dict[str, str] = {}
-    for key, value in spec.items():
-        if key not in CODE:
-            out |= flatten(value, f"{at}.{key}" if at else str(key))
-    return out

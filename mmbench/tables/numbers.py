@@ -74,6 +74,7 @@ def as_row(cell: Cell) -> dict[str, Any]:
     return {
         "system": r.system,
         "metric": heading(r),
+        "group": cell.group or None,
         **numbers_of_record(r),
         "Δ [95 %]": None if d is None else finite(d.value),
         "won": None if wins is None else wins.share,

@@ -8,7 +8,6 @@ from typing import Any
 
 from mmbench.console import log
 from mmbench.errors import IntegrityError
-from mmbench.runs.find import run_folders
 from mmbench.scores.records import Record, Scored, read_scored
 from mmbench.statistics.paired import Difference
 from mmbench.tables.borrowed import REAL
@@ -17,25 +16,33 @@ from mmbench.tables.runs import read_runs
 from mmbench.types import Score
 
 
-def compare_on_record(columns: Sequence[Sequence[Record]], out: Path) -> list[list[Cell]]:
+def compare_on_record(columns: Sequence[Sequence[Record]], places: Mapping[str, Path]) -> list[list[Cell]]:
     """The cells of records, each with its difference to real clips or, of a guided system, to its pair.
 
-    A record without scores, and one whose scores are damaged, which is logged, has none.
+    A record without scores, and one whose scores are damaged, which is logged, has none; nor have records of unequal n.
 
     Args:
         columns: Records by metric, `ground_truth` first.
-        out: The folder of their runs, or the packed file.
+        places: The folder of each run, or its packed file, by run id.
 
     Raises:
         MMBenchError: Records of a metric do not compare.
     """
-    if out.is_file():
-        kept = {(run.name, str(d["metric"]), d["n_expected"]): d for run in read_runs(out) for d in run.differences}
-        return [
-            [_restore(r, column, kept.get((r.run_id, r.metric, r.n_expected))) for r in column] for column in columns
-        ]
-    folders = {folder.name: folder for folder in run_folders(out)}
-    return [[_meant(cell) for cell in compare([_read(r, folders) for r in column])] for column in columns]
+    files = {place for place in places.values() if place.is_file()}
+    runs = [run for file in files for run in read_runs(file)]
+    kept = {(run.name, str(d["metric"]), d["n_expected"]): d for run in runs for d in run.differences}
+    return [_compare_column(column, places, kept) for column in columns]
+
+
+def _compare_column(
+    column: Sequence[Record], places: Mapping[str, Path], kept: Mapping[tuple[str, str, int], Mapping[str, Any]]
+) -> list[Cell]:
+    stored = [r for r in column if r.run_id not in places or not places[r.run_id].is_file()]
+    cells = [Cell(r) for r in stored]
+    if len({r.n_expected for r in stored}) == 1:
+        cells = [_meant(cell) for cell in compare([_read(r, places) for r in stored])]
+    found = {id(cell.record): cell for cell in cells}
+    return [found.get(id(r)) or _restore(r, column, kept.get((r.run_id, r.metric, r.n_expected))) for r in column]
 
 
 def _read(record: Record, folders: Mapping[str, Path]) -> Scored:

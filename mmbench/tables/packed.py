@@ -19,7 +19,8 @@ from typing import Any
 
 from mmbench.errors import IntegrityError, UsageError
 from mmbench.runs.spec import RunSpec
-from mmbench.scores.records import Record, parse_record
+from mmbench.runs.store import read_manifest
+from mmbench.scores.records import Record, Scored, parse_record, read_scored, score_on_record
 from mmbench.tables.parts import restore_parts, share_parts
 
 FORMAT_VERSION = 1  # raised when the lines change
@@ -167,6 +168,23 @@ def find_packed(name: str, file: Path) -> PackedRun | None:
     if len(names) > 1:
         raise UsageError(f"{name!r} could be {', '.join(names)}.", "one run", f"mmbench show {names[0]} --out {file}")
     return runs[names[0]] if names else None
+
+
+def is_packed(scored: Scored) -> bool:
+    """Whether a score is of a run in a packed file, which its folder then is."""
+    return scored.folder.is_file()
+
+
+def read_recorded(place: Path, record: Record) -> Scored:
+    """A record of a run with its score: in the run's folder with values per sample, in a packed file without."""
+    return Scored(place, record, score_on_record(record)) if place.is_file() else read_scored(place, record)
+
+
+def find_spec(scored: Scored) -> RunSpec:
+    """The identity of the run that a score is of, in its folder or packed file."""
+    if not is_packed(scored):
+        return read_manifest(scored.folder)
+    return next(run.spec for run in read_packed(scored.folder).runs if run.name == scored.record.run_id)
 
 
 def _read_head(line: Line) -> Line:

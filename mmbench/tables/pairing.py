@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 PLACE = "prompt and seed"  # the rule by which runs of one dataset and seed pair
+PACKED = "packed"  # no rule: a packed file has no samples
 NAMED = 3  # samples without a partner that a note names
 
 
@@ -16,7 +17,8 @@ class Pairing:
     """Pairs of samples of two sets, and what has no partner.
 
     Attributes:
-        rule: How they were found: `PLACE`, "file name" or "prompt and index"; "" where nothing pairs.
+        rule: How they were found: `PLACE`, "file name" or "prompt and index"; "" where nothing pairs, `PACKED` where
+            one of the sets has no samples that could.
         pairs: (index in the first, index in the second).
         only_first: Ids of samples of the first set without a partner.
         only_second: The same of the second.
@@ -34,6 +36,8 @@ class Pairing:
 
     def describe(self, first: str, second: str) -> str:
         """The pairing in words: "b to a: paired by file name, 50 of 52; only in a: x, y."."""
+        if self.rule == PACKED:
+            return f"{second} to {first}: no difference, for a packed file holds no values per sample."
         if not self.pairs:
             return (
                 f"{second} to {first}: no difference, for they share no file name and no prompt. try: clips of the "

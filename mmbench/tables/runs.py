@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mmbench.errors import MMBenchError
-from mmbench.runs.find import run_folders
+from mmbench.runs.find import name_out, run_folders
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import read_manifest
 from mmbench.scores.records import Record, read_records
@@ -23,39 +24,58 @@ class RunOnRecord:
         spec: Its identity.
         records: The latest of each metric and n.
         name: Of its folder; the run's id unless somebody renamed it.
+        place: Its folder, or the packed file.
         differences: Paired differences that a packed file keeps, as `mmbench run` printed them, with `metric`.
     """
 
     spec: RunSpec
     records: list[Record]
     name: str
+    place: Path
     differences: tuple[Mapping[str, Any], ...] = ()
 
+    @property
+    def home(self) -> Path:
+        """What --out has to be for the run to be found: the folder of runs, or the packed file."""
+        return self.place if self.place.is_file() else self.place.parent
 
-def read_runs(out: Path) -> list[RunOnRecord]:
-    """The runs in a folder of runs, or in a packed file.
+
+def read_runs(*places: Path) -> list[RunOnRecord]:
+    """The runs in folders of runs and packed files; one that is in several counts where it is first.
 
     Raises:
         IntegrityError: A manifest, record or line is damaged.
     """
-    if not out.is_file():
-        return [RunOnRecord(read_manifest(f), read_records(f), f.name) for f in run_folders(out)]
-    return [RunOnRecord(r.spec, r.records, r.name, tuple(r.differences)) for r in read_packed(out).runs]
+    found: dict[str, RunOnRecord] = {}
+    for place in places:
+        if place.is_file():
+            runs = [
+                RunOnRecord(r.spec, r.records, r.name, place, tuple(r.differences)) for r in read_packed(place).runs
+            ]
+        else:
+            runs = [RunOnRecord(read_manifest(f), read_records(f), f.name, f) for f in run_folders(place)]
+        for run in runs:
+            found.setdefault(run.name, run)
+    return list(found.values())
+
+
+def places_of(*places: Path) -> dict[str, Path]:
+    """The folder of each run, or its packed file, by run id."""
+    return {run.spec.run_id: run.place for run in read_runs(*places)}
 
 
 def find_records(
-    out: Path,
-    *,
+    *places: Path,
     dataset: str | None = None,
     systems: Sequence[str] = (),
     metrics: Sequence[str] = (),
     num_samples: int | None = None,
     seed: int | None = None,
 ) -> list[tuple[RunOnRecord, Record]]:
-    """The records in `out` that fit the filters, each with its run.
+    """The records that fit the filters, each with its run.
 
     Args:
-        out: Folder of runs, or a packed file.
+        *places: Folders of runs, or packed files.
         dataset: Only records on this one.
         systems: Only records of these; of all if empty.
         metrics: Only records of these, named with or without their variant; of all if empty.
@@ -68,7 +88,7 @@ def find_records(
     """
     found = [
         (run, r)
-        for run in read_runs(out)
+        for run in read_runs(*places)
         for r in run.records
         if dataset in (None, r.dataset)
         and (not systems or r.system in systems)
@@ -77,5 +97,9 @@ def find_records(
         and num_samples in (None, r.n_expected)
     ]
     if not found:
-        raise MMBenchError(f"No record in {out} fits.", "runs that were evaluated", "mmbench run, or mmbench list runs")
+        where = ", ".join(map(str, places))
+        listed = shlex.join(["mmbench", "list", "runs", *(name_out(places[0]) if places else [])])
+        raise MMBenchError(
+            f"No record in {where} fits.", "runs that were evaluated, as mmbench run leaves them", listed
+        )
     return found

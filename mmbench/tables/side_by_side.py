@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.runs.spec import RunSpec
-from mmbench.runs.store import read_manifest
 from mmbench.scores.records import Record, Scored, read_samples
-from mmbench.tables.compare import Cell, adjust, comparable, find_opponent, make_cell
-from mmbench.tables.pairing import PLACE, Pairing, pair_by_content, pair_by_place
+from mmbench.tables.compare import Cell, adjust, comparable, make_cell
+from mmbench.tables.groups import note_groups, split_column
+from mmbench.tables.labels import name_apart
+from mmbench.tables.packed import find_spec, is_packed
+from mmbench.tables.pairing import PACKED, PLACE, Pairing, pair_by_content, pair_by_place
 from mmbench.types import Score
 
 
@@ -30,45 +32,44 @@ class Comparison:
     notes: list[str]
 
 
-def compare_sets(sets: Sequence[Sequence[Scored]], baseline: str = "", typed: Sequence[str] = ()) -> Comparison:
-    """Compares sets of samples under every metric that at least two of them have.
+def compare_sets(
+    sets: Sequence[Sequence[Scored]], baseline: str = "", typed: Sequence[str] = (), by: str = ""
+) -> Comparison:
+    """Compares sets of samples under every metric that at least two of them have; one set alone is only grouped.
 
     Args:
         sets: The scores of each set; all of a set carry one system's name.
         baseline: The system or run id that all are compared with; by default a guided system's pair where that is
             there, else the first set.
         typed: What the sets were called on the command line, for what an error says to type.
+        by: Also compare by groups of samples: "prompt", or a label such as a column of the table of prompts.
 
     Raises:
-        UsageError: No set is called `baseline`.
+        UsageError: No set is called `baseline`, or no sample of a set has the label.
         MMBenchError: No metric compares.
     """
-    sets = _distinct(sets)
+    specs = [find_spec(scores[0]) for scores in sets]
+    sets = _distinct(sets, specs)
     heads = [scores[0].record for scores in sets]
-    opponent = _opponents(heads, baseline, typed)
-    specs = [read_manifest(scores[0].folder) for scores in sets]
+    opponent = _opponents(heads, [spec.system for spec in specs], baseline, typed)
     paired: dict[tuple[int, int], Pairing] = {}
     columns, left_out = [], []
+    shown: list[tuple[str, Scored]] = []
     for metric in dict.fromkeys(s.record.metric for scores in sets for s in scores):
         found = {k: s for k, scores in enumerate(sets) for s in scores if s.record.metric == metric}
         lacking = [heads[k].system for k in range(len(sets)) if k not in found]
         if lacking:
             left_out.append(f"{metric} is not scored for {', '.join(lacking)}.")
-        if len(found) < 2:
+        if len(found) < 2 <= len(sets):
             continue
         if reason := _incomparable([s.record for s in found.values()]):
             left_out.append(reason)
             continue
-        cells = []
-        for k, scored in found.items():
-            base = opponent[k]
-            scores_of_pairs = None
-            if base != k and base in found:
-                pairing = _pair(found[base], scored, specs[base], specs[k])
-                paired.setdefault((base, k), pairing)
-                scores_of_pairs = _align(found[base], scored, pairing)
-            cells.append(make_cell(scored, found.get(base, scored), scores_of_pairs))
-        columns.append(cells)
+        pairs = {k: _pair(found[b], s, specs[b], specs[k]) for k, s in found.items() if (b := opponent[k]) in found}
+        paired = {(opponent[k], k): pairing for k, pairing in pairs.items() if opponent[k] != k} | paired
+        for group, part in (split_column(found, by) if by else {"": found}).items():
+            columns.append([replace(_cell(k, part, opponent[k], pairs.get(k)), group=group) for k in part])
+            shown += [(group, s) for s in part.values()]
     if not columns:
         names = " ".join(typed or [head.run_id for head in heads])
         raise MMBenchError(" ".join(["No metric compares.", *left_out]), "one", f"mmbench evaluate {names}")
@@ -78,33 +79,53 @@ def compare_sets(sets: Sequence[Sequence[Scored]], baseline: str = "", typed: Se
         for (a, b), p in paired.items()
         if p.rule != PLACE or not p.in_place
     ]
-    return Comparison(columns, [*notes, *left_out, *_note_sizes(columns)])
+    groups = note_groups(shown, by) if by else []
+    return Comparison(columns, [*notes, *left_out, *_note_sizes(columns), *groups])
 
 
-def _distinct(sets: Sequence[Sequence[Scored]]) -> list[list[Scored]]:
-    """The sets, with eight digits of the run's digest at systems' names that several have."""
-    names = [scores[0].record.system for scores in sets]
+def _cell(k: int, column: Mapping[int, Scored], base: int, pairing: Pairing | None) -> Cell:
+    """The cell of set k in a column, compared with set `base` where that is another one and in the column, too."""
+    if base == k or base not in column or pairing is None:
+        return make_cell(column[k], column[k], None)
+    return make_cell(column[k], column[base], _align(column[base], column[k], pairing))
+
+
+def _distinct(sets: Sequence[Sequence[Scored]], specs: Sequence[RunSpec]) -> list[list[Scored]]:
+    """The sets, with the options that differ at systems' names that several have."""
+    heads = [(scores[0].record, spec) for scores, spec in zip(sets, specs, strict=True)]
+    names = name_apart([(record.system, spec.run_id, spec.spec) for record, spec in heads])
     return [
-        [
-            s
-            if names.count(s.record.system) == 1
-            else replace(s, record=replace(s.record, system=f"{s.record.system} ({s.record.digest[:8]})"))
-            for s in scores
-        ]
-        for scores in sets
+        [replace(s, record=replace(s.record, system=name)) for s in scores]
+        for scores, name in zip(sets, names, strict=True)
     ]
 
 
-def _opponents(heads: Sequence[Record], baseline: str, typed: Sequence[str]) -> list[int]:
+def _opponents(heads: Sequence[Record], systems: Sequence[str], baseline: str, typed: Sequence[str]) -> list[int]:
+    """Whom each set is compared with: `baseline`, else a guided system's base with the same options, else the first.
+
+    Args:
+        heads: A record of each set, under the name that tells it apart.
+        systems: What their systems are called.
+        baseline: As of `compare_sets`.
+        typed: The same.
+    """
     if not baseline:
-        return [find_opponent(heads, k) for k in range(len(heads))]
-    matches = [k for k, r in enumerate(heads) if r.system == baseline or r.run_id.startswith(baseline)]
+        return [_find_base(heads, systems, k) for k in range(len(heads))]
+    matches = [k for k, r in enumerate(heads) if baseline in (r.system, systems[k]) or r.run_id.startswith(baseline)]
     if len(matches) != 1:
         names = ", ".join(f"{r.system} ({r.run_id})" for r in heads)
         found = f"{len(matches) or 'None'} of what is compared is called {baseline!r}: {names}."
         command = " ".join(["mmbench compare", *(typed or [head.run_id for head in heads])])
         raise UsageError(found, "one of them", f"{command} --baseline {heads[0].run_id}")
     return matches * len(heads)
+
+
+def _find_base(heads: Sequence[Record], systems: Sequence[str], k: int) -> int:
+    base, guided, _ = systems[k].partition("+")
+    options = heads[k].system.removeprefix(systems[k])
+    bases = [j for j, system in enumerate(systems) if guided and system == base and heads[j].seed == heads[k].seed]
+    alike = [j for j in bases if heads[j].system.removeprefix(base) == options]
+    return (alike or bases or [0])[0]
 
 
 def _incomparable(records: Sequence[Record]) -> str:
@@ -133,6 +154,8 @@ def _note_sizes(columns: Sequence[Sequence[Cell]]) -> list[str]:
 
 
 def _pair(a: Scored, b: Scored, first: RunSpec, second: RunSpec) -> Pairing:
+    if is_packed(a) or is_packed(b):
+        return Pairing(PACKED, ())
     rows = read_samples(a.folder, a.record), read_samples(b.folder, b.record)
     if "submission" in first.spec or "submission" in second.spec:
         return pair_by_content(*rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,13 @@ def table_order(record: Record) -> tuple[Any, ...]:
     return record.system != "ground_truth", record.system == "independent", record.system
 
 
-def pivot(records: Sequence[Record], out: Path | None = None) -> Layout:
+def pivot(records: Sequence[Record], places: Mapping[str, Path] | None = None, any_n: bool = False) -> Layout:
     """The table of one row per system and one column per metric.
 
     Args:
         records: One per system and metric.
-        out: The folder of their runs, or the packed file, where their differences are found.
+        places: Where their runs are, by id, and so their differences: folders, or packed files.
+        any_n: As of `mmbench.tables.compare.comparable`.
 
     Raises:
         MMBenchError: A column would mix n, signatures, datasets or kinds of weights, or a system has several runs.
@@ -50,9 +51,10 @@ def pivot(records: Sequence[Record], out: Path | None = None) -> Layout:
     for r in sorted(records, key=table_order):
         by_metric.setdefault(r.metric, []).append(r)
     for metric, column in by_metric.items():
-        comparable(column)
+        comparable(column, any_n)
         if twice := [system for system, count in Counter(r.system for r in column).items() if count > 1]:
             found = f"{twice[0]} has several runs with {metric} (seeds or spec differ)."
             raise MMBenchError(found, "one run per system", "mmbench table --seed K, or another --out")
     columns = list(by_metric.values())
-    return lay_out_comparison(adjust(compare_on_record(columns, out) if out else [list(map(Cell, c)) for c in columns]))
+    cells = compare_on_record(columns, places) if places else [list(map(Cell, column)) for column in columns]
+    return lay_out_comparison(adjust(cells))

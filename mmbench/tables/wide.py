@@ -67,7 +67,7 @@ def short_headings(layout: Layout) -> dict[str, str]:
 
 
 def find_best(rows: Sequence[Row], heading: str) -> set[int]:
-    """The rows with the best number of a metric, of each dataset that has two or more systems to choose from."""
+    """The rows with the best number of a metric, of each dataset and group with two or more systems to choose from."""
     groups: dict[Any, dict[int, float]] = {}
     higher = True
     for k, row in enumerate(rows):
@@ -75,7 +75,7 @@ def find_best(rows: Sequence[Row], heading: str) -> set[int]:
         if cell is None or cell.number.value is None or cell.same_as or row.labels.get("system") in CONTROLS:
             continue
         higher = cell.records[0].higher_is_better
-        groups.setdefault(row.labels.get("dataset"), {})[k] = cell.number.value
+        groups.setdefault((row.labels.get("dataset"), row.labels.get("group")), {})[k] = cell.number.value
     best = {group: (max if higher else min)(values.values()) for group, values in groups.items() if len(values) > 1}
     return {k for group, value in best.items() for k, x in groups[group].items() if x == value}
 

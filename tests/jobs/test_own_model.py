@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mmbench.console import Format
 from mmbench.media.clip_files import write_lossless, write_preview
 from mmbench.registry import make_dataset
 from mmbench.types import Clip, Request
@@ -91,3 +92,31 @@ def test_clips_stand_beside_a_run(models: Path, capsys: pytest.CaptureFixture[st
     assert done.returncode == 0, done.stderr
     text = " ".join(done.stdout.split())
     assert "late to independent: paired by prompt and index, 4 of 15" in text
+
+
+@pytest.mark.e2e
+def test_a_user_takes_the_comparison_with_her(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prompts = make_dataset("bounce").prompts(NUM, 0)
+    for folder in ("good", "late"):
+        rows = [f'clip{i}.mkv,"{p.text}",{p.data["num_balls"]}' for i, p in enumerate(prompts)]
+        first = folder == "late"  # its clip 0 is not there
+        (models / folder / "prompts.csv").write_text("\n".join(["file,prompt,balls", *rows[first:]]) + "\n")
+    both = ["good", "late", "-m", "av_align"]
+    evaluated = [mmbench_here(capsys, "evaluate", *both, "--by", "balls", "--format", "json") for _ in range(2)]
+    compared = mmbench_here(capsys, "compare", *both, "--by", "balls", "--format", "json")
+    first, second = ([row["difference"] for row in json.loads(done.stdout)] for done in evaluated)
+    assert first == second == [row["difference"] for row in json.loads(compared.stdout)]
+    truth = [str(p.data["num_balls"]) for p in prompts]
+    for row in json.loads(compared.stdout):
+        expected = truth[1:] if row["record"]["system"] == "late" else truth
+        assert row["record"]["n_expected"] == (len(expected) if row["group"] == "all" else expected.count(row["group"]))
+    for format in Format:
+        for words in (["compare", *both], ["compare", *both, "--by", "balls"], ["table"]):
+            printed = mmbench_here(capsys, *words, "--format", format)
+            assert printed.returncode == 0, printed.stderr
+            assert "good" in printed.stdout, (words, format)
+            assert "late" in printed.stdout, (words, format)
+    shown = mmbench_here(capsys, "preview", "good", "late", "--num", "2", "--to", "look")
+    assert shown.returncode == 0, shown.stderr
+    assert len(list((models / "look").glob("*/*.mp4"))) == 3
+    assert (models / "look" / "index.html").read_text().count("<dt>av_align</dt>") == 2 + 3

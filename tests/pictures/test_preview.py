@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmbench.errors import MMBenchError, UsageError
+from mmbench.errors import UsageError
+from mmbench.media.clip_files import write_lossless
 from mmbench.media.decode import decode
 from mmbench.pictures import contact_sheet as sheet
-from mmbench.pictures.preview import enlarged, find_runs, open_columns, preview
+from mmbench.pictures.columns import open_columns
+from mmbench.pictures.preview import enlarged, find_places, preview
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore
 from mmbench.scores.records import save
@@ -103,9 +106,10 @@ class Links(HTMLParser):
 def test_a_gallery_holds_what_can_be_seen_and_heard(tmp_path: Path) -> None:
     a, b = make_run(tmp_path, "a+x", text="<b> ball"), make_run(tmp_path, "b", indices=(1, 2), text="<b> ball")
     score = Score(0.5, 0.1, 2, per_sample=np.array([0.25, np.nan]))
-    save(a, record(metric="m.v", n_expected=2, n_scored=1), score, [None, None])
+    save(a, record(metric="m.v", n_expected=2, n_scored=1), score, [{"id": "000000"}, {"id": "000001"}])
     to = tmp_path / "look"
-    rows = preview(open_columns([a, b]), 8, to)
+    rows, notes = preview(open_columns([a, b]), 8, to)
+    assert notes == []
     assert [row["what"] for row in rows][2] == "4 videos with sound"
     text = (to / "index.html").read_text()
     links = Links(text).found
@@ -128,19 +132,76 @@ def test_small_videos_are_enlarged_pixel_by_pixel() -> None:
     assert enlarged(large) is large
 
 
-def test_all_runs_are_taken_controls_first_and_submissions_left_out(tmp_path: Path) -> None:
-    runs = [make_run(tmp_path, name) for name in ("a", "independent", "ground_truth")]
-    (make_run(tmp_path, "submitted") / "samples").rename(tmp_path / "elsewhere")
-    assert find_runs((), tmp_path) == runs[::-1]
-    assert find_runs(("a-d", "ground"), tmp_path) == [runs[0], runs[2]]
-    with pytest.raises(MMBenchError, match="no samples"):
-        open_columns(find_runs(("submitted",), tmp_path))
+@pytest.mark.e2e
+def test_all_runs_are_taken_controls_first_and_submissions_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = Path("runs")
+    runs = [make_run(out, name) for name in ("a", "independent", "ground_truth")]
+    made = submit(capsys, "mine", (0, 1))
+    places, notes = find_places((), out)
+    assert places == runs[::-1]
+    (note,) = notes
+    typed = mmbench_here(capsys, *note.partition("try: mmbench ")[2].split())
+    assert typed.returncode == 0, typed.stderr
+    assert find_places(("a-d", "ground", "mine"), out)[0] == [runs[0], runs[2], Path("mine")]
+    for run in runs:
+        shutil.rmtree(run)
+    assert find_places((), out) == ([made], [])
 
 
-def test_two_runs_of_one_system_are_told_apart(tmp_path: Path) -> None:
-    first = make_run(tmp_path, "a")
-    store = SampleStore.create(tmp_path, RunSpec("a", "d", 0, "none", {"version": 2}))
-    assert [c.name for c in open_columns([first, store.folder])] == [first.name, store.folder.name]
+def test_two_runs_of_one_system_are_told_apart_by_what_differs(tmp_path: Path) -> None:
+    stores = [SampleStore.create(tmp_path, RunSpec("a", "d", 0, "none", {"steps": k})) for k in (2, 30)]
+    assert [c.name for c in open_columns([s.folder for s in stores])] == ["a (steps=2)", "a (steps=30)"]
+
+
+def submit(capsys: pytest.CaptureFixture[str], name: str, seeds: tuple[int, ...], first: int = 0) -> Path:
+    """A folder of clips in the working directory, evaluated; returns the folder of its records."""
+    Path(name).mkdir()
+    for i, seed in enumerate(seeds, start=first):
+        write_lossless(noise(seed, samples=6000), Path(name) / f"clip{i}.mkv")
+    done = mmbench_here(capsys, "evaluate", name, "-m", "av_align")
+    assert done.returncode == 0, done.stderr
+    return next(Path("runs").glob(f"{name}-*"))
+
+
+@pytest.mark.e2e
+def test_submissions_stand_side_by_side_by_their_names_with_their_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    submit(capsys, "one", (0, 1, 2)), submit(capsys, "two", (3, 4), first=1)
+    (tmp_path / "new").mkdir()
+    write_lossless(noise(9, samples=6000), tmp_path / "new" / "clip2.mkv")
+    shown = mmbench_here(capsys, "preview", "one", "two", "new", "--to", "look")
+    assert shown.returncode == 0, shown.stderr
+    text = (tmp_path / "look" / "index.html").read_text()
+    rows = [re.findall(r'src="([^"]+)"|class="none">([^<]+)', row) for row in text.split("<tr>")[2:]]
+    there = [[bool(file) for file, _ in row] for row in rows]
+    assert there == [[True, False, False], [True, True, False], [True, True, True]]
+    assert "<th>clip2<br>" in text
+    assert "<dt>av_align</dt>" in text
+    shown_there = decode(tmp_path / "look" / rows[2][1][0]).video.astype(int)
+    off = [np.abs(shown_there - enlarged(noise(k, samples=6000)).video).mean() for k in range(5)]
+    assert np.argmin(off) == 4, "the clip of the same name"
+    assert "two to one: paired by file name, 2 of 3; only in one: clip0." in " ".join(shown.stdout.split())
+    (tmp_path / "one" / "clip0.mkv").unlink()
+    record = next((tmp_path / "runs").glob("one-*")).name
+    gone = mmbench_here(capsys, "preview", record)
+    assert gone.returncode == 1
+    assert "others than" in gone.stderr
+    assert mmbench_here(capsys, *gone.stderr.partition("try: mmbench ")[2].split()).returncode == 0
+
+
+def test_a_clip_that_cannot_be_read_says_why_in_its_place(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "a", indices=(0, 1))
+    file = run / "samples" / "000001.mkv"
+    file.write_bytes(file.read_bytes()[:2000])
+    rows, notes = preview(open_columns([run]), 2, tmp_path / "look")
+    assert rows[2]["what"] == "1 videos with sound"
+    assert notes == ["a: 1 clips cannot be read."]
+    assert "000001.mkv holds" in (tmp_path / "look" / "index.html").read_text()
 
 
 def test_random_weights_are_said_beside_samples_and_scores(tmp_path: Path) -> None:
@@ -169,7 +230,7 @@ def test_the_command_and_its_errors(tmp_path: Path, capsys: pytest.CaptureFixtur
     for arguments, code, hint in [
         (["nothing", "--out", tmp_path], 2, "mmbench list runs"),
         (["--out", tmp_path / "empty"], 1, "mmbench run"),
-        (["--out", tmp_path, "-n", "0"], 2, "--num 8"),
+        (["--out", tmp_path, "-n", "0"], 2, "mmbench preview --num 8"),
         (["--out", tmp_path, "--to", tmp_path / "a-d-file"], 1, "Cannot write to"),
     ]:
         (tmp_path / "a-d-file").write_text("")

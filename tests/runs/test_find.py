@@ -36,5 +36,9 @@ def test_a_path_an_id_and_a_beginning_find_their_run(out: Path) -> None:
 
 
 def test_a_beginning_of_several_names_them(out: Path) -> None:
-    with pytest.raises(UsageError, match=r"'tiny' could be tiny-bounce-s0-1, tiny-bounce-s0-12"):
-        find_run("tiny", out)
+    with pytest.raises(UsageError, match=r"'tiny' could be 2 runs") as caught:
+        find_run("tiny", out, ["mmbench", "preview", "tiny", "pair", "--num", "4"])
+    assert [line.strip() for line in caught.value.next.split("\n")] == [
+        "mmbench preview tiny-bounce-s0-1 pair --num 4",
+        "mmbench preview tiny-bounce-s0-12 pair --num 4",
+    ]

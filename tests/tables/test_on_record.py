@@ -9,6 +9,7 @@ import pytest
 
 from mmbench.experiments.pack import pack
 from mmbench.tables.on_record import compare_on_record
+from mmbench.tables.runs import places_of
 from mmbench.tables.table import gather, pivot
 from tests.experiments.test_pack import METRICS, add
 
@@ -25,11 +26,12 @@ def runs(tmp_path: Path) -> Path:
 
 def marks(out: Path) -> dict[str, list[str]]:
     """The marks of each system in the table of a folder or file."""
-    return {str(row.labels["system"]): [cell.mark for cell in row.cells] for row in pivot(gather(out), out).table}
+    rows = pivot(gather(out), places_of(out)).table
+    return {str(row.labels["system"]): [cell.mark for cell in row.cells] for row in rows}
 
 
 def test_the_table_marks_differences_to_real_clips_and_to_the_pair(runs: Path) -> None:
-    layout = pivot(gather(runs), runs)
+    layout = pivot(gather(runs), places_of(runs))
     assert {str(row.labels["system"]): row.cells[0].mark for row in layout.table} == {
         "ground_truth": "",
         "tiny": "†",
@@ -46,7 +48,7 @@ def test_a_packed_file_gives_the_table_of_its_folder(runs: Path, tmp_path: Path)
 
 def test_without_real_clips_only_pairs_are_compared(runs: Path) -> None:
     records = [[r for r in gather(runs, systems=["tiny", "tiny+mmdisco", "zeta"]) if r.metric == METRICS[0]]]
-    (column,) = compare_on_record(records, runs)
+    (column,) = compare_on_record(records, places_of(runs))
     assert {cell.record.system: cell.against for cell in column} == {"tiny": "", "tiny+mmdisco": "tiny", "zeta": ""}
 
 

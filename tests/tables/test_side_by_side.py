@@ -19,9 +19,11 @@ from mmbench.types import Score
 from tests.builders import record
 
 
-def submitted(out: Path, name: str, values: dict[str, float], seed: int = 0, **changes: Any) -> list[Scored]:
+def submitted(
+    out: Path, name: str, values: dict[str, float], seed: int = 0, content: str = "", **changes: Any
+) -> list[Scored]:
     """A submission's scores: value per file name."""
-    run = RunSpec(name, "none", seed, "real", {"submission": name})
+    run = RunSpec(name, "none", seed, "real", {"submission": content or name})
     folder = create_run_folder(out, run)
     n = len(values)
     array = np.array(list(values.values()), np.float64)
@@ -56,10 +58,10 @@ def test_the_baseline_is_whom_the_user_names(tmp_path: Path) -> None:
 
 
 def test_sets_of_one_name_are_told_apart(tmp_path: Path) -> None:
-    first, second = submitted(tmp_path / "a", "one", A), submitted(tmp_path / "b", "one", A, digest="1" * 32)
+    first, second = submitted(tmp_path / "a", "one", A), submitted(tmp_path / "b", "one", A, content="1" * 32)
     names = [cell.record.system for cell in compare_sets([first, second]).columns[0]]
     assert len(set(names)) == 2
-    assert names[1] == "one (11111111)"
+    assert names[1] == "one (submission=11111111)"
 
 
 def test_a_metric_that_does_not_compare_is_left_out_and_named(tmp_path: Path) -> None:
