@@ -19,6 +19,7 @@ from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore
 from mmbench.scores.accounting import Counts, Outcome, account, compare_formats, describe_fitting, identify
 from mmbench.scores.records import Record, Scored, finite_all, save_all
+from mmbench.scores.warnings import SAID_EARLIER, Found, anomaly_extractors, describe, find_warnings, summarize
 from mmbench.types import (
     Dataset,
     Extractor,
@@ -120,12 +121,16 @@ class Evaluation:
         """
         if not any(samples):
             raise MMBenchError(f"{folder} has no clips to score.", "at least one sample", "mmbench generate ...")
-        found = extract(samples, list(self.extractors.values()), self.cache, workers=self.workers, progress=progress)
+        wanted = [*self.extractors.values(), *anomaly_extractors(list(self.extractors.values()), samples)]
+        found = extract(samples, wanted, self.cache, workers=self.workers, progress=progress)
         for index, reason in found.unreadable.items():
             if (sample := samples[index]) is not None:
                 log.warning("clip %s cannot be read: %s", sample.source.id, reason)
         self._find_real_clips(len(samples), run.seed)
-        lines = identify(samples, found, counts)
+        warned = find_warnings(samples, found, counts.warned)
+        for words in describe(summarize({k: ids for k, ids in warned.items() if k not in SAID_EARLIER})):
+            log.warning("%s: %s", run.system, words)
+        lines = identify(samples, found, counts, warned)
         absent = tuple(i for i, line in enumerate(lines) if "missing" in line or "unreadable" in line)
         out, told = [], []
         for judged in self._judged:
@@ -141,7 +146,7 @@ class Evaluation:
                 if self._dataset is not None:  # a file has statistics in their place, and says how many
                     about["n"] = min(sum(row is not None for row in rows) for rows in against.values())
                 about |= compare_formats(about.get("formats", ()), sizes)
-            record = self._record(run, judged, score, sizes, found, counts, outcome, about)
+            record = self._record(run, judged, score, sizes, found, counts, outcome, about, warned)
             out.append(Scored(folder, record, score, absent))
             told.append(outcome.lines(lines))
         for words in {
@@ -172,6 +177,7 @@ class Evaluation:
         counts: Counts,
         outcome: Outcome,
         reference: Mapping[str, Any] | None,
+        warned: Found,
     ) -> Record:
         numbers = (score.value, score.stderr, score.low, score.high, score.baseline, score.baseline_stderr)
         value, stderr, low, high, baseline, baseline_stderr = finite_all(*numbers)
@@ -206,6 +212,7 @@ class Evaluation:
             details=dict(score.details),
             video_of=run.video_of,
             fitted=describe_fitting(found.contents),
+            warnings=summarize(warned),
         )
 
 

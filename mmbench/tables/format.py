@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmbench.scores.records import Record
+from mmbench.scores.warnings import describe
 
 ROUNDING = 5e-7  # an error below that is zero in all of the six decimals that a table has at most
 
@@ -30,7 +31,7 @@ def _describe_clips(r: Record) -> list[str]:
     """How many real clips a record compared with, how they differ, and what was done to lossy ones."""
     about = r.reference or {}
     real = f"real clips: {about['n']} of {about['dataset']}" if "n" in about else None
-    return [words for words in (real, about.get("differs"), r.fitted) if words]
+    return [words for words in (real, about.get("differs"), r.fitted, *describe(r.warnings or {})) if words]
 
 
 def details_text(details: Mapping[str, Any]) -> str | None:
