@@ -1,4 +1,4 @@
-"""What is odd about single clips, as extractors: read in the pass that decodes clips anyway, and kept as features are."""
+"""What is odd about single clips, as extractors: found in the pass that decodes them anyway, and kept as features."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class VideoAnomalies:
         batch_size: 1 where clips are decoded one by one, else that of the networks which look at the same clips.
     """
 
-    name, modality = "video_anomalies", cast("Modality", "video")
+    name = "video_anomalies"
+    modality: Modality = "video"
     weights: Weights = "none"
 
     def __init__(self, batch_size: int = 1) -> None:
@@ -41,7 +42,8 @@ class AudioAnomalies:
         batch_size: 1 where clips are decoded one by one, else that of the networks which look at the same clips.
     """
 
-    name, modality = "audio_anomalies", cast("Modality", "audio")
+    name = "audio_anomalies"
+    modality: Modality = "audio"
     weights: Weights = "none"
 
     def __init__(self, batch_size: int = 1) -> None:

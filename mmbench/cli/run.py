@@ -176,6 +176,7 @@ def evaluate(
     clip_stride: Annotated[int | None, typer.Option(help="Frames from one clip's start to the next's.")] = None,
     name: Annotated[list[str] | None, typer.Option(help="What to call a submission; once for each of several.")] = None,
     prompts: Annotated[Path | None, typer.Option(help="CSV file,prompt; default: the one in each folder.")] = None,
+    requests: Annotated[Path | None, typer.Option(help="List of `mmbench prompts`; default: the folder's.")] = None,
     baseline: Baseline = "",
     reference: Annotated[Path | None, typer.Option(help="File of `mmbench stats`, instead of a dataset.")] = None,
     metric: opt.Metric = None,
@@ -222,7 +223,7 @@ def evaluate(
     )
     paths = list(dict.fromkeys(paths))
     cut = Cut(clip_frames, clip_stride)
-    sets = evaluate_all(settings, paths, dataset, num_samples, cut, name or (), prompts)
+    sets = evaluate_all(settings, paths, dataset, num_samples, cut, name or (), prompts, requests)
     first = sets[0][0].record
     if len(sets) == 1:
         title = f"{first.system}, n = {first.n_expected}; records in {sets[0][0].folder}"

@@ -57,6 +57,7 @@ def evaluate_all(
     cut: Cut = WHOLE,
     labels: Sequence[str] = (),
     prompts: Path | None = None,
+    requests: Path | None = None,
 ) -> list[list[Scored]]:
     """Score runs and submissions in one job: dataset, metrics and networks are opened once.
 
@@ -68,6 +69,7 @@ def evaluate_all(
         cut: How one long video is cut into clips.
         labels: What submissions are called, in their order; by default like their folder or file.
         prompts: A CSV file,prompt for every submission, instead of one in each folder.
+        requests: What `mmbench prompts` wrote, for every submission, instead of a list in each folder.
 
     Returns:
         The scores of each, in order.
@@ -82,7 +84,7 @@ def evaluate_all(
     if real is not None and not isinstance(real, ReferenceFile) and not stores:
         real = whole(real)
     called = dict(zip(paths := [n for n in names if n not in stores], label_paths(paths, labels), strict=True))
-    submissions = {name: open_submission(Path(name), called[name], cut, prompts) for name in paths}
+    submissions = {name: open_submission(Path(name), called[name], cut, prompts, requests) for name in paths}
     with open_evaluation(settings, real) as evaluation:
         evaluation.find_weights()
         out = []

@@ -12,8 +12,10 @@ from mmbench.datasets.copies.texts import read_prompts
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.features.extract import Sample
 from mmbench.identity import digest_of
+from mmbench.jobs.delivery import match_requests
 from mmbench.media.sources import Source, submission, submission_digest
 from mmbench.runs.find import find_run
+from mmbench.runs.request_files import find_requests, is_requests, read_requests
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore
 from mmbench.scores.accounting import Counts
@@ -47,6 +49,7 @@ class Submission:
         texts: Prompts by file name.
         samples: Sample i, None for files that are no clip, which come last.
         counts: How many files there are, and why some are no clip.
+        requests: Digest of the list of requests that they were made from; "" without one.
     """
 
     path: Path
@@ -56,6 +59,7 @@ class Submission:
     texts: dict[str, str]
     samples: Sequence[Sample | None]
     counts: Counts
+    requests: str = ""
 
     def as_run(self, dataset: str | None, seed: int, reference: str = "") -> RunSpec:
         """The identity of what is scored: the clips' content and texts, and what they are compared with.
@@ -70,6 +74,7 @@ class Submission:
             "n": len(self.sources),
             "dataset": reference or dataset,
             "texts": digest_of(self.texts),
+            **({"requests": self.requests} if self.requests else {}),
         }
         return RunSpec(self.name, dataset or "none", seed, "real", spec)
 
@@ -115,7 +120,9 @@ def label_paths(paths: Sequence[str], labels: Sequence[str]) -> list[str]:
     return names
 
 
-def open_submission(path: Path, name: str, cut: Cut, prompts: Path | None = None) -> Submission:
+def open_submission(
+    path: Path, name: str, cut: Cut, prompts: Path | None = None, requests: Path | None = None
+) -> Submission:
     """Find the clips of a folder, pairs of videos and sounds, or the clips of one video; warns of unusable files.
 
     Args:
@@ -123,10 +130,23 @@ def open_submission(path: Path, name: str, cut: Cut, prompts: Path | None = None
         name: What to call it.
         cut: How one video is cut.
         prompts: A CSV file,prompt; by default the only one in the folder.
+        requests: What `mmbench prompts` wrote and the clips were made from; by default the only such list in the
+            folder. Sample i is then the clip of request i, with its prompt.
+
+    Raises:
+        UsageError: Both prompts and requests, or requests for one file.
     """
     sources, rejected = submission(path, clip_frames=cut.clip_frames, clip_stride=cut.clip_stride)
     for bad in rejected:
         log.warning("%s is not scored: %s", bad.path, bad.reason)
+    listed = requests or (find_requests(path) if path.is_dir() else None)
+    if listed is not None:
+        tables = [prompts] if prompts else [t for t in path.glob("*.csv") if not is_requests(t)]
+        if tables or not path.is_dir():
+            found = f"{tables[0]} and {listed}" if tables else f"{path} is a file, and {listed} lists many"
+            raise UsageError(f"{found}.", "prompts or requests, for a folder of clips", f"mmbench evaluate {path}")
+        made = match_requests(path, sources, rejected, read_requests(listed))
+        return Submission(path, name, cut, made.sources, made.texts, made.samples, made.counts, made.digest)
     texts = read_prompts(path, prompts) if path.is_dir() else {}
     samples = [Sample(s, texts.get(Path(s.path).name, "")) for s in sources]
     failures = {len(sources) + k: (Path(bad.path).name, bad.reason) for k, bad in enumerate(rejected)}
