@@ -94,5 +94,5 @@ def guess_name(name: str, absent: Sequence[RequestLine]) -> str:
     numbers = [int(n) for n in re.findall(r"\d+", stem)]
     meant = next((line.file for line in absent if line.prompt_id == stem), "")
     meant = meant or next((line.file for line in absent if numbers and line.index == numbers[-1]), "")
-    meant = meant or next(iter(get_close_matches(name, [line.file for line in absent], 1, 0.7)), "")
+    meant = meant or next(iter(get_close_matches(name, [line.file for line in absent], 1, 0.8)), "")
     return f"is it {meant}?" if meant else ""

@@ -90,7 +90,7 @@ def _odd(content: Content, numbers: Mapping[str, float]) -> Iterator[tuple[str, 
     if (share := numbers.get("clipped", 0.0)) > CLIPPED:
         yield "clipped", f"{share:.1%} of the samples"
     if (rate := numbers.get("lower_rate", 0.0)) and "opus" not in content.codecs:  # Opus knows 48 kHz alone
-        yield "sample_rate", f"as sound sampled at {rate / 1000:g} kHz"
+        yield "sample_rate", f"as sampled at about {rate / 1000:g} kHz"
     if match is not None and has_audio and (words := compare_lengths(content)):
         yield "lengths", words
 
