@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmbench.scores.records import Record
@@ -31,7 +31,13 @@ def _describe_clips(r: Record) -> list[str]:
     """How many real clips a record compared with, how they differ, and what was done to lossy ones."""
     about = r.reference or {}
     real = f"real clips: {about['n']} of {about['dataset']}" if "n" in about else None
-    return [words for words in (real, about.get("differs"), r.fitted, *describe(r.warnings or {})) if words]
+    return [words for words in (real, about.get("differs"), r.fitted) if words]
+
+
+def list_warnings(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What records say is odd about the clips, each once: "n = 64: silent, 3 clips: ..."."""
+    lines = [f"n = {r['n_expected']}: {line}" for r in records for line in describe(r.get("warnings") or {})]
+    return list(dict.fromkeys(lines))
 
 
 def details_text(details: Mapping[str, Any]) -> str | None:

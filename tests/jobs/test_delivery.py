@@ -49,6 +49,8 @@ def test_what_is_missing_or_misnamed_is_said_on_record_and_the_rest_is_scored(de
     assert done.stderr.count("missing, 1 clip: requested, and not there (000003.mp4)") == 1
     assert done.stderr.count("(sample_3.mkv: is it 000003.mp4?)") == 1
     (scores,) = delivered.parent.glob("runs/*/scores/*.jsonl")
+    shown = mmbench_here(capsys, "show", record["run_id"], "--out", delivered.parent / "runs").stdout
+    assert "n = 6: missing, 1 clip: requested, and not there (000003.mp4)" in shown
     rows = [json.loads(line) for line in scores.read_text().splitlines()]
     assert [row.get("id") for row in rows] == ["000000", "000001", "000002", None, "000004", "000005.mp4"]
     lines = list_requests(make_dataset("bounce"), "bounce", 6, 0)
