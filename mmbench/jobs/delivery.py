@@ -25,14 +25,12 @@ class Delivery:
     """Clips in the order of their requests.
 
     Attributes:
-        sources: Those that can be used.
         texts: Prompts by file name.
         samples: Sample i of request i, None where there is none.
         counts: How many were requested, why some have no clip, and what is odd about the names.
         digest: Of the list of requests.
     """
 
-    sources: Sequence[Source]
     texts: dict[str, str]
     samples: Sequence[Sample | None]
     counts: Counts
@@ -82,7 +80,7 @@ def match_requests(
         log.warning("%s: %s", path, words)
     texts = {Path(source.path).name: asked[source.id].prompt for source in used}
     digest = digest_of([line.sha256 for line in lines])
-    return Delivery(used, texts, samples, Counts(len(lines), failures, warned=warned), digest)
+    return Delivery(texts, samples, Counts(len(lines), failures, warned=warned), digest)
 
 
 def guess_name(name: str, absent: Sequence[RequestLine]) -> str:

@@ -146,7 +146,7 @@ def open_submission(
             found = f"{tables[0]} and {listed}" if tables else f"{path} is a file, and {listed} lists many"
             raise UsageError(f"{found}.", "prompts or requests, for a folder of clips", f"mmbench evaluate {path}")
         made = match_requests(path, sources, rejected, read_requests(listed))
-        return Submission(path, name, cut, made.sources, made.texts, made.samples, made.counts, made.digest)
+        return Submission(path, name, cut, sources, made.texts, made.samples, made.counts, made.digest)
     texts = read_prompts(path, prompts) if path.is_dir() else {}
     samples = [Sample(s, texts.get(Path(s.path).name, "")) for s in sources]
     failures = {len(sources) + k: (Path(bad.path).name, bad.reason) for k, bad in enumerate(rejected)}

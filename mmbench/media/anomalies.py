@@ -6,6 +6,8 @@ common where a model, a resampler or a file's header went wrong.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 MEAN_STEP = 0.5  # levels of 255, over a frame: what a lossy codec changes where the picture does not
@@ -19,10 +21,10 @@ WINDOW = 1024  # samples of a spectrum
 CLIFF = 35.0  # [dB] between the weakest just below a lower rate's Nyquist frequency and the strongest above it
 
 
-def _unchanged(frame: np.ndarray, others: np.ndarray, most: int) -> np.ndarray:
-    """Whether each of (T, H, W, 3) uint8 `others` shows what `frame` (or the frame of equal index) shows: (T,) bool."""
-    steps = (np.maximum(frame, others) - np.minimum(frame, others)).reshape(len(others), -1)
-    return (steps.max(axis=1) <= most) & (steps.mean(axis=1) <= MEAN_STEP)
+def _shows_the_same(a: np.ndarray, b: np.ndarray, most: int) -> bool:
+    """Whether two frames, (H, W, 3) uint8, differ by at most `most` levels anywhere and MEAN_STEP on average."""
+    steps = np.maximum(a, b) - np.minimum(a, b)
+    return int(steps.max(initial=0)) <= most and float(steps.mean()) <= MEAN_STEP
 
 
 def repeated_share(video: np.ndarray) -> float:
@@ -35,12 +37,13 @@ def repeated_share(video: np.ndarray) -> float:
     Args:
         video: (T, H, W, 3) uint8.
     """
-    return float(_unchanged(video[:-1], video[1:], LARGEST_STEP).mean()) if len(video) > 1 and video[0].size else 0.0
+    repeats = [_shows_the_same(a, b, LARGEST_STEP) for a, b in pairwise(video)]  # frame by frame: videos may be large
+    return sum(repeats) / len(repeats) if repeats else 0.0
 
 
 def is_frozen(video: np.ndarray) -> bool:
     """Whether all of two or more frames show what the first shows: mean within half a level, no value beyond 32."""
-    return len(video) > 1 and bool(video[0].size) and bool(_unchanged(video[:1], video[1:], LARGEST_DRIFT).all())
+    return len(video) > 1 and all(_shows_the_same(video[0], frame, LARGEST_DRIFT) for frame in video[1:])
 
 
 def is_silent(audio: np.ndarray) -> bool:

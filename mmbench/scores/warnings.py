@@ -33,6 +33,7 @@ MEANINGS = {  # of each warning: what it says of the clips that it counts, in th
     "clipped": "more than 0.1 % of the samples are in flat tops at full scale",
     "sample_rate": "nothing above the Nyquist frequency of a lower sample rate than is declared",
     "lengths": "sound and picture differ in length",
+    "unexamined": "looking for the above failed",
 }
 SAID_EARLIER = ("missing", "unexpected")  # where the clips were listed
 Found = Mapping[str, Mapping[str, str]]  # name of a warning -> id of a clip -> what exactly, "" if the name says it
@@ -69,6 +70,8 @@ def find_warnings(samples: Sequence[Sample | None], found: Extraction, earlier: 
         numbers = {name: float(value[0]) for name, value in (*video.items(), *audio.items())}
         for name, exactly in (*_odd(content, numbers), *_repeats(content, numbers, sample.source.id, seen)):
             out.setdefault(name, {})[sample.source.id] = exactly
+        if why := [found.reasons[e, i] for e in (VideoAnomalies.name, AudioAnomalies.name) if (e, i) in found.reasons]:
+            out.setdefault("unexamined", {})[sample.source.id] = why[0]
         if sample.requested and sample.requested != content.size:
             asked, got = in_words(sample.requested), in_words(content.size)
             out.setdefault("format", {})[sample.source.id] = f"{got}; requested: {asked}"

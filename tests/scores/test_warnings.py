@@ -16,6 +16,7 @@ from mmbench.features.cache import FeatureCache
 from mmbench.features.extract import Content, Sample
 from mmbench.media.clip_files import write_preview
 from mmbench.media.sources import FileSource
+from mmbench.metrics.extractors.anomalies import AudioAnomalies
 from mmbench.runs.spec import RunSpec
 from mmbench.scores.accounting import Counts
 from mmbench.scores.evaluate import Evaluation
@@ -92,7 +93,7 @@ def test_each_warning_counts_its_clips_names_them_and_is_said_once(
     deserved = {kind: {n for n, (_, kinds) in clips.items() if kind in kinds} for kind in found.warnings}
     assert {kind: set(about["ids"]) for kind, about in found.warnings.items()} == deserved
     assert {kind for _, kinds in clips.values() for kind in kinds} == set(found.warnings)
-    assert set(found.warnings) == set(MEANINGS) - {"missing", "unexpected", "format"}
+    assert set(found.warnings) == set(MEANINGS) - {"missing", "unexpected", "format", "unexamined"}
     assert found.warnings["silent"] == {"n": 2, "ids": {"quiet": "", "quiet too": ""}}
     assert found.warnings["duplicate"]["ids"] == {"again": "as a"}
     assert "8 kHz" in found.warnings["sample_rate"]["ids"]["raised"]
@@ -118,6 +119,16 @@ def test_ordinary_clips_have_an_empty_list_of_warnings(tmp_path: Path, caplog: p
     samples = [Sample(Held(str(i), ordinary(i), []), "") for i in range(3)]
     assert evaluate(tmp_path, [*samples, None], Bright(), FeatureCache(None)).warnings == {}
     assert caplog.messages == []
+
+
+def test_a_clip_that_could_not_be_looked_at_is_said_and_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: object, batch: object) -> list[Any]:
+        raise ValueError("no spectrum")
+
+    monkeypatch.setattr(AudioAnomalies, "extract", fail)
+    found = evaluate(tmp_path, [Sample(Held("a", ordinary(0), []), "")], Bright(), FeatureCache(None))
+    assert found.warnings == {"unexamined": {"n": 1, "ids": {"a": "ValueError: no spectrum"}}}
+    assert found.n_scored == 1
 
 
 @pytest.mark.parametrize("known", [False, True])
