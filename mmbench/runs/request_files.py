@@ -78,7 +78,7 @@ def read_requests(path: Path) -> list[RequestLine]:
     """The requests of a file that `write_requests` wrote.
 
     Raises:
-        UsageError: No such file, or one of another kind.
+        UsageError: No such file, one of another kind, or one without a request.
         IntegrityError: A line is not as it was written; names it.
     """
     if not path.is_file():
@@ -97,6 +97,8 @@ def read_requests(path: Path) -> list[RequestLine]:
             found = f"{path} line {number} is not as mmbench wrote it."
             raise IntegrityError(found, "a list of requests that nobody changed", "mmbench prompts --out FILE.jsonl")
         lines.append(line)
+    if not lines:
+        raise UsageError(f"{path} lists no request.", "at least one", "mmbench prompts --out requests.jsonl")
     return lines
 
 

@@ -6,6 +6,7 @@ Nothing of it stops a job or changes a number. Every finding is counted under it
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from mmbench.features.extract import Content, Extraction, Sample
@@ -48,8 +49,13 @@ def anomaly_extractors(extractors: Sequence[Extractor], samples: Sequence[Sample
     """
     sizes = [e.batch_size for e in extractors if e.modality != "text"]
     one_by_one = not sizes or min(sizes) == 1 or any(s and s.content is None for s in samples)
-    size = 1 if one_by_one else max(sizes)
-    return [VideoAnomalies(size), AudioAnomalies(size)]
+    return list(_extractors_of(1 if one_by_one else max(sizes)))
+
+
+@cache
+def _extractors_of(batch_size: int) -> tuple[Extractor, ...]:
+    """The same objects for all runs of a job, whose tables of features are then opened once."""
+    return VideoAnomalies(batch_size), AudioAnomalies(batch_size)
 
 
 def find_warnings(samples: Sequence[Sample | None], found: Extraction, earlier: Found) -> dict[str, dict[str, str]]:

@@ -102,7 +102,8 @@ def test_a_list_in_a_folder_is_known_by_what_it_holds(tmp_path: Path) -> None:
     write_requests(tmp_path / "more.jsonl", listed(2))
     with pytest.raises(UsageError, match=r"mine\.csv, more\.jsonl"):
         find_requests(tmp_path)
-    for wrong in ("prompts.csv", "log.jsonl", "nothing.csv"):
+    (tmp_path / "empty.csv").write_text((tmp_path / "mine.csv").read_text().splitlines()[0] + "\n")
+    for wrong in ("empty.csv", "prompts.csv", "log.jsonl", "nothing.csv"):
         with pytest.raises(UsageError):
             read_requests(tmp_path / wrong)
 
