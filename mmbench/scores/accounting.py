@@ -143,7 +143,7 @@ def in_words(size: str) -> str:
     top, _, bottom = match[4].partition("/")
     fps = float(top) / float(bottom or 1)
     sound = f"sound of {samples / rate:.3g} s at {rate / 1000:g} kHz" if samples else "no sound"
-    return f"{frames / fps:.3g} s of {height}x{width} at {fps:.3g} fps, {sound}"
+    return f"{frames / fps:.3g} s of {height}x{width} at {fps:.4g} fps, {sound}"
 
 
 def compare_formats(reference: Sequence[str], evaluated: Sequence[str]) -> dict[str, Any]:

@@ -78,8 +78,8 @@ def find_warnings(samples: Sequence[Sample | None], found: Extraction, earlier: 
             out.setdefault(name, {})[sample.source.id] = exactly
         if why := [found.reasons[e, i] for e in (VideoAnomalies.name, AudioAnomalies.name) if (e, i) in found.reasons]:
             out.setdefault("unexamined", {})[sample.source.id] = why[0]
-        if sample.requested and sample.requested != content.size:
-            asked, got = in_words(sample.requested), in_words(content.size)
+        asked, got = in_words(sample.requested), in_words(content.size)  # to three digits: a sample more is no other
+        if asked and asked != got:
             out.setdefault("format", {})[sample.source.id] = f"{got}; requested: {asked}"
     return {name: out[name] for name in MEANINGS if out.get(name)}
 
