@@ -77,7 +77,7 @@ def lower_rate(audio: np.ndarray, sample_rate: int) -> int:
     A resampled sound is full up to the Nyquist frequency of its first rate and empty above. So the tenth percentile of
     power density from 0.7 to 0.95 of that frequency has to exceed the largest from 1.15 of it upwards, and the
     quantisation noise of 16 bits, by 35 dB. Noise resampled by soxr, the FFT or scipy's polyphase filter exceeds by 42
-    and more, clips of bounce and tiny (1168) by at most 26. Tones, decaying partials and dull sounds have no such cliff:
+    and more, 1168 clips of bounce and tiny by at most 26. Tones, decaying partials and dull sounds have no such cliff:
     their spectrum has gaps below it, or falls slowly. Rates above 0.6 of the declared one are not looked for, because
     lossy codecs cut sound off there themselves (MP3 and AAC of 64 kbit/s and more, from 0.7 of it). Resampling that
     leaves images behind (linear interpolation, repeated samples) fills the band and is not found.

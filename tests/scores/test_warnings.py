@@ -184,9 +184,9 @@ def test_clips_of_another_form_than_requested_are_said_and_scored(tmp_path: Path
     assert found.warnings is not None
     assert list(found.warnings) == ["missing", "format"]
     assert list(found.warnings["format"]["ids"]) == ["1"]
-    nearly = [replace(samples[0], requested="16x16x16@8+31998@16000"), samples[0]]
+    nearly = [replace(samples[0], requested="16x16x16@8+31998@16000")]
     assert evaluate(tmp_path, nearly, Bright(), FeatureCache(None)).warnings == {}
-    other = [replace(samples[0], requested="16x16x16@7.992+32000@16000"), samples[0]]
+    other = [replace(samples[0], requested="16x16x16@7.992+32000@16000")]
     assert list(evaluate(tmp_path, other, Bright(), FeatureCache(None)).warnings or {}) == ["format"]
     assert "at 8 fps" in found.warnings["format"]["ids"]["1"]
     assert "requested: 2 s of 16x16 at 12 fps" in found.warnings["format"]["ids"]["1"]
