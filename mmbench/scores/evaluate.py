@@ -78,7 +78,8 @@ class Evaluation:
         workers: int | None = None,
     ) -> None:
         self.metrics, self.cache, self.workers = metrics, cache, workers
-        self.extractors = {e.name: e for e in distinct_extractors(metrics)}
+        known = distinct_extractors(metrics)
+        self.extractors = {e.name: e for e in (*known, *anomaly_extractors(known))}
         self._judged = []
         for metric in metrics:
             own = metric.extractors()
@@ -121,8 +122,7 @@ class Evaluation:
         """
         if not any(samples):
             raise MMBenchError(f"{folder} has no clips to score.", "at least one sample", "mmbench generate ...")
-        wanted = [*self.extractors.values(), *anomaly_extractors(list(self.extractors.values()), samples)]
-        found = extract(samples, wanted, self.cache, workers=self.workers, progress=progress)
+        found = extract(samples, list(self.extractors.values()), self.cache, workers=self.workers, progress=progress)
         for index, reason in found.unreadable.items():
             if (sample := samples[index]) is not None:
                 log.warning("clip %s cannot be read: %s", sample.source.id, reason)

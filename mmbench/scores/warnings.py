@@ -6,7 +6,6 @@ Nothing of it stops a job or changes a number. Every finding is counted under it
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from mmbench.features.extract import Content, Extraction, Sample
@@ -40,22 +39,11 @@ SAID_EARLIER = ("missing", "unexpected")  # where the clips were listed
 Found = Mapping[str, Mapping[str, str]]  # name of a warning -> id of a clip -> what exactly, "" if the name says it
 
 
-def anomaly_extractors(extractors: Sequence[Extractor], samples: Sequence[Sample | None]) -> list[Extractor]:
-    """The extractors that warnings rest on, in whichever pass decodes the clips anyway.
-
-    Args:
-        extractors: Those of the metrics.
-        samples: The clips; where the content of one is unknown, all are decoded one by one.
-    """
+def anomaly_extractors(extractors: Sequence[Extractor]) -> list[Extractor]:
+    """The extractors that warnings rest on, for the pass in which clips are decoded for those of the metrics."""
     sizes = [e.batch_size for e in extractors if e.modality != "text"]
-    one_by_one = not sizes or min(sizes) == 1 or any(s and s.content is None for s in samples)
-    return list(_extractors_of(1 if one_by_one else max(sizes)))
-
-
-@cache
-def _extractors_of(batch_size: int) -> tuple[Extractor, ...]:
-    """The same objects for all runs of a job, whose tables of features are then opened once."""
-    return VideoAnomalies(batch_size), AudioAnomalies(batch_size)
+    size = 1 if 1 in sizes else max(sizes, default=1)
+    return [VideoAnomalies(size), AudioAnomalies(size)]
 
 
 def find_warnings(samples: Sequence[Sample | None], found: Extraction, earlier: Found) -> dict[str, dict[str, str]]:
