@@ -68,7 +68,7 @@ def show(
       mmbench show ground_truth-bounce-s0 --format json
     """
     from mmbench.jobs.show import show as look_up
-    from mmbench.tables.format import record_row
+    from mmbench.tables.format import list_warnings, record_row
     from mmbench.tables.narrow import show_pieces
 
     found = look_up(name, out, verify)
@@ -76,7 +76,7 @@ def show(
         return show_mapping(found, format)
     show_mapping({k: v for k, v in found.items() if k not in ("records", "differences", "invocations")}, format)
     rows = [record_row(r) for r in found["records"]]
-    show_pieces(rows, list(rows[0]), ["metric"], format, "Records")
+    show_pieces(rows, list(rows[0]), ["metric"], format, "Records", list_warnings(found["records"]))
     if found["differences"]:
         show_rows(found["differences"], list(found["differences"][0]), format, "Paired differences")
     for number, made in enumerate(found["invocations"], start=1):

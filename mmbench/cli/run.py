@@ -181,6 +181,7 @@ def evaluate(
         typer.Option(help="CSV file,prompt; default: the one in each folder. With --layout: as that has prompts."),
     ] = None,
     layout: opt.Layout = "",
+    requests: Annotated[Path | None, typer.Option(help="List of `mmbench prompts`; default: the folder's.")] = None,
     baseline: Baseline = "",
     reference: Annotated[Path | None, typer.Option(help="File of `mmbench stats`, instead of a dataset.")] = None,
     metric: opt.Metric = None,
@@ -211,7 +212,7 @@ def evaluate(
       mmbench evaluate javis_samples --layout javisbench --prompts JavisBench-mini.csv
     """
     from mmbench.jobs.evaluate import evaluate_all
-    from mmbench.jobs.submissions import Cut
+    from mmbench.jobs.submissions import Cut, Texts
     from mmbench.tables.compare import table_of
     from mmbench.tables.side_by_side import compare_sets
 
@@ -230,7 +231,8 @@ def evaluate(
     )
     paths = list(dict.fromkeys(paths))
     cut = Cut(clip_frames, clip_stride)
-    sets = evaluate_all(settings, paths, dataset, num_samples, cut, name or (), prompts, layout)
+    texts = Texts(prompts, requests, layout)
+    sets = evaluate_all(settings, paths, dataset, num_samples, cut, name or (), texts)
     first = sets[0][0].record
     if len(sets) == 1:
         title = f"{first.system}, n = {first.n_expected}; records in {sets[0][0].folder}"

@@ -48,11 +48,19 @@ class Content:
 
 @dataclass(frozen=True)
 class Sample:
-    """A clip to look at: where to get it, its prompt, and its content if that is known without decoding."""
+    """A clip to look at.
+
+    Attributes:
+        source: Where to get it.
+        text: Its prompt.
+        content: What it holds, if that is known without decoding.
+        requested: The size that was asked for, as `Clip.size` gives it; "" if none was.
+    """
 
     source: ClipSource
     text: str
     content: Content | None = None
+    requested: str = ""
 
     @cached_property
     def text_digest(self) -> str:

@@ -13,9 +13,11 @@ from mmbench.features.reference import ReferenceFile, export
 from mmbench.jobs.opening import make_metrics, metric_names, open_dataset, open_evaluation, open_real_clips
 from mmbench.jobs.settings import Settings
 from mmbench.jobs.submissions import (
+    FROM_FOLDER,
     WHOLE,
     Cut,
     Submission,
+    Texts,
     count_samples,
     find_set,
     label_paths,
@@ -56,8 +58,7 @@ def evaluate_all(
     num: int | None = None,
     cut: Cut = WHOLE,
     labels: Sequence[str] = (),
-    prompts: Path | None = None,
-    layout: str = "",
+    texts: Texts = FROM_FOLDER,
 ) -> list[list[Scored]]:
     """Score runs and submissions in one job: dataset, metrics and networks are opened once.
 
@@ -68,8 +69,7 @@ def evaluate_all(
         num: Of runs, score the first `num` samples; by default all that are on disk.
         cut: How one long video is cut into clips.
         labels: What submissions are called, in their order; by default like their folder or file.
-        prompts: A CSV file,prompt for every submission, instead of one in each folder.
-        layout: Of another benchmark, that the submissions are in.
+        texts: Where names and prompts of submissions come from; by default each folder says.
 
     Returns:
         The scores of each, in order.
@@ -84,7 +84,7 @@ def evaluate_all(
     if real is not None and not isinstance(real, ReferenceFile) and not stores:
         real = whole(real)
     called = dict(zip(paths := [n for n in names if n not in stores], label_paths(paths, labels), strict=True))
-    submissions = {name: open_submission(Path(name), called[name], cut, prompts, layout) for name in paths}
+    submissions = {name: open_submission(Path(name), called[name], cut, texts) for name in paths}
     with open_evaluation(settings, real) as evaluation:
         evaluation.find_weights()
         out = []

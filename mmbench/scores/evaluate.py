@@ -19,6 +19,7 @@ from mmbench.runs.store import SampleStore
 from mmbench.scores.accounting import Counts, Outcome, account, compare_formats, describe_fitting, identify
 from mmbench.scores.records import Record, finite_all
 from mmbench.scores.scoring import Scoring
+from mmbench.scores.warnings import SAID_EARLIER, Found, anomaly_extractors, describe, find_warnings, summarize
 from mmbench.types import (
     Dataset,
     Extractor,
@@ -90,7 +91,8 @@ class Evaluation:
         workers: int | None = None,
     ) -> None:
         self.metrics, self.cache, self.workers = metrics, cache, workers
-        self.extractors = {e.name: e for e in distinct_extractors(metrics)}
+        known = distinct_extractors(metrics)
+        self.extractors = {e.name: e for e in (*known, *anomaly_extractors(known))}
         self._judged = []
         for metric in metrics:
             own = metric.extractors()
@@ -137,7 +139,10 @@ class Evaluation:
     def judge(self, run: RunSpec, samples: Sequence[Sample | None], counts: Counts, found: Extraction) -> Scoring:
         """Score samples whose features are known; arguments as of `score`, and `found`, their features."""
         self._find_real_clips(len(samples), run.seed)
-        lines = identify(samples, found, counts)
+        warned = find_warnings(samples, found, counts.warned)
+        for words in describe(summarize({k: ids for k, ids in warned.items() if k not in SAID_EARLIER})):
+            log.warning("%s: %s", run.system, words)
+        lines = identify(samples, found, counts, warned)
         absent = tuple(i for i, line in enumerate(lines) if "missing" in line or "unreadable" in line)
         records, scores, told = [], [], []
         for judged in self._judged:
@@ -154,7 +159,7 @@ class Evaluation:
                 if self._dataset is not None:  # what is known beforehand says how many
                     about["n"] = min(sum(row is not None for row in rows) for rows in against.values())
                 about |= compare_formats(about.get("formats", ()), sizes)
-            records.append(self._record(run, judged, score, sizes, found, counts, outcome, about))
+            records.append(self._record(run, judged, score, sizes, found, counts, outcome, about, warned))
             scores.append(score)
             told.append(outcome.lines(lines))
         for words in {r.reference["differs"] for r in records if r.reference and "differs" in r.reference}:
@@ -182,6 +187,7 @@ class Evaluation:
         counts: Counts,
         outcome: Outcome,
         reference: Mapping[str, Any] | None,
+        warned: Found,
     ) -> Record:
         numbers = (score.value, score.stderr, score.low, score.high, score.baseline, score.baseline_stderr)
         value, stderr, low, high, baseline, baseline_stderr = finite_all(*numbers)
@@ -216,6 +222,7 @@ class Evaluation:
             details=dict(score.details),
             video_of=run.video_of,
             fitted=describe_fitting(found.contents),
+            warnings=summarize(warned),
         )
 
 

@@ -229,5 +229,9 @@ def test_sources_are_read(source: str, parts: tuple[str, str, str]) -> None:
 def test_every_source_is_pinned_or_says_that_it_cannot_be() -> None:
     found = {s: HubSource.parse(s) for w in KNOWN.values() for s in w.sources if s.startswith("hf://")}
     assert found
-    assert {h.repository for h in found.values() if not h.commit} == {"AkioHayakawa/MMDisCo", "JavisVerse/JavisBench", "hkchengrex/MMAudio"}
+    assert {h.repository for h in found.values() if not h.commit} == {
+        "AkioHayakawa/MMDisCo",
+        "JavisVerse/JavisBench",
+        "hkchengrex/MMAudio",
+    }
     assert [s for s, h in found.items() if h.commit and len(bytes.fromhex(h.commit)) != 20] == []
