@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from mmbench import console
-from mmbench.console import Format, jsonable, log, progress, setup, show_error, show_mapping, show_rows
+from mmbench.console import Format, jsonable, log, setup, show_error, show_mapping, show_rows
 from mmbench.errors import UsageError
+from mmbench.progress import progress
 
 ROWS = [
     {"system": "tiny", "value": 0.25, "note": "a note of several words", "hidden": [math.nan, 1]},

@@ -11,7 +11,8 @@ import typer
 
 from mmbench.cli import options as opt
 from mmbench.cli.options import Loss
-from mmbench.console import Format, progress, setup, show_rows
+from mmbench.console import Format, setup, show_rows
+from mmbench.progress import progress
 
 
 class Setting(StrEnum):

@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmbench.console import Progress, log
+from mmbench.console import log
 from mmbench.errors import MMBenchError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.extract import NO_PROMPT, Content, Extraction, Sample, extract, find_weights
 from mmbench.features.reference import ReferenceFile, real_features
 from mmbench.identity import digest_of
+from mmbench.progress import Progress, Stage
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore
 from mmbench.scores.accounting import Counts, Outcome, account, compare_formats, describe_fitting, identify
+from mmbench.scores.progress import ScoringSizes, ScoringStages, plan_scoring
 from mmbench.scores.records import Record, Scored, finite_all, save_all
 from mmbench.types import (
     Dataset,
@@ -93,6 +95,12 @@ class Evaluation:
             self._tables = {j.name: reference.table(j.metric) for j in self._compared}
             self._about = reference.note()
 
+    @property
+    def sizes(self) -> ScoringSizes:
+        """How many networks and metrics there are, for `plan_scoring`."""
+        of_real = {name for judged in self._compared for name in judged.extractors} if self._dataset else ()
+        return ScoringSizes(len(self.extractors), len(of_real), len(self._judged))
+
     def find_weights(self) -> None:
         """Look for the weights of every network; what is missing ends a job here, not in hours."""
         for extractor in self.extractors.values():
@@ -104,7 +112,7 @@ class Evaluation:
         run: RunSpec,
         samples: Sequence[Sample | None],
         counts: Counts,
-        progress: Progress | None = None,
+        stages: ScoringStages | None = None,
     ) -> list[Scored]:
         """Score samples under every metric and write the records into the run's folder.
 
@@ -113,22 +121,25 @@ class Evaluation:
             run: Its identity.
             samples: Sample i of the run, None where missing.
             counts: How many were asked for, and which of the missing ones have a recorded failure.
-            progress: Told of each decoded clip.
+            stages: Of the job's progress, as `plan_scoring` gives them.
 
         Returns:
             One record per metric, in order, with its score.
         """
         if not any(samples):
             raise MMBenchError(f"{folder} has no clips to score.", "at least one sample", "mmbench generate ...")
-        found = extract(samples, list(self.extractors.values()), self.cache, workers=self.workers, progress=progress)
+        stages = stages or plan_scoring(Progress(quiet=True), self.sizes, [(run.system, len(samples))])[0]
+        with stages.features as stage:
+            found = extract(samples, list(self.extractors.values()), self.cache, workers=self.workers, stage=stage)
         for index, reason in found.unreadable.items():
             if (sample := samples[index]) is not None:
                 log.warning("clip %s cannot be read: %s", sample.source.id, reason)
-        self._find_real_clips(len(samples), run.seed)
+        with stages.real as stage:
+            self._find_real_clips(len(samples), run.seed, stage)
         lines = identify(samples, found, counts)
         absent = tuple(i for i, line in enumerate(lines) if "missing" in line or "unreadable" in line)
         out, told = [], []
-        for judged in self._judged:
+        for judged in stages.scores.each(self._judged):
             against = self._tables.get(judged.name)
             score = judged.metric.score({e: found.features[e] for e in judged.extractors}, against, run.seed)
             outcome = account(samples, found, counts, judged.extractors, score)
@@ -151,12 +162,12 @@ class Evaluation:
         save_all(folder, out, told)
         return out
 
-    def _find_real_clips(self, num: int, seed: int) -> None:
+    def _find_real_clips(self, num: int, seed: int, stage: Stage) -> None:
         """Features of the dataset's real clips for runs of `num` samples; runs of one job share them."""
         if not self._compared or self._dataset is None or self._tables_of == (num, seed):
             return
         wanted = {name: self.extractors[name] for j in self._compared for name in j.extractors}
-        real = real_features(self._dataset, num, seed, list(wanted.values()), self.cache, self.workers)
+        real = real_features(self._dataset, num, seed, list(wanted.values()), self.cache, self.workers, stage)
         self._tables = {j.name: {e: real.features[e] for e in j.extractors} for j in self._compared}
         formats = sorted({c.size for c in real.contents if c})
         self._about = {"dataset": self._dataset.name, "n": len(real.contents), "formats": formats}
