@@ -92,7 +92,10 @@ class Stage:
 
     def seconds_left(self, pace: float) -> float:
         """Seconds that the rest takes at `pace` seconds per piece."""
-        waited = 0.0 if self._since is None or self._part else (self.job.clock() - self._since) / max(pace, 1e-9)
+        since = 0.0 if self._since is None or self._part else self.job.clock() - self._since
+        if not self.timed:
+            pace = max(pace, since / self._in_hand)  # others were faster, as is seen by now
+        waited = since / max(pace, 1e-9)
         return (self.total - self.pieces() - min(waited, self._in_hand, self.total - self.done)) * pace
 
     def __str__(self) -> str:
@@ -157,7 +160,7 @@ class Progress:
         """Print the line if the next tenth of the job is reached, or none was printed for long."""
         now, tenth = self.clock(), int(10 * self.share())
         waited = now - self._last_line
-        due = (tenth > self._tenth and waited >= LEAST_SECONDS) or waited >= MOST_SECONDS
+        due = (self._tenth < tenth < 10 and waited >= LEAST_SECONDS) or waited >= MOST_SECONDS
         if due and not self.quiet and any(stage.job is self for stage in _at_work):
             self._last_line, self._tenth = now, tenth
             print(self.line(), file=sys.stderr)
