@@ -8,6 +8,7 @@ import math
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
@@ -121,8 +122,20 @@ def _is_numeric(cell: Any) -> bool:
     return isinstance(cell, int | float | None) or (isinstance(cell, str) and cell[:1] in "+-−0123456789")
 
 
-def show_mapping(value: Mapping[str, Any], format: Format) -> None:
-    """Print one record as aligned lines, as JSON, as a table of names and values, or with quiet its values only."""
+def table_width(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> int:
+    """Characters that a table takes: its cells, two of padding for each, and the lines between them."""
+    cells = {c: [c, *("" if row.get(c) is None else str(row[c]) for row in rows)] for c in columns}
+    return 1 + sum(3 + max(len(line) for text in texts for line in text.split("\n")) for texts in cells.values())
+
+
+def show_mapping(value: Mapping[str, Any], format: Format, indent: str = "") -> None:
+    """Print one record as aligned lines, as JSON, as a table of names and values, or with quiet its values only.
+
+    Args:
+        value: Names and values.
+        format: How it is printed.
+        indent: What begins every line of the aligned ones, which are folded between words.
+    """
     if format is Format.json:
         print(json.dumps(jsonable(value), indent=1, ensure_ascii=False))
     elif format is Format.quiet:
@@ -136,8 +149,26 @@ def show_mapping(value: Mapping[str, Any], format: Format) -> None:
             return show_rows([{"name": key, "value": text} for key, text in texts.items()], ["name", "value"], format)
         width = max((len(k) for k in value), default=0)
         for key, text in texts.items():
-            print(f"{key:<{width}}  {text}")
+            print("\n".join(_fold(str(text), f"{indent}{key:<{width}}  ", indent + " " * (width + 2))))
     return None
+
+
+def _fold(text: str, first: str, rest: str) -> list[str]:
+    """Lines of a text, as wide as the terminal; nothing is broken inside a word."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        start = rest if lines else first
+        wrapped = textwrap.wrap(
+            line,
+            terminal_width(),
+            initial_indent=start,
+            subsequent_indent=rest,
+            break_long_words=False,
+            break_on_hyphens=False,
+            drop_whitespace=True,
+        )
+        lines += wrapped or [start.rstrip()]
+    return lines
 
 
 def show_error(error: MMBenchError) -> None:

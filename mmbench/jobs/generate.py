@@ -21,7 +21,7 @@ from mmbench.runs.shared_videos import videos_for
 from mmbench.runs.spec import RunSpec, make_requests, make_runspec
 from mmbench.runs.store import RESOURCES, SampleStore, note_invocation
 from mmbench.runs.usage import Usage
-from mmbench.system_names import divide_settings, make_system, read_options
+from mmbench.system_names import divide_settings, make_system, read_options, refuse_idle_guidance
 from mmbench.types import Dataset, System
 
 
@@ -46,6 +46,7 @@ def plan(settings: Settings, dataset: Dataset | None = None, scored: bool = Fals
     dataset = dataset or open_dataset(settings.dataset)
     plans = []
     options = read_options(settings.options, settings.systems)
+    refuse_idle_guidance(settings.options, settings.systems)
     common: dict[str, Any] = {
         "dataset": dataset,
         "device": settings.device,
