@@ -47,7 +47,8 @@ def report_lines(rows: Sequence[Mapping[str, Any]], width: int, everything: bool
 
 def _entry(row: Mapping[str, Any], width: int) -> list[str]:
     """One check: its name and what was found, and below it what to type."""
-    lines = _folded(row["found"], width, f"  {row['check']}: ", "    ")
+    name = row["check"].rpartition(" ")[2]  # which some say again: "dataset vggsound", "vggsound: ..."
+    lines = _folded(row["found"].removeprefix(f"{name}: "), width, f"  {row['check']}: ", "    ")
     return [*lines, *_folded(row["next"], width, "    try: ", "      ")] if row["next"] else lines
 
 

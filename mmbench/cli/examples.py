@@ -45,7 +45,7 @@ def fold_examples(text: str, width: int) -> str:
         if command.startswith(PROGRAMS):
             indent = " " * (len(paragraph) - len(paragraph.lstrip()))
             lines = fold_command(command, width - len(indent))
-            paragraph = "\n".join(indent + line for line in (AS_IT_IS, *lines))
+            paragraph = "\n".join([indent + AS_IT_IS, *lines])
         paragraphs.append(paragraph)
     return "\n\n".join(paragraphs)
 

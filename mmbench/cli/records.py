@@ -81,7 +81,8 @@ def show(
     found = look_up(name, out, verify)
     if format is not Format.table or not found.get("records"):
         return show_mapping(found, format)
-    show_mapping({k: v for k, v in found.items() if k not in ("records", "differences", "invocations")}, format)
+    later = ("records", "differences", "invocations", "spec")
+    show_mapping({k: v for k, v in found.items() if k not in later and v not in ("", [])}, format)
     print()
     rows = [record_row(r) for r in found["records"]]
     below = ("beside", "signature", "time")  # longer than a column
@@ -94,7 +95,9 @@ def show(
         show_rows(found["differences"], list(found["differences"][0]), format, "Paired differences")
     for number, made in enumerate(found["invocations"], start=1):
         print(f"\nInvocation {number}")
-        show_mapping(made, format)
+        show_mapping(made, format, indent="  ")
+    print("\nSpec")
+    show_mapping(found["spec"], format, indent="  ")
     return None
 
 

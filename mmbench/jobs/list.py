@@ -15,6 +15,7 @@ from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore, Status, read_manifest
 from mmbench.scores.records import Record, read_records
 from mmbench.tables.runs import read_runs
+from mmbench.types import is_untrained
 from mmbench.weights.locations import entry, find
 
 RUN_COLUMNS = ("run", "system", "dataset", "seed", "weights", "present", "failed", "records", "status")
@@ -59,7 +60,7 @@ def _say(run: Mapping[str, Any]) -> list[str]:
         for count, what in counts
         if count is not None
     ]
-    weights = [f"{run['weights']} weights"] if run.get("weights") not in (None, "none", "real") else []
+    weights = [f"{run['weights']} weights"] if is_untrained(run.get("weights", "")) else []
     return [*told, *weights, *([run["status"]] if run["status"] else [])]
 
 

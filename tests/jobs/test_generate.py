@@ -54,6 +54,17 @@ def test_what_cannot_work_is_refused_before_anything_is_written(
     assert not list(tmp_path.iterdir())
 
 
+def test_options_of_a_guidance_that_no_system_has_are_refused(tmp_path: Path) -> None:
+    job = settings(tmp_path, systems=("ground_truth", "tiny"), options=("guided_every=2",))
+    with pytest.raises(UsageError, match="nothing guides tiny") as caught:
+        plan(job)
+    assert "tiny+mmdisco" in caught.value.expected
+    assert caught.value.next == "mmbench run -s ground_truth -s tiny -s tiny+mmdisco --set guided_every=2"
+    both = plan(replace(job, systems=("tiny", "tiny+mmdisco")))
+    alone = plan(replace(job, systems=("tiny",), options=()))
+    assert both[0].run == alone[0].run, "it is the guided one's alone"
+
+
 def test_a_preview_counts_what_is_there_and_what_is_to_make(tmp_path: Path) -> None:
     job = settings(tmp_path / "out", metrics=("av_align", "fad_bounce"))
     before = preview_plan(job)
