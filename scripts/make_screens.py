@@ -1,6 +1,6 @@
 """Make docs/screens/{80,120}/*.txt: what the commands print on terminals of 80 and of 120 columns.
 
-    python scripts/make_screens.py                      # all of them, in about two minutes
+    python scripts/make_screens.py                      # all of them, in about a minute
     python scripts/make_screens.py doctor --columns 80
 
 The commands run in a folder of their own, on a few samples of the embedded systems, with stdout a terminal. Digests in
@@ -11,21 +11,27 @@ numbers do.
 from __future__ import annotations
 
 import argparse
+import csv
+import io
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+
+from mmbench.cli.app import app, guarded
+from mmbench.cli.examples import fold_command
+from mmbench.runs.store import SampleStore
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SCREENS = REPOSITORY / "docs" / "screens"
 WIDTHS = (80, 120)
-FEW_STEPS = "--num-inference-steps 8"
+FEW_STEPS = "--num-inference-steps 4"
 COMMANDS: Mapping[str, Sequence[str]] = {  # in this order: later ones look at what earlier ones made
-    "run": [f"mmbench run -s ground_truth -s independent -s tiny -s tiny+mmdisco -n 12 {FEW_STEPS}"],
+    "run": [f"mmbench run -s ground_truth -s independent -s tiny -s tiny+mmdisco -n 8 {FEW_STEPS}"],
     "evaluate": ["mmbench evaluate model_a --dataset bounce"],
     "compare": ["mmbench evaluate model_a model_b --dataset bounce", "mmbench compare model_a model_b"],
     "table-paper-4": ["mmbench table --paper 4"],
@@ -33,60 +39,71 @@ COMMANDS: Mapping[str, Sequence[str]] = {  # in this order: later ones look at w
     "list": ["mmbench list runs", "mmbench list metrics"],
 }
 CLIPS = {"model_a": "tiny-bounce", "model_b": "tiny+mmdisco-bounce"}  # folders of clips, and whose samples they hold
-NEEDED = {"evaluate": ["run"], "compare": ["run"], "list": ["run"]}
+NEEDED = {"evaluate": ["run"], "compare": ["run"], "table-paper-4": ["run"], "list": ["run"]}
 ALIKE = (
     (r"(-s\d+-)[0-9a-f]{8}\b", r"\g<1>1a2b3c4d"),  # of run ids
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "2026-01-01T00:00:00Z"),
 )
 
 
-def environment(home: Path, columns: int) -> dict[str, str]:
-    """The environment of a new user on a terminal of so many columns, without colours."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MMBENCH_", "SLURM_", "XDG_CACHE"))}
-    path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
-    set_here = {"COLUMNS": str(columns), "TERM": "dumb", "NO_COLOR": "1", "MMBENCH_HOME": str(home)}
-    return kept | set_here | {"PYTHONPATH": path}
+class Terminal(io.StringIO):
+    """A stdout that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@contextmanager
+def new_user(folder: Path, columns: int) -> Iterator[None]:
+    """The working folder and the environment of a new user on a terminal of so many columns, without colours."""
+    before, where = dict(os.environ), Path.cwd()
+    for name in before:
+        if name.startswith(("MMBENCH_", "SLURM_", "XDG_CACHE")):
+            del os.environ[name]
+    os.environ |= {"COLUMNS": str(columns), "TERM": "dumb", "NO_COLOR": "1", "HOME": str(folder)}
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(where)
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def printed(command: str, folder: Path, columns: int) -> str:
-    """What a mmbench command prints in a folder, its stdout being a terminal."""
-    ours, theirs = os.openpty()
-    words = [sys.executable, "-m", "mmbench", *command.split()[1:]]
-    process = subprocess.Popen(
-        words, cwd=folder, env=environment(folder / "home", columns), stdout=theirs, stderr=subprocess.PIPE, text=True
-    )
-    os.close(theirs)
-    parts = []
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:  # so ends a terminal on Linux
-            break
-        if not part:
-            break
-        parts.append(part)
-    os.close(ours)
-    said = process.communicate()[1]
-    if process.returncode:
-        raise SystemExit(f"{command} ended with {process.returncode}:\n{said}")
-    return b"".join(parts).decode().replace("\r\n", "\n")
+    """What a mmbench command prints in a folder, its stdout being a terminal; in this process, which is faster."""
+    words, screen, said = sys.argv, Terminal(), io.StringIO()
+    sys.argv = command.split()
+    try:
+        with new_user(folder, columns), redirect_stdout(screen), redirect_stderr(said):
+            code = guarded(app)
+    finally:
+        sys.argv = words
+    if code:
+        raise SystemExit(f"{command} ended with {code}:\n{said.getvalue()}")
+    return "\n".join(fold_command(f"$ {command}", columns)) + f"\n{screen.getvalue()}"
 
 
 def normalised(text: str, folder: Path) -> str:
     """A screen without what differs from machine to machine and from day to day."""
-    text = text.replace(str(folder / "home"), "~/.cache/mmbench").replace(str(folder), "~")
+    text = text.replace(str(folder), "~")
     for pattern, same in ALIKE:
         text = re.sub(pattern, same, text)
     return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
 
 
 def copy_clips(folder: Path) -> None:
-    """Make the folders of clips out of the samples of runs."""
+    """Make the folders of clips, with their prompts, out of the samples of runs."""
     for name, run in CLIPS.items():
         (folder / name).mkdir(exist_ok=True)
-        (made,) = folder.glob(f"runs/{run}-s0-*/samples")
-        for file in made.glob("*.mkv"):
-            shutil.copy(file, folder / name)
+        (made,) = folder.glob(f"runs/{run}-s0-*")
+        store = SampleStore.open(made)
+        with (folder / name / "prompts.csv").open("w", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(["file", "prompt"])
+            for index in store.status().present:
+                clip = Path(shutil.copy(store.samples / f"{index:06d}.mkv", folder / name))
+                table.writerow([clip.name, store.record(index).text])
 
 
 def make_screens(names: Sequence[str], widths: Sequence[int], to: Path) -> list[Path]:
@@ -97,7 +114,7 @@ def make_screens(names: Sequence[str], widths: Sequence[int], to: Path) -> list[
         folder = Path(temporary).resolve()
         for columns in widths:
             for name in wanted:
-                shown = [f"$ {command}\n{printed(command, folder, columns)}" for command in COMMANDS[name]]
+                shown = [printed(command, folder, columns) for command in COMMANDS[name]]
                 if name == "run":
                     copy_clips(folder)
                 if name in names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 WIDEST = 100  # characters of a line, however wide the terminal is
@@ -55,7 +56,7 @@ def _entry(row: Mapping[str, Any], width: int) -> list[str]:
 def _folded(text: str, width: int, first: str, rest: str | None = None) -> list[str]:
     """Text in lines of at most `width` characters, broken between words only."""
     return textwrap.wrap(
-        text,
+        text.replace(f"{Path.home()}/", "~/"),
         width,
         initial_indent=first,
         subsequent_indent=first if rest is None else rest,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,6 +46,12 @@ def test_everything_is_said_whole_and_once() -> None:
     assert "2.9; CPU only" not in text
     whole = "\n".join(report_lines(ROWS, 80, everything=True))
     assert "torch: 2.9; CPU only" in whole
+
+
+def test_a_path_in_the_home_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    lines = report_lines([row("weights folder", "broken", f"{tmp_path}/.cache/mmbench is not writable")], 80)
+    assert lines[1] == "  weights folder: ~/.cache/mmbench is not writable"
 
 
 def test_without_faults_there_is_only_what_is_fine() -> None:
