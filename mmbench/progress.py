@@ -24,10 +24,12 @@ class Stage:
         name: What it is of, as shown after its kind; "" for a job of one stage.
         total: Pieces there are.
         weight: What the whole stage is expected to cost beside others, until a stage of its kind is timed.
+        of_each: Pieces of each thing that the line counts: of each clip, one for each of its extractors.
     """
 
-    def __init__(self, job: Progress, kind: str, name: str, total: int, weight: float) -> None:
-        self.job, self.kind, self.name, self.total, self.weight = job, kind, name, total, weight
+    def __init__(self, job: Progress, kind: str, name: str, total: int, weight: float, of_each: int) -> None:
+        self.job, self.kind, self.name, self.total = job, kind, name, total
+        self.weight, self.of_each = weight, of_each
         self.done = self.timed = 0  # pieces, and those of them that took time here
         self.seconds, self.note = 0.0, ""
         self._since: float | None = None  # when the pieces in hand were begun
@@ -93,14 +95,15 @@ class Stage:
     def seconds_left(self, pace: float) -> float:
         """Seconds that the rest takes at `pace` seconds per piece."""
         since = 0.0 if self._since is None or self._part else self.job.clock() - self._since
+        rest = self.total - self.pieces()
         if not self.timed:
-            pace = max(pace, since / self._in_hand)  # others were faster, as is seen by now
-        waited = since / max(pace, 1e-9)
-        return (self.total - self.pieces() - min(waited, self._in_hand, self.total - self.done)) * pace
+            return rest * max(pace, since / self._in_hand)  # where others were faster, that is seen by now
+        return (rest - min(since / max(pace, 1e-9), self._in_hand, rest)) * pace
 
     def __str__(self) -> str:
         words = f"{self.kind} {self.name}".strip()
-        return f"{words} {int(self.pieces())}/{self.total}" + (f"; {self.note}" if self.note else "")
+        counts = f"{int(self.pieces()) // self.of_each}/{self.total // self.of_each}"
+        return f"{words} {counts}" + (f"; {self.note}" if self.note else "")
 
 
 class Progress:
@@ -116,15 +119,16 @@ class Progress:
         self.stages: list[Stage] = []
         self._last_line, self._tenth = self.clock(), 0
 
-    def plan(self, kind: str, name: str, total: int, weight: float = 1.0) -> Stage:
+    def plan(self, kind: str, name: str, total: int, weight: float = 1.0, of_each: int = 1) -> Stage:
         """Add a stage to the job; all of them before the first begins, so that the time left is that of the job."""
-        self.stages.append(Stage(self, kind, name, total, weight))
+        self.stages.append(Stage(self, kind, name, total, weight, max(of_each, 1)))
         return self.stages[-1]
 
     def share(self) -> float:
-        """The share of the job's pieces that are done, from 0 to 1."""
-        total = sum(stage.total for stage in self.stages)
-        return sum(stage.pieces() for stage in self.stages) / total if total else 0.0
+        """The share of the job that is done, from 0 to 1, by the weights of its stages; it never goes back."""
+        stages = [stage for stage in self.stages if stage.total]
+        whole = sum(stage.weight for stage in stages)
+        return sum(stage.weight * stage.pieces() / stage.total for stage in stages) / whole if whole else 0.0
 
     def seconds_left(self) -> float | None:
         """Seconds until the job is done; None while no piece has been timed.

@@ -10,7 +10,7 @@ import pytest
 
 from mmbench import progress as module
 from mmbench.progress import Progress, describe_seconds, progress, report_step, track
-from mmbench.scores.progress import FEATURES, SCORES
+from mmbench.scores.progress import FEATURES, SCORES, ScoringSizes, plan_scoring
 
 Speeds = tuple[list[float], float, float]  # seconds per sample of each system, per feature, per metric
 JOBS: dict[str, Speeds] = {
@@ -111,6 +111,31 @@ def test_a_single_batch_moves_with_its_steps_and_never_back() -> None:
     assert left[2] == pytest.approx(2.0)
     assert seen[-1] == 1.0
     report_step(3, 4)  # nothing is at work
+
+
+def test_a_first_batch_that_takes_long_is_not_said_to_be_nearly_done() -> None:
+    clock = Clock()
+    job = Progress(quiet=True, clock=clock)
+    fast, slow = job.plan("generate", "ground_truth", 16), job.plan("generate", "tiny", 16)
+    with fast:
+        clock.now += 1.0
+        fast.advance(16)
+    with slow:
+        slow.begin(16)  # loads its models
+        for _ in range(20):
+            clock.now += 1.0
+            assert (job.seconds_left() or 0.0) >= clock.now - 1001.0
+        assert job.share() == 0.5
+
+
+def test_clips_are_counted_not_their_features(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    job = Progress(clock=clock)
+    (stages,) = plan_scoring(job, ScoringSizes(extractors=5, of_real=2, metrics=3), [("tiny", 16)])
+    with stages.features as stage:
+        clock.now += 20.0
+        stage.advance(42)
+    assert "features tiny 8/16, " in capsys.readouterr().err
 
 
 def test_what_was_there_already_says_nothing_about_the_time() -> None:

@@ -47,7 +47,7 @@ def plan_scoring(job: Progress, sizes: ScoringSizes, sets: Sequence[tuple[str, i
     for name, num in sets:
         of_real = 0 if num in sizes_seen else num * sizes.of_real
         sizes_seen.add(num)
-        features = job.plan("features", name, num * sizes.extractors, weight=FEATURES)
-        real = job.plan("features", "real clips", of_real, weight=FEATURES)
+        features = job.plan("features", name, num * sizes.extractors, FEATURES, sizes.extractors)
+        real = job.plan("features", "real clips", of_real, FEATURES, sizes.of_real)
         planned.append(ScoringStages(features, real, job.plan("scores", name, sizes.metrics, weight=SCORES)))
     return planned
