@@ -30,7 +30,7 @@ def typed(text: str) -> list[list[str]]:
     return [shlex.split(part.replace("\\\n", " ")) for part in text.split("\n\n") if part.strip()]
 
 
-@pytest.mark.parametrize("name", names(), ids=" ".join)
+@pytest.mark.parametrize("name", list(names()), ids=" ".join)
 def test_examples_are_the_same_at_every_width(
     name: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
