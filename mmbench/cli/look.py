@@ -30,8 +30,8 @@ def preview(
 
       mmbench preview ground_truth-bounce independent-bounce --num 4 --to look
     """
-    from mmbench.console import progress
     from mmbench.pictures import preview as gallery
+    from mmbench.progress import progress
 
     columns = gallery.open_columns(gallery.find_runs(runs or (), out))
     with progress("preview", num, quiet=format is not Format.table) as bar:

@@ -156,7 +156,10 @@ def generate(
     )
     if dry_run:
         return _plan_only(settings, format)
-    stores = generate_runs(settings)
+    launched = shard is None and settings.shard.count > 1
+    stores = generate_runs(settings, launched)
+    if launched and settings.shard.rank:  # the first process of the launcher prints
+        return None
     rows: list[dict[str, Any]] = []
     for store in stores:
         status = store.status(num_samples)

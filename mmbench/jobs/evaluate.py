@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmbench.console import progress
 from mmbench.errors import UsageError
 from mmbench.features.cache import FeatureCache
-from mmbench.features.extract import Sample, find_weights
+from mmbench.features.extract import find_weights
 from mmbench.features.reference import ReferenceFile, export
 from mmbench.jobs.opening import make_metrics, metric_names, open_dataset, open_evaluation, open_real_clips
 from mmbench.jobs.settings import Settings
@@ -25,11 +24,11 @@ from mmbench.jobs.submissions import (
     open_submission,
 )
 from mmbench.optional_protocols import whole
+from mmbench.progress import track
 from mmbench.runs.circumstances import invocation
-from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore, create_run_folder, note_invocation
-from mmbench.scores.accounting import Counts
 from mmbench.scores.evaluate import Evaluation, stored_samples
+from mmbench.scores.progress import ScoringStages, plan_scoring
 from mmbench.scores.records import Scored
 from mmbench.types import Dataset, distinct_extractors
 
@@ -85,14 +84,17 @@ def evaluate_all(
         real = whole(real)
     called = dict(zip(paths := [n for n in names if n not in stores], label_paths(paths, labels), strict=True))
     submissions = {name: open_submission(Path(name), called[name], cut, texts) for name in paths}
-    with open_evaluation(settings, real) as evaluation:
+    sizes = {name: num or count_samples(store) for name, store in stores.items()}
+    sizes |= {name: given.counts.expected for name, given in submissions.items()}
+    with open_evaluation(settings, real) as evaluation, track(settings.quiet) as job:
         evaluation.find_weights()
+        planned = plan_scoring(job, evaluation.sizes, [(called.get(name) or name, sizes[name]) for name in names])
         out = []
-        for name in names:
+        for name, stages in zip(names, planned, strict=True):
             if name in stores:
-                out.append(score_store(settings, evaluation, stores[name], num or count_samples(stores[name])))
+                out.append(score_store(evaluation, stores[name], sizes[name], stages))
             else:
-                out.append(_score_submission(settings, evaluation, submissions[name], dataset, real))
+                out.append(_score_submission(settings, evaluation, submissions[name], dataset, real, stages))
         return out
 
 
@@ -106,10 +108,10 @@ def _shared_dataset(of_runs: Sequence[str], given: str | None, reference: Path |
     return known[0] if known else None
 
 
-def score_store(settings: Settings, evaluation: Evaluation, store: SampleStore, num: int) -> list[Scored]:
+def score_store(evaluation: Evaluation, store: SampleStore, num: int, stages: ScoringStages) -> list[Scored]:
     """Score the first `num` samples of a run."""
     samples, counts = stored_samples(store, num)
-    return _score(settings, evaluation, store.folder, store.run, samples, counts)
+    return evaluation.score(store.run, samples, counts, stages).save(store.folder)
 
 
 def _score_submission(
@@ -118,6 +120,7 @@ def _score_submission(
     given: Submission,
     dataset: str | None,
     real: Dataset | ReferenceFile | None,
+    stages: ScoringStages,
 ) -> list[Scored]:
     if isinstance(real, ReferenceFile):
         run = given.as_run(real.name, settings.seed, real.sha256)
@@ -129,16 +132,4 @@ def _score_submission(
     clips = {"path": str(given.path), **vars(given.cut), "layout": given.layout}
     told = {**clips, "dataset": run.dataset, "metrics": metrics, **resolved}
     note_invocation(folder, invocation(list(settings.command), told))
-    return _score(settings, evaluation, folder, run, given.samples, given.counts)
-
-
-def _score(
-    settings: Settings,
-    evaluation: Evaluation,
-    folder: Path,
-    run: RunSpec,
-    samples: Sequence[Sample | None],
-    counts: Counts,
-) -> list[Scored]:
-    with progress(f"evaluate {run.system}", sum(s is not None for s in samples), settings.quiet) as bar:
-        return evaluation.score(run, samples, counts, bar).save(folder)
+    return evaluation.score(run, given.samples, given.counts, stages).save(folder)

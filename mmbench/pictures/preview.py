@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from mmbench.console import Progress
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.files import write_whole
 from mmbench.media.clip_files import write_preview
 from mmbench.pictures.contact_sheet import sheet_header, sheet_row
 from mmbench.pictures.page import Cell, page
+from mmbench.progress import Stage
 from mmbench.runs.find import find_run, run_folders
 from mmbench.runs.store import SampleStore
 from mmbench.scores.records import read_records, read_score
@@ -104,9 +104,7 @@ def _column(store: SampleStore, name: str) -> Column:
     return Column(store, name + _unreal(store.run.weights, "weights"), values, per_sample)
 
 
-def preview(
-    columns: Sequence[Column], num: int, folder: Path, progress: Progress | None = None
-) -> list[dict[str, Any]]:
+def preview(columns: Sequence[Column], num: int, folder: Path, progress: Stage | None = None) -> list[dict[str, Any]]:
     """Write the gallery of the runs' first samples.
 
     Args:
