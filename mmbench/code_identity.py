@@ -2,7 +2,8 @@
 
 A system's samples depend on the modules that its own module imports, lazily or not, within the rooms of systems, method
 and networks. Those modules are parsed, never imported; a constant changed in any of them is another digest, hence
-another run. Docstrings, comments, annotations of functions, imports and the names of files do not count.
+another run. Docstrings, comments, annotations of functions, imports, reports of progress and the names of files do not
+count.
 """
 
 from __future__ import annotations
@@ -110,6 +111,8 @@ def _written(value: object, module: str) -> str:
         return repr(REFERENCE.sub(r"\1", value.value))  # a file may move
     if not isinstance(value, ast.AST):
         return repr(value)
+    if isinstance(value, ast.Expr) and _calls(value.value, "report_step"):  # only tells a user how far the work is
+        return ""
     if isinstance(value, ast.Import) or (isinstance(value, ast.If) and "TYPE_CHECKING" in ast.unparse(value.test)):
         return ""
     if isinstance(value, ast.ImportFrom):
@@ -122,7 +125,7 @@ def _written(value: object, module: str) -> str:
     if isinstance(value, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         fields["body"] = value.body[ast.get_docstring(value, clean=False) is not None :]
     if isinstance(value, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-        fields["decorator_list"] = [d for d in value.decorator_list if not _registers(d)]
+        fields["decorator_list"] = [d for d in value.decorator_list if not _calls(d, "register")]
     told = ",".join(f"{name}={_written(item, module)}" for name, item in fields.items() if item not in (None, []))
     return f"{type(value).__name__}({told})"
 
@@ -132,6 +135,5 @@ def _is_module(node: ast.ImportFrom, name: str) -> bool:
     return (node.module or "").startswith("mmbench") and read_source(f"{node.module}.{name}") is not None
 
 
-def _registers(decorator: ast.expr) -> bool:
-    """Whether a decorator only puts a name and a summary into the registry."""
-    return isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Name) and decorator.func.id == "register"
+def _calls(expression: ast.expr, name: str) -> bool:
+    return isinstance(expression, ast.Call) and isinstance(expression.func, ast.Name) and expression.func.id == name

@@ -1,15 +1,15 @@
-"""What commands print: results on stdout as table, JSON or bare values; progress, logs and errors on stderr."""
+"""What commands print: results on stdout as table, JSON or bare values; logs and errors on stderr."""
 
 from __future__ import annotations
 
 import json
 import logging
 import math
+import os
 import shutil
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import textwrap
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from mmbench.errors import MMBenchError
 from mmbench.markup import Strong, write_csv, write_html, write_latex, write_markdown
 
 GAP = 2  # characters between the columns of a table
-SECONDS_BETWEEN_LINES = 30.0  # how often progress is reported where stderr is not a terminal
+LAUNCHERS = (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS"))  # torchrun's and Slurm's variables
 log = logging.getLogger("mmbench")
 
 
@@ -33,10 +33,27 @@ class Format(StrEnum):
     quiet = "quiet"
 
 
+class _Handler(logging.Handler):
+    """Writes to whatever stderr is at that moment: while a bar is drawn, above it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
+
+
+def name_follower(environ: Mapping[str, str] = os.environ) -> str:
+    """What leads the lines of a launcher's process that is not the first: "rank 1 of 2: "; "" for any other."""
+    for rank, count in LAUNCHERS:
+        if rank in environ and count in environ:
+            return "" if environ[rank] == "0" else f"rank {environ[rank]} of {environ[count]}: "
+    return ""
+
+
 def setup(verbose: int = 0) -> None:
     """Send logs to stderr: warnings, with -v what is done, with -vv details."""
     level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
-    logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING, force=True)
+    handler = _Handler()
+    handler.setFormatter(logging.Formatter(name_follower() + "%(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     log.setLevel(level)
 
 
@@ -124,8 +141,21 @@ def _is_numeric(cell: Any) -> bool:
     return isinstance(cell, int | float | None) or (isinstance(cell, str) and cell.lstrip(" (")[:1] in "+-−0123456789")
 
 
-def show_mapping(value: Mapping[str, Any], format: Format) -> None:
-    """Print one record as aligned lines, as JSON, as a table of names and values, or with quiet its values only."""
+def table_width(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> int:
+    """Characters that a table takes: its widest cells and the gaps between them."""
+    cells = {c: [c, *("" if row.get(c) is None else str(row[c]) for row in rows)] for c in columns}
+    widest = [max(len(line) for text in texts for line in text.split("\n")) for texts in cells.values()]
+    return sum(widest) + GAP * (len(columns) - 1)
+
+
+def show_mapping(value: Mapping[str, Any], format: Format, indent: str = "") -> None:
+    """Print one record as aligned lines, as JSON, as a table of names and values, or with quiet its values only.
+
+    Args:
+        value: Names and values.
+        format: How it is printed.
+        indent: What begins every line of the aligned ones, which are folded between words.
+    """
     if format is Format.json:
         print(json.dumps(jsonable(value), indent=1, ensure_ascii=False))
     elif format is Format.quiet:
@@ -139,68 +169,35 @@ def show_mapping(value: Mapping[str, Any], format: Format) -> None:
             return show_rows([{"name": key, "value": text} for key, text in texts.items()], ["name", "value"], format)
         width = max((len(k) for k in value), default=0)
         for key, text in texts.items():
-            print(f"{key:<{width}}  {text}")
+            print("\n".join(_fold(str(text), f"{indent}{key:<{width}}  ", indent + " " * (width + 2))))
     return None
 
 
+def _fold(text: str, first: str, rest: str) -> list[str]:
+    """Lines of a text, as wide as the terminal; nothing is broken inside a word."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        start = rest if lines else first
+        wrapped = textwrap.wrap(
+            line,
+            terminal_width(),
+            initial_indent=start,
+            subsequent_indent=rest,
+            break_long_words=False,
+            break_on_hyphens=False,
+            drop_whitespace=True,
+        )
+        lines += wrapped or [start.rstrip()]
+    return lines
+
+
 def show_error(error: MMBenchError) -> None:
-    """Print what was found, what was expected and what to type next, on stderr."""
+    """Print what was found, what was expected and what to type next, on stderr; a follower says the first alone."""
+    if follower := name_follower():
+        print(f"{follower}{error.found}", file=sys.stderr)
+        return
     print(f"error: {error.found}", file=sys.stderr)
     if error.expected:
         print(f"  expected: {error.expected}", file=sys.stderr)
     if error.next:
         print(f"  try: {error.next}", file=sys.stderr)
-
-
-class Progress:
-    """A count of finished pieces of work, with a line on stderr every SECONDS_BETWEEN_LINES unless quiet.
-
-    Args:
-        label: What is being done.
-        total: Pieces there are.
-        quiet: Print nothing.
-    """
-
-    def __init__(self, label: str, total: int, quiet: bool = False) -> None:
-        self.label, self.total, self.done, self.quiet = label, total, 0, quiet
-        self.started = self._last = time.monotonic()
-
-    def advance(self, count: int = 1, note: str = "") -> None:
-        """Count finished pieces; `note` is added to the line (failures so far)."""
-        self.done += count
-        now = time.monotonic()
-        if not self.quiet and now - self._last >= SECONDS_BETWEEN_LINES:
-            self._last = now
-            rate = self.done / (now - self.started)
-            left = (self.total - self.done) / rate if rate else math.inf
-            print(
-                f"{self.label}: {self.done}/{self.total}, {rate:.2g}/s, {left:.0f} s left {note}".rstrip(),
-                file=sys.stderr,
-            )
-
-
-class _Bar(Progress):
-    def __init__(self, label: str, total: int) -> None:
-        super().__init__(label, total, quiet=True)
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as RichProgress
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.bar = RichProgress(*columns, console=Console(stderr=True), transient=True)
-        self.task = self.bar.add_task(label, total=total)
-
-    def advance(self, count: int = 1, note: str = "") -> None:
-        super().advance(count)
-        self.bar.update(self.task, completed=self.done, description=f"{self.label} {note}".rstrip())
-
-
-@contextmanager
-def progress(label: str, total: int, quiet: bool = False) -> Iterator[Progress]:
-    """Show progress on stderr: a bar on a terminal, else a line every 30 s; nothing when quiet."""
-    if quiet or not sys.stderr.isatty():
-        yield Progress(label, total, quiet)
-        return
-    bar = _Bar(label, total)
-    with bar.bar:
-        yield bar

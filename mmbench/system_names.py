@@ -191,6 +191,25 @@ def read_options(texts: Sequence[str], systems: Sequence[str]) -> dict[str, dict
     return options
 
 
+def refuse_idle_guidance(texts: Sequence[str], systems: Sequence[str]) -> None:
+    """Refuse options of the guidance in a job whose systems that know them are all without +mmdisco.
+
+    Raises:
+        UsageError: Such an option, which would change nothing; says which systems take it.
+    """
+    for text in texts:
+        key = text.partition("=")[0]
+        names = [parse_system_name(name) for name in systems]
+        takers = [name for name in names if key in options_of(entry := lookup("system", name.base)) and entry.guidable]
+        if key in GUIDANCE and takers and all(name.design is None for name in takers):
+            bases = list(dict.fromkeys(name.base for name in takers))
+            raise UsageError(
+                f"--set {text}: nothing guides {', '.join(bases)}, so it would change nothing.",
+                " or ".join(f"{base}+mmdisco" for base in bases) + ", which takes it",
+                f"mmbench run {' '.join(f'-s {name}' for name in systems)} -s {bases[0]}+mmdisco --set {text}",
+            )
+
+
 def options_of(entry: Entry) -> dict[str, Any]:
     """Options that a user may set of a system with --set, and their defaults; `DeclaresOptions` gives its own."""
     factory = entry.factory

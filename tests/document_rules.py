@@ -177,6 +177,8 @@ def _mmbench(command: Command, words: list[str]) -> Treatment:
             return Treatment(Mode.run, "on stand-ins of the reader's clips", words)
         case ["export", *_]:
             return Treatment(Mode.run, "what the commands before it made, or stand-ins of the reader's clips", words)
+        case ["prompts", *_]:
+            return Treatment(Mode.run, "as printed", words)
         case ["compare", *_]:
             return Treatment(Mode.run, "what the commands before it scored", words)
         case ["train", *_] if "tiny" in words:

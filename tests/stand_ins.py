@@ -22,6 +22,9 @@ def write_stand_ins(folder: Path, page: str, said: Sequence[Command], monkeypatc
     for name, num in (("my_samples", 2), ("model_a", 3), ("model_b", 3), ("real_clips", 6)):
         if name in words:
             write_clips(folder / name, num)
+    if "delivered" in words:
+        write_clips(folder / "delivered", 3, "{:06d}.mkv")
+        (folder / "delivered" / "prompts.csv").unlink()
     if "long.mp4" in words:
         write_media(folder / "long.mp4", flashes(40), clicks([0.5, 2.0], 4.0, 16000))
     if "vggsound" in words:
@@ -38,15 +41,15 @@ def write_stand_ins(folder: Path, page: str, said: Sequence[Command], monkeypatc
         write_program(folder)
 
 
-def write_clips(folder: Path, num: int) -> None:
-    """Clips of 2 s in bounce's format with a table of their prompts."""
+def write_clips(folder: Path, num: int, name: str = "{}.mkv") -> None:
+    """Clips of 2 s in bounce's format, called after their number, with a table of their prompts."""
     folder.mkdir()
     for i in range(num):
         video = (flashes(16, 64, 64) // (i + 1)).astype("uint8")  # clips that are all alike have no covariance
         sound = clicks([0.2 + 0.3 * i], 2.0, 16000)
-        write_media(folder / f"{i}.mkv", video, sound, fps=8, video_codec="ffv1", audio_codec="flac")
+        write_media(folder / name.format(i), video, sound, fps=8, video_codec="ffv1", audio_codec="flac")
     with (folder / "prompts.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("file", "prompt"), *((f"{i}.mkv", "a large metal ball") for i in range(num))])
+        csv.writer(file).writerows([("file", "prompt"), *((name.format(i), "a large metal ball") for i in range(num))])
 
 
 def write_landscape(root: Path) -> None:

@@ -124,6 +124,7 @@ def test_every_file_of_systems_and_of_the_method_is_reached() -> None:
         ("import numpy as np", "import numpy as np\nimport os", True),
         ("A = 'mmbench.old.place:Class'", "A = 'mmbench.new.place:Class'", True),
         ("A = 'mmbench.place:Class'", "A = 'mmbench.place:Other'", False),
+        ("f(1)", "report_step(1, 2)\nf(1)", True),
         ("@register('system', 'a', 'One.')\nclass A: ...", "@register('system', 'a', 'Two.')\nclass A: ...", True),
     ],
 )

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from mmbench import console
-from mmbench.console import Format, jsonable, log, progress, setup, show_error, show_mapping, show_rows
+from mmbench.console import Format, jsonable, log, name_follower, setup, show_error, show_mapping, show_rows
 from mmbench.errors import UsageError
 
 ROWS = [
@@ -117,17 +116,11 @@ def test_logs_go_to_stderr_as_far_as_asked_for(
     assert captured.err.split() == shown.split()
 
 
-def test_without_a_terminal_progress_is_a_line_now_and_then(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
-    with progress("generate", 8) as bar:
-        bar.advance()
-        now[0] += console.SECONDS_BETWEEN_LINES
-        bar.advance(2, "1 failed")
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err == "generate: 3/8, 0.1/s, 50 s left 1 failed\n"
-    with progress("generate", 8, quiet=True) as bar:
-        now[0] += 10 * console.SECONDS_BETWEEN_LINES
-        bar.advance()
-    assert (bar.done, capsys.readouterr().err) == (1, "")
+def test_a_launcher_s_followers_are_named_and_say_little(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert name_follower({}) == name_follower({"RANK": "0", "WORLD_SIZE": "2"}) == ""
+    assert name_follower({"SLURM_PROCID": "3", "SLURM_NTASKS": "8"}) == "rank 3 of 8: "
+    assert name_follower({"RANK": "1"}) == ""
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    show_error(UsageError("It is 3.", "2", "mmbench --two"))
+    assert capsys.readouterr().err == "rank 1 of 2: It is 3.\n"

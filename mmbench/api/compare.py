@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from mmbench.api.scores import Scores
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.jobs.compare import compare as set_side_by_side
-from mmbench.tables.compare import Cell, heading, is_significant
+from mmbench.tables.compare import Cell, heading
 from mmbench.tables.format import count_text, interval_text, signed, with_error
+from mmbench.tables.marks import mark_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -34,7 +35,9 @@ class Comparison:
         rows = [("", "", "value", "n", "Δ [95 %]"), *map(_texts, cells)]
         widths = [max(len(row[k]) for row in rows) for k in range(5)]
         lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join([*lines, "Δ: paired by sample; * p < 0.05 after Holm's correction.", *self.notes])
+        return "\n".join(
+            [*lines, "Δ: paired by sample; * better, † worse, p < 0.05 after Holm's correction.", *self.notes]
+        )
 
     def to_pandas(self) -> DataFrame:
         """A DataFrame with a row per metric and set: its value, and its difference to the set `against`.
@@ -107,13 +110,8 @@ def _row(cell: Cell) -> dict[str, Any]:
 def _texts(cell: Cell) -> tuple[str, ...]:
     record = cell.record
     value = with_error(record.value, record.stderr) or ""
-    return heading(record), record.system, value, count_text(record), _difference(cell)
-
-
-def _difference(cell: Cell) -> str:
-    d = cell.difference
-    if d is None:
-        return ""
-    interval = interval_text(d.low, d.high, d.stderr, sign=True)
-    parts = [signed(d.value, d.stderr), interval, "*" if is_significant(cell) else "", f"to {cell.against}"]
-    return " ".join(part for part in parts if part)
+    d, difference = cell.difference, ""
+    if d is not None:
+        interval = interval_text(d.low, d.high, d.stderr, sign=True) or ""
+        difference = f"{signed(d.value, d.stderr)} {interval} {mark_of(cell, [record])}".strip() + f" to {cell.against}"
+    return heading(record), record.system, value, count_text(record), difference

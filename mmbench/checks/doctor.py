@@ -113,7 +113,7 @@ def _weights() -> list[dict[str, Any]]:
     for w in status():
         name, wrong = f"weights {w['name']}", find_fault(w["name"])
         if w["path"] is None:
-            rows.append(_row(name, "missing", f"missing; for {w['purpose']}", f"mmbench weights fetch {w['name']}"))
+            rows.append(_row(name, "missing", f"for {w['purpose']}", f"mmbench weights fetch {w['name']}"))
         elif wrong := wrong or examine_tensors(w["name"]):
             rows.append(_row(name, "broken", f"{wrong.found} Expected: {wrong.expected}.", wrong.next))
         else:

@@ -10,9 +10,9 @@ from mmbench.checks.verification import extractor_checks, machine_checks, metric
 from mmbench.checks.verification.check_row import NotApplicable, Row, judge
 from mmbench.checks.verification.ladders import Material, inputs_of
 from mmbench.checks.verification.metric_checks import Subject
-from mmbench.console import progress
 from mmbench.errors import UsageError
 from mmbench.optional_protocols import NeedsLength, UsesPublishedWeights
+from mmbench.progress import progress
 from mmbench.registry import discover, make_dataset, make_metric
 from mmbench.types import Extractor, Metric
 from mmbench.weights.checkpoints import status

@@ -13,6 +13,7 @@ from mmbench import __version__
 from mmbench.cli import checks, data, look, method, profile, records, stats, sweep, weights
 from mmbench.cli.compare import compare
 from mmbench.cli.exports import export
+from mmbench.cli.prompts import prompts
 from mmbench.cli.run import evaluate, generate, run
 from mmbench.cli.system_options import SystemOptions
 from mmbench.console import show_error
@@ -47,6 +48,7 @@ COMMANDS: dict[str, Callable[..., None]] = {  # in the order of --help
     "evaluate": evaluate,
     "compare": compare,
     "export": export,
+    "prompts": prompts,
     **records.COMMANDS,
     "preview": look.preview,
     "check": checks.check,

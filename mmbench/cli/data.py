@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmbench.cli import options as opt
+from mmbench.cli.examples import WithExamples
 from mmbench.console import Format, setup, show_mapping, show_rows
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ Name = Annotated[
 Root = Annotated[Path | None, typer.Option("--root", help="Where the copy is. Default: where the dataset looks.")]
 
 
-@app.command("check")
+@app.command("check", cls=WithExamples)
 def check_videos(dataset: Name, root: Root = None, format: opt.Form = Format.table, verbose: opt.Verbose = 0) -> None:
     """Which videos of your copy cannot be used? Missing, corrupt, too short, without sound. Writes nothing.
 
@@ -53,7 +54,7 @@ def check_videos(dataset: Name, root: Root = None, format: opt.Form = Format.tab
     _show(copy, entries, format)
 
 
-@app.command("prepare")
+@app.command("prepare", cls=WithExamples)
 def prepare_copy(
     dataset: Name,
     root: Root = None,
@@ -85,7 +86,7 @@ def prepare_copy(
     _show(copy, entries, format)
 
 
-@app.command("caption")
+@app.command("caption", cls=WithExamples)
 def caption_videos(
     dataset: Name,
     root: Root = None,

@@ -33,10 +33,10 @@ def preview(
 
       mmbench preview model_a model_b
     """
-    from mmbench.console import progress
     from mmbench.pictures.columns import open_columns
     from mmbench.pictures.preview import find_places
     from mmbench.pictures.preview import preview as write_gallery
+    from mmbench.progress import progress
 
     places, left_out = find_places(runs or (), out, ("mmbench", *sys.argv[1:]))
     columns = open_columns(places, out)

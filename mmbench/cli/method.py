@@ -11,7 +11,8 @@ import typer
 
 from mmbench.cli import options as opt
 from mmbench.cli.options import Loss
-from mmbench.console import Format, progress, setup, show_rows
+from mmbench.console import Format, setup, show_rows
+from mmbench.progress import progress
 
 
 class Setting(StrEnum):
@@ -119,7 +120,7 @@ def train(
 
       torchrun --nproc-per-node 8 -m mmbench train --system tiny --dataset bounce
     """
-    from mmbench.console import show_mapping
+    from mmbench.console import name_follower, show_mapping
     from mmbench.experiments.training.train import TrainSettings, train_discriminator
 
     setup()
@@ -143,9 +144,11 @@ def train(
         device=device,
         dtype=dtype,
         out=out,
-        quiet=format is not Format.table,
+        quiet=format is not Format.table or bool(name_follower()),
         command=("mmbench", *sys.argv[1:]),
         re_pair=re_pair,
         pool_seed=pool_seed,
     )
-    show_mapping(train_discriminator(settings), format)
+    trained = train_discriminator(settings)
+    if not name_follower():  # the first process of the launcher prints
+        show_mapping(trained, format)

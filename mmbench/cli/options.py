@@ -29,7 +29,11 @@ Networks = Annotated[
 ]
 Options = Annotated[
     list[str] | None,
-    typer.Option("--set", help="An option of the system as NAME=VALUE: size=tiny; --size tiny says the same. Repeat."),
+    typer.Option(
+        "--set",
+        help="An option of the systems, such as num_inference_steps=20; --num-inference-steps 20 says the same. "
+        "Repeat. mmbench show SYSTEM lists them.",
+    ),
 ]
 Paper = Annotated[
     str, typer.Option(help="As this table of the paper (2 to 4, 7 to 10, 13, figure5), its numbers beside.")

@@ -12,7 +12,7 @@ import typer
 
 from mmbench.cli import options as opt
 from mmbench.cli.compare import By
-from mmbench.console import Format, show_mapping, show_rows
+from mmbench.console import Format, show_mapping, show_rows, table_width, terminal_width
 from mmbench.errors import MMBenchError, UsageError
 
 Records = Annotated[Path, typer.Option("--out", "-o", help="Folder of runs, or a file of `mmbench pack`.")]
@@ -41,15 +41,23 @@ def list_(
       mmbench list runs --out runs --format json
     """
     if what is Kind.runs:
-        from mmbench.jobs.list import list_runs
-        from mmbench.tables.narrow import show_pieces
+        from mmbench.jobs.list import RUN_COLUMNS, list_runs, run_lines
 
-        columns = ["run", "system", "dataset", "seed", "weights", "present", "failed", "records", "status"]
-        return show_pieces(list_runs(out), columns, ["run"], format, f"Runs in {out}")
-    from mmbench.registry import catalogue
+        runs = list_runs(out)
+        if format is Format.table and table_width(runs, RUN_COLUMNS) > terminal_width():
+            return print("\n".join([f"Runs in {out}", *run_lines(runs, terminal_width())]))
+        return show_rows(runs, RUN_COLUMNS, format, f"Runs in {out}")
+    if what is Kind.metrics:
+        from mmbench.jobs.list import list_metrics
 
-    rows = catalogue(what.value[:-1])  # type: ignore[arg-type]
-    show_rows(rows, ["name", "summary", "from"], format)
+        rows, columns = list_metrics(), ["name", "summary", "lacks", "from"]
+    else:
+        from mmbench.registry import catalogue
+
+        rows, columns = catalogue(what.value[:-1]), ["name", "summary", "from"]  # type: ignore[arg-type]
+    if format is Format.table and table_width(rows, columns) > terminal_width():
+        columns = columns[:-1]  # where it comes from is for those who look into it
+    show_rows(rows, columns, format)
     if any(row["broken"] for row in rows):
         raise MMBenchError("Some plugins are broken; their errors are listed.", "", "mmbench doctor")
     return None
@@ -70,20 +78,30 @@ def show(
       mmbench show ground_truth-bounce-s0 --format json
     """
     from mmbench.jobs.show import show as look_up
-    from mmbench.tables.format import record_row
+    from mmbench.tables.format import list_warnings, record_row
     from mmbench.tables.narrow import show_pieces
 
     found = look_up(name, out, verify)
     if format is not Format.table or not found.get("records"):
         return show_mapping(found, format)
-    show_mapping({k: v for k, v in found.items() if k not in ("records", "differences", "invocations")}, format)
+    later = ("records", "differences", "invocations", "spec")
+    show_mapping({k: v for k, v in found.items() if k not in later and v not in ("", [])}, format)
+    print()
     rows = [record_row(r) for r in found["records"]]
-    show_pieces(rows, list(rows[0]), ["metric"], format, "Records")
+    below = ("beside", "signature", "time")  # longer than a column
+    columns = [c for c in rows[0] if c not in below]
+    show_pieces(rows, columns, ["metric"], format, "Records", list_warnings(found["records"]))
+    for row in rows:
+        print(f"\n{row['metric']}")
+        about = {key: row[key] for key in below if row[key] is not None}
+        show_mapping(about | {"signature": " | ".join(row["signature"].split("|"))}, format, indent="  ")
     if found["differences"]:
         show_rows(found["differences"], list(found["differences"][0]), format, "Paired differences")
     for number, made in enumerate(found["invocations"], start=1):
         print(f"\nInvocation {number}")
-        show_mapping(made, format)
+        show_mapping(made, format, indent="  ")
+    print("\nSpec")
+    show_mapping(found["spec"], format, indent="  ")
     return None
 
 
@@ -200,19 +218,31 @@ def unpack(
     )
 
 
-def doctor(out: opt.Out = Path("runs"), format: opt.Form = Format.table) -> None:
+def doctor(
+    out: opt.Out = Path("runs"),
+    everything: Annotated[bool, typer.Option("--all", help="Also what was found where all is fine.")] = False,
+    format: opt.Form = Format.table,
+) -> None:
     """Is everything installed and in place? Looks at Python, torch, devices, folders, plugins, weights, datasets.
 
     Examples:
 
       mmbench doctor
+
+      mmbench doctor --all
     """
     from mmbench.checks.doctor import examine_installation
+    from mmbench.checks.doctor_report import report_lines
 
     rows = examine_installation(out)
-    show_rows(rows, ["check", "status", "found", "next"], format)
+    if format is Format.table:
+        print("\n".join(report_lines(rows, terminal_width(), everything)))
+    else:
+        show_rows(rows, ["check", "status", "found", "next"], format)
     if any(row["status"] == "broken" for row in rows):
-        raise MMBenchError("Something is broken; see above.", "every check ok or missing", "the commands in `next`")
+        raise MMBenchError(
+            "Something is broken; see above.", "every check ok or missing", "what stands there after try"
+        )
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -156,7 +156,10 @@ def generate(
     )
     if dry_run:
         return _plan_only(settings, format)
-    stores = generate_runs(settings)
+    launched = shard is None and settings.shard.count > 1
+    stores = generate_runs(settings, launched)
+    if launched and settings.shard.rank:  # the first process of the launcher prints
+        return None
     rows: list[dict[str, Any]] = []
     for store in stores:
         status = store.status(num_samples)
@@ -181,6 +184,7 @@ def evaluate(
         typer.Option(help="CSV file,prompt; default: the one in each folder. With --layout: as that has prompts."),
     ] = None,
     layout: opt.Layout = "",
+    requests: Annotated[Path | None, typer.Option(help="List of `mmbench prompts`; default: the folder's.")] = None,
     baseline: Baseline = "",
     by: By = "",
     reference: Annotated[Path | None, typer.Option(help="File of `mmbench stats`, instead of a dataset.")] = None,
@@ -214,7 +218,7 @@ def evaluate(
       mmbench evaluate javis_samples --layout javisbench --prompts JavisBench-mini.csv
     """
     from mmbench.jobs.evaluate import evaluate_all
-    from mmbench.jobs.submissions import Cut
+    from mmbench.jobs.submissions import Cut, Texts
     from mmbench.tables.compare import table_of
     from mmbench.tables.side_by_side import compare_sets
 
@@ -233,7 +237,8 @@ def evaluate(
     )
     paths = list(dict.fromkeys(paths))
     cut = Cut(clip_frames, clip_stride)
-    sets = evaluate_all(settings, paths, dataset, num_samples, cut, name or (), prompts, layout, by)
+    texts = Texts(prompts, requests, layout)
+    sets = evaluate_all(settings, paths, dataset, num_samples, cut, name or (), texts, by)
     first = sets[0][0].record
     title = f"Compared; records in {out}"
     if len(sets) == 1:

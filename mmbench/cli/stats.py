@@ -8,12 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from mmbench.cli import options as opt
+from mmbench.cli.examples import WithExamples
 from mmbench.console import Format, setup, show_mapping
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Reference statistics as one file: export, show.")
 
 
-@app.command()
+@app.command(cls=WithExamples)
 def export(
     dataset: opt.Dataset,
     file: Annotated[Path, typer.Option("--out", "-o", help="The file to write, .safetensors.")],
@@ -60,7 +61,7 @@ def export(
     _show(export_reference(settings, file, statistics_only), format)
 
 
-@app.command()
+@app.command(cls=WithExamples)
 def show(
     file: Annotated[Path, typer.Argument(help="A file of `mmbench stats export`.")], format: opt.Form = Format.table
 ) -> None:

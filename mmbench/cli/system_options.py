@@ -9,8 +9,7 @@ import shlex
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from typer.core import TyperCommand
-
+from mmbench.cli.examples import WithExamples
 from mmbench.errors import UsageError
 
 
@@ -55,7 +54,7 @@ def _options_of_systems() -> dict[str, Any]:
     return found
 
 
-class SystemOptions(TyperCommand):
+class SystemOptions(WithExamples):
     """A command that takes options of systems by their names, too, if it takes them with --set."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mmbench.cli import options as opt
+from mmbench.cli.examples import WithExamples
 from mmbench.console import Format, show_rows
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Checkpoints: list, fetch, verify, where.")
@@ -14,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Checkpoints
 Names = Annotated[list[str], typer.Argument(help="Names from `mmbench weights list`.")]
 
 
-@app.command(name="list")
+@app.command(name="list", cls=WithExamples)
 def list_(format: opt.Form = Format.table) -> None:
     """List known checkpoints: what is here, how large, under which licence, and what for. Hashes nothing.
 
@@ -31,7 +32,7 @@ def list_(format: opt.Form = Format.table) -> None:
     show_rows(status(), columns, format, "Weights", [f"in {home() / 'weights'} or ./checkpoints"])
 
 
-@app.command()
+@app.command(cls=WithExamples)
 def fetch(
     names: Names,
     accept_licence: Annotated[
@@ -58,7 +59,7 @@ def fetch(
     show_rows(rows, ["name", "path"], format)
 
 
-@app.command()
+@app.command(cls=WithExamples)
 def verify(
     names: Annotated[list[str] | None, typer.Argument(help="Names; default: all that are here.")] = None,
     format: opt.Form = Format.table,
@@ -80,7 +81,7 @@ def verify(
         raise failure
 
 
-@app.command()
+@app.command(cls=WithExamples)
 def where(name: Annotated[str, typer.Argument(help="A name from `mmbench weights list`.")]) -> None:
     """Print the path of a checkpoint, for use in scripts.
 

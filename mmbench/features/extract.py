@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from mmbench.console import Progress
 from mmbench.errors import MMBenchError
 from mmbench.features.cache import FeatureCache
 from mmbench.identity import digest_bytes
 from mmbench.media.padding import FITTED
 from mmbench.optional_protocols import HasWeights
+from mmbench.progress import Progress, Stage
 from mmbench.types import ClipSource, Extractor, Features
 
 CHUNK = 16  # clips per task: contiguous, so that cuts of one long video share its decoding
@@ -53,13 +53,15 @@ class Sample:
     Attributes:
         source: Where to get it.
         text: Its prompt; "" without one.
-        content: Its content if that is known without decoding.
+        content: What it holds, if that is known without decoding.
+        requested: The size that was asked for, as `Clip.size` gives it; "" if none was.
         labels: What it can be grouped by, such as a category; no metric sees them.
     """
 
     source: ClipSource
     text: str
     content: Content | None = None
+    requested: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -99,7 +101,7 @@ def extract(
     cache: FeatureCache,
     *,
     workers: int | None = None,
-    progress: Progress | None = None,
+    stage: Stage | None = None,
 ) -> Extraction:
     """Features of every sample under every extractor, from the cache where it has them.
 
@@ -108,12 +110,13 @@ def extract(
         extractors: Those with batch_size 1 run in a process pool where that pays; others in batches here.
         cache: Read and added to.
         workers: Processes; as many as the machine has cores by default.
-        progress: Told of each sample.
+        stage: Told of each pair of a sample and an extractor, of which there are len(samples) * len(extractors).
     """
     task = _Task(samples, extractors, cache)
     task.recall_contents()
-    task.run_plain_extractors(workers or os.cpu_count() or 1, progress)
-    task.run_networks()
+    stage = stage or Progress(quiet=True).plan("features", "", len(samples) * len(extractors))
+    task.run_plain_extractors(workers or os.cpu_count() or 1, stage)
+    task.run_networks(stage)
     return task.out
 
 
@@ -143,7 +146,7 @@ class _Task:
             ):
                 self.out.contents[i] = _unpack(self.contents[digest])
 
-    def run_plain_extractors(self, workers: int, progress: Progress | None) -> None:
+    def run_plain_extractors(self, workers: int, stage: Stage) -> None:
         """Decode clips one by one, for extractors that take single clips and where a content is unknown."""
         plain = [e for e in self.extractors if not _takes_batches(e)]
         todo: dict[int, list[Extractor]] = {}
@@ -153,6 +156,7 @@ class _Task:
         for i, sample in enumerate(self.samples):
             if sample is not None and self.out.contents[i] is None:
                 todo.setdefault(i, [])
+        stage.skip(len(self.samples) * len(plain) - sum(map(len, todo.values())))
         jobs = [(i, sample.source, todo[i]) for i in sorted(todo) if (sample := self.samples[i]) is not None]
         for done, (i, content, results) in enumerate(_run_jobs(jobs, workers), start=1):
             if isinstance(content, str):
@@ -161,22 +165,24 @@ class _Task:
                 self._learn(i, content)
             for e, result in zip(todo[i], results, strict=True):
                 self._keep(e, i, result)
-            if progress:
-                progress.advance()
+            stage.advance(len(results))
             if done % FLUSH_EVERY == 0:
                 self.cache.flush()
         self.cache.flush()
 
-    def run_networks(self) -> None:
+    def run_networks(self, stage: Stage) -> None:
         """Run the extractors that take batches over the samples they lack; one without weights ends this at once."""
         wanted = [(e, lacking) for e in self.extractors if _takes_batches(e) and (lacking := self._recall(e))]
         for e, _ in wanted:
             find_weights(e)
+        batched = sum(map(_takes_batches, self.extractors))
+        stage.skip(len(self.samples) * batched - sum(len(lacking) for _, lacking in wanted))
         done = 0
         for members, found, unreadable in _in_batches(wanted, self.samples):
             self.out.unreadable |= unreadable
             for extractor, i, result in found:
                 self._keep(extractor, i, result)
+            stage.advance(len(found))
             if (done + members) // FLUSH_EVERY > done // FLUSH_EVERY:
                 self.cache.flush()
             done += members

@@ -33,6 +33,7 @@ from mmbench.features.extractor_identity import extractor_code
 from mmbench.files import write_whole
 from mmbench.identity import digest_of
 from mmbench.optional_protocols import HasSufficientStatistics
+from mmbench.progress import Stage
 from mmbench.types import Clip, Dataset, Extractor, Features, FeatureTable, Item, Metric, distinct_extractors, full_name
 
 FORMAT = 1  # raised when the layout changes
@@ -60,13 +61,19 @@ class ItemSource:
 
 
 def real_features(
-    dataset: Dataset, num: int, seed: int, extractors: Sequence[Extractor], cache: FeatureCache, workers: int | None
+    dataset: Dataset,
+    num: int,
+    seed: int,
+    extractors: Sequence[Extractor],
+    cache: FeatureCache,
+    workers: int | None,
+    stage: Stage | None = None,
 ) -> Extraction:
     """Features of the first `num` clips of a dataset's reference, or of all it has; warns of those without."""
     items = dataset.reference(num, seed)
     digest = digest_of({"dataset": dict(dataset.spec()), "seed": seed, "num": num})
     real: list[Sample | None] = [Sample(ItemSource(items, i, digest), "") for i in range(min(len(items), num))]
-    found = extract(real, extractors, cache, workers=workers)
+    found = extract(real, extractors, cache, workers=workers, stage=stage)
     for (name, reason), count in Counter((name, reason) for (name, _), reason in found.reasons.items()).items():
         log.warning("%d real clips have no %s: %s", count, name, reason)
     return found

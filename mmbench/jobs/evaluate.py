@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmbench.console import progress
 from mmbench.errors import UsageError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.extract import Sample, find_weights
@@ -15,9 +14,11 @@ from mmbench.jobs.labels import label_samples, require_label
 from mmbench.jobs.opening import make_metrics, metric_names, open_dataset, open_evaluation, open_real_clips
 from mmbench.jobs.settings import Settings
 from mmbench.jobs.submissions import (
+    FROM_FOLDER,
     WHOLE,
     Cut,
     Submission,
+    Texts,
     count_samples,
     find_set,
     label_paths,
@@ -25,11 +26,12 @@ from mmbench.jobs.submissions import (
     open_submission,
 )
 from mmbench.optional_protocols import whole
+from mmbench.progress import track
 from mmbench.runs.circumstances import invocation
-from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore, create_run_folder, note_invocation
 from mmbench.scores.accounting import Counts
 from mmbench.scores.evaluate import Evaluation, stored_samples
+from mmbench.scores.progress import ScoringStages, plan_scoring
 from mmbench.scores.records import Scored
 from mmbench.types import Dataset, distinct_extractors
 
@@ -58,8 +60,7 @@ def evaluate_all(
     num: int | None = None,
     cut: Cut = WHOLE,
     labels: Sequence[str] = (),
-    prompts: Path | None = None,
-    layout: str = "",
+    texts: Texts = FROM_FOLDER,
     by: str = "",
 ) -> list[list[Scored]]:
     """Score runs and submissions in one job: dataset, metrics and networks are opened once.
@@ -71,8 +72,7 @@ def evaluate_all(
         num: Of runs, score the first `num` samples; by default all that are on disk.
         cut: How one long video is cut into clips.
         labels: What submissions are called, in their order; by default like their folder or file.
-        prompts: A CSV file,prompt for every submission, instead of one in each folder.
-        layout: Of another benchmark, that the submissions are in.
+        texts: Where names and prompts of submissions come from; by default each folder says.
         by: What samples will be grouped by: "prompt", or a label that those of every set must have.
 
     Returns:
@@ -89,20 +89,23 @@ def evaluate_all(
     if real is not None and not isinstance(real, ReferenceFile) and not stores:
         real = whole(real)
     called = dict(zip(paths := [n for n in names if n not in stores], label_paths(paths, labels), strict=True))
-    submissions = {name: open_submission(Path(name), called[name], cut, prompts, layout) for name in paths}
+    submissions = {name: open_submission(Path(name), called[name], cut, texts) for name in paths}
     runs = {name: _run_samples(store, num or count_samples(store), real) for name, store in stores.items()}
     if by:
         both = {name: known for name, (known, _) in runs.items()} | {n: s.samples for n, s in submissions.items()}
-        told = _told(settings, dataset, num, prompts) + (["--layout", layout] if layout else [])
-        require_label(both, by, shlex.join(["mmbench", "evaluate", *names, *told]))
-    with open_evaluation(settings, real) as evaluation:
+        require_label(both, by, shlex.join(["mmbench", "evaluate", *names, *_told(settings, dataset, num, texts)]))
+    sizes = {name: counts.expected for name, (_, counts) in runs.items()}
+    sizes |= {name: given.counts.expected for name, given in submissions.items()}
+    with open_evaluation(settings, real) as evaluation, track(settings.quiet) as job:
         evaluation.find_weights()
+        planned = plan_scoring(job, evaluation.sizes, [(called.get(name) or name, sizes[name]) for name in names])
         out = []
-        for name in names:
+        for name, stages in zip(names, planned, strict=True):
             if name in stores:
-                out.append(_score(settings, evaluation, stores[name].folder, stores[name].run, *runs[name]))
+                store = stores[name]
+                out.append(evaluation.score(store.run, *runs[name], stages).save(store.folder))
             else:
-                out.append(_score_submission(settings, evaluation, submissions[name], dataset, real))
+                out.append(_score_submission(settings, evaluation, submissions[name], dataset, real, stages))
         return out
 
 
@@ -116,9 +119,10 @@ def _shared_dataset(of_runs: Sequence[str], given: str | None, reference: Path |
     return known[0] if known else None
 
 
-def _told(settings: Settings, dataset: str | None, num: int | None, prompts: Path | None) -> list[str]:
+def _told(settings: Settings, dataset: str | None, num: int | None, texts: Texts) -> list[str]:
     """The options of a job that were given, as words of its command."""
-    given = {"--dataset": dataset, "--num-samples": num, "--prompts": prompts, "--reference": settings.reference}
+    given = {"--dataset": dataset, "--num-samples": num, "--reference": settings.reference}
+    given |= {"--prompts": texts.prompts, "--requests": texts.requests, "--layout": texts.layout or None}
     given["--out"] = None if settings.out == Path("runs") else settings.out
     words = [word for option, value in given.items() if value is not None for word in (option, str(value))]
     return [*words, *(word for metric in settings.metrics for word in ("--metric", metric))]
@@ -135,10 +139,10 @@ def _run_samples(
 
 
 def score_store(
-    settings: Settings, evaluation: Evaluation, store: SampleStore, num: int, dataset: Dataset
+    evaluation: Evaluation, store: SampleStore, num: int, dataset: Dataset, stages: ScoringStages
 ) -> list[Scored]:
     """Score the first `num` samples of a run on `dataset`."""
-    return _score(settings, evaluation, store.folder, store.run, *_run_samples(store, num, dataset))
+    return evaluation.score(store.run, *_run_samples(store, num, dataset), stages).save(store.folder)
 
 
 def _score_submission(
@@ -147,6 +151,7 @@ def _score_submission(
     given: Submission,
     dataset: str | None,
     real: Dataset | ReferenceFile | None,
+    stages: ScoringStages,
 ) -> list[Scored]:
     if isinstance(real, ReferenceFile):
         run = given.as_run(real.name, settings.seed, real.sha256)
@@ -158,16 +163,4 @@ def _score_submission(
     clips = {"path": str(given.path), **vars(given.cut), "layout": given.layout}
     told = {**clips, "dataset": run.dataset, "metrics": metrics, **resolved}
     note_invocation(folder, invocation(list(settings.command), told))
-    return _score(settings, evaluation, folder, run, given.samples, given.counts)
-
-
-def _score(
-    settings: Settings,
-    evaluation: Evaluation,
-    folder: Path,
-    run: RunSpec,
-    samples: Sequence[Sample | None],
-    counts: Counts,
-) -> list[Scored]:
-    with progress(f"evaluate {run.system}", sum(s is not None for s in samples), settings.quiet) as bar:
-        return evaluation.score(run, samples, counts, bar).save(folder)
+    return evaluation.score(run, given.samples, given.counts, stages).save(folder)

@@ -9,13 +9,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from mmbench.console import progress
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.jobs.submissions import WHOLE, find_set, open_run, open_submission
 from mmbench.media.layouts.folder import Content, begin_export, write_clips
 from mmbench.media.layouts.known import layout_named
 from mmbench.media.layouts.layout import Piece
 from mmbench.media.sources import FileSource, probe_file
+from mmbench.progress import progress
 from mmbench.runs.store import SampleStore
 from mmbench.scores.accounting import length_of
 from mmbench.types import ClipSource

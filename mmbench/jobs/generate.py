@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from mmbench.console import progress
 from mmbench.files import append_line
 from mmbench.jobs.opening import metric_names, open_dataset
 from mmbench.jobs.settings import Settings
 from mmbench.optional_protocols import KeepsFiles, OnVideos, batch_size_of
+from mmbench.progress import Progress, Stage, track
 from mmbench.registry import metric_settings
 from mmbench.runs.circumstances import invocation
 from mmbench.runs.generate import Shard, StopSignal, generate
@@ -20,7 +21,7 @@ from mmbench.runs.shared_videos import videos_for
 from mmbench.runs.spec import RunSpec, make_requests, make_runspec
 from mmbench.runs.store import RESOURCES, SampleStore, note_invocation
 from mmbench.runs.usage import Usage
-from mmbench.system_names import divide_settings, make_system, read_options
+from mmbench.system_names import divide_settings, make_system, read_options, refuse_idle_guidance
 from mmbench.types import Dataset, System
 
 
@@ -45,6 +46,7 @@ def plan(settings: Settings, dataset: Dataset | None = None, scored: bool = Fals
     dataset = dataset or open_dataset(settings.dataset)
     plans = []
     options = read_options(settings.options, settings.systems)
+    refuse_idle_guidance(settings.options, settings.systems)
     common: dict[str, Any] = {
         "dataset": dataset,
         "device": settings.device,
@@ -82,15 +84,38 @@ def preview_plan(settings: Settings, scored: bool = False) -> list[dict[str, Any
     return rows
 
 
-def generate_runs(settings: Settings, dataset: Dataset | None = None, scored: bool = False) -> list[SampleStore]:
-    """Generate what is missing of every run; those that show another system's videos come after it.
+def generate_runs(settings: Settings, launched: bool = False) -> list[SampleStore]:
+    """Generate what is missing of every run of a job; see `make_samples`.
+
+    Args:
+        settings: What a user set.
+        launched: A launcher started the processes of all shards: the first waits for the others, which show nothing.
+    """
+    follows = launched and settings.shard is not None and settings.shard.rank > 0
+    with track(settings.quiet or follows) as job:
+        plans = plan(settings)
+        stores = make_samples(settings, plans, plan_generation(job, settings, plans))
+        for store in stores if launched and not follows else ():
+            wait_for_others(store, settings.num_samples, job)
+    return stores
+
+
+def plan_generation(job: Progress, settings: Settings, plans: Sequence[Plan]) -> list[Stage]:
+    """Add a stage for each run to a job: the samples of it that this process makes."""
+    shard = settings.shard or Shard()
+    mine = sum(index in shard for index in range(settings.num_samples))
+    return [job.plan("generate", p.run.system, mine) for p in plans]
+
+
+def make_samples(settings: Settings, plans: Sequence[Plan], stages: Sequence[Stage]) -> list[SampleStore]:
+    """Generate what is missing of each run; those that show another system's videos come after it.
 
     Raises:
         StoppedError: A signal or a full disk ended it.
     """
-    plans, stores = plan(settings, dataset, scored), {}
+    stores = {}
     with StopSignal().listening() as stop:
-        for p in sorted(plans, key=lambda p: p.run.video_of != ""):
+        for p, stage in sorted(zip(plans, stages, strict=True), key=lambda pair: pair[0].run.video_of != ""):
             requests = make_requests(p.dataset, settings.num_samples, settings.seed)
             store = SampleStore.create(settings.out, p.run)
             note_invocation(store.folder, invocation(list(settings.command), settings.resolved()))
@@ -98,7 +123,7 @@ def generate_runs(settings: Settings, dataset: Dataset | None = None, scored: bo
                 p.system.use_videos(videos_for(p.run, settings.out))
             if isinstance(p.system, KeepsFiles):
                 p.system.keep_files_in(store.folder / "work")
-            with progress(f"generate {p.run.system}", len(requests), settings.quiet) as bar, _noting_usage(store):
+            with stage, _noting_usage(store):
                 generate(
                     store,
                     p.system,
@@ -106,11 +131,21 @@ def generate_runs(settings: Settings, dataset: Dataset | None = None, scored: bo
                     shard=settings.shard,
                     batch_size=settings.batch_size or batch_size_of(p.system),
                     retry_failed=settings.retry_failed,
-                    progress=bar,
+                    stage=stage,
                     stop=stop,
                 )
             stores[p.run.system] = store
     return [stores[p.run.system] for p in plans]
+
+
+def wait_for_others(store: SampleStore, num: int, job: Progress) -> None:
+    """Wait for those of the first `num` samples that other processes make; one that dies ends its launcher and us."""
+    if not (missing := len(store.status(num).missing)):
+        return
+    with job.plan("wait for other processes:", store.run.system, missing) as stage:
+        while left := len(store.status(num).missing):
+            stage.advance(missing - left - stage.done)
+            time.sleep(1.0)
 
 
 @contextmanager

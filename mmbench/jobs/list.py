@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmbench.errors import MMBenchError
+from mmbench.optional_protocols import UsesPublishedWeights
+from mmbench.registry import catalogue, discover, make_metric
 from mmbench.runs.find import run_folders
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore, Status, read_manifest
 from mmbench.scores.records import Record, read_records
 from mmbench.tables.runs import read_runs
+from mmbench.types import is_untrained
+from mmbench.weights.locations import entry, find
+
+RUN_COLUMNS = ("run", "system", "dataset", "seed", "weights", "present", "failed", "records", "status")
 
 
 def list_runs(out: Path) -> list[dict[str, Any]]:
@@ -29,6 +36,56 @@ def list_runs(out: Path) -> list[dict[str, Any]]:
         status = SampleStore.open(folder).status() if has_samples else None
         rows.append(_list_run(folder.name, spec, records, status) | {"status": "" if has_samples else "submission"})
     return rows
+
+
+def run_lines(runs: Sequence[Mapping[str, Any]], width: int) -> list[str]:
+    """Runs as lines of `width` characters: their ids whole, to be copied, and in short what there is of them."""
+    column = max((len(run["run"]) for run in runs), default=0)
+    lines = []
+    for run in runs:
+        told = ", ".join(_say(run))
+        if column + 2 + len(told) <= width:
+            lines.append(f"{run['run']:<{column}}  {told}")
+        else:
+            lines += [run["run"], *textwrap.wrap(told, width, initial_indent="    ", subsequent_indent="    ")]
+    return lines
+
+
+def _say(run: Mapping[str, Any]) -> list[str]:
+    counts = [(run.get("present"), "samples"), (run.get("failed") or None, "failed")]
+    scored = run.get("records", "")
+    counts.append((len(scored.split(", ")) if scored else None, "metrics"))
+    told = [
+        f"{count} {what[:-1] if count == 1 and what != 'failed' else what}"
+        for count, what in counts
+        if count is not None
+    ]
+    weights = [f"{run['weights']} weights"] if is_untrained(run.get("weights", "")) else []
+    return [*told, *weights, *([run["status"]] if run["status"] else [])]
+
+
+def list_metrics() -> list[dict[str, Any]]:
+    """One row per metric, with what it lacks on this machine: weights, or what keeps it from being imported."""
+    broken = {b.origin: b.error for b in discover("metric")[1]}
+    rows = []
+    for row in catalogue("metric"):
+        if row["from"] in broken:
+            row |= {"broken": True, "lacks": f"BROKEN: {broken[row['from']]}"}
+        else:
+            row |= {"lacks": None if row["broken"] else _missing_weights(row["name"])}
+        rows.append(row)
+    return rows
+
+
+def _missing_weights(metric: str) -> str | None:
+    """The published weights that a metric needs and that are not here, and what fetches them."""
+    try:
+        extractors = make_metric(metric).extractors()
+    except Exception as error:  # a plugin of another's that cannot be made is listed all the same
+        return f"BROKEN: {error}"
+    names = dict.fromkeys(w for e in extractors if isinstance(e, UsesPublishedWeights) for w in e.official)
+    absent = [name for name in names if find(entry(name)) is None]
+    return f"weights: mmbench weights fetch {' '.join(absent)}" if absent else None
 
 
 def _list_run(name: str, spec: RunSpec, records: Sequence[Record], status: Status | None) -> dict[str, Any]:

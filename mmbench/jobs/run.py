@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
-
 from mmbench.errors import IncompleteError
 from mmbench.jobs.evaluate import score_store
-from mmbench.jobs.generate import generate_runs
+from mmbench.jobs.generate import make_samples, plan, plan_generation, wait_for_others
 from mmbench.jobs.opening import open_dataset, open_evaluation
 from mmbench.jobs.settings import Settings
+from mmbench.progress import track
 from mmbench.runs.generate import Shard
 from mmbench.runs.store import SampleStore
+from mmbench.scores.progress import plan_scoring
 from mmbench.scores.records import Scored
 
 
@@ -23,23 +23,27 @@ def run(settings: Settings) -> list[Scored]:
         IncompleteError: Samples are still missing: another process makes them.
     """
     dataset = open_dataset(settings.dataset)
-    with open_evaluation(settings, dataset) as evaluation:
+    shard, num = settings.shard or Shard(), settings.num_samples
+    first = shard.rank == 0
+    with open_evaluation(settings, dataset) as evaluation, track(settings.quiet or not first) as job:
         evaluation.find_weights()  # what is missing ends here, not in hours
-        stores = generate_runs(settings, dataset, scored=True)
-        shard = settings.shard or Shard()
-        if shard.rank:
+        plans = plan(settings, dataset, scored=True)
+        making = plan_generation(job, settings, plans)
+        scoring = plan_scoring(job, evaluation.sizes, [(p.run.system, num) for p in plans] if first else [])
+        stores = make_samples(settings, plans, making)
+        if not first:
             return []
         for store in stores:
-            _require_all_samples(store, settings.num_samples, wait=shard.count > 1)
-        n = settings.num_samples
-        return [scored for store in stores for scored in score_store(settings, evaluation, store, n, dataset)]
+            if shard.count > 1:
+                wait_for_others(store, num, job)
+            _require_all_samples(store, num)
+        pairs = zip(stores, scoring, strict=True)
+        scored = [score_store(evaluation, store, num, dataset, stages) for store, stages in pairs]
+        return [one for of_store in scored for one in of_store]
 
 
-def _require_all_samples(store: SampleStore, num: int, wait: bool) -> None:
-    """Refuse to go on while samples are missing; `wait` for the processes that make them."""
-    while (missing := len(store.status(num).missing)) and wait:
-        time.sleep(1.0)  # if one of them dies, its launcher ends us, too
-    if missing:
+def _require_all_samples(store: SampleStore, num: int) -> None:
+    if missing := len(store.status(num).missing):
         raise IncompleteError(
             f"{store.folder.name} still lacks {missing} of {num} samples.",
             "all shards done",

@@ -13,10 +13,12 @@ from mmbench.datasets.copies.texts import read_prompts
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.features.extract import Sample
 from mmbench.identity import digest_of
+from mmbench.jobs.delivery import match_requests
 from mmbench.jobs.labels import read_labels
 from mmbench.media.layouts.known import read_layout, recognise
-from mmbench.media.sources import Source, submission, submission_digest
+from mmbench.media.sources import Rejected, Source, submission, submission_digest
 from mmbench.runs.find import find_run, name_out
+from mmbench.runs.request_files import find_requests, is_requests, read_requests
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore, read_manifest
 from mmbench.scores.accounting import Counts
@@ -39,6 +41,24 @@ WHOLE = Cut()  # not at all
 
 
 @dataclass(frozen=True)
+class Texts:
+    """Where the names and prompts of clips come from; what is not given the folder itself says.
+
+    Attributes:
+        prompts: A CSV file,prompt for every submission; with a layout, prompts as that has them.
+        requests: What `mmbench prompts` wrote and the clips were made from.
+        layout: Of another benchmark, that the folders are in.
+    """
+
+    prompts: Path | None = None
+    requests: Path | None = None
+    layout: str = ""
+
+
+FROM_FOLDER = Texts()
+
+
+@dataclass(frozen=True)
 class Submission:
     """Anybody's clips, ready to be scored.
 
@@ -51,6 +71,7 @@ class Submission:
         samples: Sample i, None for files that are no clip, which come last.
         counts: How many files there are, and why some are no clip.
         layout: Of another benchmark, that they are in; "" for a plain folder.
+        requests: Digest of the list of requests that they were made from; "" without one.
     """
 
     path: Path
@@ -61,6 +82,7 @@ class Submission:
     samples: Sequence[Sample | None]
     counts: Counts
     layout: str = ""
+    requests: str = ""
 
     def as_run(self, dataset: str | None, seed: int, reference: str = "") -> RunSpec:
         """The identity of what is scored: the clips' content and texts, and what they are compared with.
@@ -75,6 +97,7 @@ class Submission:
             "n": len(self.sources),
             "dataset": reference or dataset,
             "texts": digest_of(self.texts),
+            **({"requests": self.requests} if self.requests else {}),
         }
         return RunSpec(self.name, dataset or "none", seed, "real", spec)
 
@@ -157,37 +180,59 @@ def list_sources(path: Path, cut: Cut = WHOLE) -> list[Source]:
     return submission(path, clip_frames=cut.clip_frames, clip_stride=cut.clip_stride)[0]
 
 
-def open_submission(path: Path, name: str, cut: Cut, prompts: Path | None = None, layout: str = "") -> Submission:
+def _made_on_request(
+    path: Path,
+    name: str,
+    cut: Cut,
+    prompts: Path | None,
+    listed: Path,
+    sources: Sequence[Source],
+    rejected: Sequence[Rejected],
+) -> Submission:
+    tables = [prompts] if prompts else [t for t in path.glob("*.csv") if not is_requests(t)]
+    if tables or not path.is_dir():
+        found = f"{tables[0]} and {listed}" if tables else f"{path} is a file, and {listed} lists many"
+        raise UsageError(f"{found}.", "prompts or requests, for a folder of clips", f"mmbench evaluate {path}")
+    made = match_requests(path, sources, rejected, read_requests(listed))
+    return Submission(path, name, cut, sources, made.texts, made.samples, made.counts, requests=made.digest)
+
+
+def open_submission(path: Path, name: str, cut: Cut, given: Texts = FROM_FOLDER) -> Submission:
     """Find the clips of a folder, pairs of videos and sounds, or the clips of one video; warns of unusable files.
 
     Args:
         path: Folder or video.
         name: What to call it.
         cut: How one video is cut.
-        prompts: A CSV file,prompt; by default the only one in the folder, its other columns become labels. With a
-            layout, prompts as that has them.
-        layout: Of another benchmark, that the folder is in.
+        given: Where names and prompts come from; with requests, sample i is the clip of request i, with its prompt.
 
     Raises:
-        UsageError: The folder is in a layout that is not said.
+        UsageError: The folder is in a layout that is not said; several sources of prompts; requests for one file.
     """
     sources: Sequence[Source]
-    if layout and cut != WHOLE:
-        raise UsageError("A layout has whole clips.", "--layout, or one video to cut", "leave out --clip-frames")
-    if layout:
-        clips, rejected = read_layout(path, layout, prompts)
+    if given.layout and (cut != WHOLE or given.requests):
+        found = "A layout has whole clips with names of its own."
+        raise UsageError(found, "--layout alone, or --clip-frames for one video", "leave out the other option")
+    if given.layout:
+        clips, rejected = read_layout(path, given.layout, given.prompts)
         sources, texts = [source for source, _ in clips], {Path(source.path).name: text for source, text in clips}
     elif path.is_dir() and (known := recognise(path)):
         found = f"{path} is laid out for {known}, with names and prompts of its own."
         raise UsageError(found, "the layout, said", f"mmbench evaluate {path} --layout {known}")
     else:
         sources, rejected = submission(path, clip_frames=cut.clip_frames, clip_stride=cut.clip_stride)
-        texts = read_prompts(path, prompts) if path.is_dir() else {}
+        texts = {}
     for bad in rejected:
         log.warning("%s is not scored: %s", bad.path, bad.reason)
-    labels = {} if layout else read_labels(path, prompts)
+    labels: dict[str, dict[str, str]] = {}
+    if not given.layout:
+        listed = given.requests or (find_requests(path) if path.is_dir() else None)
+        if listed is not None:
+            return _made_on_request(path, name, cut, given.prompts, listed, sources, rejected)
+        texts = read_prompts(path, given.prompts) if path.is_dir() else {}
+        labels = read_labels(path, given.prompts)
     named = [(s, Path(s.path).name) for s in sources]
     samples = [Sample(s, texts.get(file, ""), labels=labels.get(file, {})) for s, file in named]
     failures = {len(sources) + k: (Path(bad.path).name, bad.reason) for k, bad in enumerate(rejected)}
     counts = Counts(len(sources) + len(rejected), failures)
-    return Submission(path, name, cut, sources, texts, [*samples, *[None] * len(rejected)], counts, layout)
+    return Submission(path, name, cut, sources, texts, [*samples, *[None] * len(rejected)], counts, given.layout)

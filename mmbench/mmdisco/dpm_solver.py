@@ -22,6 +22,7 @@ from torch import Tensor
 
 from mmbench.errors import UsageError
 from mmbench.mmdisco.schedule import LogSNR
+from mmbench.progress import report_step
 
 State = tuple[Tensor, ...]  # one (n, ...) tensor per modality
 Predict = Callable[[State, Tensor, int], State]  # (state, t (n,), number of the evaluation) -> predicted noises
@@ -138,6 +139,7 @@ class DPMSolver:
             return tuple(out)
 
         for k, nodes in enumerate(steps):
+            report_step(k, len(steps))
             ends = (nodes[0], nodes[-1])
             if self.method == "multistep":
                 order = min(self.order, k + 1)

@@ -14,6 +14,7 @@ from torch import Tensor
 from mmbench.errors import UsageError
 from mmbench.mmdisco.dpm_solver import Predict, State
 from mmbench.mmdisco.schedule import NoiseSchedule
+from mmbench.progress import report_step
 
 Generators = tuple[Sequence[torch.Generator], ...]  # per modality, one generator on the CPU per sample
 SchedulerName = Literal["ddpm", "ddim", "dpmsolver++2m"]
@@ -91,6 +92,7 @@ class SchedulerSampler:
         if any(not torch.equal(s.timesteps, timesteps) for s in schedulers):
             raise UsageError("The modalities step at different timesteps.", "the same T, spacing and offset for both")
         for step, t in enumerate(timesteps):
+            report_step(step, len(timesteps))
             noises = predict(state, t.expand(len(state[0])), step)
             state = tuple(
                 scheduler.step(noise, t, z, generator=list(g)).prev_sample

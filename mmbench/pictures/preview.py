@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from mmbench.console import Progress
 from mmbench.errors import MediaError, MMBenchError, UsageError
 from mmbench.files import write_whole
 from mmbench.jobs.submissions import find_set
@@ -25,6 +24,7 @@ from mmbench.pictures.columns import Column
 from mmbench.pictures.contact_sheet import sheet_header, sheet_row
 from mmbench.pictures.page import Cell, page
 from mmbench.pictures.rows import pair_columns
+from mmbench.progress import Stage
 from mmbench.runs.find import name_out, run_folders
 from mmbench.types import Clip
 
@@ -67,7 +67,7 @@ def find_places(names: Sequence[str], out: Path, command: Sequence[str] = ()) ->
 
 
 def preview(
-    columns: Sequence[Column], num: int, folder: Path, progress: Progress | None = None
+    columns: Sequence[Column], num: int, folder: Path, progress: Stage | None = None
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Write the gallery of the first samples of runs and submissions.
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from mmbench.console import Progress, log
+from mmbench.console import LAUNCHERS, log
 from mmbench.errors import MediaError, MMBenchError, NonFiniteError, StoppedError, UsageError
+from mmbench.progress import Progress, Stage
 from mmbench.runs.exhausted import refuse_exhausted_device
 from mmbench.runs.store import SampleStore
 from mmbench.types import Clip, Request, System
@@ -42,7 +43,7 @@ class Shard:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Shard:
         """The shard a launcher assigned: RANK and WORLD_SIZE (torchrun), SLURM_PROCID and SLURM_NTASKS, or all."""
-        for rank, count in (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS")):
+        for rank, count in LAUNCHERS:
             if rank in environ and count in environ:
                 return cls.parse(f"{environ[rank]}/{environ[count]}")
         return cls()
@@ -107,7 +108,7 @@ def generate(
     shard: Shard | None = None,
     batch_size: int = 1,
     retry_failed: bool = False,
-    progress: Progress | None = None,
+    stage: Stage | None = None,
     stop: StopSignal | None = None,
 ) -> None:
     """Make the samples of `requests` that are neither stored nor being made by another process.
@@ -119,7 +120,7 @@ def generate(
         shard: The part of them that is ours; all by default.
         batch_size: Samples given to the system at once; it never changes a sample.
         retry_failed: Also try samples with a recorded failure.
-        progress: Told of each finished sample.
+        stage: Told of the samples in hand and of the finished ones.
         stop: Looked at between batches.
 
     Raises:
@@ -128,11 +129,11 @@ def generate(
             the samples.
     """
     streak = Streak()
-    stop, progress = stop or StopSignal(), progress or Progress("generate", len(requests), quiet=True)
+    stop, stage = stop or StopSignal(), stage or Progress(quiet=True).plan("generate", "", len(requests))
     status = store.status(len(requests))
     wanted = status.missing + (status.failed if retry_failed else [])
     todo = [requests[i] for i in sorted(wanted) if shard is None or i in shard]
-    progress.advance(len(requests) - len(todo))
+    stage.skip(sum(shard is None or r.index in shard for r in requests) - len(todo))
     for start in range(0, len(todo), batch_size):
         if stop.name:
             left = len(store.status(len(requests)).missing)
@@ -145,8 +146,11 @@ def generate(
         with ExitStack() as leases:
             mine = [r for r in batch if leases.enter_context(store.claim(r.index)) is not None]
             if mine:
+                stage.begin(len(mine))
                 _make(store, system, mine, streak)
-        progress.advance(len(batch))
+        stage.skip(len(batch) - len(mine))
+        if mine:
+            stage.advance(len(mine))
 
 
 def _make(store: SampleStore, system: System, batch: Sequence[Request], streak: Streak) -> None:

@@ -24,11 +24,13 @@ class Counts:
         expected: How many were asked for.
         failures: Index of a sample that failed, or of a file that is no clip, to its id and the reason.
         nonfinite: Those of them that held NaN or infinity.
+        warned: What was odd when they were listed, by name of the warning and id, as `scores.warnings` has it.
     """
 
     expected: int
     failures: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     nonfinite: int = 0
+    warned: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,10 @@ def account(
     return outcome
 
 
-def identify(samples: Sequence[Sample | None], found: Extraction, counts: Counts) -> list[dict[str, Any]]:
-    """What identifies each sample: id, text, labels and digests, or the reason why it is not there."""
+def identify(
+    samples: Sequence[Sample | None], found: Extraction, counts: Counts, warned: Mapping[str, Mapping[str, str]]
+) -> list[dict[str, Any]]:
+    """What identifies each sample: id, text, labels, digests and warnings, or the reason why it is not there."""
     lines: list[dict[str, Any]] = []
     for i, sample in enumerate(samples):
         if sample is None:
@@ -112,7 +116,9 @@ def identify(samples: Sequence[Sample | None], found: Extraction, counts: Counts
         known = {k: v for k, v in vars(content).items() if v} if content else {}
         unreadable = {"unreadable": found.unreadable[i]} if i in found.unreadable else {}
         labels = {"labels": dict(sample.labels)} if sample.labels else {}
-        lines.append({"id": sample.source.id, "text": sample.text, **labels, **known, **unreadable})
+        odd = {name: ids[sample.source.id] for name, ids in warned.items() if sample.source.id in ids}
+        said = {"warnings": odd} if odd else {}
+        lines.append({"id": sample.source.id, "text": sample.text, **labels, **known, **unreadable, **said})
     return lines
 
 
@@ -148,7 +154,7 @@ def in_words(size: str) -> str:
     top, _, bottom = match[4].partition("/")
     fps = float(top) / float(bottom or 1)
     sound = f"sound of {samples / rate:.3g} s at {rate / 1000:g} kHz" if samples else "no sound"
-    return f"{frames / fps:.3g} s of {height}x{width} at {fps:.3g} fps, {sound}"
+    return f"{frames / fps:.3g} s of {height}x{width} at {fps:.4g} fps, {sound}"
 
 
 def compare_formats(reference: Sequence[str], evaluated: Sequence[str]) -> dict[str, Any]:

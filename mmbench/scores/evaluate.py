@@ -8,17 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from mmbench.console import Progress, log
+from mmbench.console import log
 from mmbench.errors import MMBenchError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.extract import NO_PROMPT, Content, Extraction, Sample, extract, find_weights
 from mmbench.features.reference import real_features
 from mmbench.identity import digest_of
+from mmbench.progress import Progress, Stage
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore
 from mmbench.scores.accounting import Counts, Outcome, account, compare_formats, describe_fitting, identify
+from mmbench.scores.progress import ScoringSizes, ScoringStages, plan_scoring
 from mmbench.scores.records import Record, finite_all
 from mmbench.scores.scoring import Scoring
+from mmbench.scores.warnings import SAID_EARLIER, Found, anomaly_extractors, describe, find_warnings, summarize
 from mmbench.types import (
     Dataset,
     Extractor,
@@ -90,7 +93,8 @@ class Evaluation:
         workers: int | None = None,
     ) -> None:
         self.metrics, self.cache, self.workers = metrics, cache, workers
-        self.extractors = {e.name: e for e in distinct_extractors(metrics)}
+        known = distinct_extractors(metrics)
+        self.extractors = {e.name: e for e in (*known, *anomaly_extractors(known))}
         self._judged = []
         for metric in metrics:
             own = metric.extractors()
@@ -106,13 +110,19 @@ class Evaluation:
             self._tables = {j.name: reference.table(j.metric) for j in self._compared}
             self._about = reference.note()
 
+    @property
+    def sizes(self) -> ScoringSizes:
+        """How many networks and metrics there are, for `plan_scoring`."""
+        of_real = {name for judged in self._compared for name in judged.extractors} if self._dataset else ()
+        return ScoringSizes(len(self.extractors), len(of_real), len(self._judged))
+
     def find_weights(self) -> None:
         """Look for the weights of every network; what is missing ends a job here, not in hours."""
         for extractor in self.extractors.values():
             find_weights(extractor)
 
     def score(
-        self, run: RunSpec, samples: Sequence[Sample | None], counts: Counts, progress: Progress | None = None
+        self, run: RunSpec, samples: Sequence[Sample | None], counts: Counts, stages: ScoringStages | None = None
     ) -> Scoring:
         """Score samples under every metric; nothing is written.
 
@@ -120,7 +130,7 @@ class Evaluation:
             run: Their identity.
             samples: Sample i of the run, None where missing.
             counts: How many were asked for, and which of the missing ones have a recorded failure.
-            progress: Told of each decoded clip.
+            stages: Of the job's progress, as `plan_scoring` gives them.
 
         Raises:
             MMBenchError: There are no samples.
@@ -128,19 +138,37 @@ class Evaluation:
         if not any(samples):
             found_words = f"{run.run_id} has no clips to score."
             raise MMBenchError(found_words, "at least one sample", "mmbench generate ...")
-        found = extract(samples, list(self.extractors.values()), self.cache, workers=self.workers, progress=progress)
+        stages = stages or self._unseen(run, samples)
+        with stages.features as stage:
+            found = extract(samples, list(self.extractors.values()), self.cache, workers=self.workers, stage=stage)
         for index, reason in found.unreadable.items():
             if (sample := samples[index]) is not None:
                 log.warning("clip %s cannot be read: %s", sample.source.id, reason)
-        return self.judge(run, samples, counts, found)
+        return self.judge(run, samples, counts, found, stages)
 
-    def judge(self, run: RunSpec, samples: Sequence[Sample | None], counts: Counts, found: Extraction) -> Scoring:
+    def _unseen(self, run: RunSpec, samples: Sequence[Sample | None]) -> ScoringStages:
+        """Stages of a job that shows no progress."""
+        return plan_scoring(Progress(quiet=True), self.sizes, [(run.system, len(samples))])[0]
+
+    def judge(
+        self,
+        run: RunSpec,
+        samples: Sequence[Sample | None],
+        counts: Counts,
+        found: Extraction,
+        stages: ScoringStages | None = None,
+    ) -> Scoring:
         """Score samples whose features are known; arguments as of `score`, and `found`, their features."""
-        self._find_real_clips(len(samples), run.seed)
-        lines = identify(samples, found, counts)
+        stages = stages or self._unseen(run, samples)
+        with stages.real as stage:
+            self._find_real_clips(len(samples), run.seed, stage)
+        warned = find_warnings(samples, found, counts.warned)
+        for words in describe(summarize({k: ids for k, ids in warned.items() if k not in SAID_EARLIER})):
+            log.warning("%s: %s", run.system, words)
+        lines = identify(samples, found, counts, warned)
         absent = tuple(i for i, line in enumerate(lines) if "missing" in line or "unreadable" in line)
         records, scores, told = [], [], []
-        for judged in self._judged:
+        for judged in stages.scores.each(self._judged):
             against = self._tables.get(judged.name)
             score = judged.metric.score({e: found.features[e] for e in judged.extractors}, against, run.seed)
             outcome = account(samples, found, counts, judged.extractors, score)
@@ -154,19 +182,19 @@ class Evaluation:
                 if self._dataset is not None:  # what is known beforehand says how many
                     about["n"] = min(sum(row is not None for row in rows) for rows in against.values())
                 about |= compare_formats(about.get("formats", ()), sizes)
-            records.append(self._record(run, judged, score, sizes, found, counts, outcome, about))
+            records.append(self._record(run, judged, score, sizes, found, counts, outcome, about, warned))
             scores.append(score)
             told.append(outcome.lines(lines))
         for words in {r.reference["differs"] for r in records if r.reference and "differs" in r.reference}:
             log.warning("%s", words)
         return Scoring(records, scores, told, absent)
 
-    def _find_real_clips(self, num: int, seed: int) -> None:
+    def _find_real_clips(self, num: int, seed: int, stage: Stage) -> None:
         """Features of the dataset's real clips for runs of `num` samples; runs of one job share them."""
         if not self._compared or self._dataset is None or self._tables_of == (num, seed):
             return
         wanted = {name: self.extractors[name] for j in self._compared for name in j.extractors}
-        real = real_features(self._dataset, num, seed, list(wanted.values()), self.cache, self.workers)
+        real = real_features(self._dataset, num, seed, list(wanted.values()), self.cache, self.workers, stage)
         self._tables = {j.name: {e: real.features[e] for e in j.extractors} for j in self._compared}
         formats = sorted({c.size for c in real.contents if c})
         self._about = {"dataset": self._dataset.name, "n": len(real.contents), "formats": formats}
@@ -182,6 +210,7 @@ class Evaluation:
         counts: Counts,
         outcome: Outcome,
         reference: Mapping[str, Any] | None,
+        warned: Found,
     ) -> Record:
         numbers = (score.value, score.stderr, score.low, score.high, score.baseline, score.baseline_stderr)
         value, stderr, low, high, baseline, baseline_stderr = finite_all(*numbers)
@@ -216,6 +245,7 @@ class Evaluation:
             details=dict(score.details),
             video_of=run.video_of,
             fitted=describe_fitting(found.contents),
+            warnings=summarize(warned),
         )
 
 

@@ -53,6 +53,8 @@ class Record:
         time: When it was computed (UTC).
         details: Further numbers of the metric.
         video_of: The system whose videos the run shows, where that is another one.
+        warnings: What is odd about the clips, as `mmbench.scores.warnings.summarize` gives it: by name, how many clips
+            and the first of them; {} if nothing is, None in records from before it was looked at.
     """
 
     run_id: str
@@ -85,6 +87,7 @@ class Record:
     n_missing: int | None = None
     unscored: Mapping[str, int] = field(default_factory=dict)
     fitted: str = ""
+    warnings: Mapping[str, Mapping[str, Any]] | None = None
 
     @cached_property
     def key(self) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mmbench.scores.records import Record
+from mmbench.scores.warnings import describe
 
 ROUNDING = 5e-7  # an error below that is zero in all of the six decimals that a table has at most
 
@@ -30,6 +31,12 @@ def _describe_clips(r: Record) -> list[str]:
     about = r.reference or {}
     real = f"real clips: {about['n']} of {about['dataset']}" if "n" in about else None
     return [words for words in (real, about.get("differs"), r.fitted) if words]
+
+
+def list_warnings(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What records say is odd about the clips, each once: "n = 64: silent, 3 clips: ..."."""
+    lines = [f"n = {r['n_expected']}: {line}" for r in records for line in describe(r.get("warnings") or {})]
+    return list(dict.fromkeys(lines))
 
 
 def details_text(details: Mapping[str, Any]) -> str | None:

@@ -7,8 +7,9 @@ import shutil
 from http import HTTPStatus
 from pathlib import Path
 
-from mmbench.console import log, progress
+from mmbench.console import log
 from mmbench.errors import MMBenchError
+from mmbench.progress import progress
 
 BLOCK = 1 << 18  # [bytes]
 ATTEMPTS = 5  # connections in one call, each of which must have brought new bytes for the next to be tried

@@ -72,6 +72,7 @@ def test_show_lets_a_stranger_repeat_the_run(default_run: Path) -> None:
     assert beside["fad_bounce.bounce_v1"]["kad_stderr"] > 0
     text = mmbench("show", "ground_truth-bounce", "--out", default_run)
     assert "kvd" in text.stdout
+    assert "signature  av_align | mmdisco_96ms | extractors:" in text.stdout, "below the table, not in a column of it"
     assert text.returncode == 0
     assert "Invocation 1" in text.stdout
 

@@ -16,7 +16,7 @@ from mmbench.errors import IncompleteError, MediaError, MMBenchError, UsageError
 from mmbench.jobs.evaluate import evaluate_all
 from mmbench.jobs.export import export_all
 from mmbench.jobs.settings import Settings
-from mmbench.jobs.submissions import WHOLE, open_submission
+from mmbench.jobs.submissions import WHOLE, Texts, open_submission
 from mmbench.media.clip_files import write_preview
 from mmbench.media.layouts.folder import EXPORT
 from mmbench.media.layouts.known import LAYOUTS, recognise
@@ -50,7 +50,7 @@ def send(run: SampleStore, layout: str, folder: Path, **options: bool) -> int:
 def test_a_run_comes_back_clip_by_clip(layout: str, tmp_path: Path) -> None:
     run = store(tmp_path / "runs", HARD, skip=[3])
     assert send(run, layout, tmp_path / "there") == len(HARD) - 1
-    back = open_submission(tmp_path / "there", "there", WHOLE, layout=layout)
+    back = open_submission(tmp_path / "there", "there", WHOLE, Texts(layout=layout))
     assert back.counts.failures == {}
     record = json.loads((tmp_path / "there" / EXPORT).read_text(encoding="utf-8"))
     assert [sample["prompt_id"] for sample in record["samples"]] == [f"p{i}" for i in range(len(HARD)) if i != 3]
@@ -74,7 +74,7 @@ def test_a_lossy_export_keeps_lengths_and_says_so(layout: str, tmp_path: Path) -
     assert notes[0].startswith("Lossy")
     record = json.loads((tmp_path / "there" / EXPORT).read_text(encoding="utf-8"))
     assert "both lossy" in record["codecs"]
-    for sample in open_submission(tmp_path / "there", "there", WHOLE, layout=layout).samples:
+    for sample in open_submission(tmp_path / "there", "there", WHOLE, Texts(layout=layout)).samples:
         assert sample is not None
         read = sample.source.load()
         assert (len(read.video), len(read.audio)) == (5, 2669)
@@ -88,7 +88,8 @@ def test_scores_of_an_export_are_those_of_the_run(layout: str, tmp_path: Path) -
     send(run, layout, tmp_path / "there")
     settings = Settings(metrics=("av_align",), out=tmp_path / "runs", quiet=True, workers=1)
     before, after = (
-        evaluate_all(settings, [str(name)], layout=layout)[0][0] for name in (run.folder, tmp_path / "there")
+        evaluate_all(settings, [str(name)], texts=Texts(layout=layout))[0][0]
+        for name in (run.folder, tmp_path / "there")
     )
     assert after.record.value == pytest.approx(before.record.value, abs=1e-9)
     assert after.record.baseline == pytest.approx(before.record.baseline, abs=1e-9)
@@ -111,7 +112,7 @@ def test_an_interrupted_export_is_finished_by_typing_it_again(tmp_path: Path, mo
     (there / ".partial" / ".clip.mp4.0a1b2c3d").write_text("half")  # as a killed process leaves it
     assert not (there / "prompts.json").exists()
     with pytest.raises(MMBenchError, match=r"unfinished export: 3 files missing, videos/b-0\.mp4") as stop:
-        open_submission(there, "there", WHOLE, layout="vbench")
+        open_submission(there, "there", WHOLE, Texts(layout="vbench"))
     assert stop.value.next == "mmbench export"
     first = (there / "videos" / "a-0.mp4").stat().st_mtime_ns
     monkeypatch.undo()
@@ -119,11 +120,11 @@ def test_an_interrupted_export_is_finished_by_typing_it_again(tmp_path: Path, mo
     assert send(run, "vbench", there) == 0
     (there / "prompts.json").unlink()  # as a process leaves it that was killed between the last clip and the prompts
     with pytest.raises(MMBenchError, match="1 file missing, prompts"):
-        open_submission(there, "there", WHOLE, layout="vbench")
+        open_submission(there, "there", WHOLE, Texts(layout="vbench"))
     assert send(run, "vbench", there) == 0
     assert (there / "videos" / "a-0.mp4").stat().st_mtime_ns == first
     assert sorted(p.name for p in there.iterdir()) == [EXPORT, "prompts.json", "videos"]
-    assert len(open_submission(there, "there", WHOLE, layout="vbench").sources) == 3
+    assert len(open_submission(there, "there", WHOLE, Texts(layout="vbench")).sources) == 3
 
 
 def test_a_longer_run_extends_its_export_but_no_name_gets_another_clip(tmp_path: Path) -> None:
@@ -186,7 +187,7 @@ def test_a_folder_of_clips_is_exported_with_its_prompts(tmp_path: Path, caplog: 
     with caplog.at_level(logging.WARNING, "mmbench"):
         rows, _ = export_all([str(clips)], "t2av-compass", tmp_path / "there", tmp_path / "runs")
     assert (rows[0]["clips"], rows[0]["left out"]) == (1, "1 no clip")
-    (sample,) = open_submission(tmp_path / "there", "there", WHOLE, layout="t2av-compass").samples
+    (sample,) = open_submission(tmp_path / "there", "there", WHOLE, Texts(layout="t2av-compass")).samples
     (given,) = [s for s in open_submission(clips, "clips", WHOLE).samples if s is not None]
     assert sample is not None
     assert sample.text == "a dog barks"
@@ -197,7 +198,7 @@ def test_a_damaged_copy_of_an_export_is_noticed(tmp_path: Path) -> None:
     run = store(tmp_path / "runs", ["a", "b"])
     send(run, "javisbench", tmp_path / "there")
     shutil.copy(tmp_path / "there" / "sample_0001.wav", tmp_path / "there" / "sample_0000.wav")
-    first, second = open_submission(tmp_path / "there", "there", WHOLE, layout="javisbench").sources
+    first, second = open_submission(tmp_path / "there", "there", WHOLE, Texts(layout="javisbench")).sources
     with pytest.raises(MediaError, match="not what was exported"):
         first.load()
     assert second.load().digest() == run.source(1).load().digest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from mmbench.errors import UsageError
 from mmbench.jobs.generate import generate_runs, plan, preview_plan, shard_from
 from mmbench.jobs.settings import Settings
 from mmbench.runs.generate import Shard
+from tests.commands import FIXTURE, mmbench, start
 
 CONTROLS = ("ground_truth", "independent")
 
@@ -52,6 +54,17 @@ def test_what_cannot_work_is_refused_before_anything_is_written(
     assert not list(tmp_path.iterdir())
 
 
+def test_options_of_a_guidance_that_no_system_has_are_refused(tmp_path: Path) -> None:
+    job = settings(tmp_path, systems=("ground_truth", "tiny"), options=("guided_every=2",))
+    with pytest.raises(UsageError, match="nothing guides tiny") as caught:
+        plan(job)
+    assert "tiny+mmdisco" in caught.value.expected
+    assert caught.value.next == "mmbench run -s ground_truth -s tiny -s tiny+mmdisco --set guided_every=2"
+    both = plan(replace(job, systems=("tiny", "tiny+mmdisco")))
+    alone = plan(replace(job, systems=("tiny",), options=()))
+    assert both[0].run == alone[0].run, "it is the guided one's alone"
+
+
 def test_a_preview_counts_what_is_there_and_what_is_to_make(tmp_path: Path) -> None:
     job = settings(tmp_path / "out", metrics=("av_align", "fad_bounce"))
     before = preview_plan(job)
@@ -82,6 +95,19 @@ def test_runs_are_made_and_given_back_in_the_order_asked_for(tmp_path: Path) -> 
     (line,) = (stores[0].folder / "resources.jsonl").read_text().splitlines()
     assert '"samples": 3' in line
     assert len((stores[0].folder / "invocations.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.e2e
+def test_of_the_processes_of_a_launcher_the_first_alone_prints_when_all_is_made(tmp_path: Path) -> None:
+    command = ("generate", *FIXTURE, "-n", "6", "--out", tmp_path, "--format", "json")
+    first, other = (start(*command, RANK=str(rank), WORLD_SIZE="2") for rank in range(2))
+    (out, _), (none, _) = first.communicate(timeout=100), other.communicate(timeout=100)
+    (row,) = json.loads(out)
+    assert (row["present"], row["missing"], none) == (6, 0, "")
+    alone = mmbench(*command[:-2], "--shard", "1/2", "--out", tmp_path / "part", "-f", "json")  # by hand: prints
+    assert json.loads(alone.stdout)[0]["missing"] == 3
+    refused = mmbench("generate", "-n", "0", RANK="1", WORLD_SIZE="2")
+    assert refused.stderr == "rank 1 of 2: --num-samples is 0.\n"
 
 
 def test_a_shard_is_what_was_typed_or_what_a_launcher_says() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from mmbench.errors import IntegrityError, MMBenchError
-from mmbench.jobs.list import list_runs, merge
+from mmbench.jobs.list import list_metrics, list_runs, merge, run_lines
+from mmbench.registry import Broken, discover
 from mmbench.runs.generate import Shard, generate
 from mmbench.runs.spec import RunSpec, make_requests
 from mmbench.runs.store import SampleStore, create_run_folder
@@ -44,6 +45,37 @@ def test_a_list_tells_runs_submissions_and_damage_apart(tmp_path: Path) -> None:
     assert broken["status"].startswith("damaged: ")
     assert "manifest.json" in broken["status"]
     assert list_runs(tmp_path / "nowhere") == []
+
+
+def test_lines_of_runs_keep_ids_whole_and_fit() -> None:
+    ids = ["tiny-bounce-s0-2a99990a", "auffusion_vc2+mmdisco-res_frieren-denoise-fast-vggsound-s0-dec90f4b"]
+    about = {"system": "s", "dataset": "d", "seed": 0, "weights": "random", "present": 1, "failed": 2, "status": ""}
+    runs = [{"run": name, **about, "records": "a.v, b.v"} for name in ids]
+    runs.append({"run": "zz", "status": "damaged: manifest.json"})
+    for width in (60, 80, 120):
+        lines = run_lines(runs, width)
+        assert all(len(line) <= max(width, len(ids[1])) for line in lines)
+        assert all(any(line.split()[0] == run["run"] for line in lines) for run in runs)
+        told = " ".join(" ".join(lines).split())
+        assert told.count("1 sample, 2 failed, 2 metrics, random weights") == 2
+        assert told.endswith("damaged: manifest.json")
+
+
+def test_a_metric_is_listed_with_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMBENCH_HOME", str(tmp_path))
+    monkeypatch.delenv("MMBENCH_WEIGHTS_I3D", raising=False)
+    monkeypatch.chdir(tmp_path)
+    entries, _ = discover("metric")
+    bad = Broken("metric", "bounce", "mmbench.metrics.bounce", "ImportError: no module 'gone'")
+    monkeypatch.setattr("mmbench.jobs.list.discover", lambda kind: (entries, [bad]))
+    rows = {row["name"]: row for row in list_metrics()}
+    assert rows["fvd"]["lacks"] == "weights: mmbench weights fetch i3d"
+    assert rows["av_align"]["lacks"] is None
+    assert rows["fvd_bounce"]["lacks"] == "BROKEN: ImportError: no module 'gone'"
+    assert rows["fvd_bounce"]["broken"]
+    (tmp_path / "i3d").touch()
+    monkeypatch.setenv("MMBENCH_WEIGHTS_I3D", str(tmp_path / "i3d"))
+    assert {row["name"]: row["lacks"] for row in list_metrics()}["fvd"] is None
 
 
 def test_parts_are_merged_into_the_whole(tmp_path: Path) -> None:

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from mmbench.console import progress
 from mmbench.datasets.copies.first_clips import Clips, FirstClips
 from mmbench.datasets.copies.texts import CAPTIONS, read_captions
 from mmbench.datasets.copies.video_copy import VideoCopy
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.files import write_whole
+from mmbench.progress import progress
 
 MODEL = "Salesforce/instructblip-vicuna-7b"
 INSTRUCTION = "Write a short sentence for the image starting with 'The image captures a scene with'."

@@ -134,7 +134,7 @@ def examine_videos(
     root: Path, files: Sequence[str], form: ClipFormat, quiet: bool = False, why: Why = why_none
 ) -> list[Entry]:
     """Examines many videos with `examine_video`, with progress; reading and hashing run in threads."""
-    from mmbench.console import progress
+    from mmbench.progress import progress
 
     with progress("examine", len(files), quiet) as shown, ThreadPoolExecutor() as pool:
         entries = []

@@ -15,10 +15,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from mmbench.console import progress
 from mmbench.datasets.copies.conformed import INDEX, Entry, Preparation, examine_video, read_index, reason_of
 from mmbench.errors import IncompleteError, MediaError, MMBenchError
 from mmbench.files import append_line, write_whole
+from mmbench.progress import progress
 
 
 def prepare_video(root: Path, file: str, key: str, how: Preparation) -> Entry:

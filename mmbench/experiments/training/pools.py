@@ -17,9 +17,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mmbench.console import log, progress
+from mmbench.console import log
 from mmbench.files import write_whole
 from mmbench.identity import digest_bytes
+from mmbench.progress import progress
 from mmbench.runs.leases import LeaseTable
 
 CHUNK = 32  # pairs per file: a kill loses as many at most, and a hundred thousand pairs are a few thousand files

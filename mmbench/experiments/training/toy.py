@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmbench.console import Progress
 from mmbench.errors import UsageError
 from mmbench.files import append_line
+from mmbench.progress import Stage
 from mmbench.runs.circumstances import invocation
 from mmbench.tables.format import with_error
 
@@ -39,7 +39,7 @@ def run_toy_experiment(
     quick: bool = False,
     figures: bool = True,
     command: Sequence[str] = (),
-    progress: Progress | None = None,
+    progress: Stage | None = None,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Trains, samples and scores the 1-D experiment; records go to OUT/records.jsonl as they come, figures with them.
 
