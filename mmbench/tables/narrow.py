@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mmbench.console import GAP, Format, show_rows, terminal_width
+from mmbench.console import Format, show_rows, table_width, terminal_width
 from mmbench.tables import long, wide
 from mmbench.tables.compare import Cell
 from mmbench.tables.layout import Layout
@@ -83,17 +83,7 @@ def split_columns(
     """Columns in groups, each as wide as `width` characters allow and led by `keys`; at least one column in each."""
     pieces: list[list[str]] = [[*keys]]
     for column in (c for c in columns if c not in keys):
-        if len(pieces[-1]) > len(keys) and _width(rows, [*pieces[-1], column]) > width:
+        if len(pieces[-1]) > len(keys) and table_width(rows, [*pieces[-1], column]) > width:
             pieces.append([*keys])
         pieces[-1].append(column)
     return pieces
-
-
-def _width(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> int:
-    """Characters that a table takes: its cells, and the gaps between them."""
-    widest = [max(_longest(text) for text in (c, *(row.get(c) for row in rows))) for c in columns]
-    return sum(widest) + GAP * (len(columns) - 1)
-
-
-def _longest(text: Any) -> int:
-    return 0 if text is None else max(map(len, str(text).split("\n")))
