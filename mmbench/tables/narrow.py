@@ -88,7 +88,3 @@ def split_columns(
             pieces.append([*keys])
         pieces[-1].append(column)
     return pieces
-
-
-def _longest(text: Any) -> int:
-    return 0 if text is None else max(map(len, str(text).split("\n")))
