@@ -27,7 +27,7 @@ def read_labels(folder: Path, table: Path | None = None) -> dict[str, dict[str, 
         return {}
     with tables[0].open(newline="", encoding="utf-8-sig") as file:
         return {
-            row["file"]: {k: v.strip() for k, v in row.items() if k and k not in OWN and isinstance(v, str)}
+            row.get("file", ""): {k: v.strip() for k, v in row.items() if k and k not in OWN and isinstance(v, str)}
             for row in csv.DictReader(file)
         }
 
