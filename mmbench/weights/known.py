@@ -136,6 +136,16 @@ METRIC_NETWORKS = (
         page="https://github.com/openai/CLIP",
     ),
     Weight(
+        "clip_vit_b32",
+        "clip-vit-base-patch32/pytorch_model.bin",
+        ("hf://openai/clip-vit-base-patch32@3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268/pytorch_model.bin",),
+        "CLIP-SIM: CLIP ViT-B/32",
+        "MIT",
+        "a63082132ba4f97a80bea76823f544493bffa8082296d62d71581a4feff1576f",
+        605_247_071,
+        page="https://github.com/openai/CLIP",
+    ),
+    Weight(
         "synchformer",
         "synchformer_state_dict.pth",
         (
