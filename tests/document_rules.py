@@ -170,6 +170,8 @@ def _mmbench(command: Command, words: list[str]) -> Treatment:
             return Treatment(Mode.run, why, words, ("--weights", "random"))
         case ["evaluate", *_] if "desync" in words:
             return _parsed("clips of 4.8 s or more; the stand-ins have 2 s", words)
+        case ["evaluate", *_] if "ib_score" in words:
+            return _parsed("clips of 4 s or more; the stand-ins have 2 s", words)
         case ["evaluate", *_]:
             return Treatment(Mode.run, "on stand-ins of the reader's clips", words)
         case ["compare", *_]:

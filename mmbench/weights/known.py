@@ -115,7 +115,7 @@ METRIC_NETWORKS = (
         "imagebind",
         "imagebind_huge.pth",
         ("https://dl.fbaipublicfiles.com/imagebind/imagebind_huge.pth",),
-        "IB-TV, IB-TA, IB-AV: ImageBind huge",
+        "ImageBind scores, JavisScore, AVHScore: huge",
         BY_NC_SA,
         "d6f6c22bedcc90708448d5d2fbb7b2db9c73f505dc89bd0b2e09b23af1b62157",
         4_803_584_173,
