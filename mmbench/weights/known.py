@@ -146,6 +146,16 @@ METRIC_NETWORKS = (
         page="https://github.com/openai/CLIP",
     ),
     Weight(
+        "videomae_g_ssv2",
+        "vit_g_hybrid_pt_1200e_ssv2_ft.pth",
+        ("hf://OpenGVLab/VideoMAE2@97d119d270aca7a1217fff7f413c0c543eb325d9/mae-g/vit_g_hybrid_pt_1200e_ssv2_ft.pth",),
+        "cd-FVD: VideoMAE-v2 ViT-g, Something-Something v2",
+        "Apache-2.0 (its repository on the hub; MIT its code)",
+        "5a210a92f035dff30c53b46157b612e7a1a5d3c99700e1b2d71da5c399ca7e70",
+        2_023_804_201,
+        page=f"{HUB}/OpenGVLab/VideoMAE2",
+    ),
+    Weight(
         "synchformer",
         "synchformer_state_dict.pth",
         (
@@ -155,16 +165,6 @@ METRIC_NETWORKS = (
         "DeSync: Synchformer 24-01-04T16-39-21, AudioSet",
         "MIT",
         page="https://github.com/v-iashin/Synchformer",
-    ),
-    Weight(
-        "videomae_g_ssv2",
-        "vit_g_hybrid_pt_1200e_ssv2_ft.pth",
-        ("hf://OpenGVLab/VideoMAE2@97d119d270aca7a1217fff7f413c0c543eb325d9/mae-g/vit_g_hybrid_pt_1200e_ssv2_ft.pth",),
-        "cd-FVD: VideoMAE-v2 ViT-g, Something-Something v2",
-        "Apache-2.0 (its repository on the hub; MIT its code)",
-        "5a210a92f035dff30c53b46157b612e7a1a5d3c99700e1b2d71da5c399ca7e70",
-        2_023_804_201,
-        page=f"{HUB}/OpenGVLab/VideoMAE2",
     ),
 )
 
