@@ -161,6 +161,8 @@ def _mmbench(command: Command, words: list[str]) -> Treatment:
     match words:
         case _ if any("seconds=8" in word and not word.startswith("bounce") for word in words):
             return _parsed("clips of 8 s; the stand-ins have 2 s", words)
+        case ["evaluate", *_] if "ib_score" in words:
+            return _parsed("clips of 4 s or more; the stand-ins have 2 s", words)
         case ["run" | "generate", *_]:
             return _generating(command.page, words)
         case ["evaluate", *_] if "fvd" in words and command.page != "docs/metrics.md":
@@ -170,8 +172,6 @@ def _mmbench(command: Command, words: list[str]) -> Treatment:
             return Treatment(Mode.run, why, words, ("--weights", "random"))
         case ["evaluate", *_] if "desync" in words:
             return _parsed("clips of 4.8 s or more; the stand-ins have 2 s", words)
-        case ["evaluate", *_] if "ib_score" in words:
-            return _parsed("clips of 4 s or more; the stand-ins have 2 s", words)
         case ["evaluate", *_]:
             return Treatment(Mode.run, "on stand-ins of the reader's clips", words)
         case ["compare", *_]:
