@@ -9,7 +9,7 @@ than three frames (below 1.5 per second) there is no 40 %, and the clip is unsco
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Literal
 
@@ -29,7 +29,7 @@ NUM_SHUFFLES = 8
 BATCH = 4  # clips; long ones are large
 
 
-class FrameScore:
+class FrameScore(ABC):
     """Mean agreement of the frames of a clip with its sound, over samples, from -1 to 1.
 
     Args:
