@@ -66,7 +66,7 @@ class CLIPVideo(CLIPTower):
         import torch
 
         from mmbench.metrics.networks.clip import mean_direction, shown_frames
-        from mmbench.metrics.networks.imagebind_pillow import pictures
+        from mmbench.metrics.networks.pillow_views import pictures
 
         used, shown = np.unique(shown_frames(len(video)), return_inverse=True)
         frames = np.ascontiguousarray(video[used][..., ::-1] if self.bgr else video[used])

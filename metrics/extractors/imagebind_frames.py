@@ -27,7 +27,7 @@ class ImageBindFrames(ImageBindTower):
         return [{"frames": self._look_at(network, clip.video), "fps": np.array(float(clip.fps))} for clip in batch]
 
     def _look_at(self, network: Any, video: np.ndarray) -> np.ndarray:
-        from mmbench.metrics.networks.imagebind_pillow import pictures
+        from mmbench.metrics.networks.pillow_views import pictures
 
         first: dict[bytes, int] = {}
         equal = [first.setdefault(frame.tobytes(), len(first)) for frame in video]

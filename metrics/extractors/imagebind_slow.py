@@ -23,8 +23,8 @@ class ImageBindSlowVideo(ImageBindTower):
     tower = "vision"
 
     def _features(self, network: Any, batch: Sequence[Clip]) -> list[Features]:
-        from mmbench.metrics.networks.imagebind_pillow import consecutive_views, slow_frames
         from mmbench.metrics.networks.imagebind_preprocess import mean_over_views
+        from mmbench.metrics.networks.pillow_views import consecutive_views, slow_frames
 
         views = []
         for clip in batch:

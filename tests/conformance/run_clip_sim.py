@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mmbench.metrics.networks.clip import mean_direction, shown_frames
-from mmbench.metrics.networks.imagebind_pillow import pictures
+from mmbench.metrics.networks.pillow_views import pictures
 from tests.conformance.harness import Fixture, runner
 
 

@@ -10,9 +10,9 @@ import torch
 
 from mmbench.metrics.imagebind import cosine
 from mmbench.metrics.networks.imagebind import MODALITIES, ImageBind, ImageBindConfig, load_towers
-from mmbench.metrics.networks.imagebind_pillow import consecutive_views, slow_frames
 from mmbench.metrics.networks.imagebind_preprocess import audio_ranges, audio_views, mean_over_views
 from mmbench.metrics.networks.imagebind_transformer import TowerConfig
+from mmbench.metrics.networks.pillow_views import consecutive_views, slow_frames
 from mmbench.metrics.networks.video_frontend import fps_filter, resize_short_side
 from mmbench.networks.devices import exact_float32
 from tests.conformance.harness import Fixture, runner

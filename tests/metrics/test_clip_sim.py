@@ -14,7 +14,7 @@ from mmbench.features.extract import Sample, extract
 from mmbench.metrics.clip_sim import CLIPSim
 from mmbench.metrics.extractors.clip import CLIPText, CLIPVideo
 from mmbench.metrics.networks import clip
-from mmbench.metrics.networks.imagebind_pillow import pictures
+from mmbench.metrics.networks.pillow_views import pictures
 from mmbench.networks.devices import exact_float32
 from mmbench.networks.random_weights import fill_randomly
 from mmbench.registry import lookup

@@ -16,8 +16,8 @@ from mmbench.features.extract import Sample, extract
 from mmbench.metrics.ib_score import IBScore
 from mmbench.metrics.imagebind import IBAV, cosine
 from mmbench.metrics.networks.imagebind import SMALL, ImageBind
-from mmbench.metrics.networks.imagebind_pillow import consecutive_views, pictures, slow_frames
 from mmbench.metrics.networks.imagebind_preprocess import mean_over_views
+from mmbench.metrics.networks.pillow_views import consecutive_views, pictures, slow_frames
 from mmbench.networks.devices import exact_float32
 from mmbench.networks.random_weights import fill_randomly
 from mmbench.registry import lookup

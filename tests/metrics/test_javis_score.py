@@ -13,8 +13,8 @@ from mmbench.metrics.arithmetic.sliding_windows import least_agreement, paired_w
 from mmbench.metrics.extractors.imagebind_frames import ImageBindAudioWindows, ImageBindFrames
 from mmbench.metrics.imagebind import cosine
 from mmbench.metrics.javis_score import AVHScore, JavisScore
-from mmbench.metrics.networks.imagebind_pillow import pictures
 from mmbench.metrics.networks.imagebind_preprocess import audio_views
+from mmbench.metrics.networks.pillow_views import pictures
 from mmbench.networks.devices import exact_float32
 from mmbench.registry import lookup
 from mmbench.types import Clip, Features, FeatureTable, distinct_extractors

@@ -1,7 +1,7 @@
-"""ImageBind's video input as others make it, with Pillow's resizing in place of its own loader's.
+"""Frames as ImageBind and CLIP are shown them with Pillow's resizing, in place of ImageBind's own loader's.
 
 hkchengrex/av-benchmark@050a5cd:av_bench/data/{video_dataset,ib_data}.py takes pairs of frames of a slow video,
-JavisVerse/JavisDiT@b505b37:eval/javisbench/src/dataset.py every frame alone.
+JavisVerse/JavisDiT@b505b37:eval/javisbench/src/{dataset,metrics}.py every frame alone.
 """
 
 from __future__ import annotations
