@@ -49,6 +49,7 @@ class ImageBindScore:
     needs_reference: bool = False
     variants = ("official",)
     towers: ClassVar[tuple[type[NetworkExtractor], type[NetworkExtractor]]]
+    batch_size: ClassVar[int | None] = None  # of the towers; None is their own
     shuffles: ClassVar[bool] = False  # prompts repeat, so a shuffled prompt may be the right one
 
     def __init__(
@@ -57,7 +58,7 @@ class ImageBindScore:
         if variant not in self.variants:
             raise UsageError(f"Unknown variant {variant!r} of {self.name}.", f"one of {', '.join(self.variants)}")
         self.variant = variant
-        self.first, self.second = (tower(weights, device=device) for tower in self.towers)
+        self.first, self.second = (tower(weights, device=device, batch_size=self.batch_size) for tower in self.towers)
 
     def extractors(self) -> Sequence[Extractor]:
         """The two towers."""

@@ -162,6 +162,8 @@ def _mmbench(command: Command, words: list[str]) -> Treatment:
     match words:
         case _ if any("seconds=8" in word and not word.startswith("bounce") for word in words):
             return _parsed("clips of 8 s; the stand-ins have 2 s", words)
+        case ["evaluate", *_] if "ib_score" in words:
+            return _parsed("clips of 4 s or more; the stand-ins have 2 s", words)
         case ["run" | "generate", *_]:
             return _generating(command.page, words)
         case ["evaluate", *_] if "fvd" in words and command.page != "docs/metrics.md":

@@ -5,17 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar
+from weakref import WeakValueDictionary
 
 from mmbench.metrics.extractors.base import PublishedExtractor, require_sound
 from mmbench.networks.random_weights import fill_randomly
 from mmbench.types import Clip, Features, Modality
 from mmbench.weights import checkpoints as published
 
+_towers: WeakValueDictionary[tuple[str, ...], Any] = WeakValueDictionary()  # those that an extractor holds
+
 
 class ImageBindTower(PublishedExtractor):
-    """One tower of ImageBind: (1024,) `embedding`; random weights come in a small size, (20,)."""
+    """One tower of ImageBind: (1024,) `embedding`; random weights come in a small size, (20,).
+
+    Extractors that look at clips in different ways share one network in memory.
+    """
 
     tower: ClassVar[str]
+
+    @cached_property
+    def network(self) -> Any:
+        """The tower, which an extractor beside this one may have loaded."""
+        path = str(published.verify("imagebind").path) if self.weights == "real" else ""
+        key = (self.tower, self.weights, path, self.salt, str(self.device))
+        network = _towers.get(key)
+        if network is None:
+            network = _towers[key] = self._load().to(self.device)
+        return network
 
     def _real(self) -> Any:
         import torch

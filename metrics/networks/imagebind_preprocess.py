@@ -8,7 +8,7 @@ A clip of two seconds or less has five equal video clips, and three equal crops 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -70,8 +70,8 @@ def _scaled(height: int, width: int) -> tuple[int, int]:
     return CROP, math.floor(width / height * CROP)
 
 
-def _crops(height: int, width: int) -> list[tuple[int, int]]:
-    """(y, x) of the three crops along the longer side."""
+def three_crops(height: int, width: int) -> list[tuple[int, int]]:
+    """(y, x) of the three crops of 224x224 along the longer side."""
     y, x = math.ceil((height - CROP) / 2), math.ceil((width - CROP) / 2)
     if height > width:
         return [(0, x), (y, x), (height - CROP, x)]
@@ -80,8 +80,6 @@ def _crops(height: int, width: int) -> list[tuple[int, int]]:
 
 def video_views(video: np.ndarray, fps: float, *, deduplicate: bool = True) -> Views:
     """Normalised views (distinct, 3, 2, 224, 224) of (t, h, w, 3) uint8 RGB, out of 15: clip-major, then crop.
-
-    Views are equal exactly if their two frames and their crop are.
 
     Args:
         video: Frames.
@@ -93,17 +91,44 @@ def video_views(video: np.ndarray, fps: float, *, deduplicate: bool = True) -> V
     used = sorted({i for pair in pairs for i in pair})
     frames = torch.from_numpy(video[used]).permute(0, 3, 1, 2).float() / 255.0
     frames = F.interpolate(frames, (height, width), mode="bilinear", align_corners=False, antialias=False)
+    normal = dict(zip(used, normalised(frames), strict=True))
+    return pair_views(video, normal, pairs, deduplicate)
+
+
+def normalised(frames: Tensor) -> Tensor:
+    """Frames (t, 3, h, w) in [0, 1] less CLIP's mean, in units of its standard deviation."""
     mean, std = (torch.tensor(values)[:, None, None] for values in (PIXEL_MEAN, PIXEL_STD))
-    normal = dict(zip(used, (frames - mean) / std, strict=True))
-    pixels = {i: video[i].tobytes() for i in used}  # a static video repeats frames under other numbers
+    return (frames - mean) / std
+
+
+def pair_views(
+    video: np.ndarray, normal: Mapping[int, Tensor], pairs: Sequence[tuple[int, int]], deduplicate: bool
+) -> Views:
+    """Three crops of each pair of frames, pair-major: equal exactly if their two frames and their crop are.
+
+    Args:
+        video: (t, h, w, 3) uint8, from which equal frames are known.
+        normal: Resized and normalised frames (3, h, w) by their index in `video`.
+        pairs: Indices of two frames each.
+        deduplicate: False keeps views that are equal.
+    """
+    height, width = next(iter(normal.values())).shape[1:]
+    pixels = {i: video[i].tobytes() for i in normal}  # a static video repeats frames under other numbers
 
     def view(first: int, last: int, y: int, x: int) -> Tensor:
         return torch.stack([normal[i][:, y : y + CROP, x : x + CROP] for i in (first, last)], dim=1)
 
-    places = [(*pair, *crop) for pair in pairs for crop in _crops(height, width)]
+    places = [(*pair, *crop) for pair in pairs for crop in three_crops(height, width)]
     keys = [(pixels[first], pixels[last], y, x) for first, last, y, x in places]
     first_equal = tuple(keys.index(key) for key in keys) if deduplicate else tuple(range(len(keys)))
     return Views(torch.stack([view(*places[i]) for i in sorted(set(first_equal))]), first_equal)
+
+
+def audio_ranges(num_samples: int) -> list[tuple[int, int]]:
+    """First sample of each of the three clips of a sound at 16 kHz, and the one after its last."""
+    starts = clip_starts(num_samples / SAMPLE_RATE, AUDIO_CLIPS)
+    bounds = [(int(start * SAMPLE_RATE), int((start + CLIP_SECONDS) * SAMPLE_RATE)) for start in starts]
+    return [(first, min(stop, num_samples)) for first, stop in bounds]
 
 
 def audio_views(audio: np.ndarray, sample_rate: int, *, deduplicate: bool = True) -> Views:
@@ -125,8 +150,7 @@ def audio_views(audio: np.ndarray, sample_rate: int, *, deduplicate: bool = True
     samples = resample(channels, sample_rate, SAMPLE_RATE).astype(np.float64)
     if samples.shape[1] < WINDOW:
         raise MMBenchError(f"The audio has {samples.shape[1]} samples at 16 kHz.", f"at least {WINDOW}, one window")
-    starts = clip_starts(samples.shape[1] / SAMPLE_RATE, AUDIO_CLIPS)
-    ranges = [(int(start * SAMPLE_RATE), int((start + CLIP_SECONDS) * SAMPLE_RATE)) for start in starts]
+    ranges = audio_ranges(samples.shape[1])
     first_equal = tuple(ranges.index(r) for r in ranges) if deduplicate else tuple(range(len(ranges)))
     mels = []
     for i in sorted(set(first_equal)):
