@@ -110,6 +110,7 @@ def _row(cell: Cell) -> dict[str, Any]:
 def _texts(cell: Cell) -> tuple[str, ...]:
     record = cell.record
     value = with_error(record.value, record.stderr) or ""
+    value = f"({value})" if cell.same_as else value
     d, difference = cell.difference, ""
     if d is not None:
         interval = interval_text(d.low, d.high, d.stderr, sign=True) or ""
