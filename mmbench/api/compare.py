@@ -35,9 +35,9 @@ class Comparison:
         rows = [("", "", "value", "n", "Δ [95 %]"), *map(_texts, cells)]
         widths = [max(len(row[k]) for row in rows) for k in range(5)]
         lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join(
-            [*lines, "Δ: paired by sample; * better, † worse, p < 0.05 after Holm's correction.", *self.notes]
-        )
+        legend = "Δ: paired by sample; * better, † worse, p < 0.05 after Holm's correction."
+        legend += " ( ): the same clips." * any(cell.same_as for cell in cells)
+        return "\n".join([*lines, legend, *self.notes])
 
     def to_pandas(self) -> DataFrame:
         """A DataFrame with a row per metric and set: its value, and its difference to the set `against`.
