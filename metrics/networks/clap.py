@@ -120,4 +120,3 @@ def load_tower(network: ClapAudio | ClapText, tower: Tower, state: State, source
     buffers = {k: v for k, v in network.model.state_dict().items() if DERIVED.match(k)}
     others = {k for k in weights if k.startswith(tuple(f"{t}_" for t in TOWERS if t != tower))}
     load_state(network.model, {**{k: v for k, v in weights.items() if k not in others}, **buffers}, source)
-

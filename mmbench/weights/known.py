@@ -135,6 +135,57 @@ METRIC_NETWORKS = (
         1_356_917,
         page="https://github.com/openai/CLIP",
     ),
+    Weight(
+        "clap_htsat_base",
+        "music_speech_audioset_epoch_15_esc_89.98.pt",
+        (
+            "hf://lukewys/laion_clap@b3708341862f581175dba5c356a4ebf74a9b6651"
+            "/music_speech_audioset_epoch_15_esc_89.98.pt",
+        ),
+        "CLAP as in av-benchmark: LAION, HTSAT-base, no fusion",
+        "CC0-1.0",
+        "51c68f12f9d7ea25fdaaccf741ec7f81e93ee594455410f3bca4f47f88d8e006",
+        2_352_471_003,
+        page=f"{HUB}/lukewys/laion_clap",
+    ),
+    Weight(
+        "clap_htsat_unfused",
+        "clap-htsat-unfused/pytorch_model.bin",
+        ("hf://laion/clap-htsat-unfused@8fa0f1c6d0433df6e97c127f64b2a1d6c0dcda8a/pytorch_model.bin",),
+        "CLAP as in JavisBench: LAION, HTSAT-tiny, no fusion",
+        "Apache-2.0",
+        "1cd3c601bc4afe0fa87be3de4c13dd2cfadd249fac1e29acf74a9b296c3219bb",
+        614_525_833,
+        page=f"{HUB}/laion/clap-htsat-unfused",
+    ),
+    Weight(
+        "roberta_bpe",
+        "roberta-base/tokenizer.json",
+        ("hf://FacebookAI/roberta-base@e2da8e2f811d1448a5b465c236feacd80ffbac7b/tokenizer.json",),
+        "CLAP text: RoBERTa's byte-pair vocabulary",
+        "MIT",
+        "847bbeab6174d66a88898f729d52fa8d355fafe1bea101cf960dd404581df70e",
+        1_355_863,
+        page=f"{HUB}/FacebookAI/roberta-base",
+    ),
+    Weight(
+        "audiobox",
+        "audiobox-aesthetics/model.safetensors",
+        ("hf://facebook/audiobox-aesthetics@9b1dd8e5df9af7216e836a98974fe3b82c56ded6/model.safetensors",),
+        "Audiobox Aesthetics: WavLM and four heads",
+        "CC BY 4.0",
+        "a5a3c2412649cc2384ec525ffd5180ce6c4778f43bed6108e0a1303de04d014e",
+        415_472_992,
+        page=f"{HUB}/facebook/audiobox-aesthetics",
+    ),
+    Weight(
+        "audiobox_config",
+        "audiobox-aesthetics/config.json",
+        ("hf://facebook/audiobox-aesthetics@9b1dd8e5df9af7216e836a98974fe3b82c56ded6/config.json",),
+        "Audiobox Aesthetics: the scale of each score",
+        "CC BY 4.0",
+        page=f"{HUB}/facebook/audiobox-aesthetics",
+    ),
 )
 
 DISCRIMINATORS = tuple(

@@ -20,9 +20,7 @@ def _waveform(fixture: Fixture, case: str) -> np.ndarray:
     meta = fixture.config["cases"][case]
     mono = (fixture.array(f"{case}.wav").astype(np.float32) / 32768).mean(axis=0)
     seconds = Fraction(meta["samples_at_48k"], preprocess.SAMPLE_RATE)
-    return preprocess.prepare_waveform(
-        mono, meta["sample_rate"], seconds=seconds, centred=True, resampler="torchaudio"
-    )
+    return preprocess.prepare_waveform(mono, meta["sample_rate"], seconds=seconds, centred=True, resampler="torchaudio")
 
 
 @runner("laion_clap_frontend")
