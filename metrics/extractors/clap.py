@@ -95,8 +95,13 @@ class ClapAudio(ClapTower):
         from mmbench.metrics.networks.clap_preprocess import prepare_waveform
 
         how = self.protocol
-        heard = {"seconds": how.seconds, "centred": how.centred, "resampler": how.resampler}
-        return prepare_waveform(require_sound(clip), clip.sample_rate, **heard)  # type: ignore[arg-type]
+        return prepare_waveform(
+            require_sound(clip),
+            clip.sample_rate,
+            seconds=how.seconds,
+            centred=how.centred,
+            resampler=how.resampler,
+        )
 
 
 class ClapText(ClapTower):

@@ -19,7 +19,7 @@ Scale = Mapping[str, Mapping[str, float]]  # axis -> "mean" and "std" of people'
 
 
 def windows(audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(s,) at 16 kHz to windows (k, 160000) float32, the last completed with zeros, and how many samples of each are real."""
+    """(s,) at 16 kHz to windows (k, 160000), the last completed with zeros, and the real samples (k,) of each."""
     starts = np.arange(0, len(audio), WINDOW)
     found = np.zeros((len(starts), WINDOW), np.float32)
     for window, start in zip(found, starts, strict=True):

@@ -33,7 +33,7 @@ class RobertaTokens:
         try:
             model = json.loads(file.read_text())["model"]
             merges = [tuple(pair.split(" ")) if isinstance(pair, str) else tuple(pair) for pair in model["merges"]]
-            self._encode = RobertaTokenizer(vocab=model["vocab"], merges=merges)
+            self._encode = RobertaTokenizer(vocab=model["vocab"], merges=merges)  # type: ignore[arg-type]  # pairs, too
         except (ValueError, LookupError, TypeError) as error:
             raise MMBenchError(
                 f"{file} does not hold RoBERTa's vocabulary.", "roberta-base's tokenizer.json"

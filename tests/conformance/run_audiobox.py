@@ -11,6 +11,7 @@ import torch
 from mmbench.metrics.networks import audiobox
 from mmbench.metrics.networks import audiobox_windows as cutting
 from mmbench.metrics.networks.audio_frontend import SAMPLE_RATE, resample
+from mmbench.metrics.networks.wavlm import WavLMSizes, valid_frames
 from mmbench.networks.devices import exact_float32
 from tests.conformance.harness import Fixture, runner
 
@@ -60,7 +61,7 @@ def _config(sizes: dict[str, Any]) -> audiobox.AudioboxConfig:
     fixed = {"extractor_mode": "default", "layer_norm_first": False, "conv_bias": False, "normalize": False}
     assert {name: wavlm[name] for name in fixed} == fixed
     assert sizes["nth_layer"] == wavlm["encoder_layers"] + 1
-    return audiobox.AudioboxConfig(
+    encoder = WavLMSizes(
         wavlm["encoder_embed_dim"],
         wavlm["encoder_layers"],
         wavlm["encoder_attention_heads"],
@@ -70,10 +71,8 @@ def _config(sizes: dict[str, Any]) -> audiobox.AudioboxConfig:
         wavlm["conv_pos_groups"],
         wavlm["num_buckets"],
         wavlm["max_distance"],
-        sizes["proj_num_layer"],
-        sizes["proj_ln"],
-        sizes["normalize_embed"],
     )
+    return audiobox.AudioboxConfig(encoder, sizes["proj_num_layer"], sizes["proj_ln"], sizes["normalize_embed"])
 
 
 @runner("audiobox")
@@ -87,9 +86,9 @@ def network(fixture: Fixture) -> None:
     real = torch.arange(waves.shape[1]) < samples[:, None]
     every = int(re.findall(r"every (\d+)\w* (?:of the \d+ )?frame", config["outputs"]["last_hidden"]["meaning"])[0])
     with exact_float32():
-        convolved = model.convolve(waves)
-        valid = audiobox.valid_frames(real, convolved.shape[1])
-        last = model.hidden_states(convolved, valid)[-1] * valid[..., None]
+        convolved = model.wavlm_model.convolve(waves)
+        valid = valid_frames(real, convolved.shape[1])
+        last = model.wavlm_model.hidden_states(convolved, valid)[-1] * valid[..., None]
         raw = model(waves, real).numpy().T
     fixture.check("conv", convolved[:, ::every])
     fixture.check("frames_valid", valid.sum(1))
