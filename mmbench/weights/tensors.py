@@ -22,7 +22,8 @@ LIGHTNING = (  # classes that checkpoints of Lightning name, read as plain dicti
     "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
     "pytorch_lightning.utilities.parsing.AttributeDict",
 )
-SCALAR = "numpy.core.multiarray.scalar"  # a learning rate of a saved optimizer; NumPy 2 has it elsewhere
+SCALAR = np.float64(0).__reduce__()[0]  # makes the numbers of a saved optimizer, and nothing else
+NUMBERS = [SCALAR, (SCALAR, "numpy.core.multiarray.scalar"), np.dtype, *(type(np.dtype(kind)) for kind in ("f8", "f4"))]
 
 
 def read_tensors(path: Path, member: str = "", map_location: str = "cpu") -> dict[str, Any]:
@@ -62,9 +63,8 @@ def read_tensors(path: Path, member: str = "", map_location: str = "cpu") -> dic
 
 
 def _load(torch: Any, source: Path | IO[bytes], label: str, map_location: str) -> dict[str, Any]:
-    numbers = [(np.float64(0).__reduce__()[0], SCALAR), np.dtype, type(np.dtype("f8")), type(np.dtype("f4"))]
     try:
-        with torch.serialization.safe_globals([*((OrderedDict, name) for name in LIGHTNING), *numbers]):
+        with torch.serialization.safe_globals([*((OrderedDict, name) for name in LIGHTNING), *NUMBERS]):
             state: dict[str, Any] = torch.load(source, map_location=map_location, weights_only=True)
     except (RuntimeError, EOFError, OSError) as error:  # no end of an archive, or of a pickle
         if isinstance(error, OSError) and error.errno != errno.EINVAL:  # that is a seek to before the start
