@@ -4,9 +4,9 @@ Presets:
 
 avbench_8s: hkchengrex/av-benchmark@050a5cd: LAION's HTSAT-base (music, speech, AudioSet), on the first 8 s without
     their mean. It repeats what is shorter than 10 s.
-javisbench: JavisVerse/JavisDiT@b505b37: clap-htsat-unfused on the whole sound, resampled by soxr, its mean kept; a
-    prompt is read to its 512th token, which is RoBERTa's limit, where that code fails. Of a sound longer than 10 s it
-    takes a stretch at random; here it is the middle 10 s.
+javisbench: JavisVerse/JavisDiT@b505b37: clap-htsat-unfused on the whole sound, resampled as librosa does, its mean
+    kept; a prompt is read to its 512th token, RoBERTa's limit, beyond which that code fails. Of a sound longer than
+    10 s it takes a stretch at random; here it is the middle 10 s.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mmbench.types import Extractor, FeatureTable, Score
 NUM_SHUFFLES = 8
 PRESETS = {
     "avbench_8s": ClapProtocol("clap_htsat_base", 8, centred=True, resampler="torchaudio", tokens=77),
-    "javisbench": ClapProtocol("clap_htsat_unfused", None, centred=False, resampler="soxr", tokens=512),
+    "javisbench": ClapProtocol("clap_htsat_unfused", None, centred=False, resampler="librosa", tokens=512),
 }
 
 

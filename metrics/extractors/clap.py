@@ -23,14 +23,14 @@ class ClapProtocol:
         checkpoint: Name in `mmbench.weights.known`.
         seconds: What is heard from the beginning [s]; None hears all. Of more than 10 s the middle 10 s are taken.
         centred: The sound's mean is taken away first.
-        resampler: To 48 kHz.
+        resampler: Whose default resampling brings it to 48 kHz.
         tokens: Of a text, with its start and end; what is beyond is not read.
     """
 
     checkpoint: Literal["clap_htsat_base", "clap_htsat_unfused"]
     seconds: float | None
     centred: bool
-    resampler: Literal["torchaudio", "soxr"]
+    resampler: Literal["torchaudio", "librosa"]
     tokens: int
 
 

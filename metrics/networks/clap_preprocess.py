@@ -37,7 +37,7 @@ def ten_seconds(audio: np.ndarray) -> np.ndarray:
 
 
 def prepare_waveform(
-    audio: np.ndarray, rate: int, *, seconds: float | None, centred: bool, resampler: Literal["torchaudio", "soxr"]
+    audio: np.ndarray, rate: int, *, seconds: float | None, centred: bool, resampler: Literal["torchaudio", "librosa"]
 ) -> np.ndarray:
     """A sound (s,) as the network sees it: (480000,) float32 at 48 kHz.
 
@@ -46,17 +46,15 @@ def prepare_waveform(
         rate: Its rate [Hz].
         seconds: What is kept from the beginning [s]; None keeps all.
         centred: Its mean is taken away first.
-        resampler: torchaudio's default, or soxr at the quality "HQ", librosa's default.
+        resampler: Whose default resampling.
     """
     wave = audio - audio.mean(dtype=np.float32) if centred else audio
     if resampler == "torchaudio":
         wave = resample(wave, rate, SAMPLE_RATE)
-    elif rate != SAMPLE_RATE:
-        import soxr
+    else:
+        import librosa
 
-        wave = soxr.resample(wave, rate, SAMPLE_RATE, quality="HQ")
-    if not len(wave):  # soxr makes nothing of a few samples
-        wave = np.zeros(1, np.float32)
+        wave = librosa.resample(wave, orig_sr=rate, target_sr=SAMPLE_RATE)
     return ten_seconds(wave if seconds is None else wave[: int(SAMPLE_RATE * seconds)]).astype(np.float32)
 
 

@@ -58,7 +58,6 @@ class WavLM(nn.Module):
             conv_dim=channels,
             conv_kernel=kernels,
             conv_stride=strides,
-            num_feat_extract_layers=len(channels),
             num_conv_pos_embeddings=sizes.position_kernel,
             num_conv_pos_embedding_groups=sizes.position_groups,
             num_buckets=sizes.buckets,

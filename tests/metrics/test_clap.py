@@ -20,10 +20,6 @@ RATE = 16000
 VIDEO = np.zeros((8, 8, 8, 3), np.uint8)
 
 
-def noise(seconds: float, rate: int = RATE, seed: int = 0) -> np.ndarray:
-    return (0.1 * np.random.default_rng(seed).standard_normal(round(seconds * rate))).astype(np.float32)
-
-
 def clip(audio: np.ndarray, rate: int = RATE) -> Clip:
     return Clip(VIDEO, 8.0, audio, rate)
 
