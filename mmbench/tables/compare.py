@@ -216,7 +216,7 @@ def footnotes(columns: Sequence[Sequence[Cell]]) -> list[str]:
     if any(cell.p_adjusted is not None for column in columns for cell in column):
         notes.append("Δ: paired by sample; * p < 0.05 after Holm's correction over the table.")
     if any(r.baseline is not None for r in records):
-        notes.append("shuffled: the same metric with the sound beside the video, or prompt, of other samples.")
+        notes.append("shuffled: the same metric with audio and video of different samples.")
     return notes + list_caveats(records)
 
 

@@ -112,30 +112,6 @@ METRIC_NETWORKS = (
         page="https://github.com/harritaylor/torchvggish",
     ),
     Weight(
-        "imagebind",
-        "imagebind_huge.pth",
-        ("https://dl.fbaipublicfiles.com/imagebind/imagebind_huge.pth",),
-        "IB-TV, IB-TA, IB-AV: ImageBind huge",
-        BY_NC_SA,
-        "d6f6c22bedcc90708448d5d2fbb7b2db9c73f505dc89bd0b2e09b23af1b62157",
-        4_803_584_173,
-        non_commercial=True,
-        page="https://github.com/facebookresearch/ImageBind/blob/main/LICENSE",
-    ),
-    Weight(
-        "clip_bpe",
-        "bpe_simple_vocab_16e6.txt.gz",
-        (
-            "https://raw.githubusercontent.com/openai/CLIP/d05afc436d78f1c48dc0dbf8e5980a9d471f35f6"
-            "/clip/bpe_simple_vocab_16e6.txt.gz",
-        ),
-        "ImageBind and CLIP text: byte-pair merges",
-        "MIT",
-        "924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a",
-        1_356_917,
-        page="https://github.com/openai/CLIP",
-    ),
-    Weight(
         "clap_htsat_base",
         "music_speech_audioset_epoch_15_esc_89.98.pt",
         (
@@ -185,6 +161,30 @@ METRIC_NETWORKS = (
         "Audiobox Aesthetics: the scale of each score",
         "CC BY 4.0",
         page=f"{HUB}/facebook/audiobox-aesthetics",
+    ),
+    Weight(
+        "imagebind",
+        "imagebind_huge.pth",
+        ("https://dl.fbaipublicfiles.com/imagebind/imagebind_huge.pth",),
+        "IB-TV, IB-TA, IB-AV: ImageBind huge",
+        BY_NC_SA,
+        "d6f6c22bedcc90708448d5d2fbb7b2db9c73f505dc89bd0b2e09b23af1b62157",
+        4_803_584_173,
+        non_commercial=True,
+        page="https://github.com/facebookresearch/ImageBind/blob/main/LICENSE",
+    ),
+    Weight(
+        "clip_bpe",
+        "bpe_simple_vocab_16e6.txt.gz",
+        (
+            "https://raw.githubusercontent.com/openai/CLIP/d05afc436d78f1c48dc0dbf8e5980a9d471f35f6"
+            "/clip/bpe_simple_vocab_16e6.txt.gz",
+        ),
+        "ImageBind and CLIP text: byte-pair merges",
+        "MIT",
+        "924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a",
+        1_356_917,
+        page="https://github.com/openai/CLIP",
     ),
 )
 
