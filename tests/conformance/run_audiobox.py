@@ -58,7 +58,13 @@ def _config(sizes: dict[str, Any]) -> audiobox.AudioboxConfig:
     for layer, times in re.findall(r"\[\(([\d, ]+)\)\](?: *\* *(\d+))?", wavlm["conv_feature_layers"]):
         channels, kernel, stride = map(int, layer.split(","))
         convolutions += [(channels, kernel, stride)] * int(times or 1)
-    fixed = {"extractor_mode": "default", "layer_norm_first": False, "conv_bias": False, "normalize": False}
+    fixed = {
+        "extractor_mode": "default",
+        "layer_norm_first": False,
+        "conv_bias": False,
+        "normalize": False,
+        "gru_rel_pos": True,
+    }
     assert {name: wavlm[name] for name in fixed} == fixed
     assert sizes["nth_layer"] == wavlm["encoder_layers"] + 1
     encoder = WavLMSizes(
