@@ -279,7 +279,7 @@ class Score:
         per_sample: (n,) float64, NaN where unscored or missing; None for set metrics such as FVD.
         replicates: (B,) float64 bootstrap values under resamplings shared by all systems of equal n and seed;
             None for metrics with per-sample values.
-        baseline: The same metric with audio and video of different samples paired at random.
+        baseline: The same metric with sounds beside the videos, or prompts, of other samples at random.
         baseline_stderr: Standard error of the baseline.
         low, high: Bounds of the value's 95 % interval, of the estimate that gave the standard error; None without one.
         details: Further numbers worth keeping (a kernel distance, counts), JSON-able.

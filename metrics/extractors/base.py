@@ -32,7 +32,7 @@ class NetworkExtractor(ABC):
 
     name: str
     modality: Modality
-    official: ClassVar[tuple[str, ...]]  # names in mmbench.weights.known
+    official: tuple[str, ...]  # names in mmbench.weights.known
     preprocessing: ClassVar[str]  # how input is made; changes whenever its output does
     default_batch_size: ClassVar[int] = 16
 

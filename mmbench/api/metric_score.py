@@ -24,7 +24,7 @@ class MetricScore:
         low, high: Its 95 % interval; None without one.
         n: Clips that entered the value.
         unscored: Id of each other clip, and why it did not.
-        baseline, baseline_stderr: The same over videos with the sound of other clips; None where it makes no sense.
+        baseline, baseline_stderr: The same with sounds beside videos, or prompts, of other clips; or None.
         higher_is_better: Which direction is good.
         signature: name | variant | extractors | sizes | version; numbers of equal signatures may be compared.
         details: Further numbers of the metric.

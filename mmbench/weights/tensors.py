@@ -14,12 +14,16 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+
 from mmbench.errors import IntegrityError, MMBenchError
 
 LIGHTNING = (  # classes that checkpoints of Lightning name, read as plain dictionaries: nothing of them is needed
     "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
     "pytorch_lightning.utilities.parsing.AttributeDict",
 )
+SCALAR = np.float64(0).__reduce__()[0]  # makes the numbers of a saved optimizer, and nothing else
+NUMBERS = [SCALAR, (SCALAR, "numpy.core.multiarray.scalar"), np.dtype, *(type(np.dtype(kind)) for kind in ("f8", "f4"))]
 
 
 def read_tensors(path: Path, member: str = "", map_location: str = "cpu") -> dict[str, Any]:
@@ -60,7 +64,7 @@ def read_tensors(path: Path, member: str = "", map_location: str = "cpu") -> dic
 
 def _load(torch: Any, source: Path | IO[bytes], label: str, map_location: str) -> dict[str, Any]:
     try:
-        with torch.serialization.safe_globals([(OrderedDict, name) for name in LIGHTNING]):
+        with torch.serialization.safe_globals([*((OrderedDict, name) for name in LIGHTNING), *NUMBERS]):
             state: dict[str, Any] = torch.load(source, map_location=map_location, weights_only=True)
     except (RuntimeError, EOFError, OSError) as error:  # no end of an archive, or of a pickle
         if isinstance(error, OSError) and error.errno != errno.EINVAL:  # that is a seek to before the start

@@ -8,6 +8,7 @@ import os
 import pickle
 import sys
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -152,6 +153,22 @@ def test_what_lightning_names_in_a_checkpoint_does_nothing(known: Known, monkeyp
     read = weights.load_state_dict("net")
     assert read["state_dict"]["weight"].tolist() == [1, 1]
     assert read["hyper_parameters"] == {"learning_rate": 0.5}
+
+
+def test_numbers_of_an_old_numpy_in_an_optimizer_are_read(known: Known) -> None:
+    import numpy as np
+    import torch
+
+    saved = {"state_dict": {"weight": torch.ones(2)}, "optimizer": {"lr": np.float64(1e-4), "eps": np.float32(0.5)}}
+    torch.save(saved, new := io.BytesIO())
+    with zipfile.ZipFile(new) as source, zipfile.ZipFile(old := io.BytesIO(), "w") as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name).replace(b"numpy._core.", b"numpy.core."))
+    assert b"numpy.core.multiarray" in old.getvalue()
+    known(sha256=None, bytes=None)
+    put(folder() / "net.bin", old.getvalue())
+    read = weights.load_state_dict("net")
+    assert (read["optimizer"], read["state_dict"]["weight"].tolist()) == ({"lr": 1e-4, "eps": 0.5}, [1, 1])
 
 
 def test_of_several_checkpoints_in_an_archive_the_last_by_name_is_read(known: Known) -> None:
