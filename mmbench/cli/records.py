@@ -11,7 +11,7 @@ import typer
 
 from mmbench.cli import options as opt
 from mmbench.console import Format, show_mapping, show_rows, table_width, terminal_width
-from mmbench.errors import MMBenchError
+from mmbench.errors import MMBenchError, UsageError
 
 Records = Annotated[Path, typer.Option("--out", "-o", help="Folder of runs, or a file of `mmbench pack`.")]
 
@@ -110,6 +110,7 @@ def table(
     metric: opt.Metric = None,
     num_samples: Annotated[int | None, typer.Option("--num-samples", "-n", help="Only records of this n.")] = None,
     seed: Annotated[int | None, typer.Option(help="Only runs of this seed.")] = None,
+    suite: opt.Suite = "",
     paper: opt.Paper = "",
     long: opt.Long = False,
     format: opt.Form = Format.table,
@@ -122,22 +123,31 @@ def table(
 
       mmbench table --dataset bounce --num-samples 64 --metric av_align
 
+      mmbench table --suite v2a
+
       mmbench table --paper 2
 
       mmbench table --paper figure5 --out results/tiny/figure5.jsonl
     """
     from mmbench.tables.narrow import show_table
+    from mmbench.tables.suite_table import suite_table
 
-    filters = {"dataset": dataset, "systems": system or (), "metrics": metric or ()}
+    shown = suite_table(suite, out)
+    metrics = [*(shown.suite.metrics if shown else ()), *(metric or ())]
+    filters = {"dataset": dataset, "systems": system or (), "metrics": metrics}
     if paper:
         from mmbench.experiments.paper import lay_out
+
+        if suite:
+            raise UsageError("Both --paper and --suite are given.", "one of them", f"mmbench table --suite {suite}")
 
         return show_table(lay_out(paper, out, **filters, num_samples=num_samples, seed=seed), format, in_full=long)
     from mmbench.tables.newest import newest_set
     from mmbench.tables.table import pivot
 
     found = newest_set(out, **filters, num_samples=num_samples, seed=seed)
-    return show_table(pivot(found.records, out), format, found.notes, long)
+    layout = pivot(found.records, out)
+    return show_table(shown.lay_out(layout) if shown else layout, format, found.notes, long)
 
 
 def merge(

@@ -23,6 +23,7 @@ from mmbench.jobs.submissions import (
     open_run,
     open_submission,
 )
+from mmbench.jobs.suites import GivenClips, clips_of_samples
 from mmbench.optional_protocols import whole
 from mmbench.progress import track
 from mmbench.runs.circumstances import invocation
@@ -86,7 +87,11 @@ def evaluate_all(
     submissions = {name: open_submission(Path(name), called[name], cut, texts) for name in paths}
     sizes = {name: num or count_samples(store) for name, store in stores.items()}
     sizes |= {name: given.counts.expected for name, given in submissions.items()}
-    with open_evaluation(settings, real) as evaluation, track(settings.quiet) as job:
+    given: list[GivenClips] = []
+    if settings.suite:
+        given = [clips_of_samples(name, stored_samples(store, sizes[name])[0]) for name, store in stores.items()]
+        given += [clips_of_samples(name, submission.samples) for name, submission in submissions.items()]
+    with open_evaluation(settings, real, given) as evaluation, track(settings.quiet) as job:
         evaluation.find_weights()
         planned = plan_scoring(job, evaluation.sizes, [(called.get(name) or name, sizes[name]) for name in names])
         out = []
