@@ -9,6 +9,7 @@ from mmbench.errors import UsageError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.extract import find_weights
 from mmbench.features.reference import ReferenceFile, export
+from mmbench.jobs.given_clips import GivenClips, clips_of_samples
 from mmbench.jobs.opening import make_metrics, metric_names, open_dataset, open_evaluation, open_real_clips
 from mmbench.jobs.settings import Settings
 from mmbench.jobs.submissions import (
@@ -23,7 +24,6 @@ from mmbench.jobs.submissions import (
     open_run,
     open_submission,
 )
-from mmbench.jobs.suites import GivenClips, clips_of_samples
 from mmbench.optional_protocols import whole
 from mmbench.progress import track
 from mmbench.runs.circumstances import invocation

@@ -12,8 +12,9 @@ from mmbench.dataset_names import parse_dataset_name
 from mmbench.errors import UsageError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.reference import ReferenceFile, read_reference
+from mmbench.jobs.given_clips import GivenClips
 from mmbench.jobs.settings import DEFAULT_METRICS, Settings
-from mmbench.jobs.suites import GivenClips, choose_metrics, refuse_suite, require_long_clips, require_prompts
+from mmbench.jobs.suites import choose_metrics, refuse_suite, require_long_clips, require_prompts
 from mmbench.optional_protocols import LacksRealClips, NeedsLength, RecommendsMetrics, RejectsFiles
 from mmbench.registry import make_dataset, make_metric
 from mmbench.scores.evaluate import Evaluation

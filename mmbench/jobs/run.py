@@ -5,9 +5,9 @@ from __future__ import annotations
 from mmbench.errors import IncompleteError
 from mmbench.jobs.evaluate import score_store
 from mmbench.jobs.generate import make_samples, plan, plan_generation, wait_for_others
+from mmbench.jobs.given_clips import clips_of_dataset
 from mmbench.jobs.opening import open_dataset, open_evaluation
 from mmbench.jobs.settings import Settings
-from mmbench.jobs.suites import clips_of_dataset
 from mmbench.progress import track
 from mmbench.runs.generate import Shard
 from mmbench.runs.store import SampleStore

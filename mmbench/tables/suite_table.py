@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mmbench.tables.known_suites import suite_named
 from mmbench.tables.layout import Layout
-from mmbench.tables.suites import Suite, SuiteColumn, suite_named
+from mmbench.tables.suites import Suite, SuiteColumn
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class SuiteTable:
         notes = [f"{suite.name}: {suite.reproduces}" + (f" ({suite.source})." if suite.source else ".")]
         unlike = [f"{column.printed} ({column.differs})" for column in suite.columns if column.differs]
         notes += [f"Not as in the paper: {'; '.join(unlike)}."] if unlike else []
+        scaled = [c for c in suite.columns if c.factor != 1 and any(map(c.holds, layout.headings.values()))]
+        factors = "; ".join(f"{c.printed} is {c.factor} times {c.metric}" for c in scaled)
+        notes += [f"Lines here, --long, csv and json have the metrics' own numbers: {factors}."] if scaled else []
         absent = [column for column in suite.columns if not any(map(column.holds, layout.headings.values()))]
         left_out = [column for column in absent if self._is_skipped(column)]
         notes += [f"Left out by --skip: {_names(left_out)}."] if left_out else []
