@@ -75,5 +75,5 @@ def suite_named(name: str) -> Suite:
         known = [*SUITES, ALL]
         near = difflib.get_close_matches(name, known, n=2, cutoff=0.4)
         expected = f"did you mean {' or '.join(near)}?" if near else f"one of {', '.join(known)}"
-        raise UsageError(f"Unknown suite {name!r}.", expected, f"mmbench table --suite {(near or known)[0]}")
+        raise UsageError(f"Unknown suite {name!r}.", expected, f"mmbench run --suite {(near or known)[0]} --dry-run")
     return SUITES[name]

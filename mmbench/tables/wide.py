@@ -37,7 +37,7 @@ def to_rows(layout: Layout) -> tuple[list[str], list[dict[str, Any]]]:
         best = find_best(layout.table, heading)
         has_marks = any(cell.mark or cell.same_as for cell in column if cell)
         texts = [_lines(cell, digits, has_marks) if cell else [] for cell in column]
-        width = max(len(name), *(len(line) for lines in texts for line in lines))
+        width = max([len(name), *(len(line) for lines in texts for line in lines)])
         for k, (row, lines) in enumerate(zip(rows, texts, strict=True)):
             row.pop(heading, None)
             text = "\n".join(line.rjust(width) for line in lines)
