@@ -38,7 +38,7 @@ class SuiteTable:
         notes += [f"Not as in the paper: {'; '.join(unlike)}."] if unlike else []
         scaled = [c for c in suite.columns if c.factor != 1 and any(map(c.holds, layout.headings.values()))]
         factors = "; ".join(f"{c.printed} is {c.factor} times {c.metric}" for c in scaled)
-        notes += [f"Lines here, --long, csv and json have the metrics' own numbers: {factors}."] if scaled else []
+        notes += [f"Factors stand in the heads of this table alone: {factors}."] if scaled else []
         absent = [column for column in suite.columns if not any(map(column.holds, layout.headings.values()))]
         left_out = [column for column in absent if self._is_skipped(column)]
         notes += [f"Left out by --skip: {_names(left_out)}."] if left_out else []

@@ -27,7 +27,7 @@ V = "bounce_v1"
 COLUMNS = (
     SuiteColumn(f"ib_bounce_tv.{V}", "IB-TV", "↑", factor=100),
     SuiteColumn("desync.avbench_8s", "DeSync", "↓", unit="s"),
-    SuiteColumn("av_align.mmdisco_96ms", "AV-Align", "↑"),
+    SuiteColumn(f"ib_bounce_av.{V}", "IB-AV", "↑"),
     SuiteColumn(f"fad_bounce.{V}", "FAD", "↓"),
 )
 
@@ -77,7 +77,7 @@ def test_all_that_cannot_score_the_clips_is_refused_in_one_message() -> None:
     skips = [f"ib_bounce_tv.{V}", "desync.avbench_8s", f"fad_bounce.{V}"]
     assert shlex.split(error.value.next) == ["mmbench", "evaluate", "x", *(w for m in skips for w in ("--skip", m))]
     made = make_metrics(Settings(suite="tried", skip=tuple(skips)), None, [GivenClips("x", 2.0, False)])
-    assert [full_name(metric) for metric in made] == ["av_align.mmdisco_96ms"]
+    assert [full_name(metric) for metric in made] == [f"ib_bounce_av.{V}"]
     dataset = make_dataset("bounce?seconds=8")
     assert len(make_metrics(settings, dataset, [GivenClips("x", 8.0, True)])) == 4
 
@@ -92,7 +92,7 @@ def test_clips_are_known_by_their_descriptions(tmp_path: Path) -> None:
     cut = open_submission(tmp_path / "1.mkv", "mine", Cut(12)).samples
     assert clips_of_samples("mine", cut) == GivenClips("mine", 1.5, False)
     assert clips_of_samples("mine", open_submission(tmp_path, "mine", WHOLE).samples).has_prompts
-    assert clips_of_dataset(make_dataset("bounce?seconds=8"), 2, 0) == GivenClips("bounce?seconds=8", 8.0, True)
+    assert clips_of_dataset(make_dataset("bounce?seconds=8"), 2, 0) == GivenClips("bounce", 8.0, True)
 
 
 @pytest.mark.e2e
@@ -101,21 +101,19 @@ def test_a_suite_from_its_refusal_to_its_tables(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     pair = ["-s", "ground_truth", "-s", "independent", "-n", "3"]
-    refused = mmbench_here(capsys, "run", *pair, "--suite", "tried", "-m", "ib_bounce_av")
+    refused = mmbench_here(capsys, "run", *pair, "--suite", "tried", "-m", "ib_bounce_ta")
     assert refused.returncode == 2
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").glob("*/samples"))
     typed = shlex.split(refused.stderr.partition("try: mmbench ")[2].splitlines()[0])
     done = mmbench_here(capsys, *typed)
     assert done.returncode == 0, done.stderr
     header = next(line for line in done.stdout.splitlines() if "system" in line)
-    places = [
-        header.index(title) for title in ("IB-TV ×100 ↑", "DeSync [s] ↓", "AV-Align ↑", "FAD ↓", "ib_bounce_av ↑")
-    ]
+    places = [header.index(title) for title in ("IB-TV ×100 ↑", "DeSync [s] ↓", "IB-AV ↑", "FAD ↓", "ib_bounce_ta ↑")]
     assert places == sorted(places)
     assert "Left out by --skip: DeSync." in done.stdout
     shown = mmbench_here(capsys, "table", "--suite", "tried")
     assert "- not on record: DeSync. try: mmbench evaluate ground_truth-" in shown.stdout
-    assert "ib_bounce_av" not in shown.stdout
+    assert "ib_bounce_ta" not in shown.stdout
     rows = json.loads(mmbench_here(capsys, "table", "--suite", "tried", "-f", "json").stdout)
     value = next(row for row in rows if row["system"] == "ground_truth")[f"ib_bounce_tv.{V} ↑"]
     assert -1 <= value <= 1
