@@ -39,7 +39,7 @@ def compare(
     from mmbench.tables.narrow import show_comparison
     from mmbench.tables.suite_table import suite_table
 
-    shown = suite_table(suite, out)
+    shown = suite_table(suite, [out])
     metrics = [*(shown.suite.metrics if shown else ()), *(metric or ())]
     found = set_side_by_side(names, out, baseline, metrics, num_samples)
     show_comparison(found.columns, format, f"Compared; records in {out}", found.notes, long, shown)

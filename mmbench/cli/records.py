@@ -132,7 +132,7 @@ def table(
     from mmbench.tables.narrow import show_table
     from mmbench.tables.suite_table import suite_table
 
-    shown = suite_table(suite, out)
+    shown = suite_table(suite, [out])
     metrics = [*(shown.suite.metrics if shown else ()), *(metric or ())]
     filters = {"dataset": dataset, "systems": system or (), "metrics": metrics}
     if paper:

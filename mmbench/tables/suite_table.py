@@ -18,12 +18,12 @@ class SuiteTable:
 
     Attributes:
         suite: What is shown, and in which order; other metrics follow.
-        out: Where the runs are, to say how numbers that are not on record are made; None if all were asked for.
+        places: Where the runs are, to say how numbers that are not on record are made; () if all were asked for.
         skipped: Metrics that were left out on purpose, with or without their variants.
     """
 
     suite: Suite
-    out: Path | None = None
+    places: Sequence[Path] = ()
     skipped: Sequence[str] = ()
 
     def lay_out(self, layout: Layout) -> Layout:
@@ -55,13 +55,16 @@ class SuiteTable:
             known.setdefault(record.run_id, set()).add(record.metric)
         lacks = {run: [c for c in wanted if not any(map(c.holds, metrics))] for run, metrics in known.items()}
         lacks = {run: columns for run, columns in lacks.items() if columns}
-        if not lacks or self.out is None:
+        if not lacks or not self.places:
             return []
         names = _names([column for column in wanted if any(column in columns for columns in lacks.values())])
-        if self.out.is_file():
+        homes = {run: place for run in lacks for place in self.places if (place / run).is_dir()}
+        if not homes:
             return [f"- not on record: {names}. A packed file has no clips to score."]
-        where = [] if self.out == Path("runs") else ["--out", str(self.out)]
-        command = shlex.join(["mmbench", "evaluate", *lacks, "--suite", self.suite.name, *where])
+        elsewhere = set(homes.values()) - {Path("runs")}
+        where = ["--out", str(*elsewhere)] if len(set(homes.values())) == len(elsewhere) == 1 else []
+        runs = [str(place / run) if elsewhere and not where else run for run, place in homes.items()]
+        command = shlex.join(["mmbench", "evaluate", *runs, "--suite", self.suite.name, *where])
         return [f"- not on record: {names}. try: {command}"]
 
 
@@ -69,6 +72,6 @@ def _names(columns: Sequence[SuiteColumn]) -> str:
     return ", ".join(column.printed or column.metric for column in columns)
 
 
-def suite_table(name: str, out: Path | None = None, skipped: Sequence[str] = ()) -> SuiteTable | None:
+def suite_table(name: str, places: Sequence[Path] = (), skipped: Sequence[str] = ()) -> SuiteTable | None:
     """How the suite called `name` shows a table; None for "". Other arguments as of `SuiteTable`."""
-    return SuiteTable(suite_named(name), out, skipped) if name else None
+    return SuiteTable(suite_named(name), places, skipped) if name else None

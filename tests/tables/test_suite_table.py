@@ -51,9 +51,9 @@ COLUMNS = [  # in another order than the suite's; the first system lacks the sui
 CELLS = adjust([[Cell(r) for r in column] for column in COLUMNS])
 
 
-def laid_out(out: Path | None = None, skipped: tuple[str, ...] = ()) -> Layout:
+def laid_out(*places: Path, skipped: tuple[str, ...] = ()) -> Layout:
     """The table of them."""
-    return SuiteTable(SUITE, out, skipped).lay_out(lay_out_comparison(CELLS))
+    return SuiteTable(SUITE, places, skipped).lay_out(lay_out_comparison(CELLS))
 
 
 def test_columns_have_the_papers_order_names_and_factors() -> None:
@@ -95,18 +95,23 @@ def test_the_long_table_has_the_metrics_own_numbers_and_says_which_are_multiplie
 
 
 def test_what_is_missing_is_named_with_the_command_that_scores_it(tmp_path: Path) -> None:
-    notes = laid_out(tmp_path).notes
-    command = f"mmbench evaluate a-d b-d --suite tried --out {tmp_path}"
+    one, two = tmp_path / "one", tmp_path / "two"
+    for place, run in ((one, "a-d"), (one, "b-d"), (two, "b-d")):
+        (place / run).mkdir(parents=True)
+    notes = laid_out(one).notes
+    command = f"mmbench evaluate a-d b-d --suite tried --out {one}"
     assert f"- not on record: DeSync, FD. try: {command}" in notes
     assert "Not as in the paper: FD (another network)." in notes
     assert "tried: Table 9 (arXiv 0)." in notes
+    command = f"mmbench evaluate {one}/a-d {two}/b-d --suite tried"
+    assert f"- not on record: DeSync, FD. try: {command}" in laid_out(one, two).notes
     packed = tmp_path / "all.jsonl"
     packed.touch()
     assert "- not on record: DeSync, FD. A packed file has no clips to score." in laid_out(packed).notes
 
 
 def test_what_was_skipped_is_said_and_not_called_missing(tmp_path: Path) -> None:
-    notes = laid_out(tmp_path, ("absent", "late.v")).notes
+    notes = laid_out(tmp_path, skipped=("absent", "late.v")).notes
     assert "Left out by --skip: FD." in notes
     assert not [note for note in notes if "not on record" in note]
 
