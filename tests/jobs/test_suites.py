@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mmbench.errors import UsageError
+from mmbench.jobs.generate import preview_plan
 from mmbench.jobs.given_clips import GivenClips, clips_of_dataset, clips_of_samples
 from mmbench.jobs.opening import make_metrics, metric_names
 from mmbench.jobs.settings import Settings
@@ -80,6 +82,16 @@ def test_all_that_cannot_score_the_clips_is_refused_in_one_message() -> None:
     assert [full_name(metric) for metric in made] == [f"ib_bounce_av.{V}"]
     dataset = make_dataset("bounce?seconds=8")
     assert len(make_metrics(settings, dataset, [GivenClips("x", 8.0, True)])) == 4
+
+
+def test_a_dry_run_refuses_what_the_run_would(tmp_path: Path) -> None:
+    settings = Settings(systems=("ground_truth",), num_samples=2, out=tmp_path, suite="tried", quiet=True)
+    with pytest.raises(UsageError, match="1 of 4 metrics of the suite tried cannot be computed"):
+        preview_plan(settings, scored=True)
+    (row,) = preview_plan(replace(settings, skip=("desync",)), scored=True)
+    assert row["metrics"] == ", ".join(c.metric for c in COLUMNS if not c.metric.startswith("desync"))
+    with pytest.raises(UsageError, match=r"desync\.avbench_8s needs clips of 4\.8 s"):
+        preview_plan(replace(settings, suite="", metrics=("desync",)), scored=True)
 
 
 def test_clips_are_known_by_their_descriptions(tmp_path: Path) -> None:
