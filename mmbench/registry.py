@@ -301,6 +301,20 @@ def make_metric(name: str, **settings: Any) -> Metric:
     return metric
 
 
+def full_metric_name(name: str) -> str:
+    """A metric with its variant, fvd.stylegan_v_16f: the default one unless `name` says which.
+
+    A metric whose factory takes no variant stays as it is.
+
+    Raises:
+        UsageError: No such metric.
+    """
+    base, _, variant = name.partition(".")
+    taken = parameters_of(lookup("metric", base).factory).get("variant")
+    default = taken.default if taken is not None and isinstance(taken.default, str) else ""
+    return f"{base}.{variant or default}" if variant or default else base
+
+
 def metric_settings(name: str) -> set[str]:
     """Names of the settings that the metric called `name` takes: some of device and weights."""
     return set(parameters_of(lookup("metric", name.partition(".")[0]).factory)) - {"variant"}

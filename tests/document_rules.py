@@ -16,6 +16,7 @@ from mmbench.dataset_names import parse_dataset_name
 from mmbench.datasets.prompt_sets import READERS
 from mmbench.registry import discover, lookup
 from mmbench.system_names import options_of, parse_system_name, read_options
+from mmbench.tables.known_suites import suite_named
 from tests.conftest import REPOSITORY
 from tests.documents import Command, commands
 
@@ -95,6 +96,8 @@ def parse(words: Sequence[str]) -> dict[str, Any]:
     for metric in [metrics] if isinstance(metrics, str) else metrics:
         if metric not in TAUGHT:
             lookup("metric", metric.partition(".")[0])
+    if suite := given.get("suite"):
+        suite_named(suite)
     dataset = parse_dataset_name(given.get("dataset") or "").base
     if dataset and dataset not in TAUGHT:
         lookup("dataset", dataset)
@@ -162,6 +165,8 @@ def _mmbench(command: Command, words: list[str]) -> Treatment:
     match words:
         case _ if any("seconds=8" in word and not word.startswith("bounce") for word in words):
             return _parsed("clips of 8 s; the stand-ins have 2 s", words)
+        case ["run" | "evaluate", *_] if "--suite" in words:
+            return _parsed("gigabytes of networks; tests/jobs/test_suites.py runs a suite of small ones", words)
         case ["evaluate", *_] if "ib_score" in words:
             return _parsed("clips of 4 s or more; the stand-ins have 2 s", words)
         case ["run" | "generate", *_]:

@@ -24,6 +24,7 @@ def compare(
     baseline: Baseline = "",
     by: By = "",
     metric: opt.Metric = None,
+    suite: opt.Suite = "",
     num_samples: Annotated[int | None, typer.Option("--num-samples", "-n", help="Only records of this n.")] = None,
     out: opt.Out = Path("runs"),
     long: opt.Long = False,
@@ -43,6 +44,9 @@ def compare(
     """
     from mmbench.jobs.compare import compare as set_side_by_side
     from mmbench.tables.narrow import show_comparison
+    from mmbench.tables.suite_table import suite_table
 
-    found = set_side_by_side(names, out, baseline, metric or (), num_samples, by, ("mmbench", *sys.argv[1:]))
-    show_comparison(found.columns, format, f"Compared; records in {out}", found.notes, long)
+    shown = suite_table(suite, [out])
+    metrics = [*(shown.suite.metrics if shown else ()), *(metric or ())]
+    found = set_side_by_side(names, out, baseline, metrics, num_samples, by, ("mmbench", *sys.argv[1:]))
+    show_comparison(found.columns, format, f"Compared; records in {out}", found.notes, long, shown)

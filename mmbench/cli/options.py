@@ -15,6 +15,10 @@ System = Annotated[
 ]
 Dataset = Annotated[str, typer.Option("--dataset", "-d", help="Dataset, or folder:PATH for your own clips.")]
 Metric = Annotated[list[str] | None, typer.Option("--metric", "-m", help="Metric or metric.variant; repeat.")]
+Suite = Annotated[
+    str, typer.Option("--suite", help="Metrics of a paper's table, as it prints them: paper, v2a, javisbench; or all.")
+]
+Skip = Annotated[list[str] | None, typer.Option("--skip", help="Metric of the suite to leave out; repeat.")]
 NumSamples = Annotated[int, typer.Option("--num-samples", "-n", help="Samples per system.")]
 Seed = Annotated[int, typer.Option(help="Seed of the run.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of runs.")]

@@ -116,6 +116,7 @@ def table(
     num_samples: Annotated[int | None, typer.Option("--num-samples", "-n", help="Only records of this n.")] = None,
     seed: Annotated[int | None, typer.Option(help="Only runs of this seed.")] = None,
     by: By = "",
+    suite: opt.Suite = "",
     paper: opt.Paper = "",
     long: opt.Long = False,
     format: opt.Form = Format.table,
@@ -132,32 +133,39 @@ def table(
 
       mmbench table --out runs --out results/mine.jsonl
 
+      mmbench table --suite v2a
+
       mmbench table --paper 2
 
       mmbench table --paper figure5 --out results/tiny/figure5.jsonl
     """
     from mmbench.tables.narrow import show_comparison, show_table
+    from mmbench.tables.suite_table import suite_table
 
     places = out or [Path("runs")]
-    filters: dict[str, Any] = {"dataset": dataset, "systems": system or (), "metrics": metric or ()}
+    shown = suite_table(suite, places)
+    metrics = [*(shown.suite.metrics if shown else ()), *(metric or ())]
+    filters: dict[str, Any] = {"dataset": dataset, "systems": system or (), "metrics": metrics}
     filters |= {"num_samples": num_samples, "seed": seed}
     if paper:
         from mmbench.experiments.paper import lay_out
 
-        if len(places) > 1 or by:
+        if len(places) > 1 or by or suite:
             once = f"mmbench table --paper {paper} --out {places[0]}"
-            raise UsageError("A table of the paper is of one place, and by no group.", "--paper with one --out", once)
+            found_words = "A table of the paper is of one place, by no group and of no suite."
+            raise UsageError(found_words, "--paper with one --out", once)
         return show_table(lay_out(paper, places[0], **filters), format, in_full=long)
     if by:
         from mmbench.jobs.compare import compare_newest
 
         compared = compare_newest(places, by, ("mmbench", *sys.argv[1:]), **filters)
-        return show_comparison(compared.columns, format, f"By {by}", compared.notes, long)
+        return show_comparison(compared.columns, format, f"By {by}", compared.notes, long, shown)
     from mmbench.tables.newest import newest_set
     from mmbench.tables.table import pivot
 
     found = newest_set(*places, **filters)
-    return show_table(pivot(found.records, found.places, any_n=True), format, found.notes, long)
+    layout = pivot(found.records, found.places, any_n=True)
+    return show_table(shown.lay_out(layout) if shown else layout, format, found.notes, long)
 
 
 def merge(

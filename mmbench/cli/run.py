@@ -34,10 +34,13 @@ def _plan_only(settings: Any, format: Format, scored: bool = False) -> None:
     show_rows(preview_plan(settings, scored), columns, format, "Dry run: nothing is written")
 
 
-def _print_cells(columns: Any, format: Format, title: str, notes: Sequence[str] = (), long: bool = False) -> None:
+def _print_cells(
+    settings: Any, columns: Any, format: Format, title: str, notes: Sequence[str] = (), long: bool = False
+) -> None:
     from mmbench.tables.narrow import show_comparison
+    from mmbench.tables.suite_table import suite_table
 
-    show_comparison(columns, format, title, notes, long)
+    show_comparison(columns, format, title, notes, long, suite_table(settings.suite, skipped=settings.skip))
 
 
 def run(
@@ -47,6 +50,8 @@ def run(
     seed: opt.Seed = 0,
     out: opt.Out = Path("runs"),
     metric: opt.Metric = None,
+    suite: opt.Suite = "",
+    skip: opt.Skip = None,
     device: opt.Device = "auto",
     dtype: opt.Dtype = "float32",
     batch_size: opt.BatchSize = None,
@@ -71,6 +76,8 @@ def run(
       mmbench run --system ground_truth --system independent --dataset bounce --num-samples 64
 
       mmbench run --dataset folder:my_clips --metric av_align.matched --num-samples 100 --seed 1
+
+      mmbench run --system ground_truth --dataset 'bounce?seconds=8' --suite v2a
     """
     from mmbench.jobs.generate import shard_from
     from mmbench.jobs.run import run as run_job
@@ -83,6 +90,8 @@ def run(
         seed=seed,
         out=out,
         metrics=metric,
+        suite=suite,
+        skip=skip,
         device=device,
         dtype=dtype,
         batch_size=batch_size,
@@ -100,7 +109,9 @@ def run(
     scored = run_job(settings)
     if not scored:  # the first process of the launcher prints
         return None
-    _print_cells(table_of(scored), format, f"{dataset}, n = {num_samples}, seed {seed}; records in {out}", long=long)
+    _print_cells(
+        settings, table_of(scored), format, f"{dataset}, n = {num_samples}, seed {seed}; records in {out}", long=long
+    )
     failed = sum({s.record.run_id: s.record.n_failed for s in scored}.values())
     if failed:
         raise IncompleteError(f"{failed} samples failed.", "", "mmbench list runs; then --retry-failed")
@@ -189,6 +200,8 @@ def evaluate(
     by: By = "",
     reference: Annotated[Path | None, typer.Option(help="File of `mmbench stats`, instead of a dataset.")] = None,
     metric: opt.Metric = None,
+    suite: opt.Suite = "",
+    skip: opt.Skip = None,
     seed: opt.Seed = 0,
     out: opt.Out = Path("runs"),
     device: opt.Device = "auto",
@@ -213,6 +226,8 @@ def evaluate(
 
       mmbench evaluate my_samples --reference vggsound.safetensors
 
+      mmbench evaluate my_samples --dataset vggsound --suite paper --metric desync
+
       mmbench evaluate landscape.mp4 --clip-frames 16 --clip-stride 17
 
       mmbench evaluate javis_samples --layout javisbench --prompts JavisBench-mini.csv
@@ -227,6 +242,8 @@ def evaluate(
         seed=seed,
         out=out,
         metrics=metric,
+        suite=suite,
+        skip=skip,
         reference=reference,
         device=device,
         weights=weights,
@@ -244,6 +261,6 @@ def evaluate(
     if len(sets) == 1:
         title = f"{first.system}, n = {first.n_expected}; records in {sets[0][0].folder}"
         if not by:
-            return _print_cells(table_of(sets[0]), format, title, long=long)
+            return _print_cells(settings, table_of(sets[0]), format, title, long=long)
     found = compare_sets(sets, baseline, paths, by)
-    return _print_cells(found.columns, format, title, found.notes, long)
+    return _print_cells(settings, found.columns, format, title, found.notes, long)

@@ -10,6 +10,7 @@ from mmbench.errors import UsageError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.extract import Sample, find_weights
 from mmbench.features.reference import ReferenceFile, export
+from mmbench.jobs.given_clips import GivenClips, clips_of_samples
 from mmbench.jobs.labels import label_samples, require_label
 from mmbench.jobs.opening import make_metrics, metric_names, open_dataset, open_evaluation, open_real_clips
 from mmbench.jobs.settings import Settings
@@ -96,7 +97,11 @@ def evaluate_all(
         require_label(both, by, shlex.join(["mmbench", "evaluate", *names, *_told(settings, dataset, num, texts)]))
     sizes = {name: counts.expected for name, (_, counts) in runs.items()}
     sizes |= {name: given.counts.expected for name, given in submissions.items()}
-    with open_evaluation(settings, real) as evaluation, track(settings.quiet) as job:
+    given: list[GivenClips] = []
+    if settings.suite:
+        given = [clips_of_samples(name, known) for name, (known, _) in runs.items()]
+        given += [clips_of_samples(name, submission.samples) for name, submission in submissions.items()]
+    with open_evaluation(settings, real, given) as evaluation, track(settings.quiet) as job:
         evaluation.find_weights()
         planned = plan_scoring(job, evaluation.sizes, [(called.get(name) or name, sizes[name]) for name in names])
         out = []

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmbench.files import append_line
-from mmbench.jobs.opening import metric_names, open_dataset
+from mmbench.jobs.given_clips import clips_of_dataset
+from mmbench.jobs.opening import make_metrics, metric_names, open_dataset
 from mmbench.jobs.settings import Settings
 from mmbench.optional_protocols import KeepsFiles, OnVideos, batch_size_of
 from mmbench.progress import Progress, Stage, track
@@ -63,9 +64,16 @@ def plan(settings: Settings, dataset: Dataset | None = None, scored: bool = Fals
 
 
 def preview_plan(settings: Settings, scored: bool = False) -> list[dict[str, Any]]:
-    """What a dry run shows: run ids, what is there already, what would be made. Writes nothing."""
+    """What a dry run shows: run ids, what is there already, what would be made. Writes nothing.
+
+    Metrics that cannot score the runs are refused as `mmbench.jobs.opening.make_metrics` refuses them.
+    """
     rows = []
-    for p in plan(settings, scored=scored):
+    dataset = open_dataset(settings.dataset)
+    plans = plan(settings, dataset, scored)
+    if scored:
+        make_metrics(settings, dataset, [clips_of_dataset(dataset, settings.num_samples, settings.seed)])
+    for p in plans:
         folder = settings.out / p.run.run_id
         status = SampleStore.open(folder).status(settings.num_samples) if folder.is_dir() else None
         present, failed = (len(status.present), len(status.failed)) if status else (0, 0)

@@ -12,8 +12,10 @@ from mmbench.dataset_names import parse_dataset_name
 from mmbench.errors import UsageError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.reference import ReferenceFile, read_reference
+from mmbench.jobs.given_clips import GivenClips
 from mmbench.jobs.retyped import retype
 from mmbench.jobs.settings import DEFAULT_METRICS, Settings
+from mmbench.jobs.suites import choose_metrics, refuse_suite, require_long_clips, require_prompts
 from mmbench.optional_protocols import LacksRealClips, NeedsLength, RecommendsMetrics, RejectsFiles
 from mmbench.registry import make_dataset, make_metric
 from mmbench.scores.evaluate import Evaluation
@@ -36,16 +38,22 @@ def open_real_clips(settings: Settings, dataset: str | None) -> Dataset | Refere
 
 
 @contextmanager
-def open_evaluation(settings: Settings, real: Dataset | ReferenceFile | None) -> Iterator[Evaluation]:
-    """The metrics of a job with their networks, real clips and known features; what was found is kept at the end."""
+def open_evaluation(
+    settings: Settings, real: Dataset | ReferenceFile | None, given: Sequence[GivenClips] = ()
+) -> Iterator[Evaluation]:
+    """The metrics of a job with their networks, real clips and known features; what was found is kept at the end.
+
+    Arguments as of `make_metrics`.
+    """
     with FeatureCache(settings.out / "features") as cache:
-        yield Evaluation(make_metrics(settings, real), real, cache, settings.workers)
+        yield Evaluation(make_metrics(settings, real, given), real, cache, settings.workers)
 
 
 def metric_names(settings: Settings, real: Dataset | ReferenceFile | None) -> Sequence[str]:
     """Names of the metrics asked for, or of those that the dataset recommends or the file was made for."""
-    recommended = real.default_metrics if isinstance(real, RecommendsMetrics) else DEFAULT_METRICS
-    return tuple(settings.metrics) or recommended
+    if chosen := choose_metrics(settings):
+        return chosen
+    return real.default_metrics if isinstance(real, RecommendsMetrics) else DEFAULT_METRICS
 
 
 def require_length(metric: str, seconds: float, dataset: Dataset, typed: str) -> None:
@@ -59,21 +67,44 @@ def require_length(metric: str, seconds: float, dataset: Dataset, typed: str) ->
     raise UsageError(found, "longer clips, or other metrics", f"--dataset '{longer}'")
 
 
-def make_metrics(settings: Settings, real: Dataset | ReferenceFile | None) -> list[Metric]:
+def make_metrics(
+    settings: Settings, real: Dataset | ReferenceFile | None, given: Sequence[GivenClips] = ()
+) -> list[Metric]:
     """The metrics of a job.
+
+    Args:
+        settings: What a user set.
+        real: The real clips to compare with.
+        given: The clips to score, where a suite asks for metrics that may not be able to score them.
 
     Raises:
         UsageError: A metric compares with real clips and there are none, or it needs longer clips than the dataset's.
+            Of a suite, all such metrics, and those that need prompts or longer clips than any that are given.
     """
     names = metric_names(settings, real)
     metrics: list[Metric] = [make_metric(name, device=settings.device, weights=settings.weights) for name in names]
+    found: dict[str, UsageError] = {}
     for metric in metrics:
-        if metric.needs_reference and real is None:
-            again = retype(settings.command, "--dataset", "bounce")
-            raise UsageError(f"{metric.name} compares with real clips.", "a dataset, such as bounce", again)
-        if metric.needs_reference and isinstance(real, LacksRealClips):
-            remedy = "mmbench evaluate RUN --reference FILE, made by mmbench stats export"
-            raise UsageError(f"{metric.name}: {real.lacks_real_clips}", "real clips, or other metrics", remedy)
-        if isinstance(metric, NeedsLength) and not (real is None or isinstance(real, ReferenceFile)):
-            require_length(full_name(metric), metric.min_seconds, real, settings.dataset)
+        try:
+            _require_real_clips(metric, settings, real)
+            if settings.suite:
+                require_long_clips(metric, given)
+                require_prompts(metric, given)
+        except UsageError as error:
+            if not settings.suite:
+                raise
+            found[full_name(metric)] = error
+    if found:
+        raise refuse_suite(settings, found, len(metrics))
     return metrics
+
+
+def _require_real_clips(metric: Metric, settings: Settings, real: Dataset | ReferenceFile | None) -> None:
+    if metric.needs_reference and real is None:
+        again = retype(settings.command, "--dataset", "bounce")
+        raise UsageError(f"{metric.name} compares with real clips.", "a dataset, such as bounce", again)
+    if metric.needs_reference and isinstance(real, LacksRealClips):
+        remedy = "mmbench evaluate RUN --reference FILE, made by mmbench stats export"
+        raise UsageError(f"{metric.name}: {real.lacks_real_clips}", "real clips, or other metrics", remedy)
+    if isinstance(metric, NeedsLength) and not (real is None or isinstance(real, ReferenceFile)):
+        require_length(full_name(metric), metric.min_seconds, real, settings.dataset)

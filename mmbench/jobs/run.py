@@ -5,6 +5,7 @@ from __future__ import annotations
 from mmbench.errors import IncompleteError
 from mmbench.jobs.evaluate import score_store
 from mmbench.jobs.generate import make_samples, plan, plan_generation, wait_for_others
+from mmbench.jobs.given_clips import clips_of_dataset
 from mmbench.jobs.opening import open_dataset, open_evaluation
 from mmbench.jobs.settings import Settings
 from mmbench.progress import track
@@ -25,7 +26,8 @@ def run(settings: Settings) -> list[Scored]:
     dataset = open_dataset(settings.dataset)
     shard, num = settings.shard or Shard(), settings.num_samples
     first = shard.rank == 0
-    with open_evaluation(settings, dataset) as evaluation, track(settings.quiet or not first) as job:
+    given = [clips_of_dataset(dataset, num, settings.seed)] if settings.suite else []
+    with open_evaluation(settings, dataset, given) as evaluation, track(settings.quiet or not first) as job:
         evaluation.find_weights()  # what is missing ends here, not in hours
         plans = plan(settings, dataset, scored=True)
         making = plan_generation(job, settings, plans)

@@ -34,6 +34,8 @@ class Settings:
     seed: int = 0
     out: Path = Path("runs")
     metrics: Sequence[str] = ()
+    suite: str = ""
+    skip: Sequence[str] = ()
     reference: Path | None = None
     device: str = "auto"
     dtype: str = "float32"

@@ -11,13 +11,14 @@ from typing import Any, Protocol, runtime_checkable
 from mmbench.console import log
 from mmbench.errors import MMBenchError
 from mmbench.features.cache import FeatureCache
-from mmbench.features.extract import NO_PROMPT, Content, Extraction, Sample, extract, find_weights
+from mmbench.features.extract import NO_PROMPT, Content, Extraction, Sample, extract
 from mmbench.features.reference import real_features
 from mmbench.identity import digest_of
 from mmbench.progress import Progress, Stage
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore
 from mmbench.scores.accounting import Counts, Outcome, account, compare_formats, describe_fitting, identify
+from mmbench.scores.missing_weights import find_all_weights
 from mmbench.scores.progress import ScoringSizes, ScoringStages, plan_scoring
 from mmbench.scores.records import Record, finite_all
 from mmbench.scores.scoring import Scoring
@@ -118,8 +119,7 @@ class Evaluation:
 
     def find_weights(self) -> None:
         """Look for the weights of every network; what is missing ends a job here, not in hours."""
-        for extractor in self.extractors.values():
-            find_weights(extractor)
+        find_all_weights(self.extractors.values())
 
     def score(
         self, run: RunSpec, samples: Sequence[Sample | None], counts: Counts, stages: ScoringStages | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from mmbench.tables.compare import Cell, comparable, heading
 from mmbench.tables.format import count_text, signed, with_error
 from mmbench.tables.numbers import as_row, numbers_of_cell, numbers_of_record
 from mmbench.tables.published import printed_name, published_values
+from mmbench.tables.suites import Suite
 from mmbench.types import is_untrained
 
 FIRST = ("dataset", "system", "row", "trainings", "samplings", "n", "weights", "networks")  # columns before the metrics
@@ -25,6 +26,10 @@ class Number:
 
     value: float | None
     stderr: float | None
+
+    def times(self, factor: int) -> Number:
+        """Both multiplied."""
+        return Number(*(None if x is None else x * factor for x in (self.value, self.stderr)))
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,11 @@ class MetricCell:
     def networks(self) -> str:
         """The same of the metric's networks."""
         return kind if is_untrained(kind := self.records[0].extractor_weights) else ""
+
+    def times(self, factor: int) -> MetricCell:
+        """The cell with its number and difference multiplied, as a paper prints them."""
+        difference = self.difference and self.difference.times(factor)
+        return replace(self, number=self.number.times(factor), difference=difference)
 
     def to_text(self, digits: int | None = None) -> str | None:
         """ "0.312 ± 0.021", in parentheses if it is another system's, with the difference on a line of its own.
@@ -149,6 +159,7 @@ class Layout:
         notes: Lines below it.
         first: Columns before the metrics, as far as any row has them.
         compared: Cells by metric where it compares systems; JSON then has one row for each.
+        suite: Whose columns it has, in its order; None for a table of no suite.
     """
 
     table: Sequence[Row]
@@ -156,19 +167,30 @@ class Layout:
     notes: Sequence[str] = ()
     first: Sequence[str] = FIRST
     compared: Sequence[Sequence[Cell]] = ()
+    suite: Suite | None = None
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """Rows for JSON, with numbers only."""
+        """Rows for JSON, with numbers only: those of the metrics themselves, whatever a suite multiplies them by."""
+        suite = {"suite": self.suite.name} if self.suite else {}
         if self.compared:
-            return [as_row(cell) for column in self.compared for cell in column]
-        return [row.to_json() for row in self.table]
+            return [as_row(cell) | suite for column in self.compared for cell in column]
+        return [row.to_json() | suite for row in self.table]
+
+    @property
+    def headings(self) -> dict[str, str]:
+        """Headings of its metrics with the metrics: those of the suite first, in its order."""
+        found = {cell.heading: cell.metric for row in self.table for cell in row.cells}
+        if self.suite is None:
+            return found
+        place = self.suite.place
+        return dict(sorted(found.items(), key=lambda item: place(item[1])))
 
     @property
     def columns(self) -> list[str]:
         """Columns that any row has: who, how many, then every metric with the paper's number beside it."""
         shown = [row.to_text() for row in self.table]
-        metrics = {cell.heading: printed_name(cell.metric) for row in self.table for cell in row.cells}
+        metrics = {heading: printed_name(metric) for heading, metric in self.headings.items()}
         paper = dict.fromkeys(name for row in self.table for name in row.paper)
         columns = [c for c in self.first if any(row.get(c) is not None for row in shown)]
         for column, name in metrics.items():

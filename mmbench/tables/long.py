@@ -35,13 +35,21 @@ def to_numbers(layout: Layout) -> tuple[list[str], list[dict[str, Any]]]:
         rows += [{**row.labels, "metric": name, "paper": value} for name, value in row.paper.items()]
     has_paper = any(row.get("paper") is not None for row in rows)
     labels = dict.fromkeys(name for row in layout.table for name in row.labels)
-    return [*labels, "metric", *FLAT, *(["paper"] if has_paper else [])], rows
+    more = ["paper"] * has_paper
+    if layout.suite:
+        rows, more = [row | {"suite": layout.suite.name} for row in rows], [*more, "suite"]
+    return [*labels, "metric", *FLAT, *more], rows
 
 
 def _in_order(layout: Layout) -> list[tuple[Row, MetricCell]]:
     """The numbers of a table metric by metric, so that systems stand below each other."""
-    metrics = dict.fromkeys(cell.heading for row in layout.table for cell in row.cells)
-    return [(row, cell) for metric in metrics for row in layout.table for cell in row.cells if cell.heading == metric]
+    return [
+        (row, cell)
+        for metric in layout.headings
+        for row in layout.table
+        for cell in row.cells
+        if cell.heading == metric
+    ]
 
 
 def _text_of(row: Row, cell: MetricCell) -> dict[str, Any]:

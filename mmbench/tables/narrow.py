@@ -10,6 +10,7 @@ from mmbench.console import Format, show_rows, table_width, terminal_width
 from mmbench.tables import long, wide
 from mmbench.tables.compare import Cell
 from mmbench.tables.layout import Layout
+from mmbench.tables.suite_table import SuiteTable
 from mmbench.tables.system_rows import lay_out_comparison
 
 KEYS = ("system", "dataset", "row")  # the first of them that a table has begins each of its pieces
@@ -42,6 +43,7 @@ def show_comparison(
     title: str,
     notes: Sequence[str] = (),
     in_full: bool = False,
+    suite: SuiteTable | None = None,
 ) -> None:
     """Print a comparison, as `show_table`; JSON has a row for each system and metric, with the whole record.
 
@@ -51,8 +53,10 @@ def show_comparison(
         title: Line above the table.
         notes: Lines below it, after those that explain its marks.
         in_full: Give each number a row, with interval, difference and p-value.
+        suite: How a suite shows it; None for the metrics as they are.
     """
     layout = replace(lay_out_comparison(columns, title, notes), compared=columns)
+    layout = suite.lay_out(layout) if suite else layout
     more = [] if in_full else ["Intervals, differences and p-values: --long, or --format csv or json."]
     show_table(layout, format, more, in_full)
 

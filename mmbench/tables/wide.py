@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmbench.markup import Strong
 from mmbench.tables.borrowed import CONTROLS
 from mmbench.tables.format import column_digits
 from mmbench.tables.layout import Layout, MetricCell, Row
+
+
+class Title(NamedTuple):
+    """What stands above a column, and what its numbers are multiplied by."""
+
+    text: str
+    factor: int = 1
+
 
 ASIDE = ("dataset", "n", "weights", "networks")  # columns that go to the legend where all rows agree
 
@@ -19,21 +27,27 @@ def to_rows(layout: Layout) -> tuple[list[str], list[dict[str, Any]]]:
 
     Numbers of a metric have equal decimals and marks a place of their own; the best is a `Strong`.
     """
-    short = short_headings(layout)
+    titles = make_titles(layout)
+    absent = "-" if layout.suite else None
     rows = [row.to_text() for row in layout.table]
-    for heading, name in short.items():
-        column = [next((c for c in row.cells if c.heading == heading), None) for row in layout.table]
+    for heading, (name, factor) in titles.items():
+        held = [next((c for c in row.cells if c.heading == heading), None) for row in layout.table]
+        column = [cell and cell.times(factor) for cell in held]
         digits = column_digits(cell.number.stderr for cell in column if cell)
         best = find_best(layout.table, heading)
         has_marks = any(cell.mark or cell.same_as for cell in column if cell)
         texts = [_lines(cell, digits, has_marks) if cell else [] for cell in column]
-        width = max(len(name), *(len(line) for lines in texts for line in lines))
+        width = max([len(name), *(len(line) for lines in texts for line in lines)])
         for k, (row, lines) in enumerate(zip(rows, texts, strict=True)):
             row.pop(heading, None)
             text = "\n".join(line.rjust(width) for line in lines)
-            row[name] = (Strong(text) if k in best else text) if lines else None
+            row[name] = (Strong(text) if k in best else text) if lines else absent
     aside = agreed(rows, layout)
-    return [short.get(c, c) for c in layout.columns if c not in aside], rows
+    columns = [titles[c].text if c in titles else c for c in layout.columns if c not in aside]
+    if layout.suite:
+        shown = [title.text for title in titles.values()]
+        columns = [*(c for c in columns if c not in shown), *shown]
+    return columns, rows
 
 
 def agreed(rows: Sequence[dict[str, Any]], layout: Layout) -> dict[str, Any]:
@@ -61,9 +75,19 @@ def describe_rows(layout: Layout) -> list[str]:
 
 def short_headings(layout: Layout) -> dict[str, str]:
     """Headings of metrics without their variants, except where a table has two variants of one metric."""
-    headings = dict.fromkeys(cell.heading for row in layout.table for cell in row.cells)
-    names = {heading: heading[:-2].partition(".")[0] + heading[-2:] for heading in headings}
+    names = {heading: heading[:-2].partition(".")[0] + heading[-2:] for heading in layout.headings}
     return {h: h if list(names.values()).count(name) > 1 else name for h, name in names.items()}
+
+
+def make_titles(layout: Layout) -> dict[str, Title]:
+    """What stands above each metric, by heading: in a suite the paper's names, of metrics not on record, too."""
+    short = short_headings(layout)
+    titles: dict[str, Title] = {}
+    for column in layout.suite.columns if layout.suite else ():
+        found = next((h for h, metric in layout.headings.items() if column.holds(metric)), column.title)
+        own = short.get(found, column.title)
+        titles[found] = Title(column.title if column.printed else own, column.factor)
+    return titles | {heading: Title(name) for heading, name in short.items() if heading not in titles}
 
 
 def find_best(rows: Sequence[Row], heading: str) -> set[int]:
