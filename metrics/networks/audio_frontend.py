@@ -60,16 +60,20 @@ def hz_to_mel(frequency: np.ndarray | float) -> np.ndarray:
 
 
 @cache
-def mel_filters(num_mels: int, low: float, high: float) -> np.ndarray:
-    """(257, num_mels) float64 triangles of equal width in mel, over the bins of a 512-point FFT, not normalised.
+def mel_filters(
+    num_mels: int, low: float, high: float, points: int = FFT, sample_rate: int = SAMPLE_RATE
+) -> np.ndarray:
+    """(points / 2 + 1, num_mels) float64 triangles of equal width in mel, over the bins of an FFT, not normalised.
 
     Args:
         num_mels: Number of bands.
         low: Lower edge of the first band [Hz].
         high: Upper edge of the last band [Hz].
+        points: Of the FFT.
+        sample_rate: Samples per second [Hz].
     """
     edges = np.linspace(hz_to_mel(low), hz_to_mel(high), num_mels + 2)
-    mel = hz_to_mel(np.arange(FFT // 2 + 1) * (SAMPLE_RATE / FFT))[:, None]
+    mel = hz_to_mel(np.arange(points // 2 + 1) * (sample_rate / points))[:, None]
     lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
     filters = np.maximum(0.0, np.minimum((mel - lower) / (centre - lower), (upper - mel) / (upper - centre)))
     filters[0] = 0.0  # no constant component
