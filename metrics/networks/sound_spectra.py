@@ -27,7 +27,7 @@ def prepare_wave(audio: np.ndarray, sample_rate: int, target_rate: int, seconds:
         seconds: How much of it is looked at; what is shorter stays so.
     """
     centred = (audio - audio.mean(dtype=np.float64)).astype(np.float32)
-    return resample(centred, sample_rate, target_rate)[: int(target_rate * seconds)]
+    return resample(centred, sample_rate, target_rate, kernel="transform")[: int(target_rate * seconds)]
 
 
 def centred_power(wave: np.ndarray, window: np.ndarray, points: int, hop: int) -> np.ndarray:
