@@ -37,7 +37,9 @@ def _sinc_kernel(
     return (sinc * (window * (cutoff / source))).float(), width
 
 
-def resample(audio: np.ndarray, source_rate: int, target_rate: int, *, kernel: Literal["function", "transform"] = "function") -> np.ndarray:
+def resample(
+    audio: np.ndarray, source_rate: int, target_rate: int, *, kernel: Literal["function", "transform"] = "function"
+) -> np.ndarray:
     """Resample (..., s) float32 to ceil(s * target / source) samples, equal to torchaudio's default resampler.
 
     torchaudio has two: `functional.resample` computes its kernel in float32, at 22.05 kHz up to 1e-5 from the one that
@@ -67,20 +69,16 @@ def hz_to_mel(frequency: np.ndarray | float) -> np.ndarray:
 
 
 @cache
-def mel_filters(
-    num_mels: int, low: float, high: float, points: int = FFT, sample_rate: int = SAMPLE_RATE
-) -> np.ndarray:
-    """(points / 2 + 1, num_mels) float64 triangles of equal width in mel, over the bins of an FFT, not normalised.
+def mel_filters(num_mels: int, low: float, high: float) -> np.ndarray:
+    """(257, num_mels) float64 triangles of equal width in mel, over the bins of a 512-point FFT, not normalised.
 
     Args:
         num_mels: Number of bands.
         low: Lower edge of the first band [Hz].
         high: Upper edge of the last band [Hz].
-        points: Of the FFT.
-        sample_rate: Samples per second [Hz].
     """
     edges = np.linspace(hz_to_mel(low), hz_to_mel(high), num_mels + 2)
-    mel = hz_to_mel(np.arange(points // 2 + 1) * (sample_rate / points))[:, None]
+    mel = hz_to_mel(np.arange(FFT // 2 + 1) * (SAMPLE_RATE / FFT))[:, None]
     lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
     filters = np.maximum(0.0, np.minimum((mel - lower) / (centre - lower), (upper - mel) / (upper - centre)))
     filters[0] = 0.0  # no constant component

@@ -20,6 +20,18 @@ LIGHTNING = (  # classes that checkpoints of Lightning name, read as plain dicti
     "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
     "pytorch_lightning.utilities.parsing.AttributeDict",
 )
+NUMPY = (  # names by which a pickle makes arrays and numbers of numpy, of either kind of its releases
+    *("numpy.ndarray", "numpy.dtype"),
+    *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
+)
+
+
+class Skipped:
+    """Stands for an array of numpy in a checkpoint, as of a sampler's state: nothing of it is made or kept."""
+
+    def __init__(self, *_: Any) -> None: ...
+
+    def __setstate__(self, _: Any) -> None: ...
 
 
 def read_tensors(path: Path, member: str = "", map_location: str = "cpu") -> dict[str, Any]:
@@ -32,7 +44,8 @@ def read_tensors(path: Path, member: str = "", map_location: str = "cpu") -> dic
         map_location: Device the tensors come to.
 
     Returns:
-        What was saved: a state dict, or a dict with one inside (Lightning: "state_dict").
+        What was saved: a state dict, or a dict with one inside (Lightning: "state_dict"); `Skipped` in place of arrays
+        of numpy.
 
     Raises:
         IntegrityError: The file is cut off or otherwise damaged.
@@ -60,7 +73,8 @@ def read_tensors(path: Path, member: str = "", map_location: str = "cpu") -> dic
 
 def _load(torch: Any, source: Path | IO[bytes], label: str, map_location: str) -> dict[str, Any]:
     try:
-        with torch.serialization.safe_globals([(OrderedDict, name) for name in LIGHTNING]):
+        stand_ins = [*((OrderedDict, name) for name in LIGHTNING), *((Skipped, name) for name in NUMPY)]
+        with torch.serialization.safe_globals(stand_ins):
             state: dict[str, Any] = torch.load(source, map_location=map_location, weights_only=True)
     except (RuntimeError, EOFError, OSError) as error:  # no end of an archive, or of a pickle
         if isinstance(error, OSError) and error.errno != errno.EINVAL:  # that is a seek to before the start
