@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from mmbench.console import Progress, log
-from mmbench.errors import MMBenchError
+from mmbench.errors import MMBenchError, UsageError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.extract import NO_PROMPT, Content, Extraction, Sample, extract, find_weights
 from mmbench.features.reference import real_features
 from mmbench.identity import digest_of
+from mmbench.optional_protocols import in_pairs
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore
 from mmbench.scores.accounting import Counts, Outcome, account, compare_formats, describe_fitting, identify
+from mmbench.scores.partners import Partners, find_partners
 from mmbench.scores.records import Record, finite_all
 from mmbench.scores.scoring import Scoring
 from mmbench.types import (
@@ -55,6 +57,15 @@ class KnownRealClips(Protocol):
 
     def note(self) -> dict[str, Any]:
         """What a record says of them."""
+        ...
+
+
+@runtime_checkable
+class KnownPartners(KnownRealClips, Protocol):
+    """Real clips that can be told by name, so that samples pair with them."""
+
+    def partners(self, ids: Sequence[str | None]) -> Partners:
+        """Features of the real clips of these names."""
         ...
 
 
@@ -97,12 +108,17 @@ class Evaluation:
             real = least_real({e.weights for e in own})
             self._judged.append(_Judged(metric, full_name(metric), [e.name for e in own], real))
         self._digests = {name: extractor_digest(e) for name, e in self.extractors.items()}
-        self._compared = [j for j in self._judged if j.metric.needs_reference]
+        self._paired = [j for j in self._judged if in_pairs(j.metric)]
+        self._compared = [j for j in self._judged if j.metric.needs_reference and j not in self._paired]
+        self._known = reference if isinstance(reference, KnownPartners) else None
         self._dataset = None if isinstance(reference, KnownRealClips) else reference
         self._tables: dict[str, FeatureTable] = {}
         self._about: Mapping[str, Any] | None = None
         self._tables_of: tuple[int, int] | None = None  # n and seed of the real clips that the tables are of
         if isinstance(reference, KnownRealClips):  # before anything else: what does not fit ends here
+            if self._paired and self._known is None:
+                found = f"{self._paired[0].name} compares clips in pairs, and this file does not say which is whose."
+                raise UsageError(found, "the real clips themselves", "--dataset folder:REAL_CLIPS")
             self._tables = {j.name: reference.table(j.metric) for j in self._compared}
             self._about = reference.note()
 
@@ -137,21 +153,26 @@ class Evaluation:
     def judge(self, run: RunSpec, samples: Sequence[Sample | None], counts: Counts, found: Extraction) -> Scoring:
         """Score samples whose features are known; arguments as of `score`, and `found`, their features."""
         self._find_real_clips(len(samples), run.seed)
+        partners = self._find_partners(run, samples)
+        pairs = partners.only_pairs(found) if partners else found
         lines = identify(samples, found, counts)
         absent = tuple(i for i, line in enumerate(lines) if "missing" in line or "unreadable" in line)
         records, scores, told = [], [], []
         for judged in self._judged:
-            against = self._tables.get(judged.name)
-            score = judged.metric.score({e: found.features[e] for e in judged.extractors}, against, run.seed)
-            outcome = account(samples, found, counts, judged.extractors, score)
+            against, seen, known = self._tables.get(judged.name), found, self._about
+            if partners and judged in self._paired:
+                against = {e: partners.features[e] for e in judged.extractors}
+                seen, known = pairs, partners.about
+            score = judged.metric.score({e: seen.features[e] for e in judged.extractors}, against, run.seed)
+            outcome = account(samples, seen, counts, judged.extractors, score)
             if score.num_scored == 0 and set(outcome.unscored.values()) == {NO_PROMPT}:
                 how = "prompts=[...] in Python; for files a table prompts.csv, with columns file,prompt"
                 log.warning("%s: no clip has a prompt. try: %s", judged.name, how)
             looked_at = outcome.scored or outcome.unscored
             sizes = sorted({c.size for i, c in enumerate(found.contents) if c and i in looked_at})
-            about = dict(self._about) if self._about and against else None
+            about = dict(known) if known and against else None
             if about is not None and against:
-                if self._dataset is not None:  # what is known beforehand says how many
+                if self._dataset is not None or seen is pairs:  # what is known beforehand says how many
                     about["n"] = min(sum(row is not None for row in rows) for rows in against.values())
                 about |= compare_formats(about.get("formats", ()), sizes)
             records.append(self._record(run, judged, score, sizes, found, counts, outcome, about))
@@ -171,6 +192,16 @@ class Evaluation:
         formats = sorted({c.size for c in real.contents if c})
         self._about = {"dataset": self._dataset.name, "n": len(real.contents), "formats": formats}
         self._tables_of = (num, seed)
+
+    def _find_partners(self, run: RunSpec, samples: Sequence[Sample | None]) -> Partners | None:
+        """Features of each sample's own real clip, if a metric compares with it."""
+        if not self._paired:
+            return None
+        if self._known is not None:
+            return self._known.partners([sample and sample.source.id for sample in samples])
+        wanted = [self.extractors[name] for name in dict.fromkeys(e for j in self._paired for e in j.extractors)]
+        assert self._dataset is not None  # whoever makes metrics has seen to it
+        return find_partners(self._dataset, run, samples, wanted, self.cache, self.workers)
 
     def _record(
         self,
