@@ -1,7 +1,7 @@
 """Inception score of sounds: are single sounds of a clear class, and all together of many, by PaSST or by PANNs?
 
-hkchengrex/av-benchmark@050a5cd:av_bench/metrics/isc.py: exp of the mean KL(p(class | clip) ‖ p(class)), p the softmax of
-527 AudioSet logits. It compares with nothing, so that it says neither that sounds are good nor that they fit.
+hkchengrex/av-benchmark@050a5cd:av_bench/metrics/isc.py: exp of the mean KL(p(class | clip) ‖ p(class)), p the softmax
+of 527 AudioSet logits. It compares with nothing, so that it says neither that sounds are good nor that they fit.
 
 avbench_8s: the mean over ten splits, which follow from the clips' places (RandomState(2020)); the first 8 s of each.
 avbench_10s: the same of 10 s.

@@ -77,10 +77,15 @@ class ClassifierKL:
         if theirs is None or len(theirs) != len(ours):
             found = f"{self.name} was given {len(theirs or ())} real clips for {len(ours)} samples."
             raise MMBenchError(found, "the real clip of each", "name a dataset")
-        pairs = [(i, a, b) for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a is not None and b is not None]
+        pairs = [
+            (i, a, b) for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a is not None and b is not None
+        ]
         values = np.full(len(ours), np.nan)
         n = len(pairs)
-        details: dict[str, Any] = {"matched_minus_shuffled": None, "silent": sum(bool(a["silent"]) for _, a, _ in pairs)}
+        details: dict[str, Any] = {
+            "matched_minus_shuffled": None,
+            "silent": sum(bool(a["silent"]) for _, a, _ in pairs),
+        }
         if not n:
             return mean_score(values, details=details)
         generated, real = (np.stack([pair[k]["logits"] for pair in pairs]) for k in (1, 2))  # type: ignore[index]

@@ -18,7 +18,7 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def paired_kl(generated: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """The KL divergence (n,) of each generated clip's classes from those of its real clip, Σ p_real log(p_real / p_gen).
+    """The KL divergence (n,) of each generated clip's classes from its real clip's, Σ p_real log(p_real / p_gen).
 
     Source: hkchengrex/av-benchmark@050a5cd:av_bench/metrics/kl.py.
 

@@ -22,9 +22,7 @@ KALDI_FLOOR = float(np.finfo(np.float32).eps)
 
 
 @cache
-def _sinc_kernel(
-    source: int, target: int, zeros: int, rolloff: float, dtype: torch.dtype
-) -> tuple[torch.Tensor, int]:
+def _sinc_kernel(source: int, target: int, zeros: int, rolloff: float, dtype: torch.dtype) -> tuple[torch.Tensor, int]:
     """(target, 1, taps) float32 polyphase kernel of a Hann-windowed sinc, and its half width in input samples."""
     cutoff = min(source, target) * rolloff
     width = math.ceil(zeros * source / cutoff)

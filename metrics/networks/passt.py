@@ -1,7 +1,7 @@
 """PaSST, a transformer that names 527 kinds of sound in a spectrogram (arXiv 2110.05069).
 
-Own writing of kkoutini/passt_hear21@5f1cce6:hear21passt/models/passt.py without patchout, which only training has, under
-the key names of the published checkpoint.
+Own writing of kkoutini/passt_hear21@5f1cce6:hear21passt/models/passt.py without patchout, which only training has,
+under the key names of the published checkpoint.
 """
 
 from __future__ import annotations

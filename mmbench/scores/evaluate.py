@@ -198,7 +198,7 @@ class Evaluation:
         if not self._paired:
             return None
         if self._known is not None:
-            return self._known.partners([sample and sample.source.id for sample in samples])
+            return self._known.partners([sample.source.id if sample else None for sample in samples])
         wanted = [self.extractors[name] for name in dict.fromkeys(e for j in self._paired for e in j.extractors)]
         assert self._dataset is not None  # whoever makes metrics has seen to it
         return find_partners(self._dataset, run, samples, wanted, self.cache, self.workers)

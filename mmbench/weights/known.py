@@ -116,9 +116,7 @@ METRIC_NETWORKS = (
     Weight(
         "passt",
         "passt-s-f128-p16-s10-ap.476-swa.pt",
-        (
-            "https://github.com/kkoutini/PaSST/releases/download/v0.0.1-audioset/passt-s-f128-p16-s10-ap.476-swa.pt",
-        ),
+        ("https://github.com/kkoutini/PaSST/releases/download/v0.0.1-audioset/passt-s-f128-p16-s10-ap.476-swa.pt",),
         "FD, KL, IS: PaSST, AudioSet classes",
         "Apache-2.0",
         "302903fa8c4aee817b11dc982da0b29aaf8d11a3e722420476d0a12c9db70c2c",

@@ -62,7 +62,9 @@ def passt(fixture: Fixture) -> None:
 
 
 def _log_mel(fixture: Fixture, case: str, sample_rate: int, samples: int) -> np.ndarray:
-    wave = spectra.prepare_wave(_mono(fixture, case), sample_rate, spectra.PANN_RATE, Fraction(samples, spectra.PANN_RATE))
+    wave = spectra.prepare_wave(
+        _mono(fixture, case), sample_rate, spectra.PANN_RATE, Fraction(samples, spectra.PANN_RATE)
+    )
     assert len(wave) == samples, case
     return spectra.pann_log_mel(wave)
 
