@@ -38,7 +38,7 @@ class PaSSTConfig:
 
 
 FULL = PaSSTConfig()
-SMALL = PaSSTConfig(width=24, depth=2, heads=2)  # for dry runs
+SMALL = PaSSTConfig(width=48, depth=2, heads=4)  # for dry runs
 
 
 class Attention(nn.Module):

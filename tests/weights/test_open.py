@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mmbench.errors import IntegrityError, MMBenchError
@@ -152,6 +153,19 @@ def test_what_lightning_names_in_a_checkpoint_does_nothing(known: Known, monkeyp
     read = weights.load_state_dict("net")
     assert read["state_dict"]["weight"].tolist() == [1, 1]
     assert read["hyper_parameters"] == {"learning_rate": 0.5}
+
+
+def test_arrays_of_numpy_in_a_checkpoint_are_not_made(known: Known) -> None:
+    import torch
+
+    buffer = io.BytesIO()
+    sampler = {"indexes": np.arange(5), "loss": np.float64(0.5), "pointer": 3}
+    torch.save({"model": {"weight": torch.ones(2)}, "sampler": sampler}, buffer)
+    known(sha256=None, bytes=None)
+    put(folder() / "net.bin", buffer.getvalue())
+    read = weights.load_state_dict("net")
+    assert read["model"]["weight"].tolist() == [1, 1]
+    assert [type(x).__name__ for x in read["sampler"].values()] == ["Skipped", "Skipped", "int"]
 
 
 def test_of_several_checkpoints_in_an_archive_the_last_by_name_is_read(known: Known) -> None:
