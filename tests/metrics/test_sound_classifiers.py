@@ -107,7 +107,12 @@ def test_no_more_is_heard_than_the_seconds_asked_for(kind: type[SoundClassifier]
 
 @pytest.mark.parametrize("kind", BOTH)
 def test_features_do_not_depend_on_the_batch(kind: type[SoundClassifier]) -> None:
-    clips = [clip(noise(2.0)), clip(noise(0.5, 44100, 1), 44100), clip(noise(2.0, seed=2)), clip(np.zeros(RATE, np.float32))]
+    clips = [
+        clip(noise(2.0)),
+        clip(noise(0.5, 44100, 1), 44100),
+        clip(noise(2.0, seed=2)),
+        clip(np.zeros(RATE, np.float32)),
+    ]
     extractor = kind(8, "random")
     together = extractor.extract(clips)
     assert [bool(f["silent"]) for f in together] == [False, False, False, True]
