@@ -151,7 +151,9 @@ def test_files_of_features_do_not_say_whose_is_whose(real_folder: Folder, tmp_pa
         export(tmp_path / "gap.safetensors", real_folder, [Gap()], 3, 0, FeatureCache(None))
     path = tmp_path / "fad.safetensors"
     export(path, real_folder, [make_metric("fad_bounce")], 3, 0, FeatureCache(None), workers=1)
-    with pytest.raises(UsageError, match="gap.plain compares clips in pairs, and this file does not say which is whose"):
+    with pytest.raises(
+        UsageError, match=r"gap\.plain compares clips in pairs, and this file does not say which is whose"
+    ):
         Evaluation([Gap()], read_reference(path), FeatureCache(None))
 
 
