@@ -27,7 +27,7 @@ class Moments:
         n: Number of rows.
         mean: (d,) float64.
         scatter: (d, d) float64, the sum of outer products about the mean (about zero it would cancel for large means).
-        rows: (k, d) with the scatter as their product, where the features are known and are fewer than dimensions.
+        rows: (k, d) with the scatter as their product, where the features are known and no more than dimensions.
     """
 
     n: int
@@ -46,12 +46,12 @@ class Moments:
         if counts is None:
             mean = x.mean(axis=0)
             centred = x - mean
-            return cls(len(x), mean, centred.T @ centred, centred if len(x) < x.shape[1] else None)
+            return cls(len(x), mean, centred.T @ centred, centred if len(x) <= x.shape[1] else None)
         drawn = np.flatnonzero(counts)  # a bootstrap leaves out 37 % of the rows
         n = int(counts.sum())
         mean = counts[drawn] @ x[drawn] / n
         centred = np.sqrt(counts[drawn])[:, None] * (x[drawn] - mean)
-        return cls(n, mean, centred.T @ centred, centred if len(centred) < x.shape[1] else None)
+        return cls(n, mean, centred.T @ centred, centred if len(centred) <= x.shape[1] else None)
 
     def merge(self, other: Moments) -> Moments:
         """Moments of both sets together (Chan, Golub & LeVeque 1979)."""

@@ -17,6 +17,7 @@ from mmbench.tables.format import count_text, digits_of, signed, with_error
 from mmbench.types import UNTRAINED, Score
 
 DESCRIBES = ("formats", "differs")  # of a record's reference: words about the clips
+OF_PAIRS = ("n", "paired_by")  # and how many of the samples had a real clip of their own
 LITTLE = 2.0  # times the floor: a distance below that is little more than real clips have among themselves
 
 
@@ -98,7 +99,9 @@ def comparable(records: Sequence[Record]) -> None:
 
 def _identify_reference(record: Record) -> dict[str, Any]:
     """Which real clips a record compared with, without the words that describe them, which older records lack."""
-    return {k: v for k, v in (record.reference or {}).items() if k not in DESCRIBES}
+    about = record.reference or {}
+    words = (*DESCRIBES, *OF_PAIRS) if "paired_by" in about else DESCRIBES
+    return {k: v for k, v in about.items() if k not in words}
 
 
 def compare(column: Sequence[Scored]) -> list[Cell]:
