@@ -18,7 +18,7 @@ from mmbench.optional_protocols import in_pairs
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore
 from mmbench.scores.accounting import Counts, Outcome, account, compare_formats, describe_fitting, identify
-from mmbench.scores.partners import Partners, find_partners
+from mmbench.scores.partners import ALONE, Partners, find_partners
 from mmbench.scores.records import Record, finite_all
 from mmbench.scores.scoring import Scoring
 from mmbench.types import (
@@ -32,6 +32,13 @@ from mmbench.types import (
     full_name,
     least_real,
 )
+
+NOTHING = {  # what to do where no clip is scored, each for this reason
+    NO_PROMPT: "no clip has a prompt. try: prompts=[...] in Python; for files a table prompts.csv, with columns "
+    "file,prompt",
+    ALONE: "no clip has a real clip of its own. try: the names of the real clips, and --dataset folder:REAL_CLIPS; in "
+    "Python their ids=[...]",
+}
 
 
 def stored_samples(store: SampleStore, num: int) -> tuple[list[Sample | None], Counts]:
@@ -165,9 +172,8 @@ class Evaluation:
                 seen, known = pairs, partners.about
             score = judged.metric.score({e: seen.features[e] for e in judged.extractors}, against, run.seed)
             outcome = account(samples, seen, counts, judged.extractors, score)
-            if score.num_scored == 0 and set(outcome.unscored.values()) == {NO_PROMPT}:
-                how = "prompts=[...] in Python; for files a table prompts.csv, with columns file,prompt"
-                log.warning("%s: no clip has a prompt. try: %s", judged.name, how)
+            if score.num_scored == 0 and set(outcome.unscored.values()) in ({NO_PROMPT}, {ALONE}):
+                log.warning("%s: %s", judged.name, NOTHING[next(iter(outcome.unscored.values()))])
             looked_at = outcome.scored or outcome.unscored
             sizes = sorted({c.size for i, c in enumerate(found.contents) if c and i in looked_at})
             about = dict(known) if known and against else None

@@ -1,4 +1,4 @@
-"""Processor seconds per clip and peak memory of PaSST and Cnn14 at their published sizes, on random weights, one thread.
+"""Processor seconds per clip and peak memory of PaSST and Cnn14 at their published sizes, random weights, one thread.
 
 python results/speed/sound_classifiers.py                    all cases, two minutes; Linux only
 python results/speed/sound_classifiers.py NETWORK SECONDS    one case in this process

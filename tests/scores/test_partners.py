@@ -114,7 +114,7 @@ def test_clips_made_elsewhere_have_the_real_clips_of_their_names(real_folder: Fo
     assert {k: found.reference[k] for k in ("n", "paired_by")} == {"n": 3, "paired_by": "file name"}
 
 
-def test_without_known_names_the_prompts_of_a_run_decide() -> None:
+def test_without_known_names_the_prompts_of_a_run_decide(caplog: pytest.LogCaptureFixture) -> None:
     dataset = bounce()
     texts = [request.prompt.text for request in make_requests(dataset, 3, 0)]
     texts[1] = "something else"
@@ -128,6 +128,7 @@ def test_without_known_names_the_prompts_of_a_run_decide() -> None:
     nothing, score = record([replace(s, text="") for s in samples if s], GIVEN, dataset)
     assert np.isnan(score.value)
     assert nothing.unscored == {ALONE: 3}
+    assert "gap.plain: no clip has a real clip of its own. try: the names of the real clips" in caplog.text
 
 
 def test_a_real_clip_without_features_leaves_its_sample_unscored_with_the_reason(real_folder: Folder) -> None:
