@@ -41,7 +41,7 @@ def resample(
     """Resample (..., s) float32 to ceil(s * target / source) samples, equal to torchaudio's default resampler.
 
     torchaudio has two: `functional.resample` computes its kernel in float32, at 22.05 kHz up to 1e-5 from the one that
-    `transforms.Resample` computes in float64 and rounds.
+    `transforms.Resample` computes in float64, but for its phases.
 
     Args:
         audio: Samples along the last axis.

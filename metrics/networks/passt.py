@@ -22,7 +22,7 @@ class PaSSTConfig:
 
     Attributes:
         width, depth, heads: Of the transformer.
-        mels, frames: Size of the spectrogram that positions are known for; shorter ones are understood.
+        mels, frames: Size of the spectrogram that positions are known for; of longer ones the start is looked at.
         patch, stride: Side of a patch and distance of two, in mel bands and in frames.
         classes: Kinds of sound.
     """
@@ -91,7 +91,7 @@ class PaSST(nn.Module):
 
     def forward(self, mel: Tensor) -> tuple[Tensor, Tensor]:
         """Map spectrograms (n, mels, frames) to features (n, width) and logits (n, classes)."""
-        patches = self.patch_embed["proj"](mel[:, None])
+        patches = self.patch_embed["proj"](mel[:, None])[..., : self.time_new_pos_embed.shape[-1]]
         patches = patches + self.time_new_pos_embed[..., : patches.shape[-1]] + self.freq_new_pos_embed
         start = torch.cat([self.cls_token, self.dist_token], dim=1) + self.new_pos_embed
         tokens = torch.cat([start.expand(len(mel), -1, -1), patches.flatten(2).transpose(1, 2)], dim=1)

@@ -1,7 +1,9 @@
 """Processor seconds per clip and peak memory of PaSST and Cnn14 at their published sizes, random weights, one thread.
 
+The bootstrap of their Fréchet distances, too: what one replicate costs.
+
 python results/speed/sound_classifiers.py                    all cases, two minutes; Linux only
-python results/speed/sound_classifiers.py NETWORK SECONDS    one case in this process
+python results/speed/sound_classifiers.py NETWORK SECONDS    one network in this process
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ import time
 import numpy as np
 import torch
 
+from mmbench.metrics.arithmetic.frechet import Moments, frechet_replicates
 from mmbench.metrics.extractors.sound_classifiers import PANNExtractor, PaSSTExtractor
 from mmbench.metrics.networks.cnn14 import Cnn14
 from mmbench.metrics.networks.passt import FULL, PaSST
 from mmbench.networks.random_weights import fill_randomly
+from mmbench.statistics.estimates import resample_indices
 from mmbench.types import Clip
 
 CASES = (("passt", 2), ("passt", 8), ("pann", 2), ("pann", 8))
@@ -45,9 +49,24 @@ def measure(name: str, seconds: int) -> None:
     print(f"{name}, clips of {seconds} s in batches of {len(clips)}: {numbers} s of CPU per clip; peak {peak:.0f} MB")
 
 
+def measure_bootstrap(dimensions: int, clips: int) -> None:
+    """Print what a replicate of the distance between two sets of as many clips costs."""
+    rng = np.random.default_rng(0)
+    ours, real = (rng.standard_normal((clips, dimensions)) for _ in range(2))
+    reference, costs = Moments.of(real), []
+    for _ in range(REPEATS):
+        start = time.process_time()
+        frechet_replicates(ours, reference, resample_indices(clips, 4, 0), 1)
+        costs.append((time.process_time() - start) / 4)
+    numbers = " ".join(f"{cost:.3f}" for cost in sorted(costs))
+    print(f"bootstrap of {clips} clips in {dimensions} dimensions: {numbers} s of CPU per replicate")
+
+
 if __name__ == "__main__":
     if len(sys.argv) == 3:
         measure(sys.argv[1], int(sys.argv[2]))
     else:
         for case in CASES:
             subprocess.run([sys.executable, __file__, *map(str, case)], check=True)
+        for dimensions, clips in ((768, 64), (768, 2048), (2048, 64), (2048, 2048)):
+            measure_bootstrap(dimensions, clips)

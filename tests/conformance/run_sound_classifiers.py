@@ -53,6 +53,7 @@ def passt(fixture: Fixture) -> None:
     for name, spec in fixture.config["inputs"].items():
         recipe = spec["recipe"]
         mel = recipe_tensor(recipe["seed"], recipe["key"], spec["shape"], recipe["kind"], recipe["exp"])
+        assert mel.shape[1:3] == (1, config.mels), name
         with exact_float32():
             features, logits = network(torch.from_numpy(mel)[:, 0])
         case = name.removesuffix(".mel")

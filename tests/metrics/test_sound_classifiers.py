@@ -14,6 +14,7 @@ from mmbench.errors import MMBenchError
 from mmbench.metrics.extractors.sound_classifiers import PANNExtractor, PaSSTExtractor, SoundClassifier
 from mmbench.metrics.networks import cnn14, passt
 from mmbench.metrics.networks import sound_spectra as spectra
+from mmbench.metrics.networks.audio_frontend import resample
 from mmbench.metrics.networks.cnn14 import FRONT_END, Cnn14
 from mmbench.metrics.networks.passt import FULL, SMALL, UNUSED, PaSST
 from mmbench.networks.devices import exact_float32
@@ -58,6 +59,15 @@ def test_names_and_shapes_are_those_of_the_official_loader(name: str, fixtures_f
     assert shapes(full_size()[name]) == {key: shape for key, shape in theirs.items() if key not in left}
 
 
+def test_passt_understands_shorter_spectrograms_and_looks_at_the_start_of_longer_ones() -> None:
+    network = PaSST(SMALL)
+    fill_randomly(network, "")
+    mel = torch.randn(2, 128, 1100)
+    with exact_float32():
+        torch.testing.assert_close(network(mel), network(mel[..., :996]))  # 99 patches end there
+        assert not torch.allclose(network(mel[..., :500])[1], network(mel[..., :996])[1], atol=1e-3)
+
+
 def test_pre_emphasis_and_bands_of_passt_are_kaldis() -> None:
     mel = spectra.passt_mel(np.zeros(0, np.float32))
     assert mel.shape == (128, 1000)
@@ -80,6 +90,24 @@ def test_log_mel_of_panns_is_librosas() -> None:
     ours = spectra.pann_log_mel(wave)
     np.testing.assert_allclose(ours, librosa.power_to_db(theirs, top_db=None).T, atol=1e-3)
     assert ours.shape == (101, 64)
+
+
+def test_sounds_are_resampled_with_a_kernel_of_float64() -> None:
+    wave, width = noise(0.1, 22050), 9
+    source, target = 441, 320  # 22050 and 16000 by their common divisor; a Hann-windowed sinc of six zeros, below 0.99
+    cutoff = target * 0.99
+    taps = np.arange(-width, width + source) / source
+    padded = np.pad(wave.astype(np.float64), (width, width + source))
+    plain = np.empty(0)
+    for start in range(0, len(wave) + 1, source):
+        for phase in range(target):
+            t = np.clip((taps - np.float64(np.float32(phase / target))) * cutoff, -6, 6)
+            kernel = np.sinc(t) * np.cos(np.pi * t / 12) ** 2 * cutoff / source
+            plain = np.append(plain, kernel @ padded[start : start + len(taps)])
+    found = {kind: resample(wave, 22050, RATE, kernel=kind) for kind in ("transform", "function")}  # type: ignore[arg-type]
+    errors = {kind: float(np.abs(x - plain[: len(x)]).max()) for kind, x in found.items()}
+    assert errors["transform"] < 2e-7
+    assert errors["function"] > 5 * errors["transform"]
 
 
 def test_the_mean_of_the_whole_sound_is_taken_off_before_it_is_cut() -> None:
