@@ -169,6 +169,36 @@ class NeedsLength(Protocol):
 
 
 @runtime_checkable
+class ComparesPairs(Protocol):
+    """A metric with a reference that may compare each sample with its own real clip, and says whether it does.
+
+    Row i of the reference that `score` is then given is that of sample i, None where it has none.
+    """
+
+    in_pairs: bool
+
+
+def in_pairs(metric: Any) -> bool:
+    """Whether a metric compares each sample with its own real clip."""
+    return isinstance(metric, ComparesPairs) and metric.in_pairs
+
+
+@runtime_checkable
+class SplitsByPlace(Protocol):
+    """A metric that may split its samples by their places, so that another order gives another value."""
+
+    by_place: bool
+
+
+@runtime_checkable
+class NamedItems(Protocol):
+    """A reference that knows the names and texts of its clips without reading them; clips made elsewhere pair by it."""
+
+    ids: Sequence[str]
+    texts: Sequence[str]
+
+
+@runtime_checkable
 class HasVariants(Protocol):
     """A metric's class that has presets, by the names that follow the metric's after a dot."""
 

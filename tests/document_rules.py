@@ -173,7 +173,7 @@ def _mmbench(command: Command, words: list[str]) -> Treatment:
             return _generating(command.page, words)
         case ["evaluate", *_] if "fvd" in words and command.page != "docs/metrics.md":
             return _parsed(_run_on("docs/metrics.md", command), words)
-        case ["evaluate" | "stats", *_] if {"fvd", "fad"} & set(words):
+        case ["evaluate" | "stats", *_] if {"fvd", "fad", "fd_pann"} & set(words):
             why = "on stand-ins of the reader's clips, networks with random weights: nothing to download"
             return Treatment(Mode.run, why, words, ("--weights", "random"))
         case ["evaluate", *_] if "desync" in words:

@@ -27,11 +27,13 @@ class Moments:
         n: Number of rows.
         mean: (d,) float64.
         scatter: (d, d) float64, the sum of outer products about the mean (about zero it would cancel for large means).
+        rows: (k, d) with the scatter as their product, where the features are known and no more than dimensions.
     """
 
     n: int
     mean: np.ndarray
     scatter: np.ndarray
+    rows: np.ndarray | None = None
 
     @classmethod
     def of(cls, features: np.ndarray, counts: np.ndarray | None = None) -> Moments:
@@ -44,12 +46,12 @@ class Moments:
         if counts is None:
             mean = x.mean(axis=0)
             centred = x - mean
-            return cls(len(x), mean, centred.T @ centred)
+            return cls(len(x), mean, centred.T @ centred, centred if len(x) <= x.shape[1] else None)
         drawn = np.flatnonzero(counts)  # a bootstrap leaves out 37 % of the rows
         n = int(counts.sum())
         mean = counts[drawn] @ x[drawn] / n
         centred = np.sqrt(counts[drawn])[:, None] * (x[drawn] - mean)
-        return cls(n, mean, centred.T @ centred)
+        return cls(n, mean, centred.T @ centred, centred if len(centred) <= x.shape[1] else None)
 
     def merge(self, other: Moments) -> Moments:
         """Moments of both sets together (Chan, Golub & LeVeque 1979)."""
@@ -66,6 +68,12 @@ class Moments:
                 "more samples",
             )
         return self.scatter / (self.n - ddof)
+
+    def factor(self, ddof: int) -> np.ndarray:
+        """A factor F (d, r) of the covariance F Fᵀ; of few features they are one, and nothing is decomposed."""
+        if self.rows is None:
+            return factor(self.covariance(ddof))
+        return self.rows.T / np.sqrt(self.n - ddof)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The moments as named arrays, which `from_arrays` reads: n, mean and scatter."""
@@ -131,7 +139,7 @@ def frechet_distance(a: Moments, b: Moments, ddof: int) -> float:
             f"Features of {len(a.mean)} and of {len(b.mean)} dimensions cannot be compared.", "one extractor for both"
         )
     cov_a, cov_b = a.covariance(ddof), b.covariance(ddof)
-    nuclear = np.linalg.svd(factor(cov_a).T @ factor(cov_b), compute_uv=False).sum()
+    nuclear = np.linalg.svd(a.factor(ddof).T @ b.factor(ddof), compute_uv=False).sum()
     return max(0.0, float(np.sum((a.mean - b.mean) ** 2) + np.trace(cov_a) + np.trace(cov_b) - 2 * nuclear))
 
 
@@ -160,7 +168,7 @@ def frechet_replicates(
     clips = np.arange(len(x)) if clips is None else np.asarray(clips)
     centre = x.mean(axis=0)
     x = x - centre
-    projection = factor(reference.covariance(ddof))
+    projection = reference.factor(ddof)
     y, square = x @ projection, np.einsum("ij,ij->i", x, x)
     offset, trace = centre - reference.mean, np.trace(reference.covariance(ddof))
     replicates = np.empty(len(indices))

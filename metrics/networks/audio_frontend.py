@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from typing import Literal
 
 import numpy as np
 import torch
@@ -21,35 +22,41 @@ KALDI_FLOOR = float(np.finfo(np.float32).eps)
 
 
 @cache
-def _sinc_kernel(source: int, target: int, zeros: int, rolloff: float) -> tuple[torch.Tensor, int]:
+def _sinc_kernel(source: int, target: int, zeros: int, rolloff: float, dtype: torch.dtype) -> tuple[torch.Tensor, int]:
     """(target, 1, taps) float32 polyphase kernel of a Hann-windowed sinc, and its half width in input samples."""
     cutoff = min(source, target) * rolloff
     width = math.ceil(zeros * source / cutoff)
-    # float32 throughout, as torchaudio does for float32 audio: at 22.05 kHz that is up to 1e-5 from a float64 kernel
-    taps = torch.arange(-width, width + source, dtype=torch.float32)[None, None] / source
-    phases = torch.arange(0, -target, -1, dtype=torch.float32)[:, None, None] / target
+    taps = torch.arange(-width, width + source, dtype=dtype)[None, None] / source
+    phases = torch.arange(0, -target, -1)[:, None, None] / target  # float32, whatever the rest is
     t = ((phases + taps) * cutoff).clamp_(-zeros, zeros)
     window = torch.cos(t * math.pi / zeros / 2) ** 2
     t = t * math.pi
-    sinc = torch.where(t == 0, torch.ones(()), t.sin() / t)
-    return sinc * (window * (cutoff / source)), width
+    sinc = torch.where(t == 0, torch.ones((), dtype=dtype), t.sin() / t)
+    return (sinc * (window * (cutoff / source))).float(), width
 
 
-def resample(audio: np.ndarray, source_rate: int, target_rate: int) -> np.ndarray:
+def resample(
+    audio: np.ndarray, source_rate: int, target_rate: int, *, kernel: Literal["function", "transform"] = "function"
+) -> np.ndarray:
     """Resample (..., s) float32 to ceil(s * target / source) samples, equal to torchaudio's default resampler.
+
+    torchaudio has two: `functional.resample` computes its kernel in float32, at 22.05 kHz up to 1e-5 from the one that
+    `transforms.Resample` computes in float64, but for its phases.
 
     Args:
         audio: Samples along the last axis.
         source_rate: Its rate [Hz].
         target_rate: The rate wanted [Hz].
+        kernel: "function" or "transform", for that of the one or of the other.
     """
     if source_rate == target_rate:
         return audio
     common = math.gcd(source_rate, target_rate)
     source, target = source_rate // common, target_rate // common
-    kernel, width = _sinc_kernel(source, target, 6, 0.99)
+    dtype = {"function": torch.float32, "transform": torch.float64}[kernel]
+    taps, width = _sinc_kernel(source, target, 6, 0.99, dtype)
     x = torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32)).reshape(-1, 1, audio.shape[-1])
-    x = F.conv1d(F.pad(x, (width, width + source)), kernel, stride=source)
+    x = F.conv1d(F.pad(x, (width, width + source)), taps, stride=source)
     length = math.ceil(target * audio.shape[-1] / source)
     return x.transpose(1, 2).flatten(1)[:, :length].reshape(*audio.shape[:-1], length).numpy()
 

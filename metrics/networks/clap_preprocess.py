@@ -50,7 +50,7 @@ def prepare_waveform(
     """
     wave = audio - audio.mean(dtype=np.float32) if centred else audio
     if resampler == "torchaudio":
-        wave = resample(wave, rate, SAMPLE_RATE)
+        wave = resample(wave, rate, SAMPLE_RATE, kernel="transform")
     else:
         import librosa
 

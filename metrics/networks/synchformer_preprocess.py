@@ -65,7 +65,9 @@ def audio_segments(audio: np.ndarray, sample_rate: int, seconds: float | Fractio
         seconds: How much of it is looked at.
         first: Where the first segment begins, in samples at 16 kHz.
     """
-    wave = resample(audio, sample_rate, SAMPLE_RATE)[first : int(SAMPLE_RATE * seconds)].astype(np.float64)
+    wave = resample(audio, sample_rate, SAMPLE_RATE, kernel="transform")[first : int(SAMPLE_RATE * seconds)].astype(
+        np.float64
+    )
     starts = SAMPLE_STEP * np.arange(count_segments(len(wave), SAMPLES, SAMPLE_STEP))
     segments = [_log_mel(wave[i : i + SAMPLES]) for i in starts]
     return np.stack(segments) if segments else np.empty((0, MELS, MEL_FRAMES), np.float32)

@@ -15,6 +15,7 @@ from mmbench.features.reference import ReferenceFile, read_reference, real_featu
 from mmbench.identity import digest_of
 from mmbench.jobs.opening import open_dataset
 from mmbench.optional_protocols import whole
+from mmbench.scores.partners import Partners
 from mmbench.types import Dataset, Features, FeatureTable, Item, Metric, Prompt, Spec, distinct_extractors
 
 GIVEN = "given clips"  # name of a reference of arrays
@@ -44,15 +45,26 @@ class GivenFeatures:
 
     Attributes:
         features: By extractor.
+        ids: Their names.
         about: What a record says of them.
     """
 
     features: Mapping[str, Sequence[Features | None]]
+    ids: Sequence[str]
     about: Mapping[str, Any]
 
     def table(self, metric: Metric) -> FeatureTable:
         """Features for a metric."""
         return {e.name: self.features[e.name] for e in metric.extractors()}
+
+    def partners(self, ids: Sequence[str | None]) -> Partners:
+        """Features of the real clips of these names."""
+        place = {name: i for i, name in enumerate(self.ids)}
+        rows = {
+            extractor: [theirs[place[name]] if name in place else None for name in ids]
+            for extractor, theirs in self.features.items()
+        }
+        return Partners(rows, {}, {**self.about, "paired_by": "id"})
 
     def note(self) -> dict[str, Any]:
         """Name, number, formats and digest of the clips."""
@@ -100,4 +112,4 @@ def know_given(real: GivenDataset, metrics: Sequence[Metric], workers: int) -> G
     counts = [sum(row is not None for row in rows) for rows in found.features.values()]
     formats = sorted({content.size for content in found.contents if content})
     about = {"dataset": GIVEN, "n": min(counts, default=0), "formats": formats, **real.spec()}
-    return GivenFeatures(found.features, about)
+    return GivenFeatures(found.features, real.clips.ids, about)

@@ -193,6 +193,11 @@ class Reference(LazyItems):
         """Decode one clip by its name."""
         return self.dataset._item(choice)
 
+    @property
+    def ids(self) -> list[str]:
+        """The names of all clips, without their endings."""
+        return [self.dataset._sources[choice].id for choice in self.chosen]
+
     def text(self, choice: str) -> str:
         """The prompt in the folder's table; "" without one."""
         return self.dataset._texts[choice]

@@ -32,7 +32,7 @@ from mmbench.features.extract import Extraction, Sample, extract
 from mmbench.features.extractor_identity import extractor_code
 from mmbench.files import write_whole
 from mmbench.identity import digest_of
-from mmbench.optional_protocols import HasSufficientStatistics
+from mmbench.optional_protocols import HasSufficientStatistics, in_pairs
 from mmbench.progress import Stage
 from mmbench.types import Clip, Dataset, Extractor, Features, FeatureTable, Item, Metric, distinct_extractors, full_name
 
@@ -103,12 +103,15 @@ def export(
         workers: Processes for plain CPU extractors.
 
     Raises:
-        UsageError: No metric, one that needs no reference, or one that has no sufficient statistics.
+        UsageError: No metric, one that needs no reference, that compares in pairs, or without sufficient statistics.
         MMBenchError: Fewer than two clips have features.
     """
     for metric in metrics:
         if not metric.needs_reference:
             raise UsageError(f"{metric.name} compares with no real clips.", "metrics that do", "--metric fvd")
+        if in_pairs(metric):
+            found_words = f"{metric.name} compares each clip with its own real one."
+            raise UsageError(found_words, "metrics that compare whole sets", "--metric fad")
         if statistics_only and not isinstance(metric, HasSufficientStatistics):
             raise UsageError(f"{metric.name} has no sufficient statistics.", "features", "without --statistics-only")
     extractors = distinct_extractors(metrics)

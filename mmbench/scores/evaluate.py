@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from mmbench.console import log
-from mmbench.errors import MMBenchError
+from mmbench.errors import MMBenchError, UsageError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.extract import NO_PROMPT, Content, Extraction, Sample, extract
 from mmbench.features.reference import real_features
 from mmbench.identity import digest_of
+from mmbench.optional_protocols import in_pairs
 from mmbench.progress import Progress, Stage
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore
 from mmbench.scores.accounting import Counts, Outcome, account, compare_formats, describe_fitting, identify
 from mmbench.scores.missing_weights import find_all_weights
+from mmbench.scores.partners import ALONE, Partners, find_partners
 from mmbench.scores.progress import ScoringSizes, ScoringStages, plan_scoring
 from mmbench.scores.records import Record, finite_all
 from mmbench.scores.scoring import Scoring
@@ -34,6 +36,13 @@ from mmbench.types import (
     full_name,
     least_real,
 )
+
+NOTHING = {  # what to do where no clip is scored, each for this reason
+    NO_PROMPT: "no clip has a prompt. try: prompts=[...] in Python; for files a table prompts.csv, with columns "
+    "file,prompt",
+    ALONE: "no clip has a real clip of its own. try: the names of the real clips, and --dataset folder:REAL_CLIPS; in "
+    "Python their ids=[...]",
+}
 
 
 def stored_samples(store: SampleStore, num: int) -> tuple[list[Sample | None], Counts]:
@@ -59,6 +68,15 @@ class KnownRealClips(Protocol):
 
     def note(self) -> dict[str, Any]:
         """What a record says of them."""
+        ...
+
+
+@runtime_checkable
+class KnownPartners(KnownRealClips, Protocol):
+    """Real clips that can be told by name, so that samples pair with them."""
+
+    def partners(self, ids: Sequence[str | None]) -> Partners:
+        """Features of the real clips of these names."""
         ...
 
 
@@ -102,20 +120,26 @@ class Evaluation:
             real = least_real({e.weights for e in own})
             self._judged.append(_Judged(metric, full_name(metric), [e.name for e in own], real))
         self._digests = {name: extractor_digest(e) for name, e in self.extractors.items()}
-        self._compared = [j for j in self._judged if j.metric.needs_reference]
+        self._paired = [j for j in self._judged if in_pairs(j.metric)]
+        self._compared = [j for j in self._judged if j.metric.needs_reference and j not in self._paired]
+        self._known = reference if isinstance(reference, KnownPartners) else None
         self._dataset = None if isinstance(reference, KnownRealClips) else reference
         self._tables: dict[str, FeatureTable] = {}
         self._about: Mapping[str, Any] | None = None
         self._tables_of: tuple[int, int] | None = None  # n and seed of the real clips that the tables are of
         if isinstance(reference, KnownRealClips):  # before anything else: what does not fit ends here
+            if self._paired and self._known is None:
+                found = f"{self._paired[0].name} compares clips in pairs, and this file does not say which is whose."
+                raise UsageError(found, "the real clips themselves", "--dataset folder:REAL_CLIPS")
             self._tables = {j.name: reference.table(j.metric) for j in self._compared}
             self._about = reference.note()
 
     @property
     def sizes(self) -> ScoringSizes:
         """How many networks and metrics there are, for `plan_scoring`."""
-        of_real = {name for judged in self._compared for name in judged.extractors} if self._dataset else ()
-        return ScoringSizes(len(self.extractors), len(of_real), len(self._judged))
+        looks = [{name for j in part for name in j.extractors} for part in (self._compared, self._paired)]
+        of_real = sum(map(len, looks)) if self._dataset else 0
+        return ScoringSizes(len(self.extractors), of_real, len(self._judged))
 
     def find_weights(self) -> None:
         """Look for the weights of every network; what is missing ends a job here, not in hours."""
@@ -162,6 +186,8 @@ class Evaluation:
         stages = stages or self._unseen(run, samples)
         with stages.real as stage:
             self._find_real_clips(len(samples), run.seed, stage)
+            partners = self._find_partners(run, samples, stage)
+        pairs = partners.only_pairs(found) if partners else found
         warned = find_warnings(samples, found, counts.warned)
         for words in describe(summarize({k: ids for k, ids in warned.items() if k not in SAID_EARLIER})):
             log.warning("%s: %s", run.system, words)
@@ -169,17 +195,19 @@ class Evaluation:
         absent = tuple(i for i, line in enumerate(lines) if "missing" in line or "unreadable" in line)
         records, scores, told = [], [], []
         for judged in stages.scores.each(self._judged):
-            against = self._tables.get(judged.name)
-            score = judged.metric.score({e: found.features[e] for e in judged.extractors}, against, run.seed)
-            outcome = account(samples, found, counts, judged.extractors, score)
-            if score.num_scored == 0 and set(outcome.unscored.values()) == {NO_PROMPT}:
-                how = "prompts=[...] in Python; for files a table prompts.csv, with columns file,prompt"
-                log.warning("%s: no clip has a prompt. try: %s", judged.name, how)
+            against, seen, known = self._tables.get(judged.name), found, self._about
+            if partners and judged in self._paired:
+                against = {e: partners.features[e] for e in judged.extractors}
+                seen, known = pairs, partners.about
+            score = judged.metric.score({e: seen.features[e] for e in judged.extractors}, against, run.seed)
+            outcome = account(samples, seen, counts, judged.extractors, score)
+            if score.num_scored == 0 and set(outcome.unscored.values()) in ({NO_PROMPT}, {ALONE}):
+                log.warning("%s: %s", judged.name, NOTHING[next(iter(outcome.unscored.values()))])
             looked_at = outcome.scored or outcome.unscored
             sizes = sorted({c.size for i, c in enumerate(found.contents) if c and i in looked_at})
-            about = dict(self._about) if self._about and against else None
+            about = dict(known) if known and against else None
             if about is not None and against:
-                if self._dataset is not None:  # what is known beforehand says how many
+                if self._dataset is not None or seen is pairs:  # what is known beforehand says how many
                     about["n"] = min(sum(row is not None for row in rows) for rows in against.values())
                 about |= compare_formats(about.get("formats", ()), sizes)
             records.append(self._record(run, judged, score, sizes, found, counts, outcome, about, warned))
@@ -199,6 +227,16 @@ class Evaluation:
         formats = sorted({c.size for c in real.contents if c})
         self._about = {"dataset": self._dataset.name, "n": len(real.contents), "formats": formats}
         self._tables_of = (num, seed)
+
+    def _find_partners(self, run: RunSpec, samples: Sequence[Sample | None], stage: Stage) -> Partners | None:
+        """Features of each sample's own real clip, if a metric compares with it."""
+        if not self._paired:
+            return None
+        if self._known is not None:
+            return self._known.partners([sample.source.id if sample else None for sample in samples])
+        wanted = [self.extractors[name] for name in dict.fromkeys(e for j in self._paired for e in j.extractors)]
+        assert self._dataset is not None  # whoever makes metrics has seen to it
+        return find_partners(self._dataset, run, samples, wanted, self.cache, self.workers, stage)
 
     def _record(
         self,

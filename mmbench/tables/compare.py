@@ -19,6 +19,7 @@ from mmbench.tables.floors import note_falling, note_floors
 from mmbench.types import UNTRAINED, Score
 
 DESCRIBES = ("formats", "differs")  # of a record's reference: words about the clips
+OF_PAIRS = ("n", "paired_by")  # and how many of the samples had a real clip of their own
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,9 @@ def _at_least_n(records: Sequence[Record]) -> str:
 
 def _identify_reference(record: Record) -> dict[str, Any]:
     """Which real clips a record compared with, without the words that describe them, which older records lack."""
-    return {k: v for k, v in (record.reference or {}).items() if k not in DESCRIBES}
+    about = record.reference or {}
+    words = (*DESCRIBES, *OF_PAIRS) if "paired_by" in about else DESCRIBES
+    return {k: v for k, v in about.items() if k not in words}
 
 
 def compare(column: Sequence[Scored]) -> list[Cell]:

@@ -20,7 +20,7 @@ def record_row(record: dict[str, Any]) -> dict[str, Any]:
         "95 %": interval_text(r.low, r.high, r.stderr),
         "shuffled": with_error(r.baseline, r.baseline_stderr),
         "n": "; ".join([count_text(r), *(f"{count} for: {reason}" for reason, count in r.unscored.items())]),
-        "beside": "; ".join(filter(None, [details_text(r.details), *_describe_clips(r)])) or None,
+        "beside": "; ".join(filter(None, [details_text(r.details, bool(r.reference)), *_describe_clips(r)])) or None,
         "signature": r.signature,
         "time": r.time,
     }
@@ -39,8 +39,13 @@ def list_warnings(records: Sequence[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def details_text(details: Mapping[str, Any]) -> str | None:
-    """The further numbers of a metric as text, with their standard errors: "kvd 0.41 ± 0.06, floor 3.200"."""
+def details_text(details: Mapping[str, Any], compared: bool) -> str | None:
+    """The further numbers of a metric as text, with their standard errors: "kvd 0.41 ± 0.06, floor 3.200".
+
+    Args:
+        details: Of a record.
+        compared: Whether the metric compares with real clips.
+    """
     bounds = "infinity_low", "infinity_high"
     errors = {name + "_stderr" for name in details} | set(bounds)
     shown = {k: v for k, v in details.items() if isinstance(v, int | float) and k not in errors}
@@ -48,7 +53,8 @@ def details_text(details: Mapping[str, Any]) -> str | None:
     low, high = (details.get(name) for name in bounds)
     if low is not None and high is not None:
         k = digits_of(high - low)
-        parts.append(f"95 % at infinite n from these real clips [{low:.{k}f}, {high:.{k}f}]")
+        against = " from these real clips" if compared else ""
+        parts.append(f"95 % at infinite n{against} [{low:.{k}f}, {high:.{k}f}]")
     return ", ".join(parts) or None
 
 

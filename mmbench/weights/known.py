@@ -163,6 +163,26 @@ METRIC_NETWORKS = (
         "MIT",
         page="https://github.com/v-iashin/Synchformer",
     ),
+    Weight(
+        "passt",
+        "passt-s-f128-p16-s10-ap.476-swa.pt",
+        ("https://github.com/kkoutini/PaSST/releases/download/v0.0.1-audioset/passt-s-f128-p16-s10-ap.476-swa.pt",),
+        "FD, KL, IS: PaSST, AudioSet classes",
+        "Apache-2.0",
+        "302903fa8c4aee817b11dc982da0b29aaf8d11a3e722420476d0a12c9db70c2c",
+        344_665_734,
+        page="https://github.com/kkoutini/PaSST",
+    ),
+    Weight(
+        "pann",
+        "Cnn14_16k_mAP=0.438.pth",
+        ("https://zenodo.org/records/3987831/files/Cnn14_16k_mAP%3D0.438.pth?download=1",),
+        "FD, KL, IS: PANNs' Cnn14 at 16 kHz, AudioSet classes",
+        "CC-BY-4.0 (its code MIT)",
+        "e2ee543a27919542c2ea03eabaa70b24dcd4e6c8e05621de6b67a94e4c5058e6",
+        358_668_570,
+        page="https://zenodo.org/records/3987831",
+    ),
 )
 
 DISCRIMINATORS = tuple(

@@ -23,7 +23,21 @@ LIGHTNING = (  # classes that checkpoints of Lightning name, read as plain dicti
     "pytorch_lightning.utilities.parsing.AttributeDict",
 )
 SCALAR = np.float64(0).__reduce__()[0]  # makes the numbers of a saved optimizer, and nothing else
-NUMBERS = [SCALAR, (SCALAR, "numpy.core.multiarray.scalar"), np.dtype, *(type(np.dtype(kind)) for kind in ("f8", "f4"))]
+NUMBERS = [
+    SCALAR,
+    (SCALAR, "numpy.core.multiarray.scalar"),
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in "?bBhHiIlLqQefd"),
+]
+ARRAYS = ("numpy.ndarray", "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct")
+
+
+class Skipped:
+    """Stands for an array of numpy in a checkpoint, as of a sampler's state: nothing of it is made or kept."""
+
+    def __init__(self, *_: Any) -> None: ...
+
+    def __setstate__(self, _: Any) -> None: ...
 
 
 def read_tensors(path: Path, member: str = "", map_location: str = "cpu") -> dict[str, Any]:
@@ -36,7 +50,8 @@ def read_tensors(path: Path, member: str = "", map_location: str = "cpu") -> dic
         map_location: Device the tensors come to.
 
     Returns:
-        What was saved: a state dict, or a dict with one inside (Lightning: "state_dict").
+        What was saved: a state dict, or a dict with one inside (Lightning: "state_dict"); `Skipped` in place of arrays
+        of numpy.
 
     Raises:
         IntegrityError: The file is cut off or otherwise damaged.
@@ -64,7 +79,8 @@ def read_tensors(path: Path, member: str = "", map_location: str = "cpu") -> dic
 
 def _load(torch: Any, source: Path | IO[bytes], label: str, map_location: str) -> dict[str, Any]:
     try:
-        with torch.serialization.safe_globals([*((OrderedDict, name) for name in LIGHTNING), *NUMBERS]):
+        stand_ins = [*((OrderedDict, name) for name in LIGHTNING), *((Skipped, name) for name in ARRAYS)]
+        with torch.serialization.safe_globals([*stand_ins, *NUMBERS]):
             state: dict[str, Any] = torch.load(source, map_location=map_location, weights_only=True)
     except (RuntimeError, EOFError, OSError) as error:  # no end of an archive, or of a pickle
         if isinstance(error, OSError) and error.errno != errno.EINVAL:  # that is a seek to before the start

@@ -310,6 +310,19 @@ def test_a_metric_of_longer_clips_is_skipped_with_the_length_it_needs() -> None:
     assert "needs clips of 4.8 s; these have 2 s. try: mmbench verify --metric desync --dataset" in row["measured"]
 
 
+def test_pairs_stay_together_and_places_may_count() -> None:
+    rows = [
+        row
+        for row in verify.verify_metrics(["kl_pann", "is_pann"], quiet=True)
+        if row["metric"].startswith(("kl", "is"))
+    ]
+    found = {(row["metric"], row["check"]): row["status"] for row in rows}
+    assert "fail" not in found.values()
+    assert found["kl_pann", "order of samples"] == found["kl_pann", "missing sample"] == "pass"
+    assert found["is_pann", "order of samples"] == "skipped"
+    assert "splits the samples by their places" in str(rows)
+
+
 def test_av_align_on_bounce_means_what_it_says() -> None:
     rows = verify.verify_metrics(["av_align.matched"], quiet=True)
     assert [r["check"] for r in rows if r["status"] == "fail"] == []

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from mmbench.metrics.arithmetic.classifier import inception_score, paired_kl
+from mmbench.metrics.arithmetic.classifier import InceptionScore, log_softmax, paired_kl
 from mmbench.metrics.arithmetic.frechet import Moments, frechet_distance
 from mmbench.metrics.arithmetic.kernel import KernelDistance, kernel_distance, median_distance
 from tests.conformance.harness import Fixture, runner
 from tests.reference.kernel import kad, kid
+from tests.reference.kl import audioldm_kl
 from tests.reference.neighbours import manifold
 
 
@@ -69,7 +70,13 @@ def _manifold(fixture: Fixture, flavour: str, columns: str, k: str, field: str) 
 
 def _kl(fixture: Fixture, activation: Any) -> float:
     target = fixture.array("logits_real")
-    return float(paired_kl(fixture.array("logits_gen")[: len(target)], target, activation).mean())
+    generated = fixture.array("logits_gen")[: len(target)]
+    published = audioldm_kl(generated, target, activation)
+    if activation == "softmax":  # ours is without their 1e-6
+        ours, floor = paired_kl(generated, target), np.exp(log_softmax(generated)).min()
+        assert np.all(ours >= published - 1e-12)
+        assert np.all(ours - published <= np.log1p(1e-6 / floor))
+    return float(published.mean())
 
 
 _RULES: dict[str, Callable[..., float]] = {
@@ -82,8 +89,8 @@ _RULES: dict[str, Callable[..., float]] = {
     r"kad\.(gaussian|iq|imq)(?:_bandwidth_([\d.]+?))?\.baseline_(gen|real)_eval_(gen|real)": _kad,
     r"kad\.median_distance_(gen|real)": lambda f, side: median_distance(f.array(side)),
     r"(prdc|prc_torch_fidelity)\.(full|first\d+)\.k(\d+)\.(\w+)": _manifold,
-    r"isc\.inception_score_mean": lambda f: inception_score(f.array("logits_gen"))[0],
-    r"isc\.inception_score_std": lambda f: inception_score(f.array("logits_gen"))[1],
+    r"isc\.inception_score_mean": lambda f: InceptionScore.of(f.array("logits_gen")).value,
+    r"isc\.inception_score_std": lambda f: InceptionScore.of(f.array("logits_gen")).split_std,
     r"kl\.kullback_leibler_divergence_(sigmoid|softmax)": _kl,
 }
 

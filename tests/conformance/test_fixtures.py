@@ -19,6 +19,7 @@ SLOW = {
     "end_to_end_fvd_fad",
     "i3d_logits",
     "mmdiffusion_unet_official_topology",
+    "panns_cnn14_16k",
     "synchformer_full",
     "vc2_unet_official_topology",
     "vggish_logmel_embeddings",

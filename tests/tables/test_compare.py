@@ -211,6 +211,14 @@ def test_words_about_the_clips_keep_no_records_apart() -> None:
         comparing.comparable([older, record(reference={**now, "n": 9})])
 
 
+def test_how_many_samples_had_a_real_clip_keeps_no_records_of_pairs_apart() -> None:
+    pairs = {"dataset": "d", "n": 8, "paired_by": "file name"}
+    ours, theirs = record(reference=pairs), record(system="b", reference={**pairs, "n": 7, "paired_by": "id"})
+    comparing.comparable([ours, theirs])
+    with pytest.raises(MMBenchError, match="across reference"):
+        comparing.comparable([ours, record(reference={**pairs, "dataset": "e"})])
+
+
 def test_a_record_row_says_why_samples_are_not_scored_and_what_they_were_compared_with() -> None:
     row = record_row(
         asdict(

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mmbench.errors import IntegrityError, MMBenchError
@@ -169,6 +170,19 @@ def test_numbers_of_an_old_numpy_in_an_optimizer_are_read(known: Known) -> None:
     put(folder() / "net.bin", old.getvalue())
     read = weights.load_state_dict("net")
     assert (read["optimizer"], read["state_dict"]["weight"].tolist()) == ({"lr": 1e-4, "eps": 0.5}, [1, 1])
+
+
+def test_arrays_of_numpy_in_a_checkpoint_are_not_made(known: Known) -> None:
+    import torch
+
+    buffer = io.BytesIO()
+    sampler = {"indexes": np.arange(5), "pointer": 3}
+    torch.save({"model": {"weight": torch.ones(2)}, "sampler": sampler}, buffer)
+    known(sha256=None, bytes=None)
+    put(folder() / "net.bin", buffer.getvalue())
+    read = weights.load_state_dict("net")
+    assert read["model"]["weight"].tolist() == [1, 1]
+    assert [type(x).__name__ for x in read["sampler"].values()] == ["Skipped", "int"]
 
 
 def test_of_several_checkpoints_in_an_archive_the_last_by_name_is_read(known: Known) -> None:

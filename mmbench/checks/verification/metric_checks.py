@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 
 from mmbench.checks.verification.check_row import NotApplicable, Row, judge, within
 from mmbench.checks.verification.ladders import Ladder, Material, ladders_for
+from mmbench.optional_protocols import SplitsByPlace, in_pairs
 from mmbench.scores.evaluate import signature
 from mmbench.statistics.estimates import mean_estimate
 from mmbench.types import Features, FeatureTable, Metric, Score, is_untrained, least_real
@@ -22,6 +23,7 @@ EXACT = 1e-9  # relative; for float64 sums in another order
 ALLOWANCE = 3.0  # standard errors that a step may seem to improve
 RESPONSE = 2.0  # standard errors that the whole ladder must worsen
 GROUP = 4  # clips
+Scoring = Callable[..., Score]  # of a table, and of which samples it is
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,12 @@ def check_metric(subject: Subject, material: Material, seed: int) -> list[Row]:
     def row(check: str, required: str, look: Callable[[], tuple[bool, str]]) -> Row:
         return judge(check, subject.name, required, look, subject.weights)
 
-    def score(table: FeatureTable) -> Score:
-        return metric.score(table, material.table(metric) if metric.needs_reference else None, seed)
+    def score(table: FeatureTable, chosen: Sequence[int] | None = None) -> Score:
+        """Score a table of the samples `chosen`, by default all of them."""
+        reference = material.table(metric) if metric.needs_reference else None
+        if reference and chosen is not None and in_pairs(metric):
+            reference = {k: [v[i] for i in chosen] for k, v in reference.items()}
+        return metric.score(table, reference, seed)
 
     def sample() -> dict[str, list[Features | None]]:
         """Samples that differ from the reference where there is one."""
@@ -74,7 +80,8 @@ def check_metric(subject: Subject, material: Material, seed: int) -> list[Row]:
         rows.append(
             row("identity", "a clip's value is its own: equal beside its copy", lambda: copies(score, sample()))
         )
-    rows.append(row("order of samples", f"equal to {EXACT:g} relative", lambda: permutation(score, sample(), seed)))
+    order = by_place if isinstance(metric, SplitsByPlace) and metric.by_place else permutation
+    rows.append(row("order of samples", f"equal to {EXACT:g} relative", lambda: order(score, sample(), seed)))
     rows.append(row("missing sample", f"left out: equal to {EXACT:g} relative", lambda: missing(score, sample())))
     claim = f"worse step by step within {ALLOWANCE:g} s.e., and by more than {RESPONSE:g} s.e. in all"
     for ladder in spread:
@@ -84,7 +91,7 @@ def check_metric(subject: Subject, material: Material, seed: int) -> list[Row]:
     return rows
 
 
-def identity(score: Callable[[FeatureTable], Score], reference: FeatureTable) -> tuple[bool, str]:
+def identity(score: Scoring, reference: FeatureTable) -> tuple[bool, str]:
     """Whether the distance of a set from itself is zero, in units of the features' total variance."""
     return within(score(reference).value / total_variance(reference), EXACT, "distance / variance")
 
@@ -99,7 +106,7 @@ def total_variance(table: FeatureTable) -> float:
     return found
 
 
-def copies(score: Callable[[FeatureTable], Score], table: FeatureTable) -> tuple[bool, str]:
+def copies(score: Scoring, table: FeatureTable) -> tuple[bool, str]:
     """Whether, with every sample there twice, both copies have the value that the sample has alone."""
     once, twice = score(table).per_sample, score({k: [*v, *v] for k, v in table.items()}).per_sample
     if once is None or twice is None:
@@ -108,10 +115,15 @@ def copies(score: Callable[[FeatureTable], Score], table: FeatureTable) -> tuple
     return differ == 0, f"{differ} of {len(twice)} values differ"
 
 
-def permutation(score: Callable[[FeatureTable], Score], table: FeatureTable, seed: int) -> tuple[bool, str]:
+def by_place(score: Scoring, table: FeatureTable, seed: int) -> tuple[bool, str]:
+    """Say that the order counts in a metric whose protocol splits samples by it."""
+    raise NotApplicable("its protocol splits the samples by their places")
+
+
+def permutation(score: Scoring, table: FeatureTable, seed: int) -> tuple[bool, str]:
     """Whether the value is independent of the order of samples, and values per sample go with their samples."""
     order = np.random.default_rng(seed).permutation(len(next(iter(table.values()))))
-    a, b = score(table), score({k: [v[i] for i in order] for k, v in table.items()})
+    a, b = score(table), score({k: [v[i] for i in order] for k, v in table.items()}, order)
     held, measured = within(relative(a.value, b.value), EXACT, "relative difference")
     if a.per_sample is not None and b.per_sample is not None:
         stray = int(np.sum(~np.isclose(a.per_sample[order], b.per_sample, rtol=EXACT, atol=0, equal_nan=True)))
@@ -119,10 +131,11 @@ def permutation(score: Callable[[FeatureTable], Score], table: FeatureTable, see
     return held, measured
 
 
-def missing(score: Callable[[FeatureTable], Score], table: FeatureTable) -> tuple[bool, str]:
+def missing(score: Scoring, table: FeatureTable) -> tuple[bool, str]:
     """Whether a sample that is not there changes nothing but the count."""
     gap = score({k: [None if i == 1 else f for i, f in enumerate(v)] for k, v in table.items()})
-    without = score({k: [f for i, f in enumerate(v) if i != 1] for k, v in table.items()})
+    others = [i for i in range(len(next(iter(table.values())))) if i != 1]
+    without = score({k: [v[i] for i in others] for k, v in table.items()}, others)
     held, measured = within(relative(gap.value, without.value), EXACT, "relative difference")
     return held and gap.num_scored == without.num_scored, f"{measured}, n {gap.num_scored} and {without.num_scored}"
 
