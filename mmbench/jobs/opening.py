@@ -16,7 +16,7 @@ from mmbench.jobs.given_clips import GivenClips
 from mmbench.jobs.retyped import retype
 from mmbench.jobs.settings import DEFAULT_METRICS, Settings
 from mmbench.jobs.suites import choose_metrics, refuse_suite, require_long_clips, require_prompts
-from mmbench.optional_protocols import LacksRealClips, NeedsLength, RecommendsMetrics, RejectsFiles
+from mmbench.optional_protocols import LacksRealClips, NeedsLength, RecommendsMetrics, RejectsFiles, in_pairs
 from mmbench.registry import make_dataset, make_metric
 from mmbench.scores.evaluate import Evaluation
 from mmbench.types import Dataset, Metric, full_name
@@ -106,5 +106,8 @@ def _require_real_clips(metric: Metric, settings: Settings, real: Dataset | Refe
     if metric.needs_reference and isinstance(real, LacksRealClips):
         remedy = "mmbench evaluate RUN --reference FILE, made by mmbench stats export"
         raise UsageError(f"{metric.name}: {real.lacks_real_clips}", "real clips, or other metrics", remedy)
+    if in_pairs(metric) and isinstance(real, ReferenceFile):
+        found = f"{full_name(metric)} compares each clip with its own real one, which {real.name}'s file does not hold."
+        raise UsageError(found, "the real clips themselves, or other metrics", "--dataset NAME, without --reference")
     if isinstance(metric, NeedsLength) and not (real is None or isinstance(real, ReferenceFile)):
         require_length(full_name(metric), metric.min_seconds, real, settings.dataset)
