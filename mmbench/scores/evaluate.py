@@ -40,8 +40,8 @@ from mmbench.types import (
 NOTHING = {  # what to do where no clip is scored, each for this reason
     NO_PROMPT: "no clip has a prompt. try: prompts=[...] in Python; for files a table prompts.csv, with columns "
     "file,prompt",
-    ALONE: "no clip has a real clip of its own. try: the names of the real clips, and --dataset folder:REAL_CLIPS; in "
-    "Python their ids=[...]",
+    ALONE: "no clip has a real clip of its own. try: the names of the real clips, with their prompts or none, and "
+    "--dataset folder:REAL_CLIPS; in Python their ids=[...]",
 }
 
 
