@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from mmbench.errors import MMBenchError
+from mmbench.metrics.arithmetic.authenticity import authenticity
 from mmbench.metrics.arithmetic.frechet import Moments, frechet_distance, frechet_replicates
 from mmbench.metrics.arithmetic.kernel import KernelDistance, kernel_distance
 from mmbench.statistics.estimates import bootstrap_score, resample_indices
@@ -127,8 +128,8 @@ def frechet_score(ours: list[np.ndarray], reference: Reference, ddof: int, seed:
 
     Returns:
         The score. Details: `num_reference` clips; `floor`, the distance between random halves of the real clips;
-        `infinity`, the distance at infinite n, and the kernel distance, both with `_stderr`; None where there are too
-        few clips, or only the reference's statistics.
+        `infinity`, the distance at infinite n; the kernel distance; `authentic`, the share of clips that are not
+        copies of real ones; each with `_stderr`; None where there are too few clips or only the reference's statistics.
     """
     n = len(ours)
     if n < 2:
@@ -138,9 +139,10 @@ def frechet_score(ours: list[np.ndarray], reference: Reference, ddof: int, seed:
     indices = resample_indices(n, NUM_REPLICATES, seed)
     replicates = frechet_replicates(rows, reference.moments, indices, ddof, clips)
     details: dict[str, float | None] = {"num_reference": reference.num_clips, "floor": reference.floor}
-    details |= dict.fromkeys(("infinity", "infinity_stderr", kind, f"{kind}_stderr"))
+    details |= dict.fromkeys(("infinity", "infinity_stderr", kind, f"{kind}_stderr", "authentic", "authentic_stderr"))
     if reference.clips is not None:
         details |= _at_infinity(ours, reference.clips, ddof, seed) | kernel_distance(kind, ours, reference.clips)
+        details |= _authenticity(ours, reference.clips)
     return bootstrap_score(value, replicates, n, details=details)
 
 
@@ -148,6 +150,12 @@ def _distance(a: np.ndarray, b: np.ndarray, ddof: int) -> float:
     """Of (n, k, d) and (m, k, d) features."""
     moments = [Moments.of(side.reshape(-1, side.shape[-1])) for side in (a, b)]
     return frechet_distance(moments[0], moments[1], ddof)
+
+
+def _authenticity(ours: list[np.ndarray], theirs: list[np.ndarray]) -> dict[str, float]:
+    if len({clip.shape for clip in (*ours, *theirs)}) > 1:
+        return {}  # clips of different lengths have no distance
+    return authenticity(np.stack(ours).reshape(len(ours), -1), np.stack(theirs).reshape(len(theirs), -1))
 
 
 def _at_infinity(ours: list[np.ndarray], theirs: list[np.ndarray], ddof: int, seed: int) -> dict[str, float | None]:
