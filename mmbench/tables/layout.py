@@ -113,10 +113,10 @@ class Row:
     status: str | None = None
 
     def to_text(self) -> dict[str, Any]:
-        """The row as it is printed, by column."""
+        """The row as it is printed, by column; n is that of the metric with most, notes tell of the others."""
         out = dict(self.labels)
         if self.cells:
-            out["n"] = "; ".join(dict.fromkeys(cell.count for cell in self.cells))
+            out["n"] = max(self.cells, key=lambda cell: cell.records[0].n_scored).count
         out |= {cell.heading: cell.to_text() for cell in self.cells}
         for column, kinds in (
             ("weights", [c.weights for c in self.cells]),
@@ -147,6 +147,7 @@ class Layout:
         table: Its rows.
         title: Line above it.
         notes: Lines below it.
+        in_columns: Those of the notes that the long table has as columns.
         first: Columns before the metrics, as far as any row has them.
         compared: Cells by metric where it compares systems; JSON then has one row for each.
     """
@@ -154,6 +155,7 @@ class Layout:
     table: Sequence[Row]
     title: str = ""
     notes: Sequence[str] = ()
+    in_columns: Sequence[str] = ()
     first: Sequence[str] = FIRST
     compared: Sequence[Sequence[Cell]] = ()
 

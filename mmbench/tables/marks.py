@@ -56,7 +56,8 @@ def note_shuffled(records: Sequence[Record]) -> list[str]:
     for metric in dict.fromkeys(r.metric for r in records if r.baseline is not None):
         values = ["none" if r.baseline is None else f"{r.baseline:z.3f}" for r in records if r.metric == metric]
         parts.append(f"{metric.partition('.')[0]} {', '.join(values)}")
-    return [f"By chance (shuffled pairs), row by row: {'; '.join(parts)}."] if parts else []
+    rows = ", row by row" if len({(r.system, r.run_id) for r in records}) > 1 else ""
+    return [f"By chance (shuffled pairs){rows}: {'; '.join(parts)}."] if parts else []
 
 
 def note_needs(cells: Sequence[Cell]) -> list[str]:

@@ -22,17 +22,20 @@ class Pairing:
         pairs: (index in the first, index in the second).
         only_first: Ids of samples of the first set without a partner.
         only_second: The same of the second.
+        broken: Files that are no clip, each with the set (0 or 1) that it is in.
     """
 
     rule: str
     pairs: tuple[tuple[int, int], ...]
     only_first: tuple[str, ...] = ()
     only_second: tuple[str, ...] = ()
+    broken: tuple[tuple[str, int], ...] = ()
 
     @property
     def in_place(self) -> bool:
         """Whether every sample of one set pairs with that of the same index in the other."""
-        return not self.only_first and not self.only_second and all(i == j for i, j in self.pairs)
+        alone = self.only_first or self.only_second or self.broken
+        return not alone and all(i == j for i, j in self.pairs)
 
     def describe(self, first: str, second: str) -> str:
         """The pairing in words: "b to a: paired by file name, 50 of 52; only in a: x, y."."""

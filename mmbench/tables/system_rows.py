@@ -43,5 +43,6 @@ def lay_out_comparison(columns: Sequence[Sequence[Cell]], title: str = "", notes
     records = [cell.record for cell in cells]
     whole = [cell for cell in cells if cell.group in ("", ALL)]
     chance = note_shuffled([cell.record for cell in whole])
-    below = [*marks, *note_borrowed(owners_of(rows)), *chance, *note_needs(whole)]
-    return Layout(rows, title, [*below, *notes, *list_caveats(records)], FIRST)
+    in_columns = [*chance, *note_needs(whole)]
+    below = [*marks, *note_borrowed(owners_of(rows)), *in_columns, *notes, *list_caveats(records)]
+    return Layout(rows, title, below, in_columns, FIRST)
