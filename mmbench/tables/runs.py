@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,23 +83,40 @@ def find_records(
         seed: Only records of runs with this seed.
 
     Raises:
-        MMBenchError: Nothing fits.
+        MMBenchError: Nothing fits; says what is there instead.
         IntegrityError: Something on record is damaged.
     """
-    found = [
-        (run, r)
-        for run in read_runs(*places)
-        for r in run.records
-        if dataset in (None, r.dataset)
-        and (not systems or r.system in systems)
-        and (not metrics or r.metric in metrics or r.metric.partition(".")[0] in metrics)
-        and seed in (None, r.seed)
-        and num_samples in (None, r.n_expected)
-    ]
+    there = [(run, r) for run in read_runs(*places) for r in run.records]
+    tests: dict[str, tuple[Any, Callable[[Record], bool], Callable[[Record], Any]]] = {
+        "dataset": (dataset, lambda r: r.dataset == dataset, lambda r: r.dataset),
+        "system": (systems, lambda r: r.system in systems, lambda r: r.system),
+        "metric": (metrics, lambda r: bool({r.metric, short_name(r)} & set(metrics)), short_name),
+        "n": (num_samples, lambda r: r.n_expected == num_samples, lambda r: r.n_expected),
+        "seed": (seed, lambda r: r.seed == seed, lambda r: r.seed),
+    }
+    asked = {name: (value, fits, of) for name, (value, fits, of) in tests.items() if value not in (None, (), [])}
+    found = [(run, r) for run, r in there if all(fits(r) for _, fits, _ in asked.values())]
     if not found:
         where = ", ".join(map(str, places))
         listed = shlex.join(["mmbench", "list", "runs", *(name_out(places[0]) if places else [])])
+        words = [f"{name} {_in_words(value)}" for name, (value, _, _) in asked.items()]
+        known = [
+            f"{name} {_in_words(sorted({of(r) for _, r in there}))}"
+            for name, (_, fits, of) in asked.items()
+            if there and not any(fits(r) for _, r in there)
+        ]
         raise MMBenchError(
-            f"No record in {where} fits.", "runs that were evaluated, as mmbench run leaves them", listed
+            f"No record in {where} fits{': ' if words else ''}{'; '.join(words)}.",
+            f"what is there: {'; '.join(known)}" if known else "runs that were evaluated, as mmbench run leaves them",
+            listed,
         )
     return found
+
+
+def short_name(record: Record) -> str:
+    """The metric of a record without its variant."""
+    return record.metric.partition(".")[0]
+
+
+def _in_words(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
