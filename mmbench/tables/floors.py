@@ -61,7 +61,9 @@ def note_floors(records: Sequence[Record]) -> list[str]:
         if len(set(values.values())) > 1 and values.get(REAL) == max(values.values()):
             found.append(f"puts {REAL} last at n = {column[0].n_expected}")
         if near:
-            real = f"{max(near):.3g} of real clips" if REAL in values else f"{max(near):.2g} that real clips would score"
+            real = (
+                f"{max(near):.3g} of real clips" if REAL in values else f"{max(near):.2g} that real clips would score"
+            )
             found.append(f"is less than twice the {real}")
         if found:
             parts.append(f"{metric.partition('.')[0]} {' and '.join(found)}")

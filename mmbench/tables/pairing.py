@@ -101,15 +101,15 @@ def _pairing(
         if not _is_there(row) and row.get("id")
     )
     lost = {name for name, _ in broken}
-    alone = [
+    only_first, only_second = (
         tuple(
             str(row.get("id") or f"sample {k}")
             for k, row in enumerate(rows)
             if k not in known and (not row.get("id") or (_is_there(row) and row["id"] not in lost))
         )
         for rows, known in ((first, mine), (second, theirs))
-    ]
-    return Pairing(rule, pairs, *alone, broken)
+    )
+    return Pairing(rule, pairs, only_first, only_second, broken)
 
 
 def _is_there(row: Mapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from mmbench.errors import MMBenchError
 from mmbench.runs.find import name_out, run_folders
@@ -71,6 +71,7 @@ def find_records(
     metrics: Sequence[str] = (),
     num_samples: int | None = None,
     seed: int | None = None,
+    none_is_fine: bool = False,
 ) -> list[tuple[RunOnRecord, Record]]:
     """The records that fit the filters, each with its run.
 
@@ -81,6 +82,7 @@ def find_records(
         metrics: Only records of these, named with or without their variant; of all if empty.
         num_samples: Only records of this n.
         seed: Only records of runs with this seed.
+        none_is_fine: Give none where nothing fits, instead of raising.
 
     Raises:
         MMBenchError: Nothing fits; says what is there instead.
@@ -96,27 +98,28 @@ def find_records(
     }
     asked = {name: (value, fits, of) for name, (value, fits, of) in tests.items() if value not in (None, (), [])}
     found = [(run, r) for run, r in there if all(fits(r) for _, fits, _ in asked.values())]
-    if not found:
-        where = ", ".join(map(str, places))
-        listed = shlex.join(["mmbench", "list", "runs", *(name_out(places[0]) if places else [])])
-        words = [f"{name} {_in_words(value)}" for name, (value, _, _) in asked.items()]
-        known = [
-            f"{name} {_in_words(sorted({of(r) for _, r in there}))}"
+    if not found and not none_is_fine:
+        known = {
+            name: sorted({of(r) for _, r in there})
             for name, (_, fits, of) in asked.items()
-            if there and not any(fits(r) for _, r in there)
-        ]
-        raise MMBenchError(
-            f"No record in {where} fits{': ' if words else ''}{'; '.join(words)}.",
-            f"what is there: {'; '.join(known)}" if known else "runs that were evaluated, as mmbench run leaves them",
-            listed,
-        )
+            if not any(fits(r) for _, r in there)
+        }
+        _refuse_nothing(places, {name: value for name, (value, _, _) in asked.items()}, known if there else {})
     return found
+
+
+def _refuse_nothing(places: Sequence[Path], asked: Mapping[str, Any], known: Mapping[str, Any]) -> NoReturn:
+    """Raise the error of records that nobody has: what was asked for, and what is there in its place."""
+
+    def in_words(values: Mapping[str, Any]) -> str:
+        texts = {name: ", ".join(map(str, v)) if isinstance(v, list | tuple) else str(v) for name, v in values.items()}
+        return "; ".join(f"{name} {text}" for name, text in texts.items())
+
+    found = f"No record in {', '.join(map(str, places))} fits{f' ({in_words(asked)})' if asked else ''}."
+    expected = f"what is there: {in_words(known)}" if known else "runs that were evaluated, as mmbench run leaves them"
+    raise MMBenchError(found, expected, shlex.join(["mmbench", "list", "runs", *name_out(places[0])]))
 
 
 def short_name(record: Record) -> str:
     """The metric of a record without its variant."""
     return record.metric.partition(".")[0]
-
-
-def _in_words(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
