@@ -62,6 +62,7 @@ def test_what_the_title_says_or_rows_differ_in_is_not_in_the_legend() -> None:
     assert describe_rows(laid_out([scored("a", 1.0, "m")], title="d, n = 8, seed 0")) == []
     assert describe_rows(laid_out([scored("a", 1.0, "m")], title="dd, n = 80")) == ["dataset d; n = 8."]
     few = laid_out([scored("a", 1.0, "m"), scored("b", 1.0, "m", n_scored=6, n_unscored=2)])
+    assert describe_rows(laid_out([scored("a", 1.0, "m", dataset="none")])) == ["n = 8."]
     columns, rows = to_rows(few)
     assert columns == ["system", "n", "m ↓"]
     assert [row["n"] for row in rows] == ["8", "6/8 (2 unscored)"]
