@@ -282,4 +282,7 @@ def plan(
     row = plan_samples(out, metric, effect=effect, systems=system or (), dataset=dataset, power=power)
     columns = COLUMNS if effect is not None else COLUMNS[:5]
     shown = ("needed" if effect is not None else "detectable",) if format is Format.quiet else columns
-    show_rows([row], shown, format, notes=row["assumptions"])
+    if format is Format.table and table_width([row], shown) > terminal_width():
+        show_mapping({name: row[name] for name in shown}, format)
+        return print("\n".join(["", *row["assumptions"]]))
+    return show_rows([row], shown, format, notes=row["assumptions"])

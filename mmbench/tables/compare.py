@@ -16,6 +16,7 @@ from mmbench.statistics.paired import Difference, Wins, count_wins, holm, paired
 from mmbench.statistics.planning import plan
 from mmbench.tables.borrowed import find_owners
 from mmbench.tables.floors import note_falling, note_floors
+from mmbench.tables.format import real_clips_text
 from mmbench.types import UNTRAINED, Score
 
 DESCRIBES = ("formats", "differs")  # of a record's reference: words about the clips
@@ -233,7 +234,7 @@ def _note_distances(records: Sequence[Record]) -> list[str]:
     compared = [r for r in records if r.reference]
     if not compared:
         return []
-    real = sorted({f"{r.reference['n']} of {r.reference['dataset']}" for r in compared if r.reference})
+    real = sorted({real_clips_text(r) for r in compared})
     notes = [f"{falling} Real clips: {', '.join(real)}." for falling in note_falling(compared)]
     return (
         notes

@@ -242,3 +242,12 @@ def test_why_samples_are_not_scored_is_told_once_for_all_metrics() -> None:
     layout = pivot([record(system="a"), *records])
     assert "Not scored, a: tv 8 of 8, ta 8 of 8 (no prompt)." in layout.notes
     assert [row.to_text()["n"] for row in layout.table] == ["8"]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "words"), [("folder:real_clips", "8 of folder:real_clips"), ("bounce", "8 of folder")]
+)
+def test_real_clips_are_called_as_they_were_named(dataset: str, words: str) -> None:
+    mine = record(dataset=dataset, reference={"dataset": "folder", "n": 8})
+    assert f"Distances fall with n: compare equal n alone. Real clips: {words}." in comparing.list_caveats([mine])
+    assert record_row(asdict(mine))["beside"] == f"real clips: {words}"
