@@ -210,8 +210,13 @@ def average_differences(paired: Sequence[Number]) -> Number:
 
 
 def owners_of(rows: Sequence[Row]) -> dict[str, str]:
-    """The system whose half another one of the table shows, by that one's name."""
-    return {str(row.labels.get("system")): cell.same_as for row in rows for cell in row.cells if cell.same_as}
+    """The systems whose halves another one of the table shows, by that one's name: "a", or "a and b"."""
+    owners: dict[str, dict[str, None]] = {}
+    for row in rows:
+        for cell in row.cells:
+            if cell.same_as:
+                owners.setdefault(str(row.labels.get("system")), {})[cell.same_as] = None
+    return {system: " and ".join(names) for system, names in owners.items()}
 
 
 def select_published(number: str, key: Sequence[Any], metrics: Iterable[str]) -> dict[str, float]:
