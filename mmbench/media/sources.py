@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -173,7 +174,10 @@ def submission(
     if path.is_file():
         found = _cut(path, clip_frames, clip_stride or clip_frames or 0) if clip_frames else _listed([path])
     elif clip_frames is not None:
-        raise UsageError(f"{path} is a folder, but clips are cut out of one video.", "one video with --clip-frames")
+        found_words = f"{path} is a folder, but clips are cut out of one video."
+        one = path / "VIDEO.mp4"
+        command = f"mmbench evaluate {shlex.quote(str(one))} --clip-frames {clip_frames}"
+        raise UsageError(found_words, "one video with --clip-frames", command)
     else:
         found = _listed([p for p in path.iterdir() if p.is_file() and not p.name.startswith(".")])
     if not found[0]:

@@ -177,4 +177,5 @@ def test_a_plan_too_wide_for_the_terminal_is_printed_as_lines(
     monkeypatch.setattr("mmbench.cli.records.terminal_width", lambda: 60)
     printed = mmbench_here(capsys, "plan", "-m", "m", "--effect", "0.05", "--out", tmp_path).stdout
     assert "pilot               another_one and model_of_mine on d\n" in printed
+    assert "two-sided t test at 5 %, power 80 %; one comparison" in " ".join(printed.split())
     assert "\n\nThe pilot pairs another_one and model_of_mine" in printed
