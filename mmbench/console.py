@@ -123,6 +123,11 @@ def show_rows(
     if title:
         console.print(title, style="bold")
     console.print(table)
+    show_notes(notes)
+
+
+def show_notes(notes: Sequence[str]) -> None:
+    """Print lines below a table, after an empty one, folded between words."""
     for note in ("", *notes) if notes else ():
         print("\n".join(_fold(note, "", "")))
 

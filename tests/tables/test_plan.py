@@ -174,8 +174,9 @@ def test_a_plan_too_wide_for_the_terminal_is_printed_as_lines(
 ) -> None:
     for system, values in zip(("model_of_mine", "another_one"), shared(), strict=True):
         recorded(tmp_path, system, values)
-    monkeypatch.setattr("mmbench.cli.records.terminal_width", lambda: 60)
+    for room in ("console", "cli.records"):
+        monkeypatch.setattr(f"mmbench.{room}.terminal_width", lambda: 60)
     printed = mmbench_here(capsys, "plan", "-m", "m", "--effect", "0.05", "--out", tmp_path).stdout
     assert "pilot               another_one and model_of_mine on d\n" in printed
     assert "two-sided t test at 5 %, power 80 %; one comparison" in " ".join(printed.split())
-    assert "\n\nThe pilot pairs another_one and model_of_mine" in printed
+    assert "\n\nThe pilot pairs another_one and model_of_mine by sample;\nother" in printed
