@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -16,6 +17,7 @@ from typing import Any, Literal
 from mmbench.errors import MMBenchError
 from mmbench.markup import Strong, write_csv, write_html, write_latex, write_markdown
 
+TOGETHER = r"(?<=\d) (?=%)|(?<=\bn) (?=[=≈])|(?<=\bn [=≈]) (?=\d)"  # spaces at which no line is broken
 GAP = 2  # characters between the columns of a table
 LAUNCHERS = (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS"))  # torchrun's and Slurm's variables
 log = logging.getLogger("mmbench")
@@ -121,8 +123,13 @@ def show_rows(
     if title:
         console.print(title, style="bold")
     console.print(table)
+    show_notes(notes)
+
+
+def show_notes(notes: Sequence[str]) -> None:
+    """Print lines below a table, after an empty one, folded between words."""
     for note in ("", *notes) if notes else ():
-        console.print(note)
+        print("\n".join(_fold(note, "", "")))
 
 
 def _text(cell: Any) -> str:
@@ -174,9 +181,9 @@ def show_mapping(value: Mapping[str, Any], format: Format, indent: str = "") -> 
 
 
 def _fold(text: str, first: str, rest: str) -> list[str]:
-    """Lines of a text, as wide as the terminal; nothing is broken inside a word."""
+    """Lines of a text, as wide as the terminal; nothing is broken inside a word, or between a number and its unit."""
     lines: list[str] = []
-    for line in text.split("\n"):
+    for line in re.sub(TOGETHER, "\u00a0", text).split("\n"):
         start = rest if lines else first
         wrapped = textwrap.wrap(
             line,
@@ -188,7 +195,7 @@ def _fold(text: str, first: str, rest: str) -> list[str]:
             drop_whitespace=True,
         )
         lines += wrapped or [start.rstrip()]
-    return lines
+    return [line.replace("\u00a0", " ") for line in lines]
 
 
 def show_error(error: MMBenchError) -> None:

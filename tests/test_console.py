@@ -124,3 +124,10 @@ def test_a_launcher_s_followers_are_named_and_say_little(capsys: Capture, monkey
     monkeypatch.setenv("WORLD_SIZE", "2")
     show_error(UsageError("It is 3.", "2", "mmbench --two"))
     assert capsys.readouterr().err == "rank 1 of 2: It is 3.\n"
+
+
+def test_a_note_never_breaks_between_a_number_and_its_unit(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmbench.console.terminal_width", lambda: 22)
+    show_rows([{"a": 1}], ["a"], Format.table, notes=["needed at observed, 80 % power; as many n = 64"])
+    below = capsys.readouterr().out.split("\n\n")[1].splitlines()
+    assert below == ["needed at observed,", "80 % power; as many", "n = 64"]

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from mmbench.api.scores import Scores
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.jobs.compare import compare as set_side_by_side
+from mmbench.tables.borrowed import note_borrowed
 from mmbench.tables.compare import Cell, heading
 from mmbench.tables.format import count_text, interval_text, signed, with_error
-from mmbench.tables.marks import mark_of
+from mmbench.tables.marks import AT_FLOOR, mark_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -24,7 +25,7 @@ class Comparison:
     """Sets under every metric that two of them share; prints as a table. Made by `compare`.
 
     Attributes:
-        notes: How samples paired, what was left out and why, how many samples an uncertain difference needs.
+        notes: How samples paired, what was left out and why.
     """
 
     _columns: Sequence[Sequence[Cell]]
@@ -35,9 +36,9 @@ class Comparison:
         rows = [("", "", "value", "n", "Δ [95 %]"), *map(_texts, cells)]
         widths = [max(len(row[k]) for row in rows) for k in range(5)]
         lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        legend = "Δ: paired by sample; * better, † worse, p < 0.05 after Holm's correction."
-        legend += " ( ): the same clips." * any(cell.same_as for cell in cells)
-        return "\n".join([*lines, legend, *self.notes])
+        below = ["Δ: paired by sample; * better, † worse, p < 0.05 after Holm's correction."]
+        below += note_borrowed({cell.record.system: cell.same_as for cell in cells if cell.same_as})
+        return "\n".join([*lines, *below, *self.notes])
 
     def to_pandas(self) -> DataFrame:
         """A DataFrame with a row per metric and set: its value, and its difference to the set `against`.
@@ -114,5 +115,6 @@ def _texts(cell: Cell) -> tuple[str, ...]:
     d, difference = cell.difference, ""
     if d is not None:
         interval = interval_text(d.low, d.high, d.stderr, sign=True) or ""
-        difference = f"{signed(d.value, d.stderr)} {interval} {mark_of(cell, [record])}".strip() + f" to {cell.against}"
+        mark = mark_of(cell, [record]).replace(AT_FLOOR, "")
+        difference = f"{signed(d.value, d.stderr)} {interval} {mark}".strip() + f" to {cell.against}"
     return heading(record), record.system, value, count_text(record), difference

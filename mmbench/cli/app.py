@@ -20,6 +20,8 @@ from mmbench.console import show_error
 from mmbench.errors import IncompleteError, MMBenchError
 from mmbench.registry import load_plugin
 
+INTERRUPTED = 130  # typer exits so at Ctrl-C, without a word
+
 app = typer.Typer(
     name="mmbench",
     no_args_is_help=True,
@@ -101,14 +103,20 @@ def guarded(command: Callable[[], Any]) -> int:
         show_error(error)
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted; the same command continues", file=sys.stderr)
-        return IncompleteError.exit_code
+        return _say_interrupted()
     except BrokenPipeError:  # the reader of our output has seen enough
         sys.stderr.close()
         return 0
     except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            return _say_interrupted()
         return stop.code if isinstance(stop.code, int) else 1
     return 0
+
+
+def _say_interrupted() -> int:
+    print("interrupted; the same command continues", file=sys.stderr)
+    return IncompleteError.exit_code
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import typer
 
 from mmbench.cli import options as opt
 from mmbench.cli.compare import By
-from mmbench.console import Format, show_mapping, show_rows, table_width, terminal_width
+from mmbench.console import Format, show_mapping, show_notes, show_rows, table_width, terminal_width
 from mmbench.errors import MMBenchError, UsageError
 
 Records = Annotated[Path, typer.Option("--out", "-o", help="Folder of runs, or a file of `mmbench pack`.")]
@@ -290,4 +290,7 @@ def plan(
     row = plan_samples(out, metric, effect=effect, systems=system or (), dataset=dataset, power=power)
     columns = COLUMNS if effect is not None else COLUMNS[:5]
     shown = ("needed" if effect is not None else "detectable",) if format is Format.quiet else columns
-    show_rows([row], shown, format, notes=row["assumptions"])
+    if format is Format.table and table_width([row], shown) > terminal_width():
+        show_mapping({name: row[name] for name in shown}, format)
+        return show_notes(row["assumptions"])
+    return show_rows([row], shown, format, notes=row["assumptions"])

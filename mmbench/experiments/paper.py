@@ -36,7 +36,7 @@ def lay_out(number: str, out: Path, **filters: Any) -> Layout:
         MMBenchError: Nothing fits.
     """
     if number in SYSTEMS:
-        return lay_out_systems(number, gather(out, **filters))
+        return lay_out_systems(number, gather(out, none_is_fine=True, **filters))
     if number in COMMANDS:
         return _lay_out_printed(number)
     if number in SETTINGS:

@@ -46,7 +46,9 @@ class FeatureCache:
     @cached_property
     def contents(self) -> Shelf:
         """The table of what clips hold, by digests of their sources, so that a second look need not decode them."""
-        return self._named_shelf("content", {"version": 2})  # 2: lossy sound ends with the picture
+        return self._named_shelf(
+            "content", {"version": 3}
+        )  # 2: lossy sound ends with the picture; 3: H.264 may be exact
 
     def _named_shelf(self, name: str, spec: Spec) -> Shelf:
         """The table of what `name` with this `spec` finds in clips."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -249,9 +250,9 @@ class ReferenceFile:
 
 
 def _damaged(path: Path, error: object) -> IntegrityError:
-    return IntegrityError(
-        f"{path} is not a whole reference file: {error}.", "a file of mmbench stats export", "get it again"
-    )
+    found = f"{path} is not a whole reference file: {error}."
+    again = f"mmbench stats export --dataset bounce --out {shlex.quote(f'{path.stem}_2.safetensors')}"
+    return IntegrityError(found, "a file of mmbench stats export", again)
 
 
 def read_reference(path: Path) -> ReferenceFile:

@@ -223,7 +223,7 @@ def open_submission(path: Path, name: str, cut: Cut, given: Texts = FROM_FOLDER)
         sources, rejected = submission(path, clip_frames=cut.clip_frames, clip_stride=cut.clip_stride)
         texts = {}
     for bad in rejected:
-        log.warning("%s is not scored: %s", bad.path, bad.reason)
+        log.warning("%s is not scored: %s", bad.path, str(bad.reason).removeprefix(f"{bad.path} "))
     labels: dict[str, dict[str, str]] = {}
     if not given.layout:
         listed = given.requests or (find_requests(path) if path.is_dir() else None)

@@ -17,6 +17,7 @@ from typing import Any
 import av
 
 from mmbench.errors import MediaError
+from mmbench.media.exact_h264 import is_exact_h264
 
 EXACT_CONTAINERS = {"mov", "matroska", "wav", "flac"}  # their duration is written, not guessed from the bit rate
 WHOLE = "a whole media file (mp4, mov, mkv or webm; wav, flac or mp3 for sound)"
@@ -61,7 +62,8 @@ class Track:
 
 def _track(stream: Any) -> Track:
     context = stream.codec_context
-    about = {"codec": context.codec.canonical_name, "lossy": bool(context.codec.lossy)}
+    exact = context.codec.canonical_name == "h264" and is_exact_h264(context.extradata or b"")
+    about = {"codec": context.codec.canonical_name, "lossy": bool(context.codec.lossy) and not exact}
     if stream.type == "video":
         return Track(about, (stream.average_rate, stream.guessed_rate, stream.base_rate))
     return Track({**about, "sample_rate": context.sample_rate, "channels": context.layout.nb_channels}, ())

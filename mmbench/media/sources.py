@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -165,11 +167,17 @@ def submission(
         if value is not None and value < 1:
             raise UsageError(f"A clip {name} of {value} frames.", "at least 1")
     if not path.exists():
-        raise MMBenchError(f"{path} does not exist.", "a folder of clips, or a video", f"ls {path.parent}")
+        there = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+        near = [str(path.with_name(name)) for name in get_close_matches(path.name, there)]
+        expected = f"did you mean {' or '.join(near)}?" if near else "a folder of clips, or a video"
+        raise MMBenchError(f"{path} does not exist.", expected, f"ls {path.parent}")
     if path.is_file():
         found = _cut(path, clip_frames, clip_stride or clip_frames or 0) if clip_frames else _listed([path])
     elif clip_frames is not None:
-        raise UsageError(f"{path} is a folder, but clips are cut out of one video.", "one video with --clip-frames")
+        found_words = f"{path} is a folder, but clips are cut out of one video."
+        one = path / "VIDEO.mp4"
+        command = f"mmbench evaluate {shlex.quote(str(one))} --clip-frames {clip_frames}"
+        raise UsageError(found_words, "one video with --clip-frames", command)
     else:
         found = _listed([p for p in path.iterdir() if p.is_file() and not p.name.startswith(".")])
     if not found[0]:

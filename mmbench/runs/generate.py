@@ -65,6 +65,8 @@ class StopSignal:
             if self.name and number == signal.SIGINT:
                 raise KeyboardInterrupt
             self.name = signal.Signals(number).name
+            said = f"{self.name}: the samples in hand are finished and stored first; Ctrl-C again leaves them"
+            threading.Thread(target=log.warning, args=(said,)).start()  # a handler must not write to a stream itself
 
         before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
@@ -121,7 +123,7 @@ def generate(
         batch_size: Samples given to the system at once; it never changes a sample.
         retry_failed: Also try samples with a recorded failure.
         stage: Told of the samples in hand and of the finished ones.
-        stop: Looked at between batches.
+        stop: Looked at between batches and after the last.
 
     Raises:
         StoppedError: By a signal, a full disk or one failure after the other; what was made is stored.
@@ -135,13 +137,7 @@ def generate(
     todo = [requests[i] for i in sorted(wanted) if shard is None or i in shard]
     stage.skip(sum(shard is None or r.index in shard for r in requests) - len(todo))
     for start in range(0, len(todo), batch_size):
-        if stop.name:
-            left = len(store.status(len(requests)).missing)
-            raise StoppedError(
-                f"Stopped by {stop.name} with {left} of {len(requests)} samples left; all finished ones are stored.",
-                "",
-                "the same command again continues",
-            )
+        _refuse_stopped(stop, store, len(requests))
         batch = todo[start : start + batch_size]
         with ExitStack() as leases:
             mine = [r for r in batch if leases.enter_context(store.claim(r.index)) is not None]
@@ -151,6 +147,17 @@ def generate(
         stage.skip(len(batch) - len(mine))
         if mine:
             stage.advance(len(mine))
+    _refuse_stopped(stop, store, len(requests))  # what would follow, such as scores, is not wanted either
+
+
+def _refuse_stopped(stop: StopSignal, store: SampleStore, num: int) -> None:
+    if stop.name:
+        left = len(store.status(num).missing)
+        raise StoppedError(
+            f"Stopped by {stop.name} with {left} of {num} samples left; all finished ones are stored.",
+            "",
+            "the same command again continues",
+        )
 
 
 def _make(store: SampleStore, system: System, batch: Sequence[Request], streak: Streak) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -38,7 +39,9 @@ def write_requests(path: Path, lines: Iterable[RequestLine]) -> bool:
     if path.exists():
         if not path.is_file() or not _holds(path, _texts(lines, is_csv)):
             found = f"{path} is there and is another {'file' if path.is_file() else 'thing: a folder'}."
-            raise UsageError(found, "a new file; nothing is overwritten", f"--out {path.stem}_2{path.suffix}")
+            raise UsageError(
+                found, "a new file; nothing is overwritten", f"--out {path.with_name(f'{path.stem}_2{path.suffix}')}"
+            )
         return False
 
     def write(beside: Path) -> None:
@@ -48,7 +51,8 @@ def write_requests(path: Path, lines: Iterable[RequestLine]) -> bool:
     try:
         write_whole(path, write)
     except OSError as error:
-        raise MMBenchError(f"{path} cannot be written: {error.strerror}.", "a folder that is there") from error
+        remedy = f"mkdir -p {shlex.quote(str(path.parent))}" if not path.parent.exists() else f"ls -ld {path.parent}"
+        raise MMBenchError(f"{path} cannot be written: {error.strerror}.", "a folder to write to", remedy) from error
     return True
 
 

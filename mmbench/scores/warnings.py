@@ -79,13 +79,13 @@ def _odd(content: Content, numbers: Mapping[str, float]) -> Iterator[tuple[str, 
     if numbers.get("frozen"):
         yield "frozen", ""
     elif (share := numbers.get("repeated", 0.0)) > REPEATED:
-        yield "repeated_frames", f"{share:.0%} of the frames"
+        yield "repeated_frames", f"{100 * share:.0f} % of the frames"
     if not has_audio:
         yield "no_audio", ""
     elif numbers.get("silent"):
         yield "silent", ""
     if (share := numbers.get("clipped", 0.0)) > CLIPPED:
-        yield "clipped", f"{share:.1%} of the samples"
+        yield "clipped", f"{100 * share:.2g} % of the samples"
     if (rate := numbers.get("lower_rate", 0.0)) and "opus" not in content.codecs:  # Opus knows 48 kHz alone
         yield "sample_rate", f"as sampled at about {rate / 1000:g} kHz"
     if match is not None and has_audio and (words := compare_lengths(content)):

@@ -16,6 +16,7 @@ from mmbench.statistics.paired import Difference, Wins, count_wins, holm, paired
 from mmbench.statistics.planning import plan
 from mmbench.tables.borrowed import find_owners
 from mmbench.tables.floors import note_falling, note_floors
+from mmbench.tables.format import real_clips_text
 from mmbench.types import UNTRAINED, Score
 
 DESCRIBES = ("formats", "differs")  # of a record's reference: words about the clips
@@ -196,8 +197,7 @@ def is_significant(cell: Cell) -> bool:
 def list_caveats(records: Sequence[Record]) -> list[str]:
     """The notes on what is no fair measure: distances that fall with n, unlike clips, lossy ones, untrained weights."""
     notes = _note_distances(records)
-    above = [r for r in records if r.details.get("above_1")]
-    notes += [f"{r.metric} of {r.system}: {r.details['above_1']} of {r.n_scored} samples are above 1." for r in above]
+    notes += [*_note_unscored(records), *_note_above_1(records)]
     if any(r.lossy for r in records):
         notes.append(
             "Clips came through lossy codecs: " + ", ".join(sorted({r.system for r in records if r.lossy})) + "."
@@ -213,12 +213,31 @@ def list_caveats(records: Sequence[Record]) -> list[str]:
     return notes
 
 
+def _note_above_1(records: Sequence[Record]) -> list[str]:
+    """A line for each metric with samples above 1, more than a share of matches can be: how many of each system."""
+    counts: dict[str, list[str]] = {}
+    for r in records:
+        if above := r.details.get("above_1"):
+            counts.setdefault(r.metric, []).append(f"{r.system} {above} of {r.n_scored}")
+    return [f"Samples above 1 under {metric}: {', '.join(systems)}." for metric, systems in counts.items()]
+
+
+def _note_unscored(records: Sequence[Record]) -> list[str]:
+    """A line for each system and reason why samples are not scored, with the metrics that it holds for."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for r in records:
+        for reason, count in r.unscored.items():
+            metric = f"{r.metric.partition('.')[0]} {count} of {r.n_expected}"
+            found.setdefault((r.system, reason), []).append(metric)
+    return [f"Not scored, {system}: {', '.join(where)} ({reason})." for (system, reason), where in found.items()]
+
+
 def _note_distances(records: Sequence[Record]) -> list[str]:
     """What to know of distances to real clips: how many these are, what they are like, and what real clips score."""
     compared = [r for r in records if r.reference]
     if not compared:
         return []
-    real = sorted({f"{r.reference['n']} of {r.reference['dataset']}" for r in compared if r.reference})
+    real = sorted({real_clips_text(r) for r in compared})
     notes = [f"{falling} Real clips: {', '.join(real)}." for falling in note_falling(compared)]
     return (
         notes

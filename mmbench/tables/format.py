@@ -29,8 +29,15 @@ def record_row(record: dict[str, Any]) -> dict[str, Any]:
 def _describe_clips(r: Record) -> list[str]:
     """How many real clips a record compared with, how they differ, and what was done to lossy ones."""
     about = r.reference or {}
-    real = f"real clips: {about['n']} of {about['dataset']}" if "n" in about else None
+    real = f"real clips: {real_clips_text(r)}" if "n" in about else None
     return [words for words in (real, about.get("differs"), r.fitted) if words]
+
+
+def real_clips_text(r: Record) -> str:
+    """How many real clips a record compares with, and of which dataset, as it was named: "8 of folder:PATH"."""
+    about = r.reference or {}
+    is_named = r.dataset.startswith(f"{about.get('dataset')}:")
+    return f"{about.get('n')} of {r.dataset if is_named else about.get('dataset')}"
 
 
 def list_warnings(records: Sequence[Mapping[str, Any]]) -> list[str]:

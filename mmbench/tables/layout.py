@@ -123,10 +123,10 @@ class Row:
     status: str | None = None
 
     def to_text(self) -> dict[str, Any]:
-        """The row as it is printed, by column."""
+        """The row as it is printed, by column; n is that of the metric with most, notes tell of the others."""
         out = dict(self.labels)
         if self.cells:
-            out["n"] = "; ".join(dict.fromkeys(cell.count for cell in self.cells))
+            out["n"] = max(self.cells, key=lambda cell: cell.records[0].n_scored).count
         out |= {cell.heading: cell.to_text() for cell in self.cells}
         for column, kinds in (
             ("weights", [c.weights for c in self.cells]),
@@ -157,6 +157,7 @@ class Layout:
         table: Its rows.
         title: Line above it.
         notes: Lines below it.
+        in_columns: Those of the notes that the long table has as columns.
         first: Columns before the metrics, as far as any row has them.
         compared: Cells by metric where it compares systems; JSON then has one row for each.
         suite: Whose columns it has, in its order; None for a table of no suite.
@@ -165,6 +166,7 @@ class Layout:
     table: Sequence[Row]
     title: str = ""
     notes: Sequence[str] = ()
+    in_columns: Sequence[str] = ()
     first: Sequence[str] = FIRST
     compared: Sequence[Sequence[Cell]] = ()
     suite: Suite | None = None
@@ -230,8 +232,13 @@ def average_differences(paired: Sequence[Number]) -> Number:
 
 
 def owners_of(rows: Sequence[Row]) -> dict[str, str]:
-    """The system whose half another one of the table shows, by that one's name."""
-    return {str(row.labels.get("system")): cell.same_as for row in rows for cell in row.cells if cell.same_as}
+    """The systems whose halves another one of the table shows, by that one's name: "a", or "a and b"."""
+    owners: dict[str, dict[str, None]] = {}
+    for row in rows:
+        for cell in row.cells:
+            if cell.same_as:
+                owners.setdefault(str(row.labels.get("system")), {})[cell.same_as] = None
+    return {system: " and ".join(names) for system, names in owners.items()}
 
 
 def select_published(number: str, key: Sequence[Any], metrics: Iterable[str]) -> dict[str, float]:

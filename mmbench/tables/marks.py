@@ -50,13 +50,21 @@ def explain_marks(cells: Sequence[Cell], shown: Sequence[str]) -> list[str]:
     return notes
 
 
-def note_shuffled(records: Sequence[Record]) -> list[str]:
-    """The metrics over shuffled pairs, which is their value by chance, in the order of the table's rows."""
+def note_shuffled(records: Sequence[Record], group: str = "") -> list[str]:
+    """The metrics over shuffled pairs, which is their value by chance, in the order of the table's rows.
+
+    Args:
+        records: Of those rows.
+        group: What the rows are of, where the table has others, too.
+    """
     parts = []
     for metric in dict.fromkeys(r.metric for r in records if r.baseline is not None):
         values = ["none" if r.baseline is None else f"{r.baseline:z.3f}" for r in records if r.metric == metric]
         parts.append(f"{metric.partition('.')[0]} {', '.join(values)}")
-    return [f"By chance (shuffled pairs), row by row: {'; '.join(parts)}."] if parts else []
+    rows = (
+        ", row by row" + (f" of {group}" if group else "") if len({(r.system, r.run_id) for r in records}) > 1 else ""
+    )
+    return [f"By chance (shuffled pairs){rows}: {'; '.join(parts)}."] if parts else []
 
 
 def note_needs(cells: Sequence[Cell]) -> list[str]:

@@ -25,7 +25,8 @@ def show_table(layout: Layout, format: Format, notes: Sequence[str] = (), in_ful
         notes: Further lines below it.
         in_full: Give each number a row, with interval, difference and p-value.
     """
-    below = [*layout.notes, *notes]
+    told = layout.in_columns if in_full else ()
+    below = [*(note for note in layout.notes if note not in told), *notes]
     if format is Format.json:
         return show_rows(layout.rows, layout.columns, format, layout.title, below)
     if format is Format.csv:
@@ -57,7 +58,9 @@ def show_comparison(
     """
     layout = replace(lay_out_comparison(columns, title, notes), compared=columns)
     layout = suite.lay_out(layout) if suite else layout
-    more = [] if in_full else ["Intervals, differences and p-values: --long, or --format csv or json."]
+    compared = any(cell.difference for column in columns for cell in column)
+    what = "Intervals, differences and p-values" if compared else "Intervals"
+    more = [] if in_full else [f"{what}: --long, or --format csv or json."]
     show_table(layout, format, more, in_full)
 
 

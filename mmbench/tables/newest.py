@@ -55,7 +55,8 @@ def newest_set(*places: Path, **filters: Any) -> NewestSet:
     for key, found in others.items():
         names = ", ".join(dict.fromkeys(r.system for _, r in found))
         command = f"mmbench table -d {shlex.quote(key[0])} -n {key[1]} --seed {key[2]}{where}"
-        notes.append(f"Not shown, {key[0]} with n = {key[1]} and seed {key[2]}: {names}. try: {command}")
+        on = "compared with no dataset" if key[0] == "none" else key[0]
+        notes.append(f"Not shown, {on} with n = {key[1]} and seed {key[2]}: {names}. try: {command}")
     return NewestSet(records, notes, {run.spec.run_id: run.place for run, _ in joined})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 PLACE = "prompt and seed"  # the rule by which runs of one dataset and seed pair
@@ -22,17 +23,20 @@ class Pairing:
         pairs: (index in the first, index in the second).
         only_first: Ids of samples of the first set without a partner.
         only_second: The same of the second.
+        broken: Files that are no clip, each with the set (0 or 1) that it is in.
     """
 
     rule: str
     pairs: tuple[tuple[int, int], ...]
     only_first: tuple[str, ...] = ()
     only_second: tuple[str, ...] = ()
+    broken: tuple[tuple[str, int], ...] = ()
 
     @property
     def in_place(self) -> bool:
         """Whether every sample of one set pairs with that of the same index in the other."""
-        return not self.only_first and not self.only_second and all(i == j for i, j in self.pairs)
+        alone = self.only_first or self.only_second or self.broken
+        return not alone and all(i == j for i, j in self.pairs)
 
     def describe(self, first: str, second: str) -> str:
         """The pairing in words: "b to a: paired by file name, 50 of 52; only in a: x, y."."""
@@ -43,12 +47,19 @@ class Pairing:
                 f"{second} to {first}: no difference, for they share no file name and no prompt. try: clips of the "
                 "same names, or --prompts FILE.csv with columns file,prompt"
             )
-        total = len(self.pairs) + max(len(self.only_first), len(self.only_second))
+        lost = len({name for name, _ in self.broken})
+        total = len(self.pairs) + max(len(self.only_first), len(self.only_second)) + lost
         words = f"{second} to {first}: paired by {self.rule}, {len(self.pairs)} of {total}"
-        for name, only in ((first, self.only_first), (second, self.only_second)):
-            if only:
-                more = f" and {len(only) - NAMED} more" if len(only) > NAMED else ""
-                words += f"; only in {name}: {', '.join(only[:NAMED])}{more}"
+        broken = [[file for file, where in self.broken if where == k] for k in (0, 1)]
+        for where, ids in (
+            (f"only in {first}", self.only_first),
+            (f"only in {second}", self.only_second),
+            (f"no usable clip in {first}", broken[0]),
+            (f"no usable clip in {second}", broken[1]),
+        ):
+            if ids:
+                more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+                words += f"; {where}: {', '.join(ids[:NAMED])}{more}"
         return words + "."
 
 
@@ -83,11 +94,22 @@ def _pairing(
     pairs: tuple[tuple[int, int], ...],
 ) -> Pairing:
     mine, theirs = {i for i, _ in pairs}, {j for _, j in pairs}
-    alone = [
-        tuple(str(row.get("id") or f"sample {k}") for k, row in enumerate(rows) if k not in known)
+    broken = tuple(
+        (Path(row["id"]).stem, k)
+        for k, rows in enumerate((first, second))
+        for row in rows
+        if not _is_there(row) and row.get("id")
+    )
+    lost = {name for name, _ in broken}
+    only_first, only_second = (
+        tuple(
+            str(row.get("id") or f"sample {k}")
+            for k, row in enumerate(rows)
+            if k not in known and (not row.get("id") or (_is_there(row) and row["id"] not in lost))
+        )
         for rows, known in ((first, mine), (second, theirs))
-    ]
-    return Pairing(rule, pairs, *alone)
+    )
+    return Pairing(rule, pairs, only_first, only_second, broken)
 
 
 def _is_there(row: Mapping[str, Any]) -> bool:

@@ -181,8 +181,8 @@ def assumptions(found: Pilot, power: float) -> list[str]:
     return [
         source,
         *random,
-        f"Standard errors fall with the root of n; two-sided t test at {1 - LEVEL:.0%}, power {power:.0%}; one "
-        "comparison, so that a table of many needs more.",
+        f"Standard errors fall with the root of n; two-sided t test at {100 * (1 - LEVEL):.0f} %, "
+        f"power {100 * power:.3g} %; one comparison, so that a table of many needs more.",
         "A set metric such as FVD also falls with n: compare equal n only, and not with values of the pilot.",
     ]
 

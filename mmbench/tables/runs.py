@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from mmbench.errors import MMBenchError
 from mmbench.runs.find import name_out, run_folders
@@ -71,6 +71,7 @@ def find_records(
     metrics: Sequence[str] = (),
     num_samples: int | None = None,
     seed: int | None = None,
+    none_is_fine: bool = False,
 ) -> list[tuple[RunOnRecord, Record]]:
     """The records that fit the filters, each with its run.
 
@@ -81,25 +82,44 @@ def find_records(
         metrics: Only records of these, named with or without their variant; of all if empty.
         num_samples: Only records of this n.
         seed: Only records of runs with this seed.
+        none_is_fine: Give none where nothing fits, instead of raising.
 
     Raises:
-        MMBenchError: Nothing fits.
+        MMBenchError: Nothing fits; says what is there instead.
         IntegrityError: Something on record is damaged.
     """
-    found = [
-        (run, r)
-        for run in read_runs(*places)
-        for r in run.records
-        if dataset in (None, r.dataset)
-        and (not systems or r.system in systems)
-        and (not metrics or r.metric in metrics or r.metric.partition(".")[0] in metrics)
-        and seed in (None, r.seed)
-        and num_samples in (None, r.n_expected)
-    ]
-    if not found:
-        where = ", ".join(map(str, places))
-        listed = shlex.join(["mmbench", "list", "runs", *(name_out(places[0]) if places else [])])
-        raise MMBenchError(
-            f"No record in {where} fits.", "runs that were evaluated, as mmbench run leaves them", listed
-        )
+    there = [(run, r) for run in read_runs(*places) for r in run.records]
+    tests: dict[str, tuple[Any, Callable[[Record], bool], Callable[[Record], Any]]] = {
+        "dataset": (dataset, lambda r: r.dataset == dataset, lambda r: r.dataset),
+        "system": (systems, lambda r: r.system in systems, lambda r: r.system),
+        "metric": (metrics, lambda r: bool({r.metric, short_name(r)} & set(metrics)), short_name),
+        "n": (num_samples, lambda r: r.n_expected == num_samples, lambda r: r.n_expected),
+        "seed": (seed, lambda r: r.seed == seed, lambda r: r.seed),
+    }
+    asked = {name: (value, fits, of) for name, (value, fits, of) in tests.items() if value not in (None, (), [])}
+    found = [(run, r) for run, r in there if all(fits(r) for _, fits, _ in asked.values())]
+    if not found and not none_is_fine:
+        known = {
+            name: sorted({of(r) for _, r in there})
+            for name, (_, fits, of) in asked.items()
+            if not any(fits(r) for _, r in there)
+        }
+        _refuse_nothing(places, {name: value for name, (value, _, _) in asked.items()}, known if there else {})
     return found
+
+
+def _refuse_nothing(places: Sequence[Path], asked: Mapping[str, Any], known: Mapping[str, Any]) -> NoReturn:
+    """Raise the error of records that nobody has: what was asked for, and what is there in its place."""
+
+    def in_words(values: Mapping[str, Any]) -> str:
+        texts = {name: ", ".join(map(str, v)) if isinstance(v, list | tuple) else str(v) for name, v in values.items()}
+        return "; ".join(f"{name} {text}" for name, text in texts.items())
+
+    found = f"No record in {', '.join(map(str, places))} fits{f' ({in_words(asked)})' if asked else ''}."
+    expected = f"what is there: {in_words(known)}" if known else "runs that were evaluated, as mmbench run leaves them"
+    raise MMBenchError(found, expected, shlex.join(["mmbench", "list", "runs", *name_out(places[0])]))
+
+
+def short_name(record: Record) -> str:
+    """The metric of a record without its variant."""
+    return record.metric.partition(".")[0]

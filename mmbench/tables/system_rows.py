@@ -42,6 +42,7 @@ def lay_out_comparison(columns: Sequence[Sequence[Cell]], title: str = "", notes
     marks = explain_marks(cells, [cell.mark for row in rows for cell in row.cells])
     records = [cell.record for cell in cells]
     whole = [cell for cell in cells if cell.group in ("", ALL)]
-    chance = note_shuffled([cell.record for cell in whole])
-    below = [*marks, *note_borrowed(owners_of(rows)), *chance, *note_needs(whole)]
-    return Layout(rows, title, [*below, *notes, *list_caveats(records)], FIRST)
+    chance = note_shuffled([cell.record for cell in whole], ALL if any(groups) else "")
+    in_columns = [*chance, *note_needs(whole)]
+    below = [*marks, *note_borrowed(owners_of(rows)), *in_columns, *notes, *list_caveats(records)]
+    return Layout(rows, title, below, in_columns, FIRST)

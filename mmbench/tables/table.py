@@ -16,15 +16,16 @@ from mmbench.tables.runs import find_records
 from mmbench.tables.system_rows import lay_out_comparison
 
 
-def gather(out: Path, **filters: Any) -> list[Record]:
+def gather(out: Path, none_is_fine: bool = False, **filters: Any) -> list[Record]:
     """The records in `out` that fit the filters, the latest per system and metric.
 
     Args:
         out: Folder of runs, or a packed file.
-        **filters: Of `mmbench.tables.runs.find_records`, which raises where nothing fits.
+        none_is_fine: Give none where nothing fits; else `find_records` raises.
+        **filters: Of `mmbench.tables.runs.find_records`.
     """
     latest: dict[tuple[Any, ...], Record] = {}
-    for _, r in find_records(out, **filters):
+    for _, r in find_records(out, none_is_fine=none_is_fine, **filters):
         key = (r.system, r.dataset, r.metric, r.n_expected, r.seed)
         if key not in latest or latest[key].time <= r.time:
             latest[key] = r

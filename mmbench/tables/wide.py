@@ -62,7 +62,8 @@ def describe_rows(layout: Layout) -> list[str]:
     alike = agreed([row.to_text() for row in layout.table], layout)
     if not any(row.cells for row in layout.table):
         return []
-    words = [f"n = {value}" if column == "n" else f"{column} {value}" for column, value in alike.items()]
+    given = {column: value for column, value in alike.items() if (column, value) != ("dataset", "none")}
+    words = [f"n = {value}" if column == "n" else f"{column} {value}" for column, value in given.items()]
     told = [word for word in words if not _says(layout.title, word.removeprefix("dataset "))]
     variants: dict[str, list[str]] = {}
     for heading, name in short_headings(layout).items():

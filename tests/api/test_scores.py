@@ -101,6 +101,9 @@ def test_a_comparison_says_how_samples_paired(scores: mm.Scores, shifted: mm.Sco
     found = mm.compare(scores, shifted, metrics=("ib_bounce_av",))
     assert "samples to mine: paired by id, 6 of 6." in found.notes
     assert "† to mine" in repr(found)
+    both = repr(mm.compare(scores, shifted))
+    assert "~" not in both
+    assert "( ): the number of another system" in both
     row = found.to_pandas().loc["ib_bounce_av.bounce_v1", "samples"]
     assert (row.pairs, row.against) == (6, "mine")
     want = shifted["ib_bounce_av"].value - scores["ib_bounce_av"].value

@@ -217,3 +217,14 @@ def test_published_clips_score_as_the_reference_says(clips_folder: Path, fixture
             assert got is None if isinstance(want, str) else math.isclose(got, want, abs_tol=1e-9)
             compared += 1
     assert compared == 12
+
+
+def test_ctrl_c_in_any_command_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mmbench.registry.catalogue", interrupt)
+    result = mmbench_here(capsys, "list", "systems")
+    assert (result.returncode, result.stderr) == (3, "interrupted; the same command continues\n")

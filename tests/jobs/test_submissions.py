@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmbench.jobs.submissions import WHOLE, open_submission
 from mmbench.media.clip_files import write_lossless, write_preview
 from mmbench.scores.records import read_records
 from mmbench.tables.compare import comparable, list_caveats
@@ -163,3 +164,14 @@ def test_a_clip_that_is_not_scored_costs_one_line_and_no_comparison(
     assert after["signature"] == before["signature"]
     shown = mmbench_here(capsys, "show", after["run_id"], "--out", tmp_path / "runs")
     assert "The clip has no audio." in " ".join(shown.stdout.split())
+
+
+def test_a_broken_file_is_named_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("a.mkv", "b.mkv"):
+        write_lossless(clip(0, frames=16, size=32, samples=32000), tmp_path / name)
+    broken = tmp_path / "b.mkv"
+    broken.write_bytes(broken.read_bytes()[:900])
+    open_submission(tmp_path, "mine", WHOLE)
+    (line,) = caplog.messages
+    assert line.startswith(f"{broken} is not scored: ends before")
+    assert line.count("b.mkv") == 1

@@ -174,3 +174,13 @@ def test_worker_processes_decode_once_each(clips_folder: Path) -> None:
         results = list(pool.map(_load, [found[:8], found[8:]]))
     assert all(misses == 1 for misses, _ in results)
     assert [d for _, ds in results for d in ds] == [s.load().digest() for s in found]
+
+
+def test_a_path_with_a_typo_is_answered_with_the_one_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "my_samples").mkdir()
+    with pytest.raises(MMBenchError) as caught:
+        submission(tmp_path / "my_sample")
+    assert caught.value.expected == f"did you mean {tmp_path / 'my_samples'}?"
+    with pytest.raises(MMBenchError) as caught:
+        submission(tmp_path / "absent" / "my_sample")
+    assert caught.value.expected == "a folder of clips, or a video"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mmbench.errors import IntegrityError, MMBenchError, NonFiniteError, UsageError
+from mmbench.errors import IntegrityError, MMBenchError, NonFiniteError, StoppedError, UsageError
 from mmbench.identity import canonical_json, digest_of
 from mmbench.runs import spec as runspec
-from mmbench.runs.generate import Shard, generate
+from mmbench.runs.generate import Shard, StopSignal, generate
 from mmbench.runs.spec import RunSpec, make_requests, make_runspec
 from mmbench.runs.store import SampleStore, read_manifest
 from mmbench.types import Clip, Prompt, Request
@@ -170,3 +172,23 @@ def test_the_identity_names_the_format_and_the_code(monkeypatch: pytest.MonkeyPa
     after = made()
     assert after.run_id != before.run_id, "samples of another format must not be taken for these"
     assert after.video != before.video
+
+
+def test_a_signal_in_the_last_batch_stops_what_would_follow(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Signalled(FixtureSystem):
+        def generate(self, requests):  # type: ignore[no-untyped-def]
+            signal.raise_signal(signal.SIGINT)
+            yield from super().generate(requests)
+
+    store = SampleStore.create(tmp_path, RunSpec("s", "d", 0, "none", {}))
+    requests = make_requests(FixtureDataset(), 3, 0)
+    with StopSignal().listening() as stop, pytest.raises(StoppedError, match="SIGINT with 0 of 3 samples left"):
+        generate(store, Signalled(), requests, batch_size=3, stop=stop)
+    assert store.status(3).present == [0, 1, 2]
+    with StopSignal().listening() as stop:
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(StoppedError, match="SIGINT"):
+            generate(store, FixtureSystem(), requests, stop=stop)  # finds nothing to make
+    for thread in set(threading.enumerate()) - {threading.current_thread()}:
+        thread.join(1)
+    assert "SIGINT: the samples in hand are finished" in caplog.text

@@ -123,3 +123,13 @@ def test_lines_are_written_and_compared_one_by_one(tmp_path: Path) -> None:
         return held
 
     assert peak(3000) < 500_000, "of 4 MB of lines"
+
+
+def test_a_folder_that_is_not_there_is_to_be_made_and_another_name_keeps_its_folder(tmp_path: Path) -> None:
+    with pytest.raises(MMBenchError) as missing:
+        write_requests(tmp_path / "absent" / "r.jsonl", [])
+    assert missing.value.next == f"mkdir -p {tmp_path / 'absent'}"
+    (there := tmp_path / "r.jsonl").write_text("other")
+    with pytest.raises(UsageError) as other:
+        write_requests(there, [])
+    assert other.value.next == f"--out {tmp_path / 'r_2.jsonl'}"

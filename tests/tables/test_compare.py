@@ -237,3 +237,25 @@ def test_a_record_row_says_why_samples_are_not_scored_and_what_they_were_compare
         "infinity 0.10 ± 0.10, 95 % at infinite n from these real clips [-0.25, 0.05]; "
         "real clips: 8 of d; real clips are long; yours short; cut by 768 samples"
     )
+
+
+def test_samples_above_1_of_all_systems_are_one_line() -> None:
+    records = [record(system=s, details={"above_1": k}) for s, k in (("a", 2), ("b", 0), ("c", 1))]
+    assert comparing.list_caveats(records) == ["Samples above 1 under m.v: a 2 of 8, c 1 of 8."]
+
+
+def test_why_samples_are_not_scored_is_told_once_for_all_metrics() -> None:
+    unscored = {"n_scored": 0, "n_unscored": 8, "unscored": {"no prompt": 8}}
+    records = [record(system="a", metric=metric, **unscored) for metric in ("tv.x", "ta.x")]
+    layout = pivot([record(system="a"), *records])
+    assert "Not scored, a: tv 8 of 8, ta 8 of 8 (no prompt)." in layout.notes
+    assert [row.to_text()["n"] for row in layout.table] == ["8"]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "words"), [("folder:real_clips", "8 of folder:real_clips"), ("bounce", "8 of folder")]
+)
+def test_real_clips_are_called_as_they_were_named(dataset: str, words: str) -> None:
+    mine = record(dataset=dataset, reference={"dataset": "folder", "n": 8})
+    assert f"Distances fall with n: compare equal n alone. Real clips: {words}." in comparing.list_caveats([mine])
+    assert record_row(asdict(mine))["beside"] == f"real clips: {words}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ def distance(system: str, value: float, n: int = 16, floor: float | None = 31.4,
     """A Fréchet distance on record."""
     about = {"metric": "fvd.x", "higher_is_better": False, "reference": {"dataset": "d", "n": n}}
     counts = {"n_expected": n, "n_present": n, "n_scored": n}
-    return record(system=system, run_id=system, value=value, details={"floor": floor}, **about, **counts, **changes)
+    details = {"floor": floor, "num_reference": n}
+    return record(system=system, run_id=system, value=value, details=details, **about, **counts, **changes)
 
 
 # the fvd_bounce of the default job at n = 16
@@ -25,8 +27,8 @@ AT_16 = [distance("ground_truth", 16.1), distance("tiny", 12.0), distance("tiny_
 
 def test_a_distance_that_puts_ground_truth_last_is_flagged() -> None:
     (note,) = note_floors(AT_16)
-    expected = "fvd puts ground_truth last at n = 16 and is less than twice the 16.1 of real clips: "
-    assert note == expected + "too few clips to tell systems."
+    found = "fvd puts ground_truth last at n = 16 and is less than twice the 16.1 of real clips"
+    assert note == f"Too few clips to tell systems: {found}."
     layout = pivot(AT_16)
     assert [row.cells[0].mark for row in layout.table] == ["", "~", "~"]
     assert note in layout.notes
@@ -40,14 +42,37 @@ def test_distances_far_above_their_floor_are_not_flagged() -> None:
     assert "Distances fall with n: compare equal n alone. Real clips: 512 of d." in pivot(far).notes
 
 
-@pytest.mark.parametrize(("value", "flagged", "little"), [(2.0, True, True), (4.0, False, True), (7.0, False, False)])
-def test_without_ground_truth_the_floor_is_between_halves_of_real_clips(
-    value: float, flagged: bool, little: bool
-) -> None:
+@pytest.mark.parametrize(("value", "flagged", "little"), [(1.4, True, True), (2.9, False, True), (3.1, False, False)])
+def test_without_ground_truth_halves_foretell_what_real_clips_score(value: float, flagged: bool, little: bool) -> None:
+    """Halves of n real clips are 3.0 apart, so that n against n are 1.5 apart: no 2.9 is "not above real clips"."""
     mine = distance("mine", value, floor=3.0)
-    assert real_distance(mine, [mine]) == 3.0
+    assert real_distance(mine, [mine]) == 1.5
     assert is_at_floor(mine, [mine]) == flagged
     assert bool(note_floors([mine])) == little
+
+
+@pytest.mark.parametrize(
+    ("floor", "clips", "truth"),
+    [(31.4, 16, 16.1), (1.075, 512, 0.562), (0.788, 512, 0.358), (2.137, 256, 0.978), (1.244, 512, 0.456)],
+)
+def test_what_halves_foretell_is_near_what_ground_truth_scored(floor: float, clips: int, truth: float) -> None:
+    """Of fvd_bounce and fad_bounce in results/tiny; the floor itself is twice the truth and more."""
+    mine = distance("mine", 1.0, clips, floor)
+    foretold = real_distance(mine, [mine])
+    assert foretold is not None
+    assert 0.9 < foretold / truth < 1.4 < 1.9 < floor / truth
+
+
+def test_fewer_clips_than_the_reference_has_score_higher() -> None:
+    few = replace(distance("mine", 1.0, 16, 4.0), n_expected=4, n_scored=4)
+    assert real_distance(few, [few]) == 5.0
+
+
+def test_several_distances_share_a_line() -> None:
+    both = [distance("mine", 1.0), replace(distance("mine", 2.0), metric="fad.y")]
+    (note,) = note_floors(both)
+    assert note.count("Too few clips") == 1
+    assert "fvd is less than twice the 16 that real clips would score; fad is less" in note
 
 
 def test_other_n_and_unknown_floors_say_nothing() -> None:

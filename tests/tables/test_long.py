@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +136,16 @@ def test_tables_on_record_are_csv_on_stdout_and_words_on_stderr(
     rows = json.loads(mmbench_here(capsys, *ask, "json").stdout)
     expected = {(row.get("system") or row["row"], m): n["value"] for row in rows for m, n in row["numbers"].items()}
     assert {(line.get("system") or line["row"], line["metric"]): float(line["value"]) for line in found} == expected
+
+
+def test_the_long_text_says_below_nothing_that_it_has_as_columns(
+    columns: list[list[Cell]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = [[replace(cell, record=replace(cell.record, baseline=0.1)) for cell in column] for column in columns]
+    layout = lay_out_comparison(cells)
+    show_table(layout, Format.table)
+    assert "By chance" in capsys.readouterr().out
+    show_table(layout, Format.table, in_full=True)
+    printed = capsys.readouterr().out
+    assert "shuffled" in printed
+    assert "By chance" not in printed

@@ -46,4 +46,6 @@ def test_what_is_not_significant_says_the_n_it_takes() -> None:
 def test_chance_is_told_row_by_row() -> None:
     records = [record(system=s, baseline=b) for s, b in (("a", 0.314), ("b", -0.00001), ("c", None))]
     assert note_shuffled(records) == ["By chance (shuffled pairs), row by row: m 0.314, 0.000, none."]
+    assert note_shuffled([record(baseline=0.314)]) == ["By chance (shuffled pairs): m 0.314."]
+    assert note_shuffled(records[:2], "all") == ["By chance (shuffled pairs), row by row of all: m 0.314, 0.000."]
     assert note_shuffled([record()]) == []

@@ -43,3 +43,13 @@ def test_runs_pair_by_place_where_both_have_a_sample() -> None:
     found = pair_by_place(lines("ab-"), lines("a-c"))
     assert (found.rule, found.pairs) == (PLACE, ((0, 0),))
     assert pair_by_place(lines("ab"), lines("ab")).in_place
+
+
+def test_a_file_that_is_no_clip_is_told_as_such_and_its_partner_is_not_alone() -> None:
+    broken = {"missing": True, "id": "c.mkv", "failed": "c.mkv ends early."}
+    found = pair_by_content(lines("abc"), [*lines("ab"), broken])
+    assert not found.in_place
+    assert found.describe("A", "B") == "B to A: paired by file name, 2 of 3; no usable clip in B: c."
+    assert pair_by_content([*lines("ab"), broken], lines("abx")).describe("A", "B") == (
+        "B to A: paired by file name, 2 of 4; only in B: x; no usable clip in A: c."
+    )

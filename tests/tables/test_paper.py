@@ -78,6 +78,8 @@ def test_the_papers_own_table_stands_where_nothing_was_run(tmp_path: Path) -> No
     assert len(layout.rows) == 10
     assert layout.rows[0]["paper av_align"] == 0.296
     assert layout.notes == ["Not on record here: vggsound."]
+    (empty := tmp_path / "empty").mkdir()
+    assert lay_out("13", empty) == lay_out("13", tmp_path, num_samples=7) == layout
 
 
 def test_what_does_not_belong_in_one_column_is_refused(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from mmbench.statistics.estimates import mean_estimate
 from mmbench.tables.plan import plan_samples
 from mmbench.types import Score
 from tests.builders import record
+from tests.commands import mmbench_here
 
 N = 32
 
@@ -166,3 +167,16 @@ def test_the_commands_answer_for_help_without_heavy_imports() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+def test_a_plan_too_wide_for_the_terminal_is_printed_as_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for system, values in zip(("model_of_mine", "another_one"), shared(), strict=True):
+        recorded(tmp_path, system, values)
+    for room in ("console", "cli.records"):
+        monkeypatch.setattr(f"mmbench.{room}.terminal_width", lambda: 60)
+    printed = mmbench_here(capsys, "plan", "-m", "m", "--effect", "0.05", "--out", tmp_path).stdout
+    assert "pilot               another_one and model_of_mine on d\n" in printed
+    assert "two-sided t test at 5 %, power 80 %; one comparison" in " ".join(printed.split())
+    assert "\n\nThe pilot pairs another_one and model_of_mine by sample;\nother" in printed

@@ -10,7 +10,7 @@ from mmbench.console import Format
 from mmbench.markup import Strong
 from mmbench.scores.records import Record
 from mmbench.tables.compare import Cell, adjust
-from mmbench.tables.layout import Layout, Row, make_cell
+from mmbench.tables.layout import Layout, Row, make_cell, owners_of
 from mmbench.tables.narrow import show_table
 from mmbench.tables.system_rows import lay_out_comparison
 from mmbench.tables.wide import describe_rows, find_best, short_headings, to_rows
@@ -62,6 +62,7 @@ def test_what_the_title_says_or_rows_differ_in_is_not_in_the_legend() -> None:
     assert describe_rows(laid_out([scored("a", 1.0, "m")], title="d, n = 8, seed 0")) == []
     assert describe_rows(laid_out([scored("a", 1.0, "m")], title="dd, n = 80")) == ["dataset d; n = 8."]
     few = laid_out([scored("a", 1.0, "m"), scored("b", 1.0, "m", n_scored=6, n_unscored=2)])
+    assert describe_rows(laid_out([scored("a", 1.0, "m", dataset="none")])) == ["n = 8."]
     columns, rows = to_rows(few)
     assert columns == ["system", "n", "m ↓"]
     assert [row["n"] for row in rows] == ["8", "6/8 (2 unscored)"]
@@ -92,3 +93,9 @@ def test_every_format_has_the_same_numbers(format: Format, capsys: pytest.Captur
     assert name in lines[1]
     assert ("dataset d" in printed.out) == (format is Format.table)
     assert ("dataset d" in printed.err) == (format is not Format.table)
+
+
+def test_all_systems_whose_halves_another_one_shows_are_named() -> None:
+    videos = [scored("a", 2.0), scored("b", 3.0), scored("c", 3.0)]
+    sounds = [scored(s, v, "fad.y") for s, v in (("a", 5.0), ("b", 6.0), ("c", 5.0))]
+    assert owners_of(laid_out(videos, sounds).table) == {"c": "b and a"}

@@ -1,0 +1,51 @@
+"""Records are found by what is asked for, and where there are none it is said what there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmbench.errors import MMBenchError
+from mmbench.runs.spec import RunSpec
+from mmbench.runs.store import create_run_folder
+from mmbench.scores.records import save
+from mmbench.tables.runs import find_records
+from mmbench.types import Score
+from tests.builders import record
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """A folder with a run on each of two datasets."""
+    for system, dataset in (("a", "bounce"), ("b", "landscape")):
+        run = RunSpec(system, dataset, 0, "none", {})
+        folder = create_run_folder(tmp_path, run)
+        save(folder, record(system=system, dataset=dataset, run_id=run.run_id), Score(0.5, 0.1, 8), [None] * 8)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("asked", "found", "there"),
+    [
+        ({"dataset": "bonce"}, "dataset bonce", "dataset bounce, landscape"),
+        ({"systems": ("tinny",)}, "system tinny", "system a, b"),
+        ({"metrics": ("fvd", "fad"), "seed": 0}, "metric fvd, fad; seed 0", "metric m"),
+        ({"num_samples": 5, "seed": 7}, "n 5; seed 7", "n 8; seed 0"),
+    ],
+)
+def test_where_nothing_fits_it_is_said_what_is_there(out: Path, asked: dict[str, Any], found: str, there: str) -> None:
+    with pytest.raises(MMBenchError) as caught:
+        find_records(out, **asked)
+    assert caught.value.found == f"No record in {out} fits ({found})."
+    assert caught.value.expected == f"what is there: {there}"
+    assert find_records(out, none_is_fine=True, **asked) == []
+
+
+def test_what_each_record_has_but_none_has_at_once_is_no_hint(out: Path) -> None:
+    with pytest.raises(MMBenchError) as caught:
+        find_records(out, dataset="bounce", systems=("b",))
+    assert "runs that were evaluated" in caught.value.expected
+    with pytest.raises(MMBenchError, match=r"No record in .* fits\."):
+        find_records(out / "nowhere")
