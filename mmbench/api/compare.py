@@ -71,6 +71,8 @@ def compare(
     """
     if len(sets) < 2:
         raise UsageError(f"{len(sets)} set is no comparison.", "two or more", "mmbench.compare(scores, other_scores)")
+    if wrong := [type(s).__name__ for s in sets if not isinstance(s, Scores | str | Path)]:
+        raise UsageError(f"A {wrong[0]} cannot be compared.", "Scores, runs, or folders of clips", "mmbench.score(...)")
     with TemporaryDirectory() as folder:
         saved = {i: str(s.save(Path(folder) / str(i))) for i, s in enumerate(sets) if isinstance(s, Scores)}
         names = [saved.get(i, str(s)) for i, s in enumerate(sets)]

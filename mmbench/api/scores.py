@@ -37,6 +37,8 @@ class Scores(Mapping[str, MetricScore]):
         self._by_name = {name: as_metric_score(*row) for name, row in zip(names, rows, strict=True)}
 
     def __getitem__(self, name: str) -> MetricScore:
+        if name not in self._by_name:
+            raise KeyError(f"{name!r} is not among {', '.join(self)}")
         return self._by_name[name]
 
     def __iter__(self) -> Iterator[str]:
