@@ -43,13 +43,13 @@ def read_rate(name: str, given: Any) -> float:
         UsageError: No number, out of bounds, or a fraction of a sample rate.
     """
     low, high, what, example = RATES[name]
-    number = as_array(given)[()] if getattr(given, "ndim", None) == 0 else given
+    number: Any = as_array(given)[()] if getattr(given, "ndim", None) == 0 else given
     if isinstance(number, np.floating):
         number = float(str(number))
     known = isinstance(number, Real) and not isinstance(number, bool | np.bool_)
     if not known or not low <= number <= high or (name == "sample_rate" and number % 1):
         raise UsageError(f"{name} is {given!r}.", f"{what}, from {low:g} to {high:g}", f"{name}={example}")
-    return number if not isinstance(number, np.generic) else number.item()  # type: ignore[no-any-return]
+    return number.item() if isinstance(number, np.generic) else number  # type: ignore[no-any-return]
 
 
 def read_prompts(given: Any) -> list[str]:

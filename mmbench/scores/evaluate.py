@@ -21,6 +21,7 @@ from mmbench.scores.accounting import Counts, Outcome, account, compare_formats,
 from mmbench.scores.progress import ScoringSizes, ScoringStages, plan_scoring
 from mmbench.scores.records import Record, finite_all
 from mmbench.scores.scoring import Scoring
+from mmbench.scores.valid_score import require_score
 from mmbench.scores.warnings import SAID_EARLIER, Found, anomaly_extractors, describe, find_warnings, summarize
 from mmbench.types import (
     Dataset,
@@ -170,7 +171,8 @@ class Evaluation:
         records, scores, told = [], [], []
         for judged in stages.scores.each(self._judged):
             against = self._tables.get(judged.name)
-            score = judged.metric.score({e: found.features[e] for e in judged.extractors}, against, run.seed)
+            features = {e: found.features[e] for e in judged.extractors}
+            score = require_score(judged.name, judged.metric.score(features, against, run.seed), len(samples))
             outcome = account(samples, found, counts, judged.extractors, score)
             if score.num_scored == 0 and set(outcome.unscored.values()) == {NO_PROMPT}:
                 how = "prompts=[...] in Python; for files a table prompts.csv, with columns file,prompt"

@@ -11,7 +11,7 @@ import pytest
 
 import mmbench as mm
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.scores.records import read_records
+from mmbench.scores.records import read_records, read_samples
 from tests.api.material import bounce_clips
 from tests.commands import mmbench_here
 
@@ -100,7 +100,7 @@ def test_saved_scores_are_runs_of_the_command_line(
 def test_a_comparison_says_how_samples_paired(scores: mm.Scores, shifted: mm.Scores) -> None:
     found = mm.compare(scores, shifted, metrics=("ib_bounce_av",))
     assert "samples to mine: paired by id, 6 of 6." in found.notes
-    assert "* to mine" in repr(found)
+    assert "† to mine" in repr(found)
     row = found.to_pandas().loc["ib_bounce_av.bounce_v1", "samples"]
     assert (row.pairs, row.against) == (6, "mine")
     want = shifted["ib_bounce_av"].value - scores["ib_bounce_av"].value
@@ -122,3 +122,23 @@ def test_what_does_not_compare_is_refused_without_a_path_that_is_gone(scores: mm
     with pytest.raises(UsageError, match="None of what is compared is called 'yours'") as error:
         mm.compare(scores, shifted, baseline="yours")
     assert error.value.next == 'baseline="NAME"'
+
+
+def test_reasons_of_clips_without_a_value_are_printed_once_for_all_metrics() -> None:
+    still = np.zeros((2, 1, 8, 8, 3), np.uint8)
+    one = mm.score(still, np.zeros((2, 99)), 8, 16000, metrics=("av_align", "av_align.matched"))
+    line = "2 unscored by av_align.mmdisco_96ms, av_align.matched: A single frame shows no motion."
+    assert [note for note in one.notes if "unscored" in note] == [line]
+    assert "nan" not in repr(one)
+    few = mm.score(bounce_clips(6), metrics="fvd_bounce", reference=bounce_clips(6)[:1])
+    assert set(few["fvd_bounce"].unscored.values()) == {"too few real clips: 1"}
+
+
+def test_prompts_with_any_line_break_come_back_from_disk(tmp_path: Path) -> None:
+    odd = ["one\u2028two", "one\x85two", "one\x0ctwo", "one\ntwo\r", "🎾", ""]
+    clips, names = bounce_clips(6), (list("abcdef"), list("ghijkl"))
+    one, other = (mm.score(mm.Clips(clips.clips, odd, ids), metrics="av_align") for ids in names)
+    assert "paired by prompt and index, 5 of 6" in repr(mm.compare(one, other))  # one clip has no prompt
+    folder = one.save(tmp_path)
+    (record,) = read_records(folder)
+    assert [row["text"] for row in read_samples(folder, record)] == odd
