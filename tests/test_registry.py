@@ -13,7 +13,7 @@ import pytest
 import mmbench.metrics
 from mmbench import registry
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.registry import GROUPS, Kind, catalogue, discover, make_metric, register
+from mmbench.registry import GROUPS, Kind, catalogue, discover, lookup, make_metric, register
 from mmbench.system_names import SystemName, make_system, parse_system_name
 from mmbench.types import DESIGNS
 from tests import commands

@@ -49,7 +49,7 @@ def read_rate(name: str, given: Any) -> float:
     known = isinstance(number, Real) and not isinstance(number, bool | np.bool_)
     if not known or not low <= number <= high or (name == "sample_rate" and number % 1):
         raise UsageError(f"{name} is {given!r}.", f"{what}, from {low:g} to {high:g}", f"{name}={example}")
-    return number.item() if isinstance(number, np.generic) else number  # type: ignore[no-any-return]
+    return number.item() if isinstance(number, np.generic) else number
 
 
 def read_prompts(given: Any) -> list[str]:
