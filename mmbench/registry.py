@@ -287,11 +287,14 @@ def make_dataset(name: str, **settings: Any) -> Dataset:
     Options that ask for another shape of the clips come to the factory as one keyword, `shape`, others by their names.
 
     Raises:
-        UsageError: No such dataset, or it has no such option; says which it has.
+        UsageError: No such dataset, or it has no such option, which says those that it has, or takes no path.
     """
     parsed = parse_dataset_name(name)
     factory = lookup("dataset", parsed.base).factory
     options = parsed.options | settings
+    if parsed.argument and all(p.kind is p.KEYWORD_ONLY for p in parameters_of(factory).values()):
+        found = f"The dataset {parsed.base} takes no path, and was given {parsed.argument!r}."
+        raise UsageError(found, parsed.base, f"--dataset '{parsed.at('')}'")
     parameters = {p.name for p in parameters_of(factory).values() if p.kind is p.KEYWORD_ONLY}
     known = [*sorted(parameters - {"shape", "format"}), *(SHAPE if "shape" in parameters else ())]
     if unknown := [option for option in parsed.options if option not in known]:
@@ -299,7 +302,7 @@ def make_dataset(name: str, **settings: Any) -> Dataset:
         fewer = DatasetName(parsed.base, parsed.argument, {k: v for k, v in parsed.options.items() if k in known})
         near = difflib.get_close_matches(unknown[0], known, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise UsageError(found, f"{hint}one of {', '.join(known) or 'none'}", f"--dataset '{fewer}'")
+        raise UsageError(found, hint + (f"one of {', '.join(known)}" if known else "no option"), f"--dataset '{fewer}'")
     if parsed.shape:
         options = {key: value for key, value in options.items() if key not in SHAPE} | {"shape": parsed.shape}
     dataset: Dataset = factory(*[parsed.argument] * bool(parsed.argument), **options)

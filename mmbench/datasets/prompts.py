@@ -60,25 +60,20 @@ def read_prompts(path: Path) -> list[Prompt]:
         UsageError: No prompts, rows without one, or one id twice.
     """
     rows = read_rows(path)
+    show = f"head -3 {shlex.quote(str(path))}"
     if not rows:
-        raise UsageError(f"{path} holds no prompt.", "one at least", f"head {shlex.quote(str(path))}")
+        raise UsageError(f"{path} holds no prompt.", "one at least", show)
     column = next((name for name in COLUMNS if name in rows[0]), None)
     if column is None:
         found = f"{path} has the columns {', '.join(map(repr, rows[0]))}."
-        raise UsageError(
-            found, f"a column {', '.join(COLUMNS[:-1])} or {COLUMNS[-1]}", f"head -2 {shlex.quote(str(path))}"
-        )
+        raise UsageError(found, f"a column {', '.join(COLUMNS[:-1])} or {COLUMNS[-1]}", show)
     texts = [row.get(column) for row in rows]
     if empty := [i for i, text in enumerate(texts) if not (isinstance(text, str) and text.strip())]:
         found = f"{path}: row {empty[0] + 1} of {len(rows)} has no {column}; {len(empty)} such rows."
-        raise UsageError(found, "a text in each", f"head {shlex.quote(str(path))}")
+        raise UsageError(found, "a text in each", show)
     ids = [str(row["id"]) if row.get("id") not in (None, "") else f"{i:05d}" for i, row in enumerate(rows)]
     if twice := [name for name, count in Counter(ids).items() if count > 1]:
-        raise UsageError(
-            f"{path} has the id {twice[0]!r} {ids.count(twice[0])} times.",
-            "each id once",
-            f"head {shlex.quote(str(path))}",
-        )
+        raise UsageError(f"{path} has the id {twice[0]!r} {ids.count(twice[0])} times.", "each id once", show)
     rest = [{k: v for k, v in row.items() if k not in ("id", column) and v is not None} for row in rows]
     return [Prompt(id, str(text).strip(), data) for id, text, data in zip(ids, texts, rest, strict=True)]
 

@@ -47,7 +47,7 @@ def read_csv(path: Path, delimiter: str = ",") -> tuple[list[str], list[dict[str
     rows: list[dict[str, str]] = []
     try:
         for row in reader:
-            if "".join(more := row.pop(None, None) or []).strip():  # type: ignore[call-overload]
+            if "".join(more := row.pop(None, None) or []).strip():
                 last = list(row.values())[-1]
                 found = f"{path} line {reader.line_num} has more cells than columns: {delimiter.join([last, *more])!r}."
                 raise UsageError(found, quoting, show)
