@@ -35,16 +35,17 @@ class Comparison:
         rows = [("", "", "value", "n", "Δ [95 %]"), *map(_texts, cells)]
         widths = [max(len(row[k]) for row in rows) for k in range(5)]
         lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join(
-            [*lines, "Δ: paired by sample; * better, † worse, p < 0.05 after Holm's correction.", *self.notes]
-        )
+        lines.append("Δ: paired by sample; * better, † worse, p < 0.05 after Holm's correction.")
+        if any(cell.same_as for cell in cells):
+            lines.append("( ): the number of another set with the same videos or sounds; it has no difference.")
+        return "\n".join([*lines, *self.notes])
 
     def to_pandas(self) -> DataFrame:
         """A DataFrame with a row per metric and set: its value, and its difference to the set `against`.
 
         `difference` has `difference_stderr`, a 95 % interval `difference_low`, `difference_high`, a two-sided `p`, and
         `p_holm`, corrected over the whole table; NaN where samples do not pair. `won` is the share of pairs on which
-        the set is better.
+        the set is better. `same_as` names the set whose number it is, where both have the same videos or sounds.
         """
         from pandas import DataFrame
 
@@ -97,6 +98,7 @@ def _row(cell: Cell) -> dict[str, Any]:
         "value": nan if record.value is None else record.value,
         "stderr": nan if record.stderr is None else record.stderr,
         "n": record.n_scored,
+        "same_as": cell.same_as,
         "against": cell.against,
         "difference": nan if d is None else d.value,
         "difference_stderr": nan if d is None or d.stderr is None else d.stderr,
@@ -112,6 +114,7 @@ def _row(cell: Cell) -> dict[str, Any]:
 def _texts(cell: Cell) -> tuple[str, ...]:
     record = cell.record
     value = with_error(record.value, record.stderr) or ""
+    value = f"({value})" if value and cell.same_as else value
     d, difference = cell.difference, ""
     if d is not None:
         interval = interval_text(d.low, d.high, d.stderr, sign=True) or ""

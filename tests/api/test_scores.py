@@ -106,6 +106,13 @@ def test_a_comparison_says_how_samples_paired(scores: mm.Scores, shifted: mm.Sco
     want = shifted["ib_bounce_av"].value - scores["ib_bounce_av"].value
     assert row.difference == pytest.approx(want)
     assert row.difference_low < want < row.difference_high
+    both = mm.compare(scores, shifted)  # of the same videos
+    assert both.to_pandas().same_as.to_dict() == {
+        (f"{metric}.bounce_v1", name): "mine" if (metric, name) == ("fvd_bounce", "samples") else ""
+        for metric in METRICS
+        for name in ("mine", "samples")
+    }
+    assert "samples  (" in repr(both)
     turned = mm.compare(scores, shifted, baseline="samples").to_pandas()
     assert turned.loc["ib_bounce_av.bounce_v1", "mine"].difference == pytest.approx(-want)
 

@@ -191,7 +191,7 @@ def test_errors_say_what_is_wrong(clips: Path, tmp_path: Path) -> None:
         ("name,text\nx,y\n", "columns"),
         ("", "columns"),
         (f"file,prompt\n{NAMES[0]},a cat, and a dog\n", "line 2 has more cells than columns: 'a cat, and a dog'"),
-        (f'file,prompt\n{NAMES[0]},"a cat\n', "is damaged after line 2: unexpected end"),
+        (f'file,prompt\n{NAMES[0]},"a cat\n', "begins in line 2: unexpected end"),
     ]:
         table.write_text(text)
         with pytest.raises(UsageError, match=words):

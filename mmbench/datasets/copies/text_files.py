@@ -53,5 +53,6 @@ def read_csv(path: Path, delimiter: str = ",") -> tuple[list[str], list[dict[str
                 raise UsageError(found, quoting, show)
             rows.append({name: cell for name, cell in row.items() if cell is not None})
     except csv.Error as error:
-        raise UsageError(f"{path} is damaged after line {reader.line_num}: {error}.", quoting, show) from None
+        found = f"{path} is damaged in the row that begins in line {reader.line_num + 1}: {error}."
+        raise UsageError(found, quoting, show) from None
     return list(reader.fieldnames or []), rows
