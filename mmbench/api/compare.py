@@ -87,7 +87,17 @@ def compare(
                 what = what.replace(path, f"{sets[i].name!r}")  # type: ignore[union-attr]
             remedy = 'baseline="NAME"' if isinstance(error, UsageError) else "score all of them with the same metrics"
             raise type(error)(what, error.expected, remedy) from error
-    return Comparison(found.columns, [note.replace("paired by file name", "paired by id") for note in found.notes])
+    arrays = len(saved) == len(sets)
+    return Comparison(found.columns, [_say_in_python(note, arrays) for note in found.notes])
+
+
+def _say_in_python(note: str, arrays: bool) -> str:
+    """A note of the command line as a program understands it; `arrays` if no set is of files."""
+    note = note.replace("paired by file name", "paired by id")
+    found, _, remedy = note.partition(" try: ")
+    if arrays and "no file name and no prompt" in found and remedy:
+        return found.replace("no file name", "no id") + " try: ids=[...] or prompts=[...], the same in both"
+    return note
 
 
 def _row(cell: Cell) -> dict[str, Any]:

@@ -154,10 +154,10 @@ class Evaluator:
         return self._asked.metrics, self._asked.weights, self._asked.seed, str(real)
 
     def _add(self, found: Iterable[KeptSample]) -> None:
-        added = dict(self._kept)
+        added: dict[str, KeptSample] = {}
         for kept in found:
-            known = added.setdefault(kept.id, kept)
+            known = self._kept.get(kept.id) or added.setdefault(kept.id, kept)
             if (known.content, known.text) != (kept.content, kept.text):
                 what = f"Two clips have the id {kept.id!r}."
                 raise UsageError(what, "an id of its own for each, over all batches and processes", "ids=[...]")
-        self._kept = added
+        self._kept.update(added)  # in one step, and in place: another thread may have added some since

@@ -113,6 +113,9 @@ def test_a_comparison_says_how_samples_paired(scores: mm.Scores, shifted: mm.Sco
         for name in ("mine", "samples")
     }
     assert "samples  (" in repr(both)
+    strangers = mm.score(bounce_clips(2), metrics="av_align", prompts=["", ""], ids=["x", "y"])
+    others = mm.score(bounce_clips(2), metrics="av_align", prompts=["", ""], ids=["v", "w"], name="others")
+    assert "share no id and no prompt. try: ids=[...] or prompts=[...]" in mm.compare(strangers, others).notes[-1]
     turned = mm.compare(scores, shifted, baseline="samples").to_pandas()
     assert turned.loc["ib_bounce_av.bounce_v1", "mine"].difference == pytest.approx(-want)
 
