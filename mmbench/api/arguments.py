@@ -63,6 +63,9 @@ def read_prompts(given: Any) -> list[str]:
         if not isinstance(text, str | None):
             found = f"prompts[{i}] is {text!r}, a {type(text).__name__}."
             raise UsageError(found, "a text per clip, None for none", "[str(p) for p in prompts]")
+        if text and (broken := [char for char in text if "\ud800" <= char <= "\udfff"]):
+            found = f"prompts[{i}] is {text!r}, which holds the half character {broken[0]!r}."
+            raise UsageError(found, "text that UTF-8 has", 'prompt.encode("utf-8", "replace").decode()')
     return [str(text or "") for text in texts]
 
 

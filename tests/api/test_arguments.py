@@ -80,7 +80,9 @@ def test_no_prompt_is_none_and_arrays_of_texts_are_taken() -> None:
         make_clips(clips, prompts=[])
 
 
-@pytest.mark.parametrize("wrong", [{"prompts": [1, 2]}, {"prompts": {0: "a", 1: "b"}}, {"ids": ["a", None]}])
+@pytest.mark.parametrize(
+    "wrong", [{"prompts": [1, 2]}, {"prompts": ["\ud83d", "a"]}, {"prompts": {0: "a", 1: "b"}}, {"ids": ["a", None]}]
+)
 def test_texts_of_another_kind_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"{next(iter(wrong))}(\\[.\\])? is "):
         made(**wrong)
