@@ -31,6 +31,7 @@ from mmbench.statistics.shuffled import shuffled_baseline
 from mmbench.types import Extractor, FeatureTable, Score
 
 NUM_SHUFFLES = 8
+ONE_FRAME, NO_EVENT = "A single frame shows no motion.", "It has no onset, and no peak of motion."
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ class AVAlign:
         return mean_score(
             values,
             num_unscored=len(fps) - mean.n,
+            reasons={i: NO_EVENT if len(flows[i]["flow"]) else ONE_FRAME for i in fps if np.isnan(values[i])},  # type: ignore[index]
             baseline=base.value if base.n else None,
             baseline_stderr=base.stderr,
             details={

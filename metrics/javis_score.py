@@ -46,6 +46,7 @@ class FrameScore(ABC):
     higher_is_better = True
     needs_reference = False
     variants = ("javisbench",)
+    undefined = ""  # what is said of a clip of which `judge` gives NaN
 
     def __init__(
         self, variant: str = "javisbench", weights: Literal["real", "random"] = "real", device: str = "auto"
@@ -84,6 +85,7 @@ class FrameScore(ABC):
         return mean_score(
             values,
             num_unscored=len(whole) - len(scored),
+            reasons={i: self.undefined for i in whole if np.isnan(values[i])},
             baseline=base.value if base.n else None,
             baseline_stderr=base.stderr,
             details={"matched_minus_shuffled": mean_estimate(values).value - base.value if base.n else None},
@@ -95,6 +97,7 @@ class JavisScore(FrameScore):
     """Mean over windows of 2 s of the cosines of the 40 % of frames that agree least with the window's sound."""
 
     name = "javis_score"
+    undefined = "A window of 2 s holds fewer than three frames, of which 40 % are none."
 
     def extractors(self) -> Sequence[Extractor]:
         """Frames, the windows of the sound, and the whole of it, for clips that are one window."""

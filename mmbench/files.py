@@ -43,6 +43,12 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def read_lines(path: Path) -> list[str]:
+    """The lines of a file of JSON lines; not `str.splitlines`, for a prompt may hold U+2028, U+0085 or a form feed."""
+    text = path.read_text(encoding="utf-8")
+    return text.removesuffix("\n").split("\n") if text else []
+
+
 def append_line(path: Path, record: Mapping[str, Any]) -> None:
     """Append one JSON line in a single write, synced to the disk."""
     append_lines(path, [record])

@@ -20,7 +20,7 @@ from pathlib import Path
 from mmbench.errors import MMBenchError, UsageError, error_line
 
 VARIABLE = "MMBENCH_PLUGINS"  # files, separated as the folders of PATH are
-_loaded: set[Path] = set()
+_loaded: dict[Path, bytes] = {}  # what they held when they were imported
 
 
 def named_plugins() -> list[Path]:
@@ -42,7 +42,7 @@ def imported(file: Path) -> Iterator[None]:
         UsageError: It is no Python file, or a module of another file has its name.
         MMBenchError: It cannot be imported; says the line.
     """
-    before = set(sys.modules)
+    before, content = set(sys.modules), file.read_bytes() if file.is_file() else b""
     try:
         _import(file)
         yield
@@ -51,7 +51,7 @@ def imported(file: Path) -> Iterator[None]:
             if Path(getattr(sys.modules[name], "__file__", None) or "").parent == file.parent:
                 del sys.modules[name]
         raise
-    _loaded.add(file)
+    _loaded[file] = content
     if file not in named_plugins():
         os.environ[VARIABLE] = os.pathsep.join([*map(str, named_plugins()), str(file)])
 
@@ -59,6 +59,13 @@ def imported(file: Path) -> Iterator[None]:
 def is_loaded(file: Path) -> bool:
     """Whether this process has imported a plugin."""
     return file in _loaded
+
+
+def require_unchanged(file: Path) -> None:
+    """Raise MMBenchError if a plugin was edited since this process imported it: its old code would go on unnoticed."""
+    if file.is_file() and file.read_bytes() != _loaded[file]:
+        found = f"The plugin {file} was edited after it was imported, and its old code is in use."
+        raise MMBenchError(found, "a new process, which imports it anew", "restart Python, or the notebook's kernel")
 
 
 def _import(file: Path) -> None:
@@ -81,7 +88,7 @@ def _import(file: Path) -> None:
         importlib.import_module(module)
     except MMBenchError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that parses its arguments exits
         raise MMBenchError(f"The plugin {file} cannot be imported: {error_line(error)}") from error
 
 

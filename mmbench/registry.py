@@ -24,12 +24,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mmbench.dataset_names import SHAPE, DatasetName, parse_dataset_name
 from mmbench.errors import MMBenchError, UsageError, error_line
-from mmbench.plugin_files import imported, is_loaded, named_plugins, place
+from mmbench.plugin_files import imported, is_loaded, named_plugins, place, require_unchanged
 
 if TYPE_CHECKING:  # `mmbench list` answers without numpy
     from mmbench.types import Dataset, Metric
 
 Kind = Literal["system", "dataset", "metric"]
+MEMBERS: dict[Kind, tuple[str, ...]] = {  # of the protocols of types.py
+    "system": ("name", "weights", "spec", "generate"),
+    "dataset": ("name", "format", "spec", "prompts", "real", "reference"),
+    "metric": ("name", "variant", "version", "higher_is_better", "needs_reference", "extractors", "score"),
+}
 GROUPS: dict[Kind, tuple[str, str]] = {
     "system": ("mmbench.baselines", "mmbench.systems"),
     "dataset": ("mmbench.datasets", "mmbench.datasets"),
@@ -169,10 +174,12 @@ def load_plugin(path: str | Path) -> list[Entry]:
 
     Raises:
         UsageError: The file's name is that of another module, or it registers a name that is taken; names both.
-        MMBenchError: It cannot be imported, with the line, or it registers nothing.
+        MMBenchError: It cannot be imported, with the line, registers nothing, or was edited since it was imported.
     """
     file = place(path)
-    if not is_loaded(file):
+    if is_loaded(file):
+        require_unchanged(file)
+    else:
         for kind in GROUPS:
             _load_entry_points(kind)  # their names are taken
         before = {kind: dict(entries) for kind, entries in _registered.items()}
@@ -200,7 +207,8 @@ def _check_new_names(before: Mapping[Kind, Mapping[str, Entry]], file: Path) -> 
 
 def _load_named_plugins() -> None:
     for file in named_plugins():
-        load_plugin(file)
+        if not is_loaded(file):  # one that is edited while a job runs does not end it
+            load_plugin(file)
 
 
 @cache
@@ -254,7 +262,8 @@ def lookup(kind: Kind, name: str) -> Entry:
     near = difflib.get_close_matches(name, entries, n=3, cutoff=0.5)
     raise UsageError(
         f"Unknown {kind} {name!r}.",
-        f"did you mean {' or '.join(near)}?" if near else f"one of {', '.join(entries) or 'none'}, or --plugin FILE.py",
+        (f"did you mean {' or '.join(near)}?" if near else f"one of {', '.join(entries) or 'none'},")
+        + " or --plugin FILE.py",
         f"mmbench list {kind}s",
     )
 
@@ -264,17 +273,28 @@ def parameters_of(factory: Callable[..., Any]) -> Mapping[str, inspect.Parameter
     return inspect.signature(factory).parameters
 
 
+def require_members(kind: Kind, name: str, made: object) -> None:
+    """Raise MMBenchError unless what a factory made has every attribute and method of its protocol in `types.py`."""
+    lacking = [m for m in MEMBERS[kind] if inspect.getattr_static(made, m, None) is None and not hasattr(made, m)]
+    if lacking:
+        found = f"The {kind} {name} lacks {', '.join(lacking)}."
+        raise MMBenchError(found, f"what {kind.capitalize()} of mmbench/types.py has; docs/extending.md has a template")
+
+
 def make_dataset(name: str, **settings: Any) -> Dataset:
     """Build the dataset called `name`: NAME, NAME:PATH, either with ?OPTION=VALUE&... after it.
 
     Options that ask for another shape of the clips come to the factory as one keyword, `shape`, others by their names.
 
     Raises:
-        UsageError: No such dataset, or it has no such option; says which it has.
+        UsageError: No such dataset, or it has no such option, which says those that it has, or takes no path.
     """
     parsed = parse_dataset_name(name)
     factory = lookup("dataset", parsed.base).factory
     options = parsed.options | settings
+    if parsed.argument and all(p.kind is p.KEYWORD_ONLY for p in parameters_of(factory).values()):
+        found = f"The dataset {parsed.base} takes no path, and was given {parsed.argument!r}."
+        raise UsageError(found, parsed.base, f"--dataset '{parsed.at('')}'")
     parameters = {p.name for p in parameters_of(factory).values() if p.kind is p.KEYWORD_ONLY}
     known = [*sorted(parameters - {"shape", "format"}), *(SHAPE if "shape" in parameters else ())]
     if unknown := [option for option in parsed.options if option not in known]:
@@ -282,10 +302,11 @@ def make_dataset(name: str, **settings: Any) -> Dataset:
         fewer = DatasetName(parsed.base, parsed.argument, {k: v for k, v in parsed.options.items() if k in known})
         near = difflib.get_close_matches(unknown[0], known, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise UsageError(found, f"{hint}one of {', '.join(known) or 'none'}", f"--dataset '{fewer}'")
+        raise UsageError(found, hint + (f"one of {', '.join(known)}" if known else "no option"), f"--dataset '{fewer}'")
     if parsed.shape:
         options = {key: value for key, value in options.items() if key not in SHAPE} | {"shape": parsed.shape}
     dataset: Dataset = factory(*[parsed.argument] * bool(parsed.argument), **options)
+    require_members("dataset", parsed.base, dataset)
     return dataset
 
 
@@ -298,6 +319,7 @@ def make_metric(name: str, **settings: Any) -> Metric:
     factory = lookup("metric", base).factory
     taken = {k: v for k, v in settings.items() if k in metric_settings(name)}
     metric: Metric = factory(variant, **taken) if variant else factory(**taken)
+    require_members("metric", base, metric)
     return metric
 
 

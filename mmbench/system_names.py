@@ -10,7 +10,7 @@ from typing import Any
 
 from mmbench.errors import UsageError
 from mmbench.optional_protocols import DeclaresOptions
-from mmbench.registry import Entry, discover, lookup, parameters_of
+from mmbench.registry import Entry, discover, lookup, parameters_of, require_members
 from mmbench.types import DESIGNS, LOSSES
 
 
@@ -109,7 +109,9 @@ def make_system(text: str, **settings: Any) -> Any:
     refuse_unknown_options(entry, options)
     common = divide_settings({key: value for key, value in settings.items() if key in COMMON}, [text])[text]
     guidance = {} if name.design is None else {"guidance": name}
-    return entry.factory(*[name.argument] * bool(name.argument), **guidance, **common, **options)
+    system = entry.factory(*[name.argument] * bool(name.argument), **guidance, **common, **options)
+    require_members("system", name.base, system)
+    return system
 
 
 def takes_setting(system: str, setting: str) -> bool:

@@ -283,6 +283,7 @@ class Score:
         baseline_stderr: Standard error of the baseline.
         low, high: Bounds of the value's 95 % interval, of the estimate that gave the standard error; None without one.
         details: Further numbers worth keeping (a kernel distance, counts), JSON-able.
+        reasons: Why samples that have features are unscored, by index, where the metric knows; records count them.
     """
 
     value: float
@@ -296,6 +297,7 @@ class Score:
     details: Mapping[str, Any] = field(default_factory=dict)
     low: float | None = None
     high: float | None = None
+    reasons: Mapping[int, str] = field(default_factory=dict)
 
 
 FeatureTable = Mapping[str, Sequence[Features | None]]  # extractor name -> features per sample; None where missing

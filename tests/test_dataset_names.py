@@ -66,5 +66,8 @@ def test_options_that_a_dataset_lacks_are_refused_with_what_it_has() -> None:
     assert error.value.next == "--dataset 'bounce?fps=4'"
     with pytest.raises(UsageError, match="aistpp has no option 'seconds'"):
         make_dataset("aistpp?seconds=8")
+    with pytest.raises(UsageError, match="bounce takes no path, and was given 'x'") as error:
+        make_dataset("bounce:x?size=8")
+    assert error.value.next == "--dataset 'bounce?size=8'"
     with pytest.raises(UsageError, match="has seconds twice"):
         make_dataset("bounce?seconds=8&seconds=9")

@@ -63,7 +63,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv(VARIABLE, "")
     monkeypatch.setattr(sys, "path", [*sys.path, str(DISTRIBUTION)])
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    monkeypatch.setattr(plugin_files, "_loaded", set())
+    monkeypatch.setattr(plugin_files, "_loaded", {})
     discover.cache_clear()
     for kind in registry.GROUPS:
         discover(kind)  # what is imported once registers once
@@ -156,6 +156,7 @@ def test_a_name_of_a_file_that_is_not_imported_yet_is_refused(tmp_path: Path, na
         ("import my_helper\n", "x = 1\n\n1 / 0\n", r"my_helper\.py:3: ZeroDivisionError"),
         ("from mmbench.registry import register\nregister('metric', 'Level', '')\n", "", r"metric\.py:2: ValueError"),
         ("x = 1\n", "", "registers nothing"),
+        ("import sys\nsys.exit(2)\n", "", r"my_metric\.py:2: SystemExit: 2"),
     ],
 )
 def test_a_broken_plugin_says_the_line(folder: Path, source: str, helper: str, reason: str) -> None:
@@ -285,4 +286,21 @@ def test_processes_of_torchrun_load_the_plugin(tmp_path: Path) -> None:
     table = subprocess.run(
         [sys.executable, "-m", "mmbench", "table"], env=environment(), cwd=tmp_path, capture_output=True, text=True
     )
-    assert "level.mean" in table.stdout  # records are read without the plugin
+    assert "mean: level." in table.stdout  # records are read without the plugin
+
+
+def test_a_plugin_that_was_edited_since_is_refused_not_used_as_it_was(folder: Path) -> None:
+    file = write_metric(folder / "my_level.py")
+    load_plugin(file)
+    file.write_text(file.read_text() + "\n# edited\n")
+    with pytest.raises(MMBenchError, match="was edited after it was imported"):
+        load_plugin(file)
+    assert make_metric("level").variant == "mean"  # a job that is under way goes on
+
+
+def test_a_metric_that_is_none_is_refused_naming_what_it_lacks(folder: Path) -> None:
+    register = "from mmbench.registry import register\n"
+    (folder / "half.py").write_text(f"{register}\n@register('metric', 'half', '')\nclass Half:\n    name = 'half'\n")
+    load_plugin(folder / "half.py")
+    with pytest.raises(MMBenchError, match="metric half lacks variant, version, higher_is_better, needs_reference"):
+        make_metric("half")

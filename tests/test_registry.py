@@ -13,7 +13,7 @@ import pytest
 import mmbench.metrics
 from mmbench import registry
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.registry import GROUPS, Kind, catalogue, discover, make_metric, register
+from mmbench.registry import GROUPS, Kind, catalogue, discover, lookup, make_metric, register
 from mmbench.system_names import SystemName, make_system, parse_system_name
 from mmbench.types import DESIGNS
 from tests import commands
@@ -125,7 +125,7 @@ def test_a_decorator_may_be_wrapped_over_lines(metrics_folder: Path) -> None:
     rows = {row["name"]: row for row in catalogue("metric")}
     assert rows["loudness"]["summary"] == "How loud a sound is"
     assert "mmbench.metrics.loudness" not in sys.modules, "a list imports nothing"
-    assert make_metric("loudness.peak").variant == "peak"
+    assert lookup("metric", "loudness").factory("peak").variant == "peak"
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ class FrechetMetric:
             return frechet_score(ours, Reference.from_statistics(theirs[0]), self.ddof, seed, self.kernel_distance)
         real = _rows(theirs, self.feature)
         if min(len(ours), len(real)) < 2:
-            return _nothing(len(real))
+            return _nothing(len(real), len(features[self.extractor.name]))
         return frechet_score(ours, Reference.of(real, self.ddof, seed), self.ddof, seed, self.kernel_distance)
 
 
@@ -112,8 +112,10 @@ def _rows(table: Sequence[Features | None], feature: str) -> list[np.ndarray]:
     return [np.atleast_2d(f[feature]) for f in table if f is not None]
 
 
-def _nothing(num_reference: int) -> Score:
-    return Score(value=float("nan"), stderr=None, num_scored=0, details={"num_reference": num_reference})
+def _nothing(num_reference: int, num_samples: int = 0) -> Score:
+    few = dict.fromkeys(range(num_samples), f"too few real clips: {num_reference}") if num_reference < 2 else {}
+    details = {"num_reference": num_reference}
+    return Score(value=float("nan"), stderr=None, num_scored=0, details=details, reasons=few)
 
 
 def frechet_score(ours: list[np.ndarray], reference: Reference, ddof: int, seed: int, kind: KernelDistance) -> Score:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from mmbench.errors import MMBenchError, UsageError
+from mmbench.metrics.extractors.device import require_device
 from mmbench.networks.devices import exact_float32, local_device
 from mmbench.types import Clip, Features, Modality, Spec, Weights
 from mmbench.weights import locations
@@ -71,11 +72,12 @@ class NetworkExtractor(ABC):
         return self._load().to(self.device)
 
     def prepare(self) -> None:
-        """Look for the weights, so that missing ones are known before any clip is made or decoded.
+        """Look for the weights and the device, so that missing ones are known before any clip is made or decoded.
 
         Raises:
             MMBenchError: They are not here; says how to fetch them.
         """
+        require_device(self._device)
         if self.weights == "real":
             for name in self.official:
                 locations.locate(name)

@@ -34,7 +34,8 @@ class VideoMAEExtractor(PublishedExtractor):
 
         for clip in batch:
             if len(clip.video) < FRAMES:
-                raise MMBenchError(f"The clip has {len(clip.video)} frames.", f"at least {FRAMES} for cd-FVD")
+                found = f"The clip has {len(clip.video)} frames, and cd-FVD needs {FRAMES}."
+                raise MMBenchError(found, "a longer clip")
         frames = [preprocess_frames(torch.from_numpy(clip.video[:FRAMES]).to(self.device)) for clip in batch]
         rows = [network(x[None])[0] for x in frames]
         return [{"features": row.cpu().numpy()} for row in rows]

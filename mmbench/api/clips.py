@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mmbench.api.arguments import as_sequence, read_ids, read_prompts, read_rate
 from mmbench.api.arrays import VIDEO, make_clip
 from mmbench.errors import UsageError
 from mmbench.types import Clip
@@ -44,6 +45,12 @@ class Clips:
         """The sounds, (samples,) float32 in [-1, 1] each."""
         return [clip.audio for clip in self.clips]
 
+    def __getitem__(self, part: slice) -> Clips:
+        """Some of them: `clips[:8]`."""
+        if not isinstance(part, slice):
+            raise UsageError(f"clips[{part!r}] is no part of clips.", "a slice", "clips[:1], or clips.clips[0]")
+        return Clips(self.clips[part], self.prompts[part], self.ids[part])
+
     def __repr__(self) -> str:
         sizes = Counter(clip.size() for clip in self.clips)
         return f"Clips({len(self)}: {', '.join(f'{n} of {size}' for size, n in sizes.most_common(3))})"
@@ -66,35 +73,31 @@ def make_clips(
     if isinstance(videos, Clips):
         if audios is not None:
             raise UsageError("Both clips and audios are given.", "clips, which have their sound", "audios=None")
-        clips, prompts, ids = videos.clips, prompts or videos.prompts, ids or videos.ids
+        clips = videos.clips
+        prompts, ids = (videos.prompts if prompts is None else prompts), (videos.ids if ids is None else ids)
     elif isinstance(videos, str | Path):
         raise UsageError(
             f"videos is the text {str(videos)!r}.", "arrays, or Clips", f"mmbench.load_clips({str(videos)!r})"
         )
     else:
-        if getattr(videos, "ndim", 5) != 5:
+        if getattr(videos, "ndim", 5) not in (1, 5):
             remedy = "videos[None] and audios[None], if it is one clip"
             raise UsageError(f"videos is {videos.dtype} {tuple(videos.shape)}.", f"(n, {VIDEO[1:]}", remedy)
-        if fps is None or not 0 < fps < 10_000:
-            raise UsageError(f"fps is {fps}.", "frames per second of the videos", "fps=8")
-        if audios is not None and (sample_rate is None or sample_rate != int(sample_rate) or sample_rate <= 0):
-            raise UsageError(
-                f"sample_rate is {sample_rate}.", "samples per second of the audios [Hz]", "sample_rate=16000"
-            )
-        _check_length("audios", audios, videos)
-        sounds = [None] * len(videos) if audios is None else audios
-        pairs = enumerate(zip(videos, sounds, strict=True))
-        clips = [make_clip(video, audio, fps, int(sample_rate or NOMINAL_RATE), i) for i, (video, audio) in pairs]
-    _check_length("prompts", prompts, clips)
-    _check_length("ids", ids, clips)
-    texts = [""] * len(clips) if prompts is None else list(prompts)
-    names = [f"{first + i:06d}" for i in range(len(clips))] if ids is None else [str(name) for name in ids]
+        videos = as_sequence("videos", videos)
+        sounds = [None] * len(videos) if audios is None else as_sequence("audios", audios)
+        rate = read_rate("fps", fps)
+        samples = NOMINAL_RATE if audios is None else int(read_rate("sample_rate", sample_rate))
+        check_length("audios", sounds, videos)
+        clips = [make_clip(v, a, rate, samples, i) for i, (v, a) in enumerate(zip(videos, sounds, strict=True))]
+    texts = [""] * len(clips) if prompts is None else read_prompts(prompts)
+    names = [f"{first + i:06d}" for i in range(len(clips))] if ids is None else read_ids(ids)
+    check_length("prompts", texts, clips)
+    check_length("ids", names, clips)
     return Clips(clips, texts, names)
 
 
-def _check_length(name: str, given: Any, clips: Any) -> None:
-    if isinstance(given, str) or (given is not None and len(given) != len(clips)):
-        found = f"{name} is one text" if isinstance(given, str) else f"{len(given)} {name}"
-        raise UsageError(
-            f"{found} for {len(clips)} videos.", f"as many {name} as videos", f"{name} in the videos' order"
-        )
+def check_length(name: str, given: Sequence[Any], clips: Sequence[Any]) -> None:
+    """Raise UsageError unless there are as many as clips."""
+    if len(given) != len(clips):
+        found = f"{len(given)} {name} for {len(clips)} videos."
+        raise UsageError(found, f"as many {name} as videos", f"{name} in the videos' order")

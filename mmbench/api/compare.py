@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from mmbench.api.scores import Scores
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.jobs.compare import compare as set_side_by_side
-from mmbench.tables.borrowed import note_borrowed
 from mmbench.tables.compare import Cell, heading
 from mmbench.tables.format import count_text, interval_text, signed, with_error
 from mmbench.tables.marks import AT_FLOOR, mark_of
@@ -36,16 +35,17 @@ class Comparison:
         rows = [("", "", "value", "n", "Δ [95 %]"), *map(_texts, cells)]
         widths = [max(len(row[k]) for row in rows) for k in range(5)]
         lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        below = ["Δ: paired by sample; * better, † worse, p < 0.05 after Holm's correction."]
-        below += note_borrowed({cell.record.system: cell.same_as for cell in cells if cell.same_as})
-        return "\n".join([*lines, *below, *self.notes])
+        lines.append("Δ: paired by sample; * better, † worse, p < 0.05 after Holm's correction.")
+        if any(cell.same_as for cell in cells):
+            lines.append("( ): the number of another set with the same videos or sounds; it has no difference.")
+        return "\n".join([*lines, *self.notes])
 
     def to_pandas(self) -> DataFrame:
         """A DataFrame with a row per metric and set: its value, and its difference to the set `against`.
 
         `difference` has `difference_stderr`, a 95 % interval `difference_low`, `difference_high`, a two-sided `p`, and
         `p_holm`, corrected over the whole table; NaN where samples do not pair. `won` is the share of pairs on which
-        the set is better.
+        the set is better. `same_as` names the set whose number it is, where both have the same videos or sounds.
         """
         from pandas import DataFrame
 
@@ -72,6 +72,8 @@ def compare(
     """
     if len(sets) < 2:
         raise UsageError(f"{len(sets)} set is no comparison.", "two or more", "mmbench.compare(scores, other_scores)")
+    if wrong := [type(s).__name__ for s in sets if not isinstance(s, Scores | str | Path)]:
+        raise UsageError(f"A {wrong[0]} cannot be compared.", "Scores, runs, or folders of clips", "mmbench.score(...)")
     with TemporaryDirectory() as folder:
         saved = {i: str(s.save(Path(folder) / str(i))) for i, s in enumerate(sets) if isinstance(s, Scores)}
         names = [saved.get(i, str(s)) for i, s in enumerate(sets)]
@@ -85,7 +87,17 @@ def compare(
                 what = what.replace(path, f"{sets[i].name!r}")  # type: ignore[union-attr]
             remedy = 'baseline="NAME"' if isinstance(error, UsageError) else "score all of them with the same metrics"
             raise type(error)(what, error.expected, remedy) from error
-    return Comparison(found.columns, [note.replace("paired by file name", "paired by id") for note in found.notes])
+    arrays = len(saved) == len(sets)
+    return Comparison(found.columns, [_say_in_python(note, arrays) for note in found.notes])
+
+
+def _say_in_python(note: str, arrays: bool) -> str:
+    """A note of the command line as a program understands it; `arrays` if no set is of files."""
+    note = note.replace("paired by file name", "paired by id")
+    found, _, remedy = note.partition(" try: ")
+    if arrays and "no file name and no prompt" in found and remedy:
+        return found.replace("no file name", "no id") + " try: ids=[...] or prompts=[...], the same in both"
+    return note
 
 
 def _row(cell: Cell) -> dict[str, Any]:
@@ -96,6 +108,7 @@ def _row(cell: Cell) -> dict[str, Any]:
         "value": nan if record.value is None else record.value,
         "stderr": nan if record.stderr is None else record.stderr,
         "n": record.n_scored,
+        "same_as": cell.same_as,
         "against": cell.against,
         "difference": nan if d is None else d.value,
         "difference_stderr": nan if d is None or d.stderr is None else d.stderr,
@@ -111,7 +124,7 @@ def _row(cell: Cell) -> dict[str, Any]:
 def _texts(cell: Cell) -> tuple[str, ...]:
     record = cell.record
     value = with_error(record.value, record.stderr) or ""
-    value = f"({value})" if cell.same_as else value
+    value = f"({value})" if value and cell.same_as else value
     d, difference = cell.difference, ""
     if d is not None:
         interval = interval_text(d.low, d.high, d.stderr, sign=True) or ""

@@ -8,10 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from mmbench.api.arguments import read_whole
 from mmbench.api.clips import make_clips
 from mmbench.api.gathering import from_all_processes
 from mmbench.api.kept import KeptSample, as_extraction, as_samples, in_order, look_at
-from mmbench.api.opening import Asked, choose_metrics, make_metrics, open_evaluation
+from mmbench.api.opening import Asked, choose_metrics, make_metrics, open_evaluation, place_of_cache
 from mmbench.api.reference import GivenDataset, know_given, open_reference
 from mmbench.api.scores import Scores
 from mmbench.errors import MMBenchError, UsageError
@@ -58,7 +59,8 @@ class Evaluator:
     ) -> None:
         real, self._dataset = open_reference(reference, fps, sample_rate)
         names = choose_metrics(metrics, real)
-        self._asked = Asked(names, weights, device, seed, workers, str(Path(cache).absolute()) if cache else "")
+        seed, workers = read_whole("seed", seed, 0), read_whole("workers", workers, 1)
+        self._asked = Asked(names, weights, device, seed, workers, place_of_cache(cache))
         self._rates = fps, sample_rate
         self._kept: dict[str, KeptSample] = {}
         made = make_metrics(self._asked, real is not None)
@@ -104,6 +106,8 @@ class Evaluator:
         Raises:
             MMBenchError: There are none.
         """
+        if not (isinstance(name, str) and name.strip()):
+            raise UsageError(f"name is {name!r}.", "what tables call these clips", 'name="my_model"')
         kept = in_order(self._kept.values())
         if not kept:
             raise MMBenchError("There are no clips to score.", "at least one", "evaluator.update(videos, audios)")
@@ -121,6 +125,8 @@ class Evaluator:
         Raises:
             UsageError: It has other metrics, weights, seed or real clips, or another clip under the same id.
         """
+        if not isinstance(other, Evaluator):
+            raise UsageError(f"other is a {type(other).__name__}.", "an Evaluator", "evaluator.merge(other_evaluator)")
         mine, theirs = self._identity(), other._identity()
         if mine != theirs:
             found = f"The evaluators differ: {mine} and {theirs}."
@@ -148,10 +154,10 @@ class Evaluator:
         return self._asked.metrics, self._asked.weights, self._asked.seed, str(real)
 
     def _add(self, found: Iterable[KeptSample]) -> None:
-        added = dict(self._kept)
+        added: dict[str, KeptSample] = {}
         for kept in found:
-            known = added.setdefault(kept.id, kept)
+            known = self._kept.get(kept.id) or added.setdefault(kept.id, kept)
             if (known.content, known.text) != (kept.content, kept.text):
                 what = f"Two clips have the id {kept.id!r}."
                 raise UsageError(what, "an id of its own for each, over all batches and processes", "ids=[...]")
-        self._kept = added
+        self._kept.update(added)  # in one step, and in place: another thread may have added some since

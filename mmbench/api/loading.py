@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mmbench.api.arguments import read_whole
 from mmbench.api.clips import Clips
+from mmbench.dataset_names import parse_dataset_name
 from mmbench.errors import UsageError
 from mmbench.jobs.opening import open_dataset
 from mmbench.jobs.submissions import WHOLE, open_submission
@@ -28,8 +30,9 @@ def load_clips(name: str | Path, num: int | None = None, seed: int = 0) -> Clips
         UsageError: `num` is below 1.
         MMBenchError: Nothing there, nothing usable, or a clip that cannot be decoded.
     """
-    if num is not None and num < 1:
-        raise UsageError(f"num is {num}.", "a whole number from 1, or None for all", "num=64")
+    num = None if num is None else read_whole("num", num, 1)
+    if not isinstance(name, str | Path):
+        raise UsageError(f"name is a {type(name).__name__}.", "a dataset's name, or a path", 'load_clips("bounce")')
     if is_dataset(name):
         items = whole(open_dataset(str(name))).reference(num, seed)
         taken = [items[i] for i in range(len(items) if num is None else min(num, len(items)))]
@@ -41,5 +44,5 @@ def load_clips(name: str | Path, num: int | None = None, seed: int = 0) -> Clips
 
 
 def is_dataset(name: object) -> bool:
-    """Whether a text names a registered dataset, "name" or "name:argument"."""
-    return isinstance(name, str) and name.partition(":")[0] in discover("dataset")[0]
+    """Whether a text names a registered dataset, with or without a path and options."""
+    return isinstance(name, str) and parse_dataset_name(name).base in discover("dataset")[0]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmbench.api.arguments import as_sequence
 from mmbench.api.reference import EXAMPLES, Real
 from mmbench.errors import UsageError
 from mmbench.features.cache import FeatureCache
@@ -41,10 +42,21 @@ class Asked:
     cache: str
 
 
+def place_of_cache(cache: str | Path | None) -> str:
+    """The absolute path of a folder for features, "" for none; UsageError if it is a file."""
+    if not cache:
+        return ""
+    if Path(cache).exists() and not Path(cache).is_dir():
+        raise UsageError(f"cache is the file {cache}.", "a folder, which may be new", 'cache="features"')
+    return str(Path(cache).absolute())
+
+
 def choose_metrics(metrics: str | Sequence[str] | None, real: Real) -> tuple[str, ...]:
     """The metrics asked for, or those that the real clips recommend or, if they recommend none, allow."""
     if metrics is not None:
-        names = (metrics,) if isinstance(metrics, str) else tuple(dict.fromkeys(metrics))
+        names = (metrics,) if isinstance(metrics, str) else tuple(dict.fromkeys(as_sequence("metrics", metrics)))
+        if wrong := [name for name in names if not isinstance(name, str)]:
+            raise UsageError(f"metrics holds {wrong[0]!r}.", "names of metrics", 'metrics=("av_align",)')
         if not names:
             raise UsageError("No metric is named.", "at least one", 'metrics=("av_align",)')
         return names

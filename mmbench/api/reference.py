@@ -78,8 +78,8 @@ def open_reference(given: Any, fps: float | None, sample_rate: int | None) -> tu
     """What a user names as real clips, and what a run calls it.
 
     Args:
-        given: (videos, audios) or Clips; a registered dataset, "name" or "name:argument"; else a path: a folder of
-            clips or an exported file. None for none.
+        given: (videos, audios) or Clips; the name of a dataset, with or without a path and options; else a path: a
+            folder of clips or an exported file. None for none.
         fps: Of arrays.
         sample_rate: Of arrays.
 
@@ -91,7 +91,10 @@ def open_reference(given: Any, fps: float | None, sample_rate: int | None) -> tu
     if isinstance(given, Clips | tuple):
         if not isinstance(given, Clips) and len(given) != 2:
             raise UsageError(f"reference is a tuple of {len(given)}.", EXAMPLES, "reference=(videos, audios)")
-        return GivenDataset(given if isinstance(given, Clips) else make_clips(*given, fps, sample_rate)), GIVEN
+        clips = given if isinstance(given, Clips) else make_clips(*given, fps, sample_rate)
+        if not len(clips):
+            raise UsageError("reference holds no clips.", "two at least", "reference=(videos, audios)")
+        return GivenDataset(clips), GIVEN
     if is_dataset(given):
         return whole(open_dataset(given)), given
     path = Path(given) if isinstance(given, str | Path) else None

@@ -32,11 +32,13 @@ class Scores(Mapping[str, MetricScore]):
         self._run, self._scoring = run, scoring
         self.name = run.system
         self.ids = [str(sample["id"]) for sample in scoring.samples[0]]
-        self.notes = list_caveats(scoring.records)
+        self.notes = [*list_caveats(scoring.records), *_list_unscored(scoring.records)]
         rows = zip(scoring.records, scoring.scores, scoring.samples, strict=True)
         self._by_name = {name: as_metric_score(*row) for name, row in zip(names, rows, strict=True)}
 
     def __getitem__(self, name: str) -> MetricScore:
+        if name not in self._by_name:
+            raise KeyError(f"{name!r} is not among {', '.join(self)}")
         return self._by_name[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -86,6 +88,15 @@ class Scores(Mapping[str, MetricScore]):
         note_invocation(folder, invocation(["mmbench.score"], {"path": "FOLDER_OF_THE_CLIPS", "metrics": list(self)}))
         self._scoring.save(folder)
         return folder
+
+
+def _list_unscored(records: Sequence[Record]) -> list[str]:
+    """A line for each reason why clips have no value, with the metrics that give it."""
+    found: dict[tuple[str, int], list[str]] = {}
+    for record in records:
+        for reason, count in record.unscored.items():
+            found.setdefault((reason, count), []).append(record.metric)
+    return [f"{n} unscored by {', '.join(names)}: {why.removesuffix('.')}." for (why, n), names in found.items()]
 
 
 def _cells(record: Record) -> tuple[str, ...]:

@@ -6,15 +6,15 @@ taken, and `id` where there is one. Metrics that compare with real clips need a 
 
 from __future__ import annotations
 
-import csv
 import json
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from mmbench.datasets.copies.text_files import read_csv, read_text
 from mmbench.errors import UsageError
 from mmbench.identity import digest_bytes
 from mmbench.registry import register
@@ -23,7 +23,8 @@ from mmbench.types import ClipFormat, Item, Prompt, Request, Spec
 VERSION = 1
 FORMAT = ClipFormat(num_frames=16, height=256, width=256, fps=8.0, num_samples=32000, sample_rate=16000)
 COLUMNS = ("prompt", "text", "caption", "content")  # what others call it, best first
-KINDS = ".txt, .csv, .tsv, .json or .jsonl"
+KINDS = {".txt": "", ".csv": ",", ".tsv": "\t", ".json": "", ".jsonl": ""}  # with what parts cells
+LISTS = ".txt, .csv, .tsv, .json or .jsonl"
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -32,24 +33,24 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     Raises:
         UsageError: The file is of no known kind, cannot be read, or is not what its ending says.
     """
+    kind, place = path.suffix.lower(), shlex.quote(str(path))
+    if kind not in KINDS:
+        found = f"{path} is a {kind or 'file without ending'}."
+        raise UsageError(found, LISTS, f"mv -n {place} {shlex.quote(str(path.with_suffix('.txt')))}")
+    if kind in (".csv", ".tsv"):
+        return [dict(row) for row in read_csv(path, KINDS[kind])[1]]
+    text = read_text(path, f"a file of prompts, {LISTS}")
+    lines = [line for line in text.split("\n") if line.strip()]  # no other break ends a prompt
+    if kind == ".txt":
+        return [{"prompt": line.strip()} for line in lines]
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        found = f"{path} cannot be read: {error}."
-        raise UsageError(found, f"a file of prompts, {KINDS}", f"ls {path.parent}") from None
-    kind = path.suffix.lower()
-    try:
-        if kind == ".txt":
-            return [{"prompt": line.strip()} for line in text.splitlines() if line.strip()]
-        if kind in (".csv", ".tsv"):
-            return list(csv.DictReader(StringIO(text), delimiter="," if kind == ".csv" else "\t"))
-        if kind in (".json", ".jsonl"):
-            whole = kind == ".json"
-            rows = json.loads(text) if whole else [json.loads(line) for line in text.splitlines() if line.strip()]
-            return [row if isinstance(row, dict) else {"prompt": row} for row in rows]
-    except (ValueError, TypeError, csv.Error) as error:
-        raise UsageError(f"{path} is damaged: {error}.", f"a list of prompts as {kind}", f"head {path}") from None
-    raise UsageError(f"{path} is a {kind or 'file without ending'}.", KINDS, f"mv {path} {path.with_suffix('.txt')}")
+        rows = json.loads(text) if kind == ".json" else [json.loads(line) for line in lines]
+    except ValueError as error:
+        raise UsageError(f"{path} is damaged: {error}.", f"a list of prompts as {kind}", f"head {place}") from None
+    if not isinstance(rows, list):
+        found = f"{path} holds no list but a {type(rows).__name__}."
+        raise UsageError(found, '["a prompt", ...], or [{"id": "a", "prompt": "a prompt"}, ...]', f"head {place}")
+    return [row if isinstance(row, dict) else {"prompt": row} for row in rows]
 
 
 def read_prompts(path: Path) -> list[Prompt]:
@@ -59,17 +60,20 @@ def read_prompts(path: Path) -> list[Prompt]:
         UsageError: No prompts, rows without one, or one id twice.
     """
     rows = read_rows(path)
-    column = next((name for name in COLUMNS if rows and name in rows[0]), None)
+    show = f"head -3 {shlex.quote(str(path))}"
+    if not rows:
+        raise UsageError(f"{path} holds no prompt.", "one at least", show)
+    column = next((name for name in COLUMNS if name in rows[0]), None)
     if column is None:
-        found = f"{path} has the columns {', '.join(map(str, rows[0])) if rows else 'of no row'}."
-        raise UsageError(found, f"a column {', '.join(COLUMNS[:-1])} or {COLUMNS[-1]}", f"head -2 {path}")
+        found = f"{path} has the columns {', '.join(map(repr, rows[0]))}."
+        raise UsageError(found, f"a column {', '.join(COLUMNS[:-1])} or {COLUMNS[-1]}", show)
     texts = [row.get(column) for row in rows]
     if empty := [i for i, text in enumerate(texts) if not (isinstance(text, str) and text.strip())]:
         found = f"{path}: row {empty[0] + 1} of {len(rows)} has no {column}; {len(empty)} such rows."
-        raise UsageError(found, "a text in each", f"sed -n {empty[0] + 1},{empty[0] + 2}p {path}")
+        raise UsageError(found, "a text in each", show)
     ids = [str(row["id"]) if row.get("id") not in (None, "") else f"{i:05d}" for i, row in enumerate(rows)]
     if twice := [name for name, count in Counter(ids).items() if count > 1]:
-        raise UsageError(f"{path} has the id {twice[0]!r} {ids.count(twice[0])} times.", "each id once", f"head {path}")
+        raise UsageError(f"{path} has the id {twice[0]!r} {ids.count(twice[0])} times.", "each id once", show)
     rest = [{k: v for k, v in row.items() if k not in ("id", column) and v is not None} for row in rows]
     return [Prompt(id, str(text).strip(), data) for id, text, data in zip(ids, texts, rest, strict=True)]
 
@@ -91,7 +95,7 @@ class PromptList:
 
     def __init__(self, path: str = "", *, shape: Mapping[str, float] | None = None) -> None:
         if not path:
-            raise UsageError("The dataset prompts needs a file.", f"prompts:FILE with {KINDS}", "-d prompts:my.txt")
+            raise UsageError("The dataset prompts needs a file.", f"prompts:FILE with {LISTS}", "-d prompts:my.txt")
         self.take(read_prompts(Path(path)), shape)
 
     def take(self, prompts: list[Prompt], shape: Mapping[str, float] | None) -> None:

@@ -218,6 +218,9 @@ class _Task:
         if isinstance(result, str):
             self.out.reasons[extractor.name, i] = result
             return
+        if not isinstance(result, dict):
+            found = f"The extractor {extractor.name} gave a {type(result).__name__} for a clip."
+            raise MMBenchError(found, "a list of dicts of arrays, one for each clip", "return [{'name': array}, ...]")
         self.out.features[extractor.name][i] = result
         key = self._content_key(extractor, i)
         if key is not None:

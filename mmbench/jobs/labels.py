@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from mmbench.datasets.copies.text_files import read_csv
 from mmbench.errors import UsageError
 from mmbench.features.extract import Sample
 from mmbench.types import Dataset
@@ -25,11 +25,8 @@ def read_labels(folder: Path, table: Path | None = None) -> dict[str, dict[str, 
     tables = ([table] if table else sorted(folder.glob("*.csv"))) if folder.is_dir() else []
     if not tables:
         return {}
-    with tables[0].open(newline="", encoding="utf-8-sig") as file:
-        return {
-            row.get("file", ""): {k: v.strip() for k, v in row.items() if k and k not in OWN and isinstance(v, str)}
-            for row in csv.DictReader(file)
-        }
+    _, rows = read_csv(tables[0])
+    return {row.get("file", ""): {k: v.strip() for k, v in row.items() if k and k not in OWN} for row in rows}
 
 
 def label_samples(samples: Sequence[Sample | None], dataset: Dataset, seed: int) -> list[Sample | None]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.errors import UsageError
+from mmbench.files import read_lines
 from mmbench.optional_protocols import HasVariants
 from mmbench.registry import Kind, discover
 from mmbench.runs.find import find_run
@@ -94,7 +95,7 @@ def _run(folder: Path, verify: bool) -> dict[str, Any]:
     out["records"] = [asdict(r) for r in records]
     for name, file in (("differences", DIFFERENCES), ("resources", RESOURCES), ("invocations", "invocations.jsonl")):
         lines = folder / file
-        out[name] = [json.loads(x) for x in lines.read_text().splitlines()] if lines.exists() else []
+        out[name] = [json.loads(x) for x in read_lines(lines)] if lines.exists() else []
     return out
 
 

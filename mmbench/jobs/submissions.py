@@ -12,6 +12,7 @@ from mmbench.console import log
 from mmbench.datasets.copies.texts import read_prompts
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.features.extract import Sample
+from mmbench.files import read_lines
 from mmbench.identity import digest_of
 from mmbench.jobs.delivery import match_requests
 from mmbench.jobs.labels import read_labels
@@ -136,7 +137,7 @@ def find_clips(folder: Path) -> tuple[Path, Cut]:
     Raises:
         MMBenchError: They are not there any more, or others than were scored.
     """
-    told = (folder / "invocations.jsonl").read_text(encoding="utf-8").splitlines()
+    told = read_lines(folder / "invocations.jsonl")
     resolved = json.loads(told[-1])["resolved"]
     path = Path(resolved.get("path") or "clips that a program held")
     cut = Cut(resolved.get("clip_frames"), resolved.get("clip_stride"))

@@ -87,9 +87,9 @@ def account(
             continue
         reason = next((found.reasons.get((e, i), UNDEFINED) for e in extractors if found.features[e][i] is None), "")
         if not reason and score.per_sample is not None and np.isnan(score.per_sample[i]):
-            reason = UNDEFINED
+            reason = score.reasons.get(i, UNDEFINED)
         if not reason and score.num_scored == 0:
-            reason = "too few clips for the metric"
+            reason = score.reasons.get(i, "too few clips for the metric")
         if reason:
             unscored[i] = reason
         else:

@@ -24,6 +24,7 @@ from mmbench.scores.partners import ALONE, Partners, find_partners
 from mmbench.scores.progress import ScoringSizes, ScoringStages, plan_scoring
 from mmbench.scores.records import Record, finite_all
 from mmbench.scores.scoring import Scoring
+from mmbench.scores.valid_score import require_score
 from mmbench.scores.warnings import SAID_EARLIER, Found, anomaly_extractors, describe, find_warnings, summarize
 from mmbench.types import (
     Dataset,
@@ -199,7 +200,8 @@ class Evaluation:
             if partners and judged in self._paired:
                 against = {e: partners.features[e] for e in judged.extractors}
                 seen, known = pairs, partners.about
-            score = judged.metric.score({e: seen.features[e] for e in judged.extractors}, against, run.seed)
+            features = {e: seen.features[e] for e in judged.extractors}
+            score = require_score(judged.name, judged.metric.score(features, against, run.seed), len(samples))
             outcome = account(samples, seen, counts, judged.extractors, score)
             if score.num_scored == 0 and set(outcome.unscored.values()) in ({NO_PROMPT}, {ALONE}):
                 log.warning("%s: %s", judged.name, NOTHING[next(iter(outcome.unscored.values()))])

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from mmbench.errors import IntegrityError
-from mmbench.files import append_lines, write_whole
+from mmbench.files import append_lines, read_lines, write_whole
 from mmbench.identity import digest_of
 from mmbench.statistics.estimates import interval_of
 from mmbench.types import Score
@@ -178,7 +178,7 @@ def read_records(folder: Path) -> list[Record]:
     if not path.exists():
         return []
     latest: dict[str, Record] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         try:
             record = parse_record(json.loads(line))
         except (ValueError, TypeError) as error:
@@ -200,7 +200,7 @@ def read_samples(folder: Path, record: Record) -> list[dict[str, Any]]:
     """What went into a record, one entry per sample; `missing` or `unreadable` marks those that did not."""
     path = folder / "scores" / f"{record.key}.jsonl"
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        rows = [json.loads(line) for line in read_lines(path)]
         if [row["index"] for row in rows] != list(range(record.n_expected)):
             raise ValueError(f"{len(rows)} samples where {record.n_expected} are expected")
     except (ValueError, KeyError, TypeError, OSError) as error:

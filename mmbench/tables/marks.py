@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mmbench.scores.records import Record
 from mmbench.tables.compare import Cell, is_significant
@@ -50,6 +50,12 @@ def explain_marks(cells: Sequence[Cell], shown: Sequence[str]) -> list[str]:
     return notes
 
 
+def short_names(metrics: Iterable[str]) -> dict[str, str]:
+    """Metrics without their variants, by full name, except where there are two variants of one metric."""
+    short = {metric: metric.partition(".")[0] for metric in metrics}
+    return {metric: metric if list(short.values()).count(name) > 1 else name for metric, name in short.items()}
+
+
 def note_shuffled(records: Sequence[Record], group: str = "") -> list[str]:
     """The metrics over shuffled pairs, which is their value by chance, in the order of the table's rows.
 
@@ -57,23 +63,23 @@ def note_shuffled(records: Sequence[Record], group: str = "") -> list[str]:
         records: Of those rows.
         group: What the rows are of, where the table has others, too.
     """
-    parts = []
+    parts, names = [], short_names(r.metric for r in records)
     for metric in dict.fromkeys(r.metric for r in records if r.baseline is not None):
         values = ["none" if r.baseline is None else f"{r.baseline:z.3f}" for r in records if r.metric == metric]
-        parts.append(f"{metric.partition('.')[0]} {', '.join(values)}")
-    rows = (
-        ", row by row" + (f" of {group}" if group else "") if len({(r.system, r.run_id) for r in records}) > 1 else ""
-    )
+        parts.append(f"{names[metric]} {', '.join(values)}")
+    several = len({(r.system, r.run_id) for r in records}) > 1
+    rows = (", row by row" + (f" of {group}" if group else "")) * several
     return [f"By chance (shuffled pairs){rows}: {'; '.join(parts)}."] if parts else []
 
 
 def note_needs(cells: Sequence[Cell]) -> list[str]:
     """The n at which the differences that are not significant would be, at 80 % power, in one line."""
     by_system: dict[str, list[str]] = {}
+    names = short_names(cell.record.metric for cell in cells)
     for cell in cells:
         if cell.needs:
-            metric = cell.record.metric.partition(".")[0]
-            by_system.setdefault(cell.record.system, []).append(f"{metric} {needed_text(cell.needs)}")
+            told = f"{names[cell.record.metric]} {needed_text(cell.needs)}"
+            by_system.setdefault(cell.record.system, []).append(told)
     counts = "; ".join(f"{system}: {', '.join(needed)}" for system, needed in by_system.items())
     return [f"Not significant; n needed at the observed difference, 80 % power: {counts}."] if counts else []
 

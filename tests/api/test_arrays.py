@@ -127,7 +127,7 @@ def test_lists_of_clips_of_any_length_keep_their_prompts_and_ids() -> None:
         ({"audios": [AUDIO]}, "1 audios for 2 videos"),
         ({"videos": VIDEO, "audios": AUDIO}, "videos is uint8 (5, 8, 10, 3)"),
         ({"prompts": ["a", "b", "c"]}, "3 prompts for 2 videos"),
-        ({"prompts": "a ball"}, "prompts is one text for 2 videos"),
+        ({"prompts": "a ball"}, "prompts is one text."),
         ({"ids": ["a"]}, "1 ids for 2 videos"),
         ({"fps": None}, "fps is None"),
         ({"fps": 0}, "fps is 0"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +160,18 @@ def test_gathering_in_one_process_is_a_copy(whole: mm.Scores) -> None:
     copied = mine.gather()
     mine.reset()
     assert numbers(copied.compute()) == numbers(whole)
+
+
+def test_clips_that_another_thread_adds_meanwhile_are_kept() -> None:
+    ours, theirs = mm.Evaluator("av_align", None), mm.Evaluator("av_align", None)
+    for evaluators, names in ((ours, "ab"), (theirs, "c")):
+        evaluators.update(bounce_clips(NUM)[: len(names)], ids=list(names))
+    kept, first = list(ours._kept.values()), mm.Evaluator("av_align", None)
+
+    def interrupted() -> Iterator[Any]:
+        yield kept[0]
+        first.merge(theirs)
+        yield kept[1]
+
+    first._add(interrupted())
+    assert sorted(first._kept) == ["a", "b", "c"]

@@ -11,7 +11,7 @@ import pytest
 
 import mmbench as mm
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.scores.records import read_records
+from mmbench.scores.records import read_records, read_samples
 from tests.api.material import bounce_clips
 from tests.commands import mmbench_here
 
@@ -103,12 +103,22 @@ def test_a_comparison_says_how_samples_paired(scores: mm.Scores, shifted: mm.Sco
     assert "† to mine" in repr(found)
     both = repr(mm.compare(scores, shifted))
     assert "~" not in both
-    assert "( ): the number of another system" in both
+    assert "( ): the number of another set" in both
     row = found.to_pandas().loc["ib_bounce_av.bounce_v1", "samples"]
     assert (row.pairs, row.against) == (6, "mine")
     want = shifted["ib_bounce_av"].value - scores["ib_bounce_av"].value
     assert row.difference == pytest.approx(want)
     assert row.difference_low < want < row.difference_high
+    both = mm.compare(scores, shifted)  # of the same videos
+    assert both.to_pandas().same_as.to_dict() == {
+        (f"{metric}.bounce_v1", name): "mine" if (metric, name) == ("fvd_bounce", "samples") else ""
+        for metric in METRICS
+        for name in ("mine", "samples")
+    }
+    assert "samples  (" in repr(both)
+    strangers = mm.score(bounce_clips(2), metrics="av_align", prompts=["", ""], ids=["x", "y"])
+    others = mm.score(bounce_clips(2), metrics="av_align", prompts=["", ""], ids=["v", "w"], name="others")
+    assert "share no id and no prompt. try: ids=[...] or prompts=[...]" in mm.compare(strangers, others).notes[-1]
     turned = mm.compare(scores, shifted, baseline="samples").to_pandas()
     assert turned.loc["ib_bounce_av.bounce_v1", "mine"].difference == pytest.approx(-want)
 
@@ -125,3 +135,23 @@ def test_what_does_not_compare_is_refused_without_a_path_that_is_gone(scores: mm
     with pytest.raises(UsageError, match="None of what is compared is called 'yours'") as error:
         mm.compare(scores, shifted, baseline="yours")
     assert error.value.next == 'baseline="NAME"'
+
+
+def test_reasons_of_clips_without_a_value_are_printed_once_for_all_metrics() -> None:
+    still = np.zeros((2, 1, 8, 8, 3), np.uint8)
+    one = mm.score(still, np.zeros((2, 99)), 8, 16000, metrics=("av_align", "av_align.matched"))
+    line = "2 unscored by av_align.mmdisco_96ms, av_align.matched: A single frame shows no motion."
+    assert [note for note in one.notes if "unscored" in note] == [line]
+    assert "nan" not in repr(one)
+    few = mm.score(bounce_clips(6), metrics="fvd_bounce", reference=bounce_clips(6)[:1])
+    assert set(few["fvd_bounce"].unscored.values()) == {"too few real clips: 1"}
+
+
+def test_prompts_with_any_line_break_come_back_from_disk(tmp_path: Path) -> None:
+    odd = ["one\u2028two", "one\x85two", "one\x0ctwo", "one\ntwo\r", "🎾", ""]
+    clips, names = bounce_clips(6), (list("abcdef"), list("ghijkl"))
+    one, other = (mm.score(mm.Clips(clips.clips, odd, ids), metrics="av_align") for ids in names)
+    assert "paired by prompt and index, 5 of 6" in repr(mm.compare(one, other))  # one clip has no prompt
+    folder = one.save(tmp_path)
+    (record,) = read_records(folder)
+    assert [row["text"] for row in read_samples(folder, record)] == odd

@@ -190,10 +190,15 @@ def test_errors_say_what_is_wrong(clips: Path, tmp_path: Path) -> None:
         (f"file,prompt\n{NAMES[0]},a\n{NAMES[0]},b\n", "2 times"),
         ("name,text\nx,y\n", "columns"),
         ("", "columns"),
+        (f"file,prompt\n{NAMES[0]},a cat, and a dog\n", "line 2 has more cells than columns: 'a cat, and a dog'"),
+        (f'file,prompt\n{NAMES[0]},"a cat\n', "begins in line 2: unexpected end"),
     ]:
         table.write_text(text)
         with pytest.raises(UsageError, match=words):
             Folder(str(tmp_path))
+    table.write_bytes(f"file,prompt\n{NAMES[0]},Fluß\n".encode("latin1"))
+    with pytest.raises(UsageError, match="is not in UTF-8"):
+        Folder(str(tmp_path))
     (tmp_path / "second.csv").write_text("file,prompt\n")
     with pytest.raises(UsageError, match="2 tables"):
         Folder(str(tmp_path))

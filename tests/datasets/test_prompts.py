@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -51,19 +52,42 @@ def test_the_identity_is_of_the_texts_and_not_of_the_path(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "content", "found"),
     [
-        ("a.csv", "file,words\nx,y\n", "has the columns file, words"),
+        ("a.csv", "file,words\nx,y\n", "has the columns 'file', 'words'"),
         ("a.csv", 'prompt\nx\n""\n', "row 2 of 2 has no prompt"),
         ("a.json", "[{", "is damaged"),
-        ("a.json", "7", "is damaged"),
+        ("a.json", "7", "holds no list but a int"),
+        ("a.json", '{"prompts": ["x"]}', "holds no list but a dict"),
+        ("a.csv", "prompt\na cat, and a dog\n", "line 2 has more cells than columns: 'a cat, and a dog'"),
+        ("a.csv", 'id,prompt\n1,"a\n2,b\n', "begins in line 2: unexpected end"),
+        ("a.tsv", 'id\tprompt\n1\t"big" dog\n', "begins in line 2: .* expected after"),
         ("a.jsonl", '{"id": 1, "prompt": "x"}\n{"id": 1, "prompt": "y"}\n', "has the id '1' 2 times"),
         ("a.xlsx", "x", "is a .xlsx"),
-        ("a.txt", "\n", "has the columns of no row"),
+        ("a.txt", "\n", "holds no prompt"),
     ],
 )
 def test_lists_that_cannot_be_used_say_why(tmp_path: Path, name: str, content: str, found: str) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(UsageError, match=found):
         PromptList(str(tmp_path / name))
+
+
+def test_only_a_newline_ends_a_prompt(tmp_path: Path) -> None:
+    odd = ["one\u2028two", "one\x85two", "one\x0ctwo"]
+    (tmp_path / "a.txt").write_bytes("\r\n".join(odd).encode())
+    (tmp_path / "a.jsonl").write_text("\n".join(json.dumps(text, ensure_ascii=False) for text in odd))
+    for kind in ("txt", "jsonl"):
+        assert [p.text for p in PromptList(str(tmp_path / f"a.{kind}")).prompts(3, 0)] == odd
+
+
+@pytest.mark.parametrize(("encoding", "name"), [("utf-16", "UTF-16"), ("latin1", "WINDOWS-1252")])
+def test_another_encoding_is_refused_with_a_command_that_mends_it(tmp_path: Path, encoding: str, name: str) -> None:
+    path = tmp_path / "my list.txt"
+    path.write_bytes("Fluß\nVogel".encode(encoding))
+    with pytest.raises(UsageError, match="is not in UTF-8") as error:
+        PromptList(str(path))
+    assert f"-f {name}" in error.value.next
+    subprocess.run(error.value.next, shell=True, check=True)
+    assert [p.text for p in PromptList(str(path)).prompts(2, 0)] == ["Fluß", "Vogel"]
 
 
 def test_nothing_is_compared_with_what_is_not_there(tmp_path: Path) -> None:

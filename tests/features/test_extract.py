@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mmbench.errors import MMBenchError
 from mmbench.features import cache as feature_cache
 from mmbench.features import extract as features
 from mmbench.features.cache import FeatureCache
@@ -201,3 +202,13 @@ def test_a_damaged_cache_file_is_computed_again(tmp_path: Path) -> None:
     found = extract(samples(3, known=True), [extractor], FeatureCache(tmp_path), workers=1)
     assert extractor.calls == 3
     assert all(f is not None for f in found.features["mean_video_1"])
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_an_extractor_that_gives_no_dicts_is_refused_by_name(tmp_path: Path, batch_size: int) -> None:
+    class Bare(Mean):
+        def extract(self, batch: Any) -> Any:
+            return [np.zeros(3) for _ in batch]
+
+    with pytest.raises(MMBenchError, match=r"mean_video_. gave a ndarray for a clip"):
+        extract(samples(3), [Bare("video", batch_size)], FeatureCache(tmp_path), workers=1)

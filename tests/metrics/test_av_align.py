@@ -361,3 +361,12 @@ def test_listing_metrics_imports_nothing_heavy() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == ""
+
+
+def test_a_clip_without_a_value_says_whether_it_lacks_frames_or_events() -> None:
+    metric = AVAlign("matched")
+    frames = np.zeros((4, 8, 8, 3), np.uint8)
+    clips = [Clip(frames[:n], Fraction(8), np.zeros(8000, np.float32), 16000) for n in (4, 1)]
+    score = metric.score({e.name: e.extract(clips) for e in metric.extractors()}, None, seed=0)
+    assert (score.num_scored, score.num_unscored) == (0, 2)
+    assert score.reasons == {0: "It has no onset, and no peak of motion.", 1: "A single frame shows no motion."}

@@ -95,6 +95,7 @@ def test_values_reasons_and_what_is_unscored() -> None:
     found = extract(samples, distinct_extractors(metrics), FeatureCache(None))
     javis, avh = (metric.score(found.features, None, seed=0) for metric in metrics)
     assert (javis.num_scored, javis.num_unscored, avh.num_scored, avh.num_unscored) == (2, 1, 3, 0)
+    assert javis.reasons == {2: "A window of 2 s holds fewer than three frames, of which 40 % are none."}
     assert {i for _, i in found.reasons} == {3}
     assert set(found.reasons.values()) == {"The clip has no audio."}
     assert javis.per_sample is not None

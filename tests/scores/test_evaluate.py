@@ -85,8 +85,9 @@ def test_every_sample_asked_for_is_accounted_for(tmp_path: Path, caplog: pytest.
 class Muted(Bright):
     """Brightness of clips, of which the second has no sound and so no feature, and the third no defined value."""
 
-    def __init__(self) -> None:
+    def __init__(self, reasons: dict[int, str] | None = None) -> None:
         super().__init__()
+        self.reasons = reasons or {}
         network = self.networks[0]
         extract = network.extract
 
@@ -101,7 +102,7 @@ class Muted(Bright):
         found = super().score(features, reference, seed)
         assert found.per_sample is not None
         found.per_sample[2] = np.nan
-        return replace(found, num_scored=int(np.sum(~np.isnan(found.per_sample))))
+        return replace(found, num_scored=int(np.sum(~np.isnan(found.per_sample))), reasons=self.reasons)
 
 
 def test_a_clip_without_a_value_is_unscored_with_its_reason_and_not_failed(tmp_path: Path) -> None:
@@ -111,6 +112,18 @@ def test_a_clip_without_a_value_is_unscored_with_its_reason_and_not_failed(tmp_p
     assert record.unscored == {"The clip has no audio.": 1, UNDEFINED: 1}
     rows = read_samples(tmp_path, record)
     assert [row.get("unscored") for row in rows] == [None, "The clip has no audio.", UNDEFINED, None]
+
+
+def test_a_metric_says_why_a_sample_has_no_value(tmp_path: Path) -> None:
+    dark, unasked = "It is too dark.", "of a sample that has a value"
+    record = scored(tmp_path, [MadeSource(i) for i in range(4)], Muted({2: dark, 0: unasked}))
+    assert record.unscored == {"The clip has no audio.": 1, dark: 1}
+    assert [row.get("unscored") for row in read_samples(tmp_path, record)] == [
+        None,
+        "The clip has no audio.",
+        dark,
+        None,
+    ]
 
 
 def test_a_metric_that_counts_wrongly_writes_no_record(tmp_path: Path) -> None:

@@ -49,3 +49,12 @@ def test_chance_is_told_row_by_row() -> None:
     assert note_shuffled([record(baseline=0.314)]) == ["By chance (shuffled pairs): m 0.314."]
     assert note_shuffled(records[:2], "all") == ["By chance (shuffled pairs), row by row of all: m 0.314, 0.000."]
     assert note_shuffled([record()]) == []
+
+
+def test_two_variants_of_one_metric_are_told_apart_below_the_table() -> None:
+    records = [record(metric=m, baseline=0.5) for m in ("desync.a", "desync.b", "ib.c")]
+    assert note_shuffled(records)[0].endswith("desync.a 0.500; desync.b 0.500; ib 0.500.")
+    near = compared(0.05, 0.6)
+    (line,) = note_needs([replace(near, record=replace(near.record, metric=m)) for m in ("desync.a", "desync.b")])
+    assert "b: desync.a " in line
+    assert ", desync.b " in line

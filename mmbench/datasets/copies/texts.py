@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from pathlib import Path
 
+from mmbench.datasets.copies.text_files import read_csv
 from mmbench.errors import UsageError
 
 
@@ -26,13 +26,10 @@ def read_prompts(folder: Path, table: Path | None = None) -> dict[str, str]:
         raise UsageError(f"{folder} holds {len(tables)} tables: {', '.join(t.name for t in tables)}.", "one CSV file")
     if not tables:
         return {}
-    with tables[0].open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        if rows.fieldnames is None or not {"file", "prompt"} <= set(rows.fieldnames):
-            raise UsageError(
-                f"{tables[0]} has the columns {rows.fieldnames}.", "file,prompt", "add a first line: file,prompt"
-            )
-        pairs = [(row["file"], (row["prompt"] or "").strip()) for row in rows]
+    columns, rows = read_csv(tables[0])
+    if not {"file", "prompt"} <= set(columns):
+        raise UsageError(f"{tables[0]} has the columns {columns}.", "file,prompt", "add a first line: file,prompt")
+    pairs = [(row.get("file", ""), row.get("prompt", "").strip()) for row in rows]
     names = Counter(name for name, _ in pairs)
     twice = [name for name in names if names[name] > 1]
     missing = [name for name in names if not (folder / name).is_file()]
@@ -58,9 +55,8 @@ def read_captions(root: Path) -> dict[str, str]:
     table = root / CAPTIONS
     if not table.is_file():
         return {}
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        if rows.fieldnames is None or not {"file", "caption"} <= set(rows.fieldnames):
-            found = f"{table} has the columns {rows.fieldnames}."
-            raise UsageError(found, "file,caption", "add a first line: file,caption")
-        return {row["file"]: (row["caption"] or "").strip() for row in rows}
+    columns, rows = read_csv(table)
+    if not {"file", "caption"} <= set(columns):
+        found = f"{table} has the columns {columns}."
+        raise UsageError(found, "file,caption", "add a first line: file,caption")
+    return {row.get("file", ""): row.get("caption", "").strip() for row in rows}
