@@ -110,6 +110,12 @@ class Foreign:
     def __init__(self, **given: Any) -> None:
         self.given = given
 
+    def spec(self) -> dict[str, Any]:
+        return {}
+
+    def generate(self, requests: Any) -> Any:
+        yield from ()
+
 
 def test_a_factory_with_keywords_gets_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(discover("system")[0], "foreign", Entry("system", "foreign", "", Foreign, "elsewhere"))

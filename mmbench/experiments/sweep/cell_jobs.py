@@ -88,7 +88,8 @@ def run_settings(sweep: Sweep, cell: Cell) -> Settings:
     if row.control:
         return replace(job, systems=(row.control,), options=())
     if not row.design:
-        return replace(job, systems=(sweep.system,))
+        of_pair = [text for text in job.options if text.partition("=")[0] not in GUIDANCE]
+        return replace(job, systems=(sweep.system,), options=of_pair)
     name = SystemName(sweep.system, row.design, "" if row.loss == "all" else row.loss)
     options = (*job.options, *row.options, f"discriminator={weights_path(sweep, cell)}")
     return replace(job, systems=(str(name),), options=options)
