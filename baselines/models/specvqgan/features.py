@@ -44,7 +44,7 @@ def crop_frame(frame: np.ndarray) -> np.ndarray:
     """(h, w, 3) uint8 RGB to (3, 224, 224) uint8: the shorter side to 256 (Pillow, bilinear), then the centre."""
     h, w = frame.shape[:2]
     size = (SHORTER_SIDE, SHORTER_SIDE * h // w) if w <= h else (SHORTER_SIDE * w // h, SHORTER_SIDE)
-    resized = resize(frame, *size, Resampling.BILINEAR) if (w, h) != size else frame
+    resized = resize(frame, size[0], size[1], Resampling.BILINEAR) if (w, h) != size else frame
     left, top = (round((side - SIDE) / 2) for side in size)
     return resized[top : top + SIDE, left : left + SIDE].transpose(2, 0, 1)
 
