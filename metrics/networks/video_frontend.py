@@ -6,6 +6,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from mmbench.networks.pillow_resize import resize
+
 
 def fps_filter(num_frames: int, fps: Fraction, target: Fraction | int) -> np.ndarray:
     """Which frames ffmpeg's filter `fps=target` (round=near) shows of a video of constant rate.
@@ -29,17 +31,17 @@ def fps_filter(num_frames: int, fps: Fraction, target: Fraction | int) -> np.nda
 def resize_short_side(frames: np.ndarray, size: int) -> np.ndarray:
     """Frames (t, h, w, 3) uint8 with a short side of `size`, the long one int(size long / short).
 
-    Bicubic (a = -0.5) with antialiasing, rounded to uint8 between the horizontal and the vertical pass, as Pillow does
-    and torchvision does on uint8; one pass in floats is up to 13 grey levels off.
+    Bicubic (a = -0.5) with antialiasing, rounded to uint8 between the horizontal pass and the vertical one after it, as
+    torchvision does on uint8; one pass in floats is up to 13 grey levels off.
     """
-    from PIL import Image
+    from PIL.Image import Resampling
 
     height, width = frames.shape[1:3]
     short = min(height, width)
     if short == size:
         return frames
     new = (int(size * width / short), int(size * height / short))
-    return np.stack([np.asarray(Image.fromarray(frame).resize(new, Image.Resampling.BICUBIC)) for frame in frames])
+    return np.stack([resize(frame, *new, Resampling.BICUBIC) for frame in frames])
 
 
 def centre_crop(frames: np.ndarray, size: int) -> np.ndarray:

@@ -300,6 +300,16 @@ def test_frames_are_scaled_whole_and_keep_flat_colours() -> None:
     assert frames[0, :, 5, 20].tolist() == [0, 0, 0]
 
 
+def test_upright_frames_change_their_width_before_their_height() -> None:
+    from PIL import Image
+
+    frame = np.random.default_rng(0).integers(0, 256, (256, 144, 3), dtype=np.uint8)
+    wide = Image.fromarray(frame).resize((224, 256), Image.Resampling.BILINEAR)
+    expected = np.asarray(wide.resize((224, 224), Image.Resampling.BILINEAR))
+    found = (frames_for_cavp(frame[None])[0] * 255).round().to(torch.uint8).permute(1, 2, 0)
+    assert np.array_equal(found, expected)
+
+
 def test_the_solver_steps_at_even_times_that_are_not_rounded() -> None:
     found = solver(25)
     assert found.alphas_cumprod[0].dtype == torch.float32

@@ -14,7 +14,7 @@ from mmbench.metrics.networks.cnn14 import FRONT_END, Cnn14
 from mmbench.metrics.networks.passt import UNUSED, PaSST, PaSSTConfig
 from mmbench.networks.devices import exact_float32
 from mmbench.networks.state_dicts import load_state
-from tests.conformance.harness import Fixture, recipe_tensor, runner
+from tests.conformance.harness import Fixture, runner
 
 
 def _mono(fixture: Fixture, case: str) -> np.ndarray:
@@ -24,6 +24,7 @@ def _mono(fixture: Fixture, case: str) -> np.ndarray:
 @runner("passt_frontend")
 def passt_frontend(fixture: Fixture) -> None:
     for case, meta in fixture.config["cases"].items():
+        assert len(fixture.array(f"{case}.wav")) == meta["channels"], case
         wave = spectra.prepare_wave(
             _mono(fixture, case), meta["sample_rate"], spectra.PASST_RATE, meta["seconds_limit"]
         )
@@ -50,12 +51,11 @@ def passt(fixture: Fixture) -> None:
     network = PaSST(config)
     state = fixture.weights()
     load_state(network, {name: value for name, value in state.items() if name not in UNUSED}, fixture.path.name)
-    for name, spec in fixture.config["inputs"].items():
-        recipe = spec["recipe"]
-        mel = recipe_tensor(recipe["seed"], recipe["key"], spec["shape"], recipe["kind"], recipe["exp"])
+    for name in fixture.config["inputs"]:
+        mel = fixture.input(name)
         assert mel.shape[1:3] == (1, config.mels), name
         with exact_float32():
-            features, logits = network(torch.from_numpy(mel)[:, 0])
+            features, logits = network(mel[:, 0])
         case = name.removesuffix(".mel")
         fixture.check(f"{case}.features", features)
         fixture.check(f"{case}.logits", logits)
@@ -101,18 +101,23 @@ def panns_cnn14(fixture: Fixture) -> None:
 def kl_is_scores(fixture: Fixture) -> None:
     config = fixture.config
     real, generated = (fixture.array(f"{side}_logits").astype(np.float32) for side in ("gt", "gen"))
-    score = InceptionScore.of(generated)
+    (seed,) = fixture.stated("isc_permutation", r"RandomState\((\d+)\)", (2020,))
+    score = InceptionScore.of(generated, len(fixture.expected("isc_splits")), seed)
     kl = float(paired_kl(generated, real).mean())
-    sets = {name: Moments.of(fixture.array(name)) for name in ("gen_pann", "gen_passt", "gt_passt")}
-    every = np.concatenate([fixture.array("gt_pann"), fixture.array("gt_only_pann")])
+
+    def moments(name: str) -> Moments:
+        """Of the pairs of PaSST, but of all of PANNs: clips without a partner, if there are any, are its own input."""
+        alone = name.replace("_pann", "_only_pann")
+        return Moments.of(np.concatenate([fixture.array(part) for part in sorted({name, alone} & {*config["inputs"]})]))
+
     found = {
         "KL-PASST-softmax": kl,
         "KL-PANNS-softmax": kl,
         "KL_reversed": float(paired_kl(real, generated).mean()),
         "ISC-PANNS-mean": score.value,
         "ISC-PANNS-std": score.split_std,
-        "FD-PANN": frechet_distance(sets["gen_pann"], Moments.of(every), 1),
-        "FD-PASST": frechet_distance(sets["gen_passt"], sets["gt_passt"], 1),
+        "FD-PANN": frechet_distance(moments("gen_pann"), moments("gt_pann"), 1),
+        "FD-PASST": frechet_distance(moments("gen_passt"), moments("gt_passt"), 1),
     }
     fixture.check("isc_permutation", score.order)
     fixture.check("isc_splits", score.splits)

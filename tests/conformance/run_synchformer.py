@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -15,28 +16,33 @@ from mmbench.metrics.networks.synchformer import FULL, Synchformer
 from mmbench.metrics.networks.synchformer_audio import AudioTower, AudioTowerConfig
 from mmbench.metrics.networks.synchformer_head import HeadConfig, SyncHead
 from mmbench.metrics.networks.synchformer_video import VideoTower, VideoTowerConfig
-from mmbench.metrics.networks.video_frontend import fps_filter
+from mmbench.metrics.networks.video_frontend import centre_crop, fps_filter, resize_short_side
 from mmbench.networks.devices import exact_float32
 from mmbench.networks.state_dicts import load_state
-from tests.conformance.harness import Fixture, recipe_tensor, runner
-
-
-def _input(fixture: Fixture, name: str) -> torch.Tensor:
-    spec = fixture.config["inputs"][name]
-    recipe = spec["recipe"]
-    return torch.from_numpy(recipe_tensor(recipe["seed"], recipe["key"], spec["shape"], recipe["kind"], recipe["exp"]))
+from tests.conformance.harness import Fixture, runner
 
 
 @runner("synchformer_video_preprocess")
 def video_preprocess(fixture: Fixture) -> None:
     config = fixture.config
-    for case in config["cases"]:
-        prepared = preprocess.prepare_frames(fixture.array(f"{case}.frames"))
-        fixture.check(f"{case}.grid", prepared[:, :, 3::8, 5::8])
+    for case, meta in config["cases"].items():
+        frames = fixture.array(f"{case}.frames")
+        assert frames.shape == (meta["frames"], meta["height"], meta["width"], 3), case
+        resized = resize_short_side(frames, preprocess.SIZE)
+        assert list(resized.shape[1:3]) == meta["resized"], case
+        top, left = meta["crop_top_left"]
+        middle = resized[:, top : top + preprocess.SIZE, left : left + preprocess.SIZE]
+        assert np.array_equal(centre_crop(resized, preprocess.SIZE), middle), case
+        prepared = preprocess.prepare_frames(frames)
+        y, rows, x, columns = fixture.stated(f"{case}.grid", r"rows (\d+)::(\d+), columns (\d+)::(\d+)", (3, 8, 5, 8))
+        fixture.check(f"{case}.grid", prepared[:, :, y::rows, x::columns])
         fixture.check(f"{case}.mean", prepared.astype(np.float64).mean((2, 3)))
     for length, borders in config["segments"].items():
         cut = preprocess.video_segments(np.arange(int(length)))
         assert [[int(s[0]), int(s[-1])] for s in cut] == borders, length
+    for rule, frames in config["length_rule"].items():
+        if seconds := re.fullmatch(r"expected_sync_frames_([\d.]+)s", rule):
+            assert int(segments.FPS * float(seconds[1])) == frames, rule
     for file in config["files"]:
         for key, indices in fixture.json(file).items():
             rate, _, count = key.partition("|")
@@ -72,15 +78,20 @@ def visual_encoder(fixture: Fixture) -> None:
         )
     )
     load_state(tower, fixture.weights(), fixture.path.name)
-    video, every = _input(fixture, "video"), 53
+    video = fixture.input("video")
+
+    def check(name: str, tokens: torch.Tensor) -> None:
+        (every,) = fixture.stated(name, r"every (\d+)", (53,))
+        fixture.check(name, tokens[:, ::every])
+
     with exact_float32():
         tokens = tower.embed(video)
-        fixture.check("embedded", tokens[:, ::every])
-        tokens = tower.blocks[0](tokens, tower.config.steps)
-        fixture.check("block0", tokens[:, ::every])
-        for block in tower.blocks[1:]:
+        check("embedded", tokens)
+        for i, block in enumerate(tower.blocks):
             tokens = block(tokens, tower.config.steps)
-        fixture.check("normed", tower.norm(tokens[:, 1:])[:, ::every])
+            if f"block{i}" in fixture.config["outputs"]:
+                check(f"block{i}", tokens)
+        check("normed", tower.norm(tokens[:, 1:]))
         fixture.check("features", tower(video))
     assert set(fixture.checked) == set(fixture.config["outputs"])
 
@@ -101,7 +112,7 @@ def audio_encoder(fixture: Fixture) -> None:
         )
     )
     load_state(tower, fixture.weights(), fixture.path.name)
-    mel = _input(fixture, "mel")[:, 0]
+    mel = fixture.input("mel")[:, 0]
     with exact_float32():
         fixture.check("tokens", tower.ast(mel))
         fixture.check("features", tower(mel))
@@ -116,7 +127,7 @@ def head(fixture: Fixture) -> None:
     )
     load_state(network, fixture.weights(), fixture.path.name)
     with exact_float32():
-        logits = network(_input(fixture, "vis"), _input(fixture, "aud"))
+        logits = network(fixture.input("vis"), fixture.input("aud"))
     fixture.check("logits", logits)
     fixture.check("argmax", logits.argmax(-1))
     assert set(fixture.checked) == set(fixture.config["outputs"])
@@ -129,9 +140,10 @@ def full(fixture: Fixture) -> None:
         network = Synchformer(FULL)
     load_state(network, fixture.weights(), fixture.path.name)
     with exact_float32():
-        vis = torch.cat([network.vfeat_extractor(segment) for segment in _input(fixture, "video").split(1)])
-        aud = network.afeat_extractor(_input(fixture, "mel")[:, 0])
-        logits = network(vis[config["video_order"]][None], aud[config["mel_order"]][None])
+        vis = torch.cat([network.vfeat_extractor(segment) for segment in fixture.input("video").split(1)])
+        aud = network.afeat_extractor(fixture.input("mel")[:, 0])
+        rows = (np.atleast_2d(config[f"{half}_order"]) for half in ("video", "mel"))  # one or several clips
+        logits = network(*(features[row] for features, row in zip((vis, aud), rows, strict=True)))
     for name, value in {"vis": vis, "aud": aud, "logits": logits, "argmax": logits.argmax(-1)}.items():
         fixture.check(name, value)
     assert set(fixture.checked) == set(config["outputs"])
@@ -150,9 +162,11 @@ def desync_score(fixture: Fixture) -> None:
         "abs_argmax_mean_first": absolute.mean(),
         "abs_expectation_mean_first": np.abs(offsets.expected_offsets(first)).mean(),
         "expectation_of_abs_mean_first": (offsets.probabilities(first) @ np.abs(offsets.GRID)).mean(),
-        "share_within_0.2s_first": offsets.share_within(signed, 0.2),
         "chance_uniform": offsets.CHANCE,
     }
+    for name in config["scalars"]:
+        if tolerance := re.fullmatch(r"share_within_([\d.]+)s_first", name):
+            found[name] = offsets.share_within(signed, float(tolerance[1]))
     for name, case in config["javisbench"].items():
         counts = {
             segments.count_segments(case["frames"], segments.FRAMES, segments.FRAME_STEP),
@@ -162,7 +176,8 @@ def desync_score(fixture: Fixture) -> None:
         assert offsets.looped(case["segments"]) == case["windows"]
         if len(case["windows"]) == 2:
             assert offsets.first_and_last(case["segments"]) == case["windows"]
-        values = np.abs(offsets.argmax_offsets(fixture.array(f"javisbench.{name}.logits")))  # (clips, windows)
+        values = np.abs(offsets.argmax_offsets(fixture.array(f"javisbench.{name}.logits")))
+        assert values.shape == (case["clips"], len(case["windows"])), name
         fixture.check(f"javisbench.{name}.own_per_clip", values.mean(axis=1))
         batches = np.split(values, range(case["batch_size"], len(values), case["batch_size"]))
         mixed = [batch.T.reshape(len(batch), -1).mean(axis=1) for batch in batches]

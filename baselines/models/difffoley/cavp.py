@@ -10,8 +10,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL.Image import Resampling
 from torch import Tensor, nn
+
+from mmbench.networks.pillow_resize import resize
 
 FPS, SIDE = 4, 224
 DEPTHS = (3, 4, 6, 3)  # bottlenecks per layer
@@ -95,5 +97,5 @@ class CAVP(nn.Module):
 
 def frames_for_cavp(video: np.ndarray) -> Tensor:
     """(t, h, w, 3) uint8 to (t, 3, 224, 224) float32 in [0, 1], by Pillow's bilinear filter; the aspect is not kept."""
-    scaled = [np.asarray(Image.fromarray(f).resize((SIDE, SIDE), Image.Resampling.BILINEAR)) for f in video]
+    scaled = [resize(frame, SIDE, SIDE, Resampling.BILINEAR) for frame in video]
     return torch.from_numpy(np.stack(scaled)).permute(0, 3, 1, 2).float() / 255

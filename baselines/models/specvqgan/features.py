@@ -9,7 +9,9 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
-from PIL import Image
+from PIL.Image import Resampling
+
+from mmbench.networks.pillow_resize import resize
 
 FPS = Fraction(43, 2)  # rows of features per second
 ROWS, CROPPED, COLUMNS = 215, 212, 5  # rows of 10 s, those of 9.84 s, and the feature tokens of the transformer
@@ -42,9 +44,9 @@ def crop_frame(frame: np.ndarray) -> np.ndarray:
     """(h, w, 3) uint8 RGB to (3, 224, 224) uint8: the shorter side to 256 (Pillow, bilinear), then the centre."""
     h, w = frame.shape[:2]
     size = (SHORTER_SIDE, SHORTER_SIDE * h // w) if w <= h else (SHORTER_SIDE * w // h, SHORTER_SIDE)
-    resized = Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR) if (w, h) != size else frame
+    resized = resize(frame, size[0], size[1], Resampling.BILINEAR) if (w, h) != size else frame
     left, top = (round((side - SIDE) / 2) for side in size)
-    return np.asarray(resized)[top : top + SIDE, left : left + SIDE].transpose(2, 0, 1)
+    return resized[top : top + SIDE, left : left + SIDE].transpose(2, 0, 1)
 
 
 def normalize(pixels: np.ndarray) -> np.ndarray:
