@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -86,14 +87,18 @@ class Fixture:
         return json.loads((self.path / name).read_text())
 
     def array(self, name: str) -> np.ndarray:
-        """Input `name` as stored."""
-        return self.tensors[f"input.{name}"]
+        """Input `name`: as stored, or made of the recipe that its config gives instead."""
+        if f"input.{name}" in self.tensors:
+            return self.tensors[f"input.{name}"]
+        spec = self.config["inputs"][name]
+        recipe = spec["recipe"]
+        return recipe_tensor(recipe["seed"], recipe["key"], spec["shape"], recipe["kind"], recipe["exp"])
 
     def input(self, name: str) -> Any:
         """Input `name` as a torch tensor."""
         import torch
 
-        return torch.from_numpy(np.array(self.tensors[f"input.{name}"]))
+        return torch.from_numpy(np.array(self.array(name)))
 
     def weights(self) -> dict[str, Any]:
         """The state dict under official keys, float32 torch tensors; recipe weights are made and verified."""
@@ -120,6 +125,11 @@ class Fixture:
     def expected(self, name: str) -> np.ndarray:
         """Output `name` as stored."""
         return self.tensors[f"output.{name}"]
+
+    def stated(self, name: str, pattern: str, usual: tuple[int, ...]) -> tuple[int, ...]:
+        """The numbers in what the config says output `name` means; `usual` where it does not say."""
+        found = re.search(pattern, self.config["outputs"][name].get("meaning", ""))
+        return tuple(int(number) for number in found.groups()) if found else usual
 
     def check(self, name: str, value: Any) -> None:
         """Compare with output `name` within its own rtol, atol (and mean_atol), or exactly where it says so."""
