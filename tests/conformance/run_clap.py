@@ -67,7 +67,8 @@ def towers(fixture: Fixture) -> None:
         text = reading(fixture.input("input_ids"), fixture.input("attention_mask"))
         fixture.check("text", text)
     scalar = config["scalars"]["clap_score"]
-    paired = [int(number) for number in re.findall(r"text (\d+)", scalar["meaning"])]
+    said = [int(number) for number in re.findall(r"text (\d+)", scalar["meaning"])]
+    paired = said if len(said) == len(heard) else list(range(len(heard)))
     score = cosine(torch.stack(heard).numpy(), text[paired].numpy()).mean()
     fixture.check_close(score, scalar["value"], scalar, "clap_score")
     assert set(fixture.checked) == set(config["outputs"]) | set(config["scalars"])
