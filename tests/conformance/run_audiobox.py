@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import ast
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ def _windows(fixture: Fixture) -> list[tuple[np.ndarray, np.ndarray]]:
 def _clip_scores(raw: np.ndarray, clips: list[tuple[np.ndarray, np.ndarray]], scale: cutting.Scale) -> np.ndarray:
     """(clips, axes) from raw scores (axes, windows)."""
     parts = np.split(raw.T, np.cumsum([len(samples) for _, samples in clips])[:-1])
+    scale = {axis: scale[axis] for axis in audiobox.AXES}  # whatever the order in a config
     scored = [cutting.clip_scores(part, samples, scale) for part, (_, samples) in zip(parts, clips, strict=True)]
     return np.array([[scores[axis] for axis in audiobox.AXES] for scores in scored])
 
@@ -41,7 +42,7 @@ def windows(fixture: Fixture) -> None:
     fixture.check("valid_samples", samples)
     fixture.check("window_weights", cutting.weights(samples))
     stored = config["outputs"]["wav_samples"]["shape"][1]
-    every = int(re.findall(r"every (\d+)\w* sample", config["outputs"]["wav_samples"]["meaning"])[0])
+    (every,) = fixture.stated("wav_samples", r"every (\d+)\w* sample", (1601,))
     fixture.check("wav_samples", np.concatenate([cut for cut, _ in clips])[:, ::every][:, :stored])
     fixture.check("scores", _clip_scores(fixture.array("raw_predictions"), clips, config["target_transform"]))
     for case in fixture.json("windows.json"):
@@ -52,12 +53,22 @@ def windows(fixture: Fixture) -> None:
     assert set(fixture.checked) == set(config["outputs"])
 
 
+def _layers(text: str) -> list[tuple[int, int, int]]:
+    """Channels, kernel and stride of each convolution: sums and multiples of lists, as the official code has them."""
+
+    def value(node: ast.expr) -> list[tuple[int, int, int]]:
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            return value(node.left) + value(node.right)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+            return value(node.left) * int(ast.literal_eval(node.right))
+        found: list[tuple[int, int, int]] = ast.literal_eval(node)
+        return found
+
+    return value(ast.parse(text, mode="eval").body)
+
+
 def _config(sizes: dict[str, Any]) -> audiobox.AudioboxConfig:
     wavlm = sizes["wavlm"]
-    convolutions: list[tuple[int, int, int]] = []
-    for layer, times in re.findall(r"\[\(([\d, ]+)\)\](?: *\* *(\d+))?", wavlm["conv_feature_layers"]):
-        channels, kernel, stride = map(int, layer.split(","))
-        convolutions += [(channels, kernel, stride)] * int(times or 1)
     fixed = {
         "extractor_mode": "default",
         "layer_norm_first": False,
@@ -72,7 +83,7 @@ def _config(sizes: dict[str, Any]) -> audiobox.AudioboxConfig:
         wavlm["encoder_layers"],
         wavlm["encoder_attention_heads"],
         wavlm["encoder_ffn_embed_dim"],
-        tuple(convolutions),
+        tuple(_layers(wavlm["conv_feature_layers"])),
         wavlm["conv_pos"],
         wavlm["conv_pos_groups"],
         wavlm["num_buckets"],
@@ -90,15 +101,16 @@ def network(fixture: Fixture) -> None:
     waves = torch.from_numpy(np.concatenate([cut for cut, _ in clips]))
     samples = torch.from_numpy(np.concatenate([real for _, real in clips]))
     real = torch.arange(waves.shape[1]) < samples[:, None]
-    every = int(re.findall(r"every (\d+)\w* (?:of the \d+ )?frame", config["outputs"]["last_hidden"]["meaning"])[0])
+    frames = r"every (\d+)\w* (?:of the \d+ )?frame"
+    (conv_every,), (last_every,) = (fixture.stated(name, frames, (25,)) for name in ("conv", "last_hidden"))
     with exact_float32():
         convolved = model.wavlm_model.convolve(waves)
         valid = valid_frames(real, convolved.shape[1])
         last = model.wavlm_model.hidden_states(convolved, valid)[-1] * valid[..., None]
         raw = model(waves, real).numpy().T
-    fixture.check("conv", convolved[:, ::every])
+    fixture.check("conv", convolved[:, ::conv_every])
     fixture.check("frames_valid", valid.sum(1))
-    fixture.check("last_hidden", last[:, ::every])
+    fixture.check("last_hidden", last[:, ::last_every])
     fixture.check("raw", raw)
     fixture.check("scores", _clip_scores(raw, clips, config["constructor"]["target_transform"]))
     assert set(fixture.checked) == set(config["outputs"])

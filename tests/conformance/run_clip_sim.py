@@ -14,7 +14,8 @@ def clip_sim_javis(fixture: Fixture) -> None:
     for num_frames, indices in fixture.config["frame_indices"].items():
         assert shown_frames(int(num_frames)).tolist() == indices, num_frames
     pixels = pictures(np.ascontiguousarray(fixture.array("frames")[..., ::-1]))
-    fixture.check("grid", pixels[:, :, 3::8, 5::8])
+    y, rows, x, columns = fixture.stated("grid", r"rows (\d+)::(\d+), columns (\d+)::(\d+)", (3, 8, 5, 8))
+    fixture.check("grid", pixels[:, :, y::rows, x::columns])
     fixture.check("mean", pixels.double().mean((2, 3)))
     video = mean_direction(fixture.input("image_features"))
     text = mean_direction(fixture.input("text_features")[:, None])

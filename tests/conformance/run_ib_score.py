@@ -50,7 +50,8 @@ def ib_score_avbench(fixture: Fixture) -> None:
         every = consecutive_views(frames, deduplicate=False).data
         assert list(every.shape[:1]) == [meta["views"]] == [3 * (meta["frames_at_0.5fps"] - 1)]
         assert list(resize_short_side(frames, 224).shape[1:3]) == meta["resized"]
-        fixture.check(f"{case}.grid", every[..., 3::16, 5::16])
+        y, rows, x, columns = fixture.stated(f"{case}.grid", r"rows (\d+)::(\d+), columns (\d+)::(\d+)", (3, 16, 5, 16))
+        fixture.check(f"{case}.grid", every[..., y::rows, x::columns])
         fixture.check(f"{case}.view_mean", every.double().mean((2, 3, 4)))
         sound = audio_views(samples.T.astype(np.float32) / 32768, meta["audio_rate"])
         bounds = np.subtract(audio_ranges(meta["audio_samples_16k"]), meta["audio_clip_bounds_16k_about"])

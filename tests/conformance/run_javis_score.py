@@ -8,6 +8,7 @@ import pytest
 from mmbench.errors import MMBenchError
 from mmbench.metrics.arithmetic.sliding_windows import (
     OVERLAP_SECONDS,
+    SHARE,
     WINDOW_SECONDS,
     least_agreement,
     paired_windows,
@@ -38,6 +39,7 @@ def javis_score(fixture: Fixture) -> None:
         shown, heard = paired_windows(len(frames), case["fps"], case["samples"])
         assert len(shown) == len(heard) == len(sounds) == case["windows"]
         assert {stop - first for first, stop in shown} == {case["frames_per_window"]}
+        assert int(SHARE * case["frames_per_window"]) == case["k"]
         cosines = [cosine(frames[slice(*w)], sound) for w, sound in zip(shown, sounds, strict=True)]
         found[f"{name}.javis_score"] = least_agreement(cosines)
         found[f"{name}.avh_score"] = cosine(frames, fixture.array(f"{name}.audio")[0]).mean()
