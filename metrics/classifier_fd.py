@@ -72,7 +72,7 @@ class ClassifierFD(FrechetMetric):
         """
         if self.in_pairs and reference is not None:
             name = self.extractor.name
-            pairs = [p for p in zip(features[name], reference[name], strict=True) if p[0] and p[1]]
+            pairs = [p if p[0] and p[1] else (None, None) for p in zip(features[name], reference[name], strict=True)]
             features, reference = ({name: [p[k] for p in pairs]} for k in (0, 1))
         score = super().score(features, reference, seed)
         if not score.num_scored:

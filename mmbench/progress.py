@@ -125,7 +125,7 @@ class Progress:
         return self.stages[-1]
 
     def share(self) -> float:
-        """The share of the job that is done, from 0 to 1, by the weights of its stages; it never goes back."""
+        """The share of the job that is done, from 0 to 1, by weights of its stages; a stage added late lowers it."""
         stages = [stage for stage in self.stages if stage.total]
         whole = sum(stage.weight for stage in stages)
         return sum(stage.weight * stage.pieces() / stage.total for stage in stages) / whole if whole else 0.0

@@ -131,7 +131,8 @@ def frechet_score(ours: list[np.ndarray], reference: Reference, ddof: int, seed:
     Returns:
         The score. Details: `num_reference` clips; `floor`, the distance between random halves of the real clips;
         `infinity`, the distance at infinite n; the kernel distance; `authentic`, the share of clips that are not
-        copies of real ones; each with `_stderr`; None where there are too few clips or only the reference's statistics.
+        copies of real ones; each with `_stderr`; None where there are too few clips or only the reference's statistics,
+        `infinity` and `authentic` also where clips have different numbers of rows.
     """
     n = len(ours)
     if n < 2:

@@ -11,11 +11,11 @@ from mmbench.api.arguments import as_sequence
 from mmbench.api.reference import EXAMPLES, Real
 from mmbench.errors import UsageError
 from mmbench.features.cache import FeatureCache
-from mmbench.features.extract import find_weights
 from mmbench.jobs.settings import DEFAULT_METRICS
 from mmbench.optional_protocols import RecommendsMetrics
 from mmbench.registry import make_metric
 from mmbench.scores.evaluate import Evaluation
+from mmbench.scores.missing_weights import find_all_weights
 from mmbench.types import Metric, distinct_extractors
 
 WITH_REAL_CLIPS = ("fvd", "fad", *DEFAULT_METRICS)  # of real clips that recommend none
@@ -77,8 +77,7 @@ def make_metrics(asked: Asked, has_reference: bool) -> list[Metric]:
     for metric in metrics:
         if metric.needs_reference and not has_reference:
             raise UsageError(f"{metric.name} compares with real clips.", EXAMPLES, 'reference="my_real_clips"')
-    for extractor in distinct_extractors(metrics):
-        find_weights(extractor)
+    find_all_weights(distinct_extractors(metrics))
     return metrics
 
 

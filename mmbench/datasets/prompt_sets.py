@@ -53,7 +53,7 @@ def read_set(name: str, path: Path) -> list[Prompt]:
             except (KeyError, TypeError) as error:
                 what = f"{file}: row {i + 1} is not as {name} was published: it lacks {error}."
                 raise MMBenchError(what, "the file that was published", f"mmbench weights verify {name}") from None
-            rest = {key: value for key, value in row.items() if isinstance(value, str | int) and key not in ("id",)}
+            rest = {key: value for key, value in row.items() if isinstance(value, str | int) and key != "id"}
             prompts += [Prompt(id, text.strip(), category | rest) for id, text in found]
     return prompts
 
@@ -106,7 +106,7 @@ def moviegen_audio(*, shape: Shape = None) -> PromptSet:
     return PromptSet("moviegen_audio", shape)
 
 
-@register("dataset", "audiocaps", "AudioCaps 2.0: captions of the test half, no clips; fetched.")
+@register("dataset", "audiocaps", "AudioCaps 2.0: captions of the test set, no clips; fetched.")
 def audiocaps(*, shape: Shape = None) -> PromptSet:
     """Every caption is a prompt."""
     return PromptSet("audiocaps", shape)

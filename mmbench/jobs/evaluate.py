@@ -8,11 +8,12 @@ from pathlib import Path
 
 from mmbench.errors import UsageError
 from mmbench.features.cache import FeatureCache
-from mmbench.features.extract import Sample, find_weights
+from mmbench.features.extract import Sample
 from mmbench.features.reference import ReferenceFile, export
 from mmbench.jobs.given_clips import GivenClips, clips_of_samples
 from mmbench.jobs.labels import label_samples, require_label
 from mmbench.jobs.opening import make_metrics, metric_names, open_dataset, open_evaluation, open_real_clips
+from mmbench.jobs.retyped import without
 from mmbench.jobs.settings import Settings
 from mmbench.jobs.submissions import (
     FROM_FOLDER,
@@ -32,6 +33,7 @@ from mmbench.runs.circumstances import invocation
 from mmbench.runs.store import SampleStore, create_run_folder, note_invocation
 from mmbench.scores.accounting import Counts
 from mmbench.scores.evaluate import Evaluation, stored_samples
+from mmbench.scores.missing_weights import find_all_weights
 from mmbench.scores.progress import ScoringStages, plan_scoring
 from mmbench.scores.records import Scored
 from mmbench.types import Dataset, distinct_extractors
@@ -45,8 +47,7 @@ def export_reference(settings: Settings, path: Path, statistics_only: bool) -> R
     metrics = chosen if settings.metrics else [m for m in chosen if m.needs_reference]
     if not metrics:
         raise UsageError(f"No metric of {settings.dataset} needs real clips.", "metrics that do", "--metric fvd")
-    for extractor in distinct_extractors(metrics):
-        find_weights(extractor)
+    find_all_weights(distinct_extractors(metrics))
     num, seed = settings.num_samples, settings.seed
     with FeatureCache(settings.out / "features") as cache:
         return export(
@@ -94,11 +95,11 @@ def evaluate_all(
     runs = {name: _run_samples(store, num or count_samples(store), real) for name, store in stores.items()}
     if by:
         both = {name: known for name, (known, _) in runs.items()} | {n: s.samples for n, s in submissions.items()}
-        require_label(both, by, shlex.join(["mmbench", "evaluate", *names, *_told(settings, dataset, num, texts)]))
+        require_label(both, by, shlex.join(without(settings.command, "--by")))
     sizes = {name: counts.expected for name, (_, counts) in runs.items()}
     sizes |= {name: given.counts.expected for name, given in submissions.items()}
     given: list[GivenClips] = []
-    if settings.suite:
+    if settings.suite or settings.metrics:
         given = [clips_of_samples(name, known) for name, (known, _) in runs.items()]
         given += [clips_of_samples(name, submission.samples) for name, submission in submissions.items()]
     with open_evaluation(settings, real, given) as evaluation, track(settings.quiet) as job:
@@ -122,15 +123,6 @@ def _shared_dataset(of_runs: Sequence[str], given: str | None, reference: Path |
     if len(known) > 1:
         raise UsageError(f"Runs and --dataset are of {', '.join(known)}.", "one dataset", f"--dataset {of_runs[0]}")
     return known[0] if known else None
-
-
-def _told(settings: Settings, dataset: str | None, num: int | None, texts: Texts) -> list[str]:
-    """The options of a job that were given, as words of its command."""
-    given = {"--dataset": dataset, "--num-samples": num, "--reference": settings.reference}
-    given |= {"--prompts": texts.prompts, "--requests": texts.requests, "--layout": texts.layout or None}
-    given["--out"] = None if settings.out == Path("runs") else settings.out
-    words = [word for option, value in given.items() if value is not None for word in (option, str(value))]
-    return [*words, *(word for metric in settings.metrics for word in ("--metric", metric))]
 
 
 def _run_samples(

@@ -16,6 +16,7 @@ from mmbench.media.layouts.known import layout_named
 from mmbench.media.layouts.layout import Piece
 from mmbench.media.sources import FileSource, probe_file
 from mmbench.progress import progress
+from mmbench.runs.find import name_out
 from mmbench.runs.store import SampleStore
 from mmbench.scores.accounting import length_of
 from mmbench.types import ClipSource
@@ -95,7 +96,8 @@ def export_all(
 def _gather(name: str, runs: Path, num: int | None) -> Material:
     folder = find_set(name, runs)
     if folder is None and not Path(name).exists():
-        raise UsageError(f"{name!r} is no run in {runs}, and no folder.", "a run, or clips", "mmbench list runs")
+        listed = shlex.join(["mmbench", "list", "runs", *name_out(runs)])
+        raise UsageError(f"{name!r} is no run in {runs}, and no folder.", "a run, or clips", listed)
     material = _of_folder(Path(name)) if folder is None else _of_run(open_run(folder), num)
     if not material.pieces:
         raise MMBenchError(f"{name} has no clip to export.", "samples", "mmbench generate ...")

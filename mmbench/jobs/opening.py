@@ -75,10 +75,11 @@ def make_metrics(
     Args:
         settings: What a user set.
         real: The real clips to compare with.
-        given: The clips to score, where a suite asks for metrics that may not be able to score them.
+        given: The clips to score, where a suite or metrics by name are asked for that may not be able to score them.
 
     Raises:
-        UsageError: A metric compares with real clips and there are none, or it needs longer clips than the dataset's.
+        UsageError: A metric compares with real clips and there are none, or it needs longer clips than the dataset's
+            or any that are given.
             Of a suite, all such metrics, and those that need prompts or longer clips than any that are given.
     """
     names = metric_names(settings, real)
@@ -90,6 +91,8 @@ def make_metrics(
             if settings.suite:
                 require_long_clips(metric, given)
                 require_prompts(metric, given)
+            elif given:
+                require_long_clips(metric, [max(given, key=lambda clips: clips.seconds)])
         except UsageError as error:
             if not settings.suite:
                 raise

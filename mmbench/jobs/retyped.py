@@ -12,7 +12,7 @@ def retype(command: Sequence[str], option: str, value: str, short: str = "") -> 
 
 
 def without(command: Sequence[str], option: str, short: str = "") -> list[str]:
-    """The words of a command without an option that takes a value, however often and whichever way it was typed."""
+    """The words of a command without an option, typed however often as "OPTION VALUE" or "OPTION=VALUE"."""
     names = [option, *([short] if short else [])]
     words: list[str] = []
     skip = False

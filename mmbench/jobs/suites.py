@@ -51,7 +51,7 @@ def require_long_clips(metric: Metric, given: Sequence[GivenClips]) -> None:
         if clips.seconds < metric.min_seconds:  # type: ignore[attr-defined]
             needed = f"{metric.min_seconds:g} s"  # type: ignore[attr-defined]
             found = f"{full_name(metric)} needs clips of {needed}; those of {clips.name} have {clips.seconds:.3g} s."
-            raise UsageError(found, "longer clips")
+            raise UsageError(found, "longer clips, or other metrics", f"mmbench show {metric.name}")
 
 
 def require_prompts(metric: Metric, given: Sequence[GivenClips]) -> None:

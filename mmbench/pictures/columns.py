@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +80,7 @@ def open_columns(places: Sequence[Path], out: Path = Path("runs")) -> list[Colum
         (c.name, c.run.run_id if c.run else c.folder, c.run.spec if c.run else {"clips": c.folder}) for c in columns
     ]
     kinds = [f", {c.run.weights} weights" if c.run and is_untrained(c.run.weights) else "" for c in columns]
-    return [_renamed(c, name + kind) for c, name, kind in zip(columns, name_apart(told), kinds, strict=True)]
-
-
-def _renamed(column: Column, name: str) -> Column:
-    return Column(**{**vars(column), "name": name})
+    return [replace(c, name=name + kind) for c, name, kind in zip(columns, name_apart(told), kinds, strict=True)]
 
 
 def _open_run(folder: Path) -> Column:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mmbench.dataset_names import parse_dataset_name
 from mmbench.identity import canonical_json
 from mmbench.types import Dataset, Request
 
@@ -72,7 +73,7 @@ def list_requests(dataset: Dataset, name: str, num: int, seed: int) -> Iterator[
     f = dataset.format
     form = {"num_frames": int(f.num_frames), "height": int(f.height), "width": int(f.width), "fps": float(f.fps)}
     form |= {"num_samples": int(f.num_samples), "sample_rate": int(f.sample_rate)}
-    of = {"dataset": name.partition(":")[0], "run_seed": seed}
+    of = {"dataset": parse_dataset_name(name).base, "run_seed": seed}
     for index, prompt in enumerate(dataset.prompts(num, seed)):
         own = int(Request(prompt, index, seed).rng("external").integers(2**31))
         about = {"id": f"{index:06d}", "file": f"{index:06d}.mp4", "prompt": prompt.text, "prompt_id": prompt.id}

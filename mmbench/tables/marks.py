@@ -57,19 +57,20 @@ def short_names(metrics: Iterable[str]) -> dict[str, str]:
 
 
 def note_shuffled(records: Sequence[Record], group: str = "") -> list[str]:
-    """The metrics over shuffled pairs, which is their value by chance, in the order of the table's rows.
+    """The metrics over shuffled pairs, their value by chance, in the order of the rows; "none" where a row has none.
 
     Args:
         records: Of those rows.
         group: What the rows are of, where the table has others, too.
     """
     parts, names = [], short_names(r.metric for r in records)
+    rows = list(dict.fromkeys((r.system, r.run_id) for r in records))
     for metric in dict.fromkeys(r.metric for r in records if r.baseline is not None):
-        values = ["none" if r.baseline is None else f"{r.baseline:z.3f}" for r in records if r.metric == metric]
+        known = {(r.system, r.run_id): r.baseline for r in records if r.metric == metric}
+        values = ["none" if (chance := known.get(row)) is None else f"{chance:z.3f}" for row in rows]
         parts.append(f"{names[metric]} {', '.join(values)}")
-    several = len({(r.system, r.run_id) for r in records}) > 1
-    rows = (", row by row" + (f" of {group}" if group else "")) * several
-    return [f"By chance (shuffled pairs){rows}: {'; '.join(parts)}."] if parts else []
+    told = (", row by row" + (f" of {group}" if group else "")) * (len(rows) > 1)
+    return [f"By chance (shuffled pairs){told}: {'; '.join(parts)}."] if parts else []
 
 
 def note_needs(cells: Sequence[Cell]) -> list[str]:

@@ -60,7 +60,9 @@ def fetch(name: str, *, accept_licence: bool = False, offline: bool = False, qui
         try:
             _download(weight, sources, part, offline, quiet)
         except MMBenchError as error:
-            raise (_offline_error(weight, destination) if offline else error) from error
+            if offline:
+                raise _offline_error(weight, destination) from error
+            raise
         hashes = digests.hash_files(part)
         hashes = {destination.name: hashes[part.name]} if part.is_file() else hashes
         try:
@@ -107,7 +109,9 @@ def _next_after(error: IntegrityError, weight: Weight, part: Path, destination: 
     if hub.is_link(part):
         source = next(s for s in weight.sources if s.startswith("hf://"))
         hub.remove(part)
-        return f"hf cache rm model/{HubSource.parse(source).repository}, where the wrong file is, then {error.next}"
+        wanted = HubSource.parse(source)
+        kind = "dataset" if wanted.of_data else "model"
+        return f"hf cache rm {kind}/{wanted.repository}, where the wrong file is, then {error.next}"
     return f"{error.next}; what came is kept as {_set_aside(part, destination)}"
 
 

@@ -92,7 +92,7 @@ def test_prompts_are_prefixes_with_unique_ids_and_depend_on_the_seed(clips: Path
     assert dataset.prompts(7, 1) == many[:7]
     assert len({p.id for p in many}) == 30
     assert {p.text for p in many} == {"a dog", "a bell, ringing"}
-    assert [p.id for p in dataset.prompts(5, 2)] != [p.id for p in dataset.prompts(5, 1)] or len(held_out(dataset)) < 3
+    assert [p.id for p in dataset.prompts(5, 2)] != [p.id for p in dataset.prompts(5, 1)]
 
 
 def test_real_items_fit_the_prompt_and_come_from_the_held_out_half(clips: Path) -> None:

@@ -142,6 +142,12 @@ def test_fd_takes_all_real_clips_or_those_with_a_partner() -> None:
         assert found.details["kad"] is not None
 
 
+def test_a_lone_pair_is_told_why_at_its_own_place() -> None:
+    ours, real = features(4), features(4, seed=1)
+    real[:3] = [None, None, None]
+    assert "too few real clips" in score("fd_passt", ours, real).reasons[3]
+
+
 def test_the_record_says_that_few_clips_in_many_dimensions_are_singular() -> None:
     few = score("fd_pann", features(9, 32), features(12, 32, seed=1))
     assert (few.details["dimensions"], few.details["rank"]) == (32, 8)

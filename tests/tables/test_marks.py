@@ -51,6 +51,12 @@ def test_chance_is_told_row_by_row() -> None:
     assert note_shuffled([record()]) == []
 
 
+def test_chance_keeps_to_the_rows_where_a_metric_lacks_some() -> None:
+    several = [("b", "m", 0.2), ("c", "m", 0.3), ("a", "k", 0.11), ("b", "k", 0.22), ("c", "k", 0.33)]
+    (line,) = note_shuffled([record(system=s, metric=f"{m}.v", baseline=b) for s, m, b in several])
+    assert line.endswith("row by row: m 0.200, 0.300, none; k 0.220, 0.330, 0.110.")
+
+
 def test_two_variants_of_one_metric_are_told_apart_below_the_table() -> None:
     records = [record(metric=m, baseline=0.5) for m in ("desync.a", "desync.b", "ib.c")]
     assert note_shuffled(records)[0].endswith("desync.a 0.500; desync.b 0.500; ib 0.500.")

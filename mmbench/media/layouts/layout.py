@@ -120,6 +120,10 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         raise UsageError(f"{path} is no CSV file: {error}.", "a CSV file in UTF-8", "--prompts FILE.csv") from error
     if not set(columns) <= set(names):
         raise UsageError(f"{path} has the columns {','.join(names)}.", ",".join(columns), "--prompts FILE.csv")
+    for number, row in enumerate(rows, start=1):
+        if more := [cell for cell in row.get(None) or () if cell.strip()]:  # the rest of the prompt would be lost
+            found = f"{path}: row {number} has more cells than columns: {more[0]!r}."
+            raise UsageError(found, 'cells in "double quotes", quotes in them doubled', "--prompts FILE.csv")
     return rows
 
 

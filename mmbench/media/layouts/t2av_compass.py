@@ -77,7 +77,11 @@ class T2AVCompass:
     def is_certain(self, folder: Path) -> bool:
         """Videos in `input` beside a list of prompts."""
         items = peek(folder / PROMPTS)
-        return (folder / INPUT).is_dir() and isinstance(items, list) and all("index" in item for item in items)
+        return (
+            (folder / INPUT).is_dir()
+            and isinstance(items, list)
+            and all(isinstance(item, dict) and "index" in item for item in items)
+        )
 
     def next_step(self, folder: str, plan: Plan) -> str:
         """Its script, from the root of its repository."""

@@ -63,3 +63,6 @@ def test_anybodys_folder_is_read_with_its_own_captions(tmp_path: Path) -> None:
     mine.write_bytes(b"name,caption\ncat,\xff\n")
     with pytest.raises(UsageError, match="no CSV file"):
         LAYOUT.read(tmp_path, mine)
+    mine.write_text("name,caption\ncat,a cat, meowing\n")
+    with pytest.raises(UsageError, match="row 1 has more cells than columns: ' meowing'"):
+        LAYOUT.read(tmp_path, mine)

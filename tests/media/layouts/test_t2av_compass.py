@@ -49,3 +49,10 @@ def test_every_form_of_a_name_is_read_and_the_first_that_it_tries_is_taken(tmp_p
     with pytest.raises(UsageError, match="no list of prompts"):
         LAYOUT.read(tmp_path, listed)
     assert {str(files["cat"]), str(files["sample_07"])} < set(reasons)
+
+
+def test_lists_of_other_things_are_no_prompts_of_this_layout(tmp_path: Path) -> None:
+    (tmp_path / "input").mkdir()
+    for items in ([1, 2], ["index"], {"index": 1}):
+        (tmp_path / "prompts.json").write_text(json.dumps(items))
+        assert not T2AVCompass().is_certain(tmp_path)
