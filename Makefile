@@ -12,7 +12,7 @@ install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,figures,train]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,figures,pipelines,train]'
 	touch $@
 
 run: install

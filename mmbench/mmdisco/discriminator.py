@@ -103,16 +103,19 @@ class Discriminator(nn.Module):
         self,
         video: Tensor,
         audio: Tensor,
-        timesteps: Tensor,
+        timesteps: Tensor | tuple[Tensor, Tensor],
         video_text: Tensor | None = None,
         audio_text: Tensor | None = None,
     ) -> Tensor:
         """Return the logit h of every pair, (b,).
 
+        Halves at levels of their own have a timestep each: the video's goes into its features, the audio's into its,
+        their mean into the fusion. So the same parameters serve both, and equal timesteps give the bits of one.
+
         Args:
             video: (b, c, f, h, w) noised video, or (b, f, c, h, w) with `video_frames_first`.
             audio: (b, c, l) or (b, c, t, m) noised audio, or (b, c, m, t) with `audio_mel_first`.
-            timesteps: (b,) integers or floats in [0, T).
+            timesteps: (b,) integers or floats in [0, T), or a pair of such: the video's and the audio's.
             video_text: (b, d), or (b, tokens, d) of which the mean is taken; None for a discriminator without text.
             audio_text: The same for audio.
 
@@ -124,13 +127,21 @@ class Discriminator(nn.Module):
         if self.config.audio_mel_first:
             audio = audio.transpose(2, 3)
         self._check(video, audio, video_text, audio_text)
-        time = self.time_embed(timesteps)
-        embeddings = (time, time)
+        if isinstance(timesteps, tuple):
+            by_modality = self.time_embed(timesteps[0]), self.time_embed(timesteps[1])
+            time = (by_modality[0] + by_modality[1]) / 2
+        else:
+            time = self.time_embed(timesteps)
+            by_modality = time, time
+        embeddings = by_modality
         if video_text is not None and audio_text is not None:
             by_video, by_audio = (
                 (text.mean(1) if text.ndim == 3 else text).to(time.dtype) for text in (video_text, audio_text)
             )
-            embeddings = time + self.video_text_embed(by_video), time + self.audio_text_embed(by_audio)
+            embeddings = (
+                by_modality[0] + self.video_text_embed(by_video),
+                by_modality[1] + self.audio_text_embed(by_audio),
+            )
         features = self.feature_extractor(video, audio, embeddings)
         return self.last_linear(self.fusion_model(*features, time)).squeeze(1)
 
