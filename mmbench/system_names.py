@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,8 @@ class SystemName:
         base: Name of a registered system.
         design: Discriminator design, "res_mlp" unless given; None without +mmdisco.
         option: What else follows: a loss ("disc", "denoise"), "release", or "".
-        argument: What follows a colon, for systems that take it: the file of `external:FILE.toml`.
+        argument: What follows a colon, for systems that take it: the file of `external:FILE.toml`, or of
+            `pipelines:FILE.toml+mmdisco`, where it ends at the last "+" before mmdisco.
         fast: Whether "fast" comes last: guidance whose gradient is computed at some steps of the sampler alone.
     """
 
@@ -33,12 +35,11 @@ class SystemName:
     fast: bool = False
 
     def __str__(self) -> str:
-        if self.argument:
-            return f"{self.base}:{self.argument}"
+        base = self.base + f":{self.argument}" * bool(self.argument)
         if self.design is None:
-            return self.base
+            return base
         suffix = "" if self.design == "res_mlp" and not self.option else f"-{self.design}"
-        return f"{self.base}+mmdisco{suffix}" + (f"-{self.option}" if self.option else "") + "-fast" * self.fast
+        return f"{base}+mmdisco{suffix}" + (f"-{self.option}" if self.option else "") + "-fast" * self.fast
 
 
 OPTIONS = (*LOSSES, "release")  # what may follow the design in a name
@@ -56,13 +57,16 @@ GIVEN = {*COMMON, "guidance", "modalities"}  # keyword arguments of factories th
 
 
 def parse_system_name(text: str) -> SystemName:
-    """Read `base`, `base:argument`, or `base+mmdisco` with -DESIGN, -OPTION and -fast, each or none, after it."""
+    """Read `base`, `base:argument`, or either and `+mmdisco` with -DESIGN, -OPTION and -fast, each or none, after it."""
     base, colon, argument = text.partition(":")
     if colon:
-        return SystemName(base, argument=argument)
-    base, plus, rest = text.partition("+")
-    if not plus:
-        return SystemName(base)
+        argument, plus, rest = argument.rpartition("+")
+        if not re.match(r"mmdisco(-|$)", rest) or not plus:  # a file's name may hold a +
+            return SystemName(base, argument=argument + plus + rest)
+    else:
+        base, plus, rest = text.partition("+")
+        if not plus:
+            return SystemName(base)
     words = rest.split("-")
     if words[0] != "mmdisco":
         raise UsageError(
@@ -79,7 +83,7 @@ def parse_system_name(text: str) -> SystemName:
             f"Unknown part {unknown!r} in system name {text!r}.",
             f"{hint}designs {', '.join(DESIGNS)}; options {', '.join(OPTIONS)}; fast, which comes last",
         )
-    return SystemName(base, design, option, fast=fast)
+    return SystemName(base, design, option, argument, fast)
 
 
 def make_system(text: str, **settings: Any) -> Any:

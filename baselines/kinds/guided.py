@@ -58,6 +58,11 @@ class PairSystem:
             guide.refuse_other_designs(guidance)
 
     @property
+    def label(self) -> str:
+        """What its discriminators are filed under."""
+        return self._guide.label or self._base
+
+    @property
     def guided(self) -> bool:
         """Whether a discriminator guides it."""
         return self._guidance is not None
@@ -123,10 +128,11 @@ class PairSystem:
     def guide(self, text: tuple[Any, ...], unconditional: tuple[Any, ...]) -> Any:
         """The `mmbench.mmdisco.guidance.Guidance` of samples of these texts, by the discriminator."""
         from mmbench.mmdisco.guidance import Guidance, release_logit
+        from mmbench.mmdisco.seen import seen_by, view_of
 
         reads, guiding = self._discriminator.config.text, self._sampling.guiding
         return Guidance(
-            self._discriminator,
+            seen_by(self._discriminator, view_of(self._pair)),
             self._sampling.joint_scale,
             text if reads else (),
             unconditional if reads else (),

@@ -25,6 +25,7 @@ from mmbench.mmdisco.losses import Pair
 from mmbench.mmdisco.pairs import Batches, PairSource, entropy
 from mmbench.mmdisco.reporting import reporter
 from mmbench.mmdisco.schedule import Schedule
+from mmbench.mmdisco.seen import view_of
 from mmbench.mmdisco.trainer import Trainer
 from mmbench.mmdisco.training_config import FREE_TO_CHANGE, TrainConfig
 from mmbench.types import LOSSES
@@ -112,7 +113,7 @@ def train(
         "schedules": [schedule.record() for schedule in pair.schedules],
         "trained_on": trained_on,
     }
-    training = Trainer(config, accelerator, pair.epsilon, pair.schedules)
+    training = Trainer(config, accelerator, pair.epsilon, pair.schedules, view_of(pair))
     resumed_at = training.restore(out_dir, record)
     if main:
         out_dir.mkdir(parents=True, exist_ok=True)

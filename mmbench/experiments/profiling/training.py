@@ -53,10 +53,12 @@ def _arms(pair: Any, design: str, loss: str, batch_size: int, sizes: dict[str, i
 
     from mmbench.mmdisco.discriminator import Discriminator
     from mmbench.mmdisco.losses import Noised, mmdisco_losses
+    from mmbench.mmdisco.seen import seen_by, view_of
 
     device = pair.device
     model = Discriminator(pair.discriminator(design, **sizes)).to(device)
     fill_randomly(model, "profile")
+    logit = seen_by(model, view_of(pair))
     num_timesteps = pair.schedules[0].num_train_timesteps
     alphas = tuple(schedule.alphas_cumprod.to(device) for schedule in pair.schedules)
     texts = tuple(text.clone().to(device) for text in pair.texts([PROMPT] * batch_size))
@@ -96,7 +98,7 @@ def _arms(pair: Any, design: str, loss: str, batch_size: int, sizes: dict[str, i
             predicted = predict(real)
         lap("base_forward")
         losses = mmdisco_losses(
-            model,
+            logit,
             lambda *_: predicted,
             alphas,
             real,

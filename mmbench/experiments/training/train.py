@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,7 +21,7 @@ from mmbench.experiments.training.memory import Measured, announce, free_memory,
 from mmbench.experiments.training.pools import CHUNK, Example, Pool
 from mmbench.files import append_line
 from mmbench.identity import digest_of
-from mmbench.optional_protocols import batch_size_of
+from mmbench.optional_protocols import HasLabel, batch_size_of
 from mmbench.registry import discover, lookup, make_dataset
 from mmbench.runs.circumstances import invocation
 from mmbench.runs.generate import Shard
@@ -79,7 +79,8 @@ class TrainSettings:
     @property
     def name(self) -> SystemName:
         """The guided system that this training is for."""
-        return SystemName(self.system, self.discriminator, "" if self.loss == "all" else self.loss)
+        alone = parse_system_name(self.system)
+        return replace(alone, design=self.discriminator, option="" if self.loss == "all" else self.loss)
 
 
 def make_guidable_pair(
@@ -95,9 +96,9 @@ def make_guidable_pair(
     """
     parsed = parse_system_name(name)
     if parsed.design is not None:
-        found = f"{name!r} names a guided system."
-        raise UsageError(found, "the pair alone", f"--system {parsed.base} --discriminator {parsed.design}")
-    if not lookup("system", name).guidable:
+        found, alone = f"{name!r} names a guided system.", replace(parsed, design=None)
+        raise UsageError(found, "the pair alone", f"--system {alone} --discriminator {parsed.design}")
+    if not lookup("system", parsed.base).guidable:
         guidable = ", ".join(e.name for e in discover("system")[0].values() if e.guidable)
         found = f"{name!r} is not a pair of diffusion models: there is nothing to train a discriminator for."
         raise UsageError(found, f"one of {guidable or 'none registered yet'}", "mmbench list systems")
@@ -129,11 +130,17 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
         found = f"--re-pair: {settings.system} makes the video and the audio of a pair together."
         raise UsageError(found, "models that make each modality on its own", "the same command without --re-pair")
     shape = "".join(f"-{k}{v}" for k, v in sorted(settings.sizes.items()))
-    usual = f"{discriminator_stem(settings.name, dataset, system.weights)}{shape}-s{config.seed}"
+    stem = discriminator_stem(settings.name, dataset, system.weights, _label(system))
+    usual = f"{stem}{shape}-s{config.seed}"
     folder = settings.out / (settings.folder or usual)
     folder.mkdir(parents=True, exist_ok=True)  # every process of a launcher writes its invocation there
     with _hold_training(folder):
         return _train(settings, config, dataset, system, pair, folder)
+
+
+def _label(system: Any) -> str:
+    """What a pair's discriminators are filed under; "" for its name."""
+    return system.label if isinstance(system, HasLabel) else ""
 
 
 @contextmanager
@@ -198,7 +205,7 @@ def _fill_pools(
         "fake": {"kind": "fake", "version": FAKES_VERSION, "texts": digest_of(texts)},
     }
     key = {name: digest_of(json.loads(json.dumps({**common, **kind})))[:12] for name, kind in kinds.items()}
-    pools = settings.out / "pools"
+    pools, label = settings.out / "pools", _label(system) or settings.system
 
     def encode(indices: list[int]) -> list[Example]:
         with ThreadPoolExecutor() as threads:  # clips are decoded ahead of the one that is encoded
@@ -206,11 +213,11 @@ def _fill_pools(
 
     real: Pool | FreshClips
     if fresh:
-        real = FreshClips(cast(CutsAnywhere, dataset), pair.encode, seed, f"{settings.system}-fresh-{key['real']}")
+        real = FreshClips(cast(CutsAnywhere, dataset), pair.encode, seed, f"{label}-fresh-{key['real']}")
     else:
-        real = Pool(pools / f"{settings.system}-real-{key['real']}", len(items))
+        real = Pool(pools / f"{label}-real-{key['real']}", len(items))
         real.fill(encode, CHUNK, "encode real pairs", settings.quiet)
-    fake = Pool(pools / f"{settings.system}-fake-{key['fake']}", settings.num_fake)
+    fake = Pool(pools / f"{label}-fake-{key['fake']}", settings.num_fake)
     requests = requests_of_fakes(texts, settings.num_fake, seed)
     batch = batch_size_of(system)
     fake.fill(lambda indices: pair.draw([requests[i] for i in indices]), batch, "generate pairs", settings.quiet)

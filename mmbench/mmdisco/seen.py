@@ -1,0 +1,51 @@
+"""What a discriminator sees of a pair's latents and texts, where that is less than they are or laid out otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from mmbench.mmdisco.losses import Discriminator
+
+View = Callable[..., tuple[Tensor, ...]]  # (video, audio, *text) -> the same as a discriminator sees them
+
+
+@runtime_checkable
+class HasView(Protocol):
+    """Base models on latents that a discriminator does not take as they are: packed, longer than a clip, too fine.
+
+    Noise, losses and guidance stay on the models' own latents, and gradients flow back through the view.
+    """
+
+    def view(self, video: Tensor, audio: Tensor, *text: Tensor) -> tuple[Tensor, ...]:
+        """What a discriminator sees of n latents of either half, and of their texts; differentiable in the former."""
+        ...
+
+
+def view_of(pair: object) -> View | None:
+    """The view that a discriminator has of a pair's latents; None if it takes them as they are."""
+    return pair.view if isinstance(pair, HasView) else None
+
+
+def seen_by(discriminator: Discriminator, view: View | None) -> Discriminator:
+    """A discriminator that takes latents and texts as the base models have them: itself if there is no view."""
+    if view is None:
+        return discriminator
+
+    def logit(video: Tensor, audio: Tensor, t: Any, *text: Tensor) -> Tensor:
+        seen = view(video, audio, *text)
+        return discriminator(*seen[:2], t, *seen[2:])
+
+    return logit
+
+
+def shapes_seen(pair: Any) -> list[tuple[int, ...]]:
+    """Shapes, without a batch axis, of the video, the audio and the texts that a discriminator sees of a pair."""
+    shapes = [*pair.shapes, *(text.shape for text in pair.unconditional)]
+    view = view_of(pair)
+    if view is None:
+        return [tuple(shape) for shape in shapes]
+    return [tuple(z.shape[1:]) for z in view(*(torch.empty(1, *shape, device="meta") for shape in shapes))]
