@@ -1,25 +1,25 @@
 """A pair of pipelines as a TOML file describes it.
 
-    name = "my_pair"                                  # the file's name unless given
+name = "my_pair"                                  # the file's name unless given
 
-    [video]
-    pipeline = "Wan-AI/Wan2.1-T2V-1.3B-Diffusers"     # of the Hugging Face hub, with its commit,
-    revision = "<40 hex digits>"
-    # folder = "my_wan"                               # or a folder as save_pretrained writes it, seen from this file
-    class = "WanPipeline"                             # what it must turn out to be; needed for size=tiny
-    call = {height = 480, width = 832, num_frames = 33, num_inference_steps = 50, guidance_scale = 5.0}
-    scheduler = {flow_shift = 3.0}                    # of its scheduler's configuration, changed
-    view = {unshuffle = 2}                            # what a discriminator sees of the latents (`views`)
-    fps = 16                                          # frames per second
+[video]
+pipeline = "Wan-AI/Wan2.1-T2V-1.3B-Diffusers"     # of the Hugging Face hub, with its commit,
+revision = "<40 hex digits>"
+# folder = "my_wan"                               # or a folder as save_pretrained writes it, seen from this file
+class = "WanPipeline"                             # what it must turn out to be; needed for size=tiny
+call = {height = 480, width = 832, num_frames = 33, num_inference_steps = 50, guidance_scale = 5.0}
+scheduler = {flow_shift = 3.0}                    # of its scheduler's configuration, changed
+view = {unshuffle = 2}                            # what a discriminator sees of the latents (`views`)
+fps = 16                                          # frames per second
 
-    [audio]                                           # the same keys, with sample_rate [Hz] for fps, if it does not say
-    pipeline = "stabilityai/stable-audio-open-1.0"
-    revision = "<40 hex digits>"
-    call = {audio_end_in_s = 2.0, num_inference_steps = 100, guidance_scale = 7.0}
+[audio]                                           # the same keys, with sample_rate [Hz] for fps, if it does not say
+pipeline = "stabilityai/stable-audio-open-1.0"
+revision = "<40 hex digits>"
+call = {audio_end_in_s = 2.0, num_inference_steps = 100, guidance_scale = 7.0}
 
-    [guidance]
-    joint_scale = [1.0, 1.0]                          # weights of the discriminator's gradient on video and sound
-    path = "fraction"                                 # which half moves when: `mmbench.mmdisco.lockstep`
+[guidance]
+joint_scale = [1.0, 1.0]                          # weights of the discriminator's gradient on video and sound
+path = "fraction"                                 # which half moves when: `mmbench.mmdisco.lockstep`
 """
 
 from __future__ import annotations
@@ -33,10 +33,9 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.errors import UsageError
-from mmbench.identity import digest_of
 
 OWN_OF_CALL = ("prompt", "latents", "generator", "output_type", "return_dict")  # what the harness gives
-NOT_OF_MODEL = ("num_inference_steps", "guidance_scale", "negative_prompt")  # of a call: a discriminator serves any
+NOT_OF_LATENTS = ("num_inference_steps", "guidance_scale", "negative_prompt")  # of a call: a discriminator serves any
 DOCS = "docs/pairs.md"
 
 
@@ -45,7 +44,7 @@ class HalfDescription:
     """One pipeline of a pair: where its weights are, how it is called, and what a discriminator sees of it.
 
     Attributes:
-        pipeline: A repository of the Hugging Face hub; "" for a folder.
+        pipeline: A repository of the Hugging Face hub; "" for a folder, or for what a user is to give.
         revision: Its commit, 40 hex digits; "" where it is still to be given.
         folder: A folder as `save_pretrained` writes it; None for a repository.
         class_name: Name of the pipeline's class in diffusers; "" for whatever it is.
@@ -67,7 +66,7 @@ class HalfDescription:
     @property
     def source(self) -> str:
         """Repository or folder, for errors."""
-        return str(self.folder or self.pipeline)
+        return str(self.folder) if self.folder else self.pipeline
 
     def spec(self) -> dict[str, Any]:
         """All that changes its samples but for its content; a folder's place is not in it."""
@@ -98,14 +97,14 @@ class PairDescription:
         """Video and audio."""
         return self.video, self.audio
 
-    @property
-    def label(self) -> str:
-        """Name of its discriminators' files: the pair's, and a digest of what the latents are and of which models."""
-        about = []
-        for half in self.halves:
-            call = {key: value for key, value in half.call.items() if key not in NOT_OF_MODEL}
-            about.append(half.spec() | {"call": call, "revision": half.revision})
-        return f"{self.name}-{digest_of(about)[:8]}"
+
+def of_latents(contents: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What a discriminator depends on: of `HalfDescription.spec`, with contents, all but steps and text guidance."""
+    kept = []
+    for about in contents.values():
+        call = {key: value for key, value in about["call"].items() if key not in NOT_OF_LATENTS}
+        kept.append({**about, "call": call})
+    return kept
 
 
 def read_description(path: Path) -> PairDescription:
@@ -133,21 +132,21 @@ def read_description(path: Path) -> PairDescription:
 def _read_half(path: Path, table: str, found: Mapping[str, Any], rate: str) -> HalfDescription:
     """The description of one pipeline in its table; `rate` is the name of its frame or sample rate."""
     given = _table(path, table, found)
-    _refuse_unknown(
-        path, table, given, ("pipeline", "revision", "folder", "class", "call", "scheduler", "view", rate)
-    )
+    _refuse_unknown(path, table, given, ("pipeline", "revision", "folder", "class", "call", "scheduler", "view", rate))
 
     def take(key: str, default: Any, fits: Any, wanted: str) -> Any:
         return _take(path, table, given, key, default, fits, wanted)
 
     pipeline = take("pipeline", "", _is_text, 'a repository of the hub, as "Wan-AI/Wan2.1-T2V-1.3B-Diffusers"')
     folder = take("folder", "", _is_text, "a folder as save_pretrained writes it")
-    if bool(pipeline) == bool(folder):
-        both = "both pipeline and folder" if pipeline else "neither pipeline nor folder"
-        raise UsageError(f"{path}: [{table}] has {both}.", "one of them, the repository or the folder", f"see {DOCS}")
+    if pipeline and folder:
+        found = f"{path}: [{table}] has both pipeline and folder."
+        raise UsageError(found, "one of them, the repository or the folder", f"see {DOCS}")
     call = take("call", {}, _is_table, "a table of arguments of the pipeline's call")
     if taken := [key for key in call if key in OWN_OF_CALL]:
-        raise UsageError(f"{path}: [{table}] call gives {taken[0]}.", "nothing that is each sample's own", f"see {DOCS}")
+        raise UsageError(
+            f"{path}: [{table}] call gives {taken[0]}.", "nothing that is each sample's own", f"see {DOCS}"
+        )
     return HalfDescription(
         pipeline=pipeline,
         revision=take("revision", "", is_commit, "a commit of 40 hex digits, as the repository's page shows"),
@@ -178,6 +177,12 @@ def require_commits(description: PairDescription, given: Mapping[str, str]) -> P
             here = {"folder": place, "pipeline": ""} if place.is_dir() else {"folder": None, "pipeline": source}
             half = replace(half, revision="", **here)  # type: ignore[arg-type]
         revision = given[f"{table}_revision"] or half.revision
+        if not half.source:
+            found = f"{description.name}: [{table}] names no pipeline."
+            wanted = f"a {half.class_name or 'pipeline'} in a folder, as save_pretrained writes it, or of the hub"
+            raise UsageError(
+                found, wanted, f"--set {table}=FOLDER, or --set {table}=REPO --set {table}_revision=COMMIT"
+            )
         if half.folder is None and not is_commit(revision):
             found = f"{description.name}: the commit of {half.pipeline} is {revision!r}."
             wanted = "a commit of 40 hex digits, as its page shows, for a branch would name other weights tomorrow"
@@ -198,9 +203,7 @@ def _table(path: Path, name: str, found: Mapping[str, Any], required: bool = Tru
     return table
 
 
-def _take(
-    path: Path, table: str, given: Mapping[str, Any], key: str, default: Any, fits: Any, wanted: str
-) -> Any:
+def _take(path: Path, table: str, given: Mapping[str, Any], key: str, default: Any, fits: Any, wanted: str) -> Any:
     """The value of a key, checked; `default` where it is not given."""
     if key not in given:
         return default

@@ -105,7 +105,9 @@ def mean_state(encoded: Any, pipeline: str) -> Tensor:
     found = next((t for t in tensors if t.is_floating_point() and t.ndim in (2, 3) and len(t) == 1), None)
     if found is None:
         shapes = ", ".join(str(tuple(t.shape)) for t in tensors) or "nothing"
-        raise UsageError(f"{pipeline} encodes a prompt to {shapes}.", "states (1, tokens, channels)", "another pipeline")
+        raise UsageError(
+            f"{pipeline} encodes a prompt to {shapes}.", "states (1, tokens, channels)", "another pipeline"
+        )
     states = found[0].float()
     if states.ndim == 1:
         return states.cpu()

@@ -1,0 +1,92 @@
+"""One frozen pipeline of diffusers as a base model, as a black box: its latents, levels, predictions, texts, clips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmbench.baselines.models.pipelines.loading import argument_of
+from mmbench.baselines.models.pipelines.texts import PromptStates, prompt_of
+from mmbench.errors import UsageError
+from mmbench.mmdisco.black_box import Denoiser, decode, first_latents
+from mmbench.mmdisco.levels import LevelSchedule
+from mmbench.mmdisco.lockstep import Half
+
+NUM_LEVELS = 1000  # timesteps that a discriminator is trained at, on the pipeline's own grid
+TEXTS_KEPT = 512  # prompts whose mean states stay in memory
+SAMPLE_RATES = (  # where pipelines tell the rate of their sound
+    "vocoder.config.sampling_rate",
+    "vae.config.sampling_rate",
+    "vae.config.sample_rate",
+)
+
+
+class PipelineModel:
+    """A text-to-video or text-to-audio pipeline and the arguments of its call.
+
+    Args:
+        pipe: The pipeline.
+        call: Arguments of its call, without a prompt.
+        view: What a discriminator sees of its latents.
+        rate: Frames or samples per second; 0 for what the pipeline says.
+
+    Attributes:
+        schedule: Its noise levels, which a discriminator is trained at.
+        shape: Of its latents, without the batch.
+        guidance_scale: Of its classifier-free guidance; 1.0 for none.
+    """
+
+    def __init__(self, pipe: Any, call: Mapping[str, Any], view: Any, rate: float) -> None:
+        self.pipe, self.call, self.view = pipe, {**call, "return_dict": True}, view
+        scale = argument_of(pipe, call, "guidance_scale")
+        self.guidance_scale = max(float(scale or 1.0), 1.0)
+        self._unguided = {**self.call, **({} if scale is None else {"guidance_scale": 1.0})}
+        self.rate = rate or sample_rate_of(pipe)
+        self.text = lru_cache(TEXTS_KEPT)(PromptStates(pipe, self._unguided).text)
+        half = Half(pipe, self._unguided)
+        self.shape = tuple(first_latents(half, prompt="").shape[1:])
+        self.denoiser = Denoiser(half, NUM_LEVELS, prompt="")
+        self.schedule = LevelSchedule(self.denoiser.levels, type(pipe.scheduler).__name__)
+
+    @property
+    def networks(self) -> list[torch.nn.Module]:
+        """The networks that denoise."""
+        names = ("transformer", "transformer_2", "unet")
+        return [self.pipe.components[name] for name in names if self.pipe.components.get(name) is not None]
+
+    def epsilon(self, x_t: Tensor, t: Tensor, text: Tensor) -> Tensor:
+        """Predicted noise of (n, *shape) latents of preserved variance at integer timesteps t (n,), one call each."""
+        rows = zip(x_t, t.tolist(), text, strict=True)
+        return torch.stack([self._noise(z, i, prompt_of(row)) for z, i, row in rows])
+
+    def _noise(self, z: Tensor, t: int, prompt: str) -> Tensor:
+        level = self.denoiser.levels[t]
+        x_t = level.scale * z[None].float()
+        return level.noise(x_t, self.denoiser(x_t, t, prompt=prompt).float())[0]
+
+    def half(self, prompt: str, noise: Tensor, generator: torch.Generator) -> Half:
+        """The pipeline's call that generates latents of one prompt from (1, *shape) unit noise."""
+        call = {**self.call, "prompt": prompt, "output_type": "latent"}
+        return Half(self.pipe, {**call, "latents": noise, "generator": generator})
+
+    def decode(self, latents: Tensor, prompt: str) -> Any:
+        """What the pipeline makes of clean latents (1, *shape)."""
+        half = Half(self.pipe, {**self._unguided, "output_type": "np"})
+        return decode(half, latents, prompt=prompt)
+
+
+def sample_rate_of(pipe: Any) -> int:
+    """Samples per second of a pipeline's sound; raises UsageError if it does not say."""
+    for path in SAMPLE_RATES:
+        value: Any = pipe
+        for name in path.split("."):
+            value = getattr(value, name, None)
+        if value is not None:
+            return int(value)
+    raise UsageError(
+        f"{type(pipe).__name__} does not say its rate.", "fps or sample_rate in its table", "docs/pairs.md"
+    )
