@@ -110,8 +110,7 @@ def animatediff() -> Any:
             motion_num_attention_heads=2,
         ),
         scheduler=diffusers.DDIMScheduler(
-            **{"beta_schedule": "linear", "beta_start": 0.00085, "beta_end": 0.012},
-            **{"clip_sample": False, "timestep_spacing": "linspace", "steps_offset": 1},
+            **STABLE_DIFFUSION_BETAS, clip_sample=False, set_alpha_to_one=False, steps_offset=1
         ),
     )
 
