@@ -1,4 +1,4 @@
-"""Any two pipelines of diffusers as a pair that MMDisCo can guide: pipelines:FILE.toml describes them (docs/pairs.md)."""
+"""Any two pipelines of diffusers as a pair that MMDisCo can guide: pipelines:FILE.toml describes them."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from mmbench.registry import register
 
 
 @register(
-    "system", "wan_stableaudio", "Wan 2.1 T2V 1.3B and Stable Audio Open 1.0, pipelines of diffusers.", guidable=True
+    "system", "wan_stableaudio", "Wan 2.1 1.3B and Stable Audio Open, pipelines of diffusers.", guidable=True
 )
 class WanStableAudio(PipelineSystem):
     """33 frames at 16 per second of 832 x 480 pixels, and 2 s of stereo at 44.1 kHz, made by two pipelines."""

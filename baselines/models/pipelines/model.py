@@ -48,7 +48,8 @@ class PipelineModel:
         self.rate = rate or sample_rate_of(pipe)
         self.text = lru_cache(TEXTS_KEPT)(PromptStates(pipe, self._unguided).text)
         half = Half(pipe, self._unguided)
-        self.shape = tuple(first_latents(half, prompt="").shape[1:])
+        self._like = first_latents(half, prompt="")
+        self.shape = tuple(self._like.shape[1:])
         self.denoiser = Denoiser(half, NUM_LEVELS, prompt="")
         self.schedule = LevelSchedule(self.denoiser.levels, type(pipe.scheduler).__name__)
 
@@ -68,8 +69,9 @@ class PipelineModel:
         x_t = level.scale * z[None].float()
         return level.noise(x_t, self.denoiser(x_t, t, prompt=prompt).float())[0]
 
-    def half(self, prompt: str, noise: Tensor, generator: torch.Generator) -> Half:
-        """The pipeline's call that generates latents of one prompt from (1, *shape) unit noise."""
+    def half(self, prompt: str, generator: torch.Generator) -> Half:
+        """The call that generates latents of a prompt; initial noise, and a stochastic scheduler's, are of `generator`."""
+        noise = torch.randn(1, *self.shape, generator=generator).to(self._like)
         call = {**self.call, "prompt": prompt, "output_type": "latent"}
         return Half(self.pipe, {**call, "latents": noise, "generator": generator})
 

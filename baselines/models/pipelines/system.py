@@ -1,4 +1,4 @@
-"""Systems of any two pipelines of diffusers: options, the description as a user changed it, refusals before any work."""
+"""Systems of any two pipelines of diffusers: options, and the description as a user changed it."""
 
 from __future__ import annotations
 

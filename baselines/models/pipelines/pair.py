@@ -1,0 +1,144 @@
+"""Two pipelines of diffusers as a pair of base models that MMDisCo trains and guides on, whatever they predict.
+
+Latents are the pipelines' own, as `scheduler.step` gets them, scaled to preserved variance: examples, noise, losses and
+gradients are of those. A discriminator sees a view of them (`views`: unpacked, cut to the clip, folded) and the mean
+states of their texts; gradients flow back through the view, so that nothing else has to know of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmbench.baselines.kinds.pair import STREAMS, DiffusionPair, Sampling, generator_of
+from mmbench.baselines.models.latent.pair import TINY_DISCRIMINATOR
+from mmbench.baselines.models.pipelines.clips import encode_clip, to_clip
+from mmbench.baselines.models.pipelines.description import PairDescription
+from mmbench.baselines.models.pipelines.loading import load_pipeline
+from mmbench.baselines.models.pipelines.model import PipelineModel
+from mmbench.baselines.models.pipelines.rates import video_times
+from mmbench.baselines.models.pipelines.texts import PROMPT_BYTES, read_texts
+from mmbench.mmdisco.design import DiscriminatorConfig, for_latents
+from mmbench.mmdisco.joint_guide import Corrections, JointGuide
+from mmbench.mmdisco.lockstep import Step, generate
+from mmbench.mmdisco.losses import JointEpsilon
+from mmbench.mmdisco.scheduler_check import require_followed
+from mmbench.networks.devices import deterministic_kernels
+from mmbench.types import Clip, ClipFormat, Item, Request, Weights
+
+
+class PipelinePair(DiffusionPair):
+    """A text-to-video and a text-to-audio pipeline; each sample is made alone, by their own loops in lockstep.
+
+    Args:
+        described: The pair, of places and commits.
+        weights: Kind of its weights.
+        sampling: Its `sampler` is the path of lockstep; the rest is used with +mmdisco only.
+        form: Of the clips that latents are decoded to.
+        device: Where the pipelines run.
+        dtype: Precision of their weights; None for float32.
+        offload: What waits outside of a GPU: "none", "text" or "halves".
+
+    Raises:
+        UsageError: A pipeline or its scheduler is of a kind that cannot be guided.
+    """
+
+    tile = 1
+
+    def __init__(
+        self,
+        described: PairDescription,
+        weights: Weights,
+        sampling: Sampling,
+        form: ClipFormat,
+        device: str = "cpu",
+        dtype: torch.dtype | None = None,
+        offload: str = "none",
+    ) -> None:
+        models = []
+        for half in described.halves:
+            pipe = load_pipeline(half, weights, device, dtype, offload != "none")
+            require_followed(pipe.scheduler)
+            models.append(PipelineModel(pipe, half.call, half.view, half.rate))
+        self.video, self.audio = models
+        self.schedules, self.shapes = (models[0].schedule, models[1].schedule), (models[0].shape, models[1].shape)
+        self.sampling, self.form, self.device = sampling, form, device
+        self._halves_wait, self._small = offload == "halves", weights == "tiny"
+        self.models = self.video, self.audio
+
+    @property
+    def denoisers(self) -> tuple[Any, ...]:
+        """None: they are called by their pipelines, which keep no graph."""
+        return ()
+
+    def texts(self, prompts: Sequence[str]) -> tuple[Tensor, ...]:
+        """(video_text, audio_text) of n prompts on the CPU: mean states and the prompts themselves (`texts`)."""
+        return tuple(torch.stack([model.text(prompt) for prompt in prompts]) for model in self.models)
+
+    def view(self, video: Tensor, audio: Tensor, *text: Tensor) -> tuple[Tensor, ...]:
+        """What a discriminator sees of n latents and texts: views of the former, mean states of the latter."""
+        return self.video.view(video), self.audio.view(audio), *map(read_texts, text)
+
+    def epsilon_video(self, x_t: Tensor, t: Tensor, text: Tensor | None) -> Tensor:
+        """Predicted noise of (n, *shape) latents in conditional passes without guidance, without a graph."""
+        assert text is not None
+        return self.video.epsilon(x_t, t, text)
+
+    def epsilon_audio(self, x_t: Tensor, t: Tensor, text: Tensor | None) -> Tensor:
+        """Predicted noise of (n, *shape) latents in conditional passes without guidance, without a graph."""
+        assert text is not None
+        return self.audio.epsilon(x_t, t, text)
+
+    def sample_tile(
+        self, requests: Sequence[Request], guidance: Any = None, epsilon: JointEpsilon | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Generate clean latents of one request by both pipelines' own loops; `epsilon` is theirs."""
+        (request,) = requests
+        prompt = request.prompt.text
+        generators = [generator_of(request, stream) for stream in STREAMS]
+        halves = [model.half(prompt, generator) for model, generator in zip(self.models, generators, strict=True)]
+        guide = None if guidance is None else self._guide(guidance, prompt)
+        with deterministic_kernels(self.device):
+            video, audio = generate(halves, guide, self.sampling.sampler)
+        return video, audio
+
+    def _guide(self, guidance: Any, prompt: str) -> Callable[[tuple[Step, Step]], Corrections]:
+        """What a discriminator adds to the predictions of a pair of steps."""
+        text = tuple(z.to(self.device) for z in self.texts([prompt]))
+        empty = tuple(z[None].to(self.device) for z in self.unconditional)
+        free = self.video.guidance_scale, self.audio.guidance_scale
+        guide = JointGuide(guidance(text, empty), self.schedules, None if free == (1.0, 1.0) else free)
+        evaluations = count()
+
+        def correct(steps: tuple[Step, Step]) -> Corrections:
+            video, audio = (step.sample.float() for step in steps)
+            return guide.corrections((video, audio), (steps[0].level, steps[1].level), next(evaluations))
+
+        return correct
+
+    def decode(self, video: Tensor, audio: Tensor, requests: Sequence[Request]) -> list[Clip]:
+        """The clips of n pairs of latents, by the pipelines' own ends, cut to the dataset's format."""
+        rates, clips = (self.video.rate, int(self.audio.rate)), []
+        for z, y, request in zip(video.split(1), audio.split(1), requests, strict=True):
+            made = self.video.decode(z, request.prompt.text), self.audio.decode(y, request.prompt.text)
+            clips.append(to_clip(*made, *rates, self.form))
+        return clips
+
+    def encode(self, item: Item) -> tuple[Any, ...]:
+        """The example of a real item, brought to the pipelines' rates and size."""
+        latents = encode_clip(item.clip, self.video, self.audio)
+        return *latents, *(model.text(item.prompt.text) for model in self.models)
+
+    def discriminator(self, design: str, **sizes: Any) -> DiscriminatorConfig:
+        """A config for what is seen of the latents, of the paper's width unless `sizes` say otherwise."""
+        video, audio = (model.view.shape_of(model.shape) for model in self.models)
+        settings: dict[str, Any] = dict(TINY_DISCRIMINATOR) if self._small else {}
+        texts = [len(text) - PROMPT_BYTES for text in self.unconditional]
+        settings |= {"video_text_channels": texts[0], "audio_text_channels": texts[1]}
+        if design.endswith("frieren"):
+            settings["video_times"] = video_times(self.video.pipe, self.audio.pipe, video[1], self.video.rate)
+        return for_latents(design, video, audio, **{**settings, **sizes})  # type: ignore[arg-type]
