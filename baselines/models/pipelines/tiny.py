@@ -9,6 +9,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -64,9 +65,7 @@ def make_tiny(class_name: str) -> Made:
     return pipeline, dict(call)
 
 
-TINY: Mapping[str, Callable[[], Made]] = MappingProxyType(
-    {name: lambda name=name: make_tiny(name) for name in BUILDERS}
-)
+TINY: Mapping[str, Callable[[], Made]] = MappingProxyType({name: partial(make_tiny, name) for name in BUILDERS})
 
 
 @contextmanager

@@ -41,17 +41,11 @@ def clip_tokenizer() -> Any:
 
 def clip_encoder(width: int, tokenizer: Any) -> Any:
     """A text encoder of CLIP with two layers, for the tokens of `tokenizer`."""
-    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    end = tokenizer.eos_token_id
     sizes = {"hidden_size": width, "intermediate_size": 2 * width, "num_attention_heads": 2, "num_hidden_layers": 2}
-    return transformers.CLIPTextModel(
-        transformers.CLIPTextConfig(
-            vocab_size=len(tokenizer),
-            max_position_embeddings=MAX_TOKENS,
-            pad_token_id=ends["eos_token_id"],
-            **sizes,
-            **ends,
-        )
-    )
+    ids = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": end, "pad_token_id": end}
+    config = transformers.CLIPTextConfig(vocab_size=len(tokenizer), max_position_embeddings=MAX_TOKENS, **ids, **sizes)
+    return transformers.CLIPTextModel(config)
 
 
 def roberta_tokenizer(max_tokens: int = MAX_TOKENS) -> Any:

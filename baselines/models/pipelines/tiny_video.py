@@ -12,8 +12,14 @@ from typing import Any
 import diffusers
 import torch
 
-from mmbench.baselines.models.pipelines.tiny_text import MAX_TOKENS, WIDTH, clip_encoder, clip_tokenizer
-from mmbench.baselines.models.pipelines.tiny_text import t5_encoder, t5_tokenizer
+from mmbench.baselines.models.pipelines.tiny_text import (
+    MAX_TOKENS,
+    WIDTH,
+    clip_encoder,
+    clip_tokenizer,
+    t5_encoder,
+    t5_tokenizer,
+)
 
 STABLE_DIFFUSION_BETAS: Mapping[str, Any] = MappingProxyType(
     {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
@@ -104,8 +110,7 @@ def animatediff() -> Any:
             motion_num_attention_heads=2,
         ),
         scheduler=diffusers.DDIMScheduler(
-            **{"beta_schedule": "linear", "beta_start": 0.00085, "beta_end": 0.012},
-            **{"clip_sample": False, "timestep_spacing": "linspace", "steps_offset": 1},
+            **STABLE_DIFFUSION_BETAS, clip_sample=False, set_alpha_to_one=False, steps_offset=1
         ),
     )
 
