@@ -86,7 +86,7 @@ VIDEO: Mapping[str, Encoder] = {
 }
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def encode_video(pipe: Any, frames: np.ndarray) -> Tensor:
     """The clean latents of a real video, float32 on the CPU, in the pipeline's layout without the batch.
 
@@ -104,7 +104,7 @@ def encode_video(pipe: Any, frames: np.ndarray) -> Tensor:
         found = f"{len(frames)} frames, of which {type(pipe.vae).__name__} would drop {len(frames) - fewer}."
         raise UsageError(found, f"{fewer} or {fewer + ratio} frames", f"cut the clip to {fewer} frames")
     video = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
-    return to_layout(encode(pipe, video), layout_of(pipe))[0].cpu().clone()
+    return to_layout(encode(pipe, video), layout_of(pipe))[0].cpu()
 
 
 def oobleck(pipe: Any, wave: Tensor) -> Tensor:
@@ -148,7 +148,7 @@ AUDIO: Mapping[str, Encoder] = {
 }
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def encode_audio(pipe: Any, audio: np.ndarray, sample_rate: int) -> Tensor:
     """The clean latents of a real sound, float32 on the CPU, in the pipeline's layout without the batch.
 
@@ -163,7 +163,7 @@ def encode_audio(pipe: Any, audio: np.ndarray, sample_rate: int) -> Tensor:
     encode = _known(AUDIO, pipe, "sound")
     clip = Clip(np.zeros((0, 1, 1, 3), np.uint8), Fraction(1), audio, sample_rate)
     wave = torch.from_numpy(resample_audio(clip, sound_grid(pipe)[0]).audio)[None, None]
-    return to_layout(encode(pipe, wave), layout_of(pipe))[0].cpu().clone()
+    return to_layout(encode(pipe, wave), layout_of(pipe))[0].cpu()
 
 
 def _known(encoders: Mapping[str, Encoder], pipe: Any, kind: str) -> Encoder:
