@@ -6,9 +6,7 @@ from mmbench.baselines.models.pipelines.system import DESCRIPTIONS, PipelineSyst
 from mmbench.registry import register
 
 
-@register(
-    "system", "wan_stableaudio", "Wan 2.1 1.3B and Stable Audio Open, pipelines of diffusers.", guidable=True
-)
+@register("system", "wan_stableaudio", "Wan 2.1 1.3B and Stable Audio Open, pipelines of diffusers.", guidable=True)
 class WanStableAudio(PipelineSystem):
     """33 frames at 16 per second of 832 x 480 pixels, and 2 s of stereo at 44.1 kHz, made by two pipelines."""
 

@@ -84,9 +84,10 @@ def load_pipeline(half: HalfDescription, weights: Weights, device: str, dtype: A
 
 def _build(half: HalfDescription, weights: Weights, dtype: Any) -> Any:
     if weights == "tiny":
-        from mmbench.baselines.models.pipelines.tiny import make_tiny
+        from mmbench.baselines.models.pipelines.tiny import make_tiny, quiet
 
-        return make_tiny(half.class_name)[0].to(dtype)
+        with quiet():  # of what had better stay in float32
+            return make_tiny(half.class_name)[0].to(dtype)
     if weights == "random" and half.folder is None:
         from mmbench.baselines.models.pipelines.full import make_full
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -11,10 +12,11 @@ from torch import Tensor
 
 from mmbench.baselines.models.pipelines.loading import argument_of
 from mmbench.baselines.models.pipelines.texts import PromptStates, prompt_of
+from mmbench.baselines.models.pipelines.views import View, view_of
 from mmbench.errors import UsageError
 from mmbench.mmdisco.black_box import Denoiser, decode, first_latents
+from mmbench.mmdisco.course import Half
 from mmbench.mmdisco.levels import LevelSchedule
-from mmbench.mmdisco.lockstep import Half
 
 NUM_LEVELS = 1000  # timesteps that a discriminator is trained at, on the pipeline's own grid
 TEXTS_KEPT = 512  # prompts whose mean states stay in memory
@@ -31,17 +33,18 @@ class PipelineModel:
     Args:
         pipe: The pipeline.
         call: Arguments of its call, without a prompt.
-        view: What a discriminator sees of its latents.
+        view: What the view of its latents has otherwise than `views.view_of` makes it.
         rate: Frames or samples per second; 0 for what the pipeline says.
 
     Attributes:
         schedule: Its noise levels, which a discriminator is trained at.
         shape: Of its latents, without the batch.
+        view: What a discriminator sees of them.
         guidance_scale: Of its classifier-free guidance; 1.0 for none.
     """
 
-    def __init__(self, pipe: Any, call: Mapping[str, Any], view: Any, rate: float) -> None:
-        self.pipe, self.call, self.view = pipe, {**call, "return_dict": True}, view
+    def __init__(self, pipe: Any, call: Mapping[str, Any], view: Mapping[str, Any], rate: float) -> None:
+        self.pipe, self.call = pipe, {**call, "return_dict": True}
         scale = argument_of(pipe, call, "guidance_scale")
         self.guidance_scale = max(float(scale or 1.0), 1.0)
         self._unguided = {**self.call, **({} if scale is None else {"guidance_scale": 1.0})}
@@ -50,14 +53,9 @@ class PipelineModel:
         half = Half(pipe, self._unguided)
         self._like = first_latents(half, prompt="")
         self.shape = tuple(self._like.shape[1:])
+        self.view = View(**view) if "layout" in view else replace(view_of(pipe, self.shape, call), **view)
         self.denoiser = Denoiser(half, NUM_LEVELS, prompt="")
         self.schedule = LevelSchedule(self.denoiser.levels, type(pipe.scheduler).__name__)
-
-    @property
-    def networks(self) -> list[torch.nn.Module]:
-        """The networks that denoise."""
-        names = ("transformer", "transformer_2", "unet")
-        return [self.pipe.components[name] for name in names if self.pipe.components.get(name) is not None]
 
     def epsilon(self, x_t: Tensor, t: Tensor, text: Tensor) -> Tensor:
         """Predicted noise of (n, *shape) latents of preserved variance at integer timesteps t (n,), one call each."""
@@ -72,8 +70,12 @@ class PipelineModel:
     def half(self, prompt: str, generator: torch.Generator) -> Half:
         """The call that generates latents of a prompt; initial noise, and a stochastic scheduler's, are of `generator`."""
         noise = torch.randn(1, *self.shape, generator=generator).to(self._like)
-        call = {**self.call, "prompt": prompt, "output_type": "latent"}
-        return Half(self.pipe, {**call, "latents": noise, "generator": generator})
+        return Half(self.pipe, {**self.call, "prompt": prompt, "latents": noise, "generator": generator})
+
+    def leave_gpu(self) -> None:
+        """Move what `enable_model_cpu_offload` of diffusers has on the GPU back to the CPU; it returns when called."""
+        for hook in getattr(self.pipe, "_all_hooks", ()):
+            hook.offload()
 
     def decode(self, latents: Tensor, prompt: str) -> Any:
         """What the pipeline makes of clean latents (1, *shape)."""

@@ -7,8 +7,7 @@ states of their texts; gradients flow back through the view, so that nothing els
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import count
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -23,8 +22,8 @@ from mmbench.baselines.models.pipelines.model import PipelineModel
 from mmbench.baselines.models.pipelines.rates import video_times
 from mmbench.baselines.models.pipelines.texts import PROMPT_BYTES, read_texts
 from mmbench.mmdisco.design import DiscriminatorConfig, for_latents
-from mmbench.mmdisco.joint_guide import Corrections, JointGuide
-from mmbench.mmdisco.lockstep import Step, generate
+from mmbench.mmdisco.joint_guide import JointGuide
+from mmbench.mmdisco.lockstep import corrections_of, generate
 from mmbench.mmdisco.losses import JointEpsilon
 from mmbench.mmdisco.scheduler_check import require_followed
 from mmbench.networks.devices import deterministic_kernels
@@ -100,25 +99,24 @@ class PipelinePair(DiffusionPair):
         (request,) = requests
         prompt = request.prompt.text
         generators = [generator_of(request, stream) for stream in STREAMS]
-        halves = [model.half(prompt, generator) for model, generator in zip(self.models, generators, strict=True)]
-        guide = None if guidance is None else self._guide(guidance, prompt)
+        video, audio = (model.half(prompt, generator) for model, generator in zip(self.models, generators, strict=True))
+        correct = None if guidance is None else corrections_of(self._guide(guidance, prompt))
+        path: Any = self.sampling.sampler
         with deterministic_kernels(self.device):
-            video, audio = generate(halves, guide, self.sampling.sampler)
-        return video, audio
+            z, y = generate((video, audio), correct, path, self._on_turn, latents_only=True)
+        return z.float(), y.float()
 
-    def _guide(self, guidance: Any, prompt: str) -> Callable[[tuple[Step, Step]], Corrections]:
-        """What a discriminator adds to the predictions of a pair of steps."""
+    def _guide(self, guidance: Any, prompt: str) -> JointGuide:
+        """The guidance of one sample, with the pipelines' own weights of text."""
         text = tuple(z.to(self.device) for z in self.texts([prompt]))
         empty = tuple(z[None].to(self.device) for z in self.unconditional)
         free = self.video.guidance_scale, self.audio.guidance_scale
-        guide = JointGuide(guidance(text, empty), self.schedules, None if free == (1.0, 1.0) else free)
-        evaluations = count()
+        return JointGuide(guidance(text, empty), self.schedules, None if free == (1.0, 1.0) else free)
 
-        def correct(steps: tuple[Step, Step]) -> Corrections:
-            video, audio = (step.sample.float() for step in steps)
-            return guide.corrections((video, audio), (steps[0].level, steps[1].level), next(evaluations))
-
-        return correct
+    def _on_turn(self, moving: int) -> None:
+        """Where halves wait outside of a GPU, let the one that rests do so."""
+        if self._halves_wait:
+            self.models[1 - moving].leave_gpu()
 
     def decode(self, video: Tensor, audio: Tensor, requests: Sequence[Request]) -> list[Clip]:
         """The clips of n pairs of latents, by the pipelines' own ends, cut to the dataset's format."""
