@@ -47,7 +47,7 @@ def generate(
         latents_only: End either call after its last step, before anything is decoded.
 
     Returns:
-        What either pipeline returns; with `latents_only` the latents (n, ...) of its loop, which `black_box.decode` takes.
+        What either pipeline returns; with `latents_only` the latents (n, ...) of its loop, for `black_box.decode`.
 
     Raises:
         UsageError: A pipeline or scheduler that cannot be guided so; a correction of another shape.

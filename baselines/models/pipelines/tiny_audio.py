@@ -13,6 +13,7 @@ from diffusers.pipelines.stable_audio.modeling_stable_audio import StableAudioPr
 from diffusers.pipelines.stable_audio_3.modeling_stable_audio_3 import StableAudio3DurationEmbedder
 from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
+from mmbench.baselines.models.pipelines import schedulers
 from mmbench.baselines.models.pipelines import tiny_text as text
 from mmbench.baselines.models.pipelines.tiny_text import WIDTH
 
@@ -38,10 +39,7 @@ def stable_audio() -> Any:
             **{"cross_attention_dim": width, "cross_attention_input_dim": width},
             **{"global_states_input_dim": 2 * width, "time_proj_dim": 16},
         ),
-        scheduler=diffusers.CosineDPMSolverMultistepScheduler(
-            **{"solver_order": 2, "prediction_type": "v_prediction", "sigma_data": 1.0},
-            **{"sigma_schedule": "exponential", "sigma_min": 0.3, "sigma_max": 500.0},
-        ),
+        scheduler=schedulers.stable_audio(),
     )
 
 
@@ -61,7 +59,7 @@ def stable_audio_3() -> Any:
             **{"cond_token_dim": WIDTH, "global_cond_dim": WIDTH, "local_add_cond_dim": channels + 1},
             timestep_features_dim=16,
         ),
-        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(num_train_timesteps=1, shift=1.0),
+        scheduler=schedulers.stable_audio_3(),
     )
 
 
@@ -81,10 +79,7 @@ def _latent_mel(width: int) -> dict[str, Any]:
                 **{"normalize_before": False, "initializer_range": 0.2},
             )
         ),
-        "scheduler": diffusers.DDIMScheduler(
-            **{"beta_schedule": "scaled_linear", "beta_start": 0.0015, "beta_end": 0.0195},
-            **{"clip_sample": False, "set_alpha_to_one": False, "steps_offset": 1},
-        ),
+        "scheduler": schedulers.audioldm(),
     }
 
 
@@ -141,5 +136,5 @@ def longcat() -> Any:
             **{"dit_dim": 64, "dit_depth": 2, "dit_heads": 4, "dit_text_dim": WIDTH, "latent_dim": channels},
             text_conv=False,
         ),
-        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=1.0, invert_sigmas=True),
+        scheduler=schedulers.longcat(),
     )

@@ -6,7 +6,8 @@ from typing import Any
 
 import transformers
 
-from mmbench.networks.clip_tokens import END, START, byte_characters
+from mmbench.networks.clip_tokens import VOCABULARY as CLIP_VOCABULARY
+from mmbench.networks.clip_tokens import byte_characters
 
 MAX_TOKENS = 256  # a longer prompt loses its tail
 WIDTH = 32
@@ -31,28 +32,24 @@ def t5_encoder(width: int = WIDTH, multilingual: bool = False) -> Any:
     return encoder(config(vocab_size=VOCABULARY, d_model=width, d_ff=37, d_kv=8, num_layers=2, num_heads=4))
 
 
-def clip_tokenizer() -> Any:
-    """A CLIPTokenizer whose tokens are bytes."""
-    alphabet = list(byte_characters().values())
-    words = [*alphabet, *(character + "</w>" for character in alphabet), START, END]
-    vocabulary = {word: i for i, word in enumerate(words)}
-    return transformers.CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=MAX_TOKENS)
-
-
-def clip_encoder(width: int, tokenizer: Any) -> Any:
-    """A text encoder of CLIP with two layers, for the tokens of `tokenizer`."""
-    end = tokenizer.eos_token_id
+def clip_encoder(width: int) -> Any:
+    """A text encoder of CLIP with two layers, for `bytewise_tokenizer`."""
+    ids = {
+        "bos_token_id": CLIP_VOCABULARY - 2,
+        "eos_token_id": CLIP_VOCABULARY - 1,
+        "pad_token_id": CLIP_VOCABULARY - 1,
+    }
     sizes = {"hidden_size": width, "intermediate_size": 2 * width, "num_attention_heads": 2, "num_hidden_layers": 2}
-    ids = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": end, "pad_token_id": end}
-    config = transformers.CLIPTextConfig(vocab_size=len(tokenizer), max_position_embeddings=MAX_TOKENS, **ids, **sizes)
-    return transformers.CLIPTextModel(config)
+    return transformers.CLIPTextModel(
+        transformers.CLIPTextConfig(vocab_size=CLIP_VOCABULARY, max_position_embeddings=MAX_TOKENS, **sizes, **ids)
+    )
 
 
-def roberta_tokenizer(max_tokens: int = MAX_TOKENS) -> Any:
+def roberta_tokenizer() -> Any:
     """A RobertaTokenizer whose tokens are bytes, byte b as number b + 3."""
     special = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 259, "<mask>": 260}
     vocabulary = special | {character: byte + 3 for byte, character in byte_characters().items()}
-    return transformers.RobertaTokenizer(vocab=vocabulary, merges=[], model_max_length=max_tokens)
+    return transformers.RobertaTokenizer(vocab=vocabulary, merges=[], model_max_length=MAX_TOKENS)
 
 
 CLAP_TEXT = {
@@ -62,23 +59,22 @@ CLAP_TEXT = {
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
     "max_position_embeddings": MAX_TOKENS + 2,
-    "projection_dim": 16,
 }
+CLAP_PROJECTION = 16
 
 
 def clap_text_encoder() -> Any:
     """The text half of CLAP, with its projection."""
-    return transformers.ClapTextModelWithProjection(transformers.ClapTextConfig(**CLAP_TEXT))
+    config = transformers.ClapTextConfig(**CLAP_TEXT, projection_dim=CLAP_PROJECTION)
+    return transformers.ClapTextModelWithProjection(config)
 
 
-def clap() -> tuple[Any, Any]:
+def clap(projection: int = CLAP_PROJECTION) -> tuple[Any, Any]:
     """CLAP of two halves with few weights, and its feature extractor."""
     sound = {"spec_size": 8, "window_size": 4, "num_mel_bins": 8, "depths": [1, 1], "num_attention_heads": [1, 1]}
     sound |= {"patch_embeds_hidden_size": 4, "hidden_size": 8, "num_classes": 4, "patch_size": 2, "patch_stride": 2}
-    model = transformers.ClapModel(
-        transformers.ClapConfig(text_config=CLAP_TEXT, audio_config=sound, projection_dim=CLAP_TEXT["projection_dim"])
-    )
-    return model, transformers.ClapFeatureExtractor()
+    config = transformers.ClapConfig(text_config=CLAP_TEXT, audio_config=sound, projection_dim=projection)
+    return transformers.ClapModel(config), transformers.ClapFeatureExtractor()
 
 
 def gpt2(width: int) -> Any:
