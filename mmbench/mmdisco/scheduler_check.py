@@ -114,7 +114,10 @@ def _carry(scheduler: Any, num_steps: int, seed: int = 0, global_seed: int = 0, 
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what a scheduler has to say, it says to its pipeline
         torch.manual_seed(global_seed)
-        stepper.set_timesteps(num_steps, **({"mu": 1.0} if config.get("use_dynamic_shifting") else {}))
+        grid: dict[str, Any] = {"mu": 1.0} if config.get("use_dynamic_shifting") else {}
+        if config.get("num_train_timesteps", num_steps) < num_steps:  # Stable Audio 3's of 1: its pipeline gives sigmas
+            grid["sigmas"] = torch.linspace(1, 1 / num_steps, num_steps).tolist()
+        stepper.set_timesteps(num_steps, **grid)
         draws = torch.Generator().manual_seed(0)
         x_0, eps = torch.randn(2, 1, NUM_ELEMENTS, generator=draws)
         return _step_through(stepper, size * x_0, eps, torch.Generator().manual_seed(seed))

@@ -1,4 +1,4 @@
-"""Between clips of a dataset and what pipelines make: rates and sizes, each change by the explicit resampler's rules."""
+"""Between clips of a dataset and what pipelines make: rates and sizes, changed by the explicit resampler's rules."""
 
 from __future__ import annotations
 

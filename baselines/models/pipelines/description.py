@@ -102,9 +102,7 @@ def require_commits(description: PairDescription, given: Mapping[str, str]) -> P
         if not half.source:
             found = f"{description.name}: [{table}] names no pipeline."
             wanted = f"a {half.class_name or 'pipeline'} in a folder, as save_pretrained writes it, or of the hub"
-            raise UsageError(
-                found, wanted, f"--set {table}=FOLDER, or --set {table}=REPO --set {table}_revision=COMMIT"
-            )
+            raise UsageError(found, wanted, f"--set {table}=FOLDER")
         if half.folder is None and not is_commit(revision):
             found = f"{description.name}: the commit of {half.pipeline} is {revision!r}."
             wanted = "a commit of 40 hex digits, as its page shows, for a branch would name other weights tomorrow"

@@ -25,6 +25,7 @@ path = "fraction"                                 # which half moves when: `mmbe
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -74,9 +75,7 @@ def _read_half(path: Path, table: str, found: Mapping[str, Any], rate: str) -> H
         raise UsageError(found, "one of them, the repository or the folder", f"see {DOCS}")
     call = take("call", {}, _is_table, "a table of arguments of the pipeline's call")
     if taken := [key for key in call if key in OWN_OF_CALL]:
-        raise UsageError(
-            f"{path}: [{table}] call gives {taken[0]}.", "nothing that is each sample's own", f"see {DOCS}"
-        )
+        raise UsageError(f"{path}: [{table}] call gives {taken[0]}.", "what is no sample's own", f"see {DOCS}")
     return HalfDescription(
         pipeline=pipeline,
         revision=take("revision", "", is_commit, "a commit of 40 hex digits, as the repository's page shows"),

@@ -84,14 +84,15 @@ def load_pipeline(half: HalfDescription, weights: Weights, device: str, dtype: A
 
 def _build(half: HalfDescription, weights: Weights, dtype: Any) -> Any:
     if weights == "tiny":
-        from mmbench.baselines.models.pipelines.tiny import make_tiny, quiet
+        from mmbench.baselines.models.pipelines.tiny import make_tiny
+        from mmbench.baselines.models.pipelines.untrained import quiet
 
         with quiet():  # of what had better stay in float32
             return make_tiny(half.class_name)[0].to(dtype)
     if weights == "random" and half.folder is None:
         from mmbench.baselines.models.pipelines.full import make_full
 
-        return make_full(half.class_name, dtype)
+        return make_full(half.class_name)[0].to(dtype)
     from diffusers import DiffusionPipeline
 
     source: Any = half.folder or half.pipeline
@@ -117,7 +118,7 @@ def small(half: HalfDescription, seconds: float, rate: str) -> HalfDescription:
 
     call = make_tiny(half.class_name)[1]
     kept = {key: half.call[key] for key in ("guidance_scale",) if key in half.call}
-    fps = (call["num_frames"] - 1) / seconds if rate == "fps" else 0
+    fps = 0 if rate != "fps" else call["num_frames"] // seconds or call["num_frames"] / seconds
     return replace(half, call={**call, **kept}, scheduler={}, rate=fps)
 
 

@@ -64,11 +64,11 @@ class PipelineModel:
 
     def _noise(self, z: Tensor, t: int, prompt: str) -> Tensor:
         level = self.denoiser.levels[t]
-        x_t = level.scale * z[None].float()
-        return level.noise(x_t, self.denoiser(x_t, t, prompt=prompt).float())[0]
+        x_t = (level.scale * z[None].float()).to(self._like)  # in the pipeline's own precision
+        return level.noise(x_t.float(), self.denoiser(x_t, t, prompt=prompt).float())[0]
 
     def half(self, prompt: str, generator: torch.Generator) -> Half:
-        """The call that generates latents of a prompt; initial noise, and a stochastic scheduler's, are of `generator`."""
+        """The call that generates latents of a prompt, from noise of `generator`, as whatever its scheduler draws."""
         noise = torch.randn(1, *self.shape, generator=generator).to(self._like)
         return Half(self.pipe, {**self.call, "prompt": prompt, "latents": noise, "generator": generator})
 
@@ -80,7 +80,7 @@ class PipelineModel:
     def decode(self, latents: Tensor, prompt: str) -> Any:
         """What the pipeline makes of clean latents (1, *shape)."""
         half = Half(self.pipe, {**self._unguided, "output_type": "np"})
-        return decode(half, latents, prompt=prompt)
+        return decode(half, latents.to(self._like), prompt=prompt)
 
 
 def sample_rate_of(pipe: Any) -> int:

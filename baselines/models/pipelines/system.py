@@ -11,12 +11,8 @@ from mmbench.baselines.kinds.discriminators import Guide
 from mmbench.baselines.kinds.guided import PairSystem
 from mmbench.baselines.kinds.guiding import Guiding
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
-from mmbench.baselines.models.pipelines.description import (
-    PairDescription,
-    of_latents,
-    read_description,
-    require_commits,
-)
+from mmbench.baselines.models.pipelines.description import PairDescription, of_latents, require_commits
+from mmbench.baselines.models.pipelines.description_file import read_description
 from mmbench.baselines.models.pipelines.loading import content_of, small
 from mmbench.baselines.parts.options import CommonOptions, require_at_least, require_choice
 from mmbench.errors import UsageError
