@@ -100,7 +100,7 @@ def _build(half: HalfDescription, weights: Weights, dtype: Any) -> Any:
     try:
         index = DiffusionPipeline.load_config(source, **how)
         require_class(half, str(index["_class_name"]))
-        return DiffusionPipeline.from_pretrained(source, torch_dtype=dtype, use_safetensors=True, **how)
+        return DiffusionPipeline.from_pretrained(source, dtype=dtype, use_safetensors=True, **how)
     except (OSError, ValueError, AttributeError) as error:  # the last: of no class it knows
         found = f"{half.source} cannot be loaded: {str(error).splitlines()[0]}"
         raise MMBenchError(found, "a pipeline of diffusers with safetensors, here or to be had", "") from error

@@ -7,6 +7,7 @@ states of their texts; gradients flow back through the view, so that nothing els
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -102,7 +103,8 @@ class PipelinePair(DiffusionPair):
         video, audio = (model.half(prompt, generator) for model, generator in zip(self.models, generators, strict=True))
         correct = None if guidance is None else corrections_of(self._guide(guidance, prompt))
         path: Any = self.sampling.sampler
-        with deterministic_kernels(self.device):
+        with deterministic_kernels(self.device), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="torchsde")  # of the last digit of the times it is asked for
             z, y = generate((video, audio), correct, path, self._on_turn, latents_only=True)
         return z.float(), y.float()
 
