@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmbench.mmdisco.course import Half
-from mmbench.mmdisco.first_step import first_step, set_then, unfit
+from mmbench.mmdisco.course import Half, unfit
+from mmbench.mmdisco.first_step import first_step, set_then
 from mmbench.mmdisco.levels import Level
 from mmbench.mmdisco.paused import Unwound
 from mmbench.mmdisco.scheduler_levels import (

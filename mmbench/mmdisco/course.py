@@ -93,7 +93,7 @@ class Course:
         if step is not None:
             self.here = step
         elif not self._done or self.here.number < self.here.total:
-            raise self._unfit(f"stepped its scheduler {self._done} times, not once for each step of its grid")
+            raise unfit(self._half.pipe, f"steps its scheduler {self._done} times, not once for each step of its grid")
 
     def _call(self, pause: Callable[[Step], Tensor]) -> Any:
         """What runs in a thread of its own."""
@@ -108,18 +108,13 @@ class Course:
     def _step(self, pause: Callable[[Step], Tensor], original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """The scheduler's step, with the prediction that comes out of the pause."""
         scheduler = self._half.pipe.scheduler
-        given = inspect.signature(original).bind(*args, **kwargs)
-        arguments = given.arguments
-        if arguments.get("per_token_timesteps") is not None:
-            raise self._unfit("steps its tokens by timesteps of their own, with predictions of reversed sign")
-        if arguments.get("pred_original_sample") is not None:
-            raise self._unfit("steps by clean samples of its own instead of predictions")
+        given = step_arguments(self._half.pipe, original, *args, **kwargs)
         total = len(scheduler.timesteps)
         if self._done == total:
-            raise self._unfit(f"steps more often than the {total} steps of its grid")
-        level = level_of(scheduler, arguments["timestep"])
-        prediction, sample = arguments["model_output"], arguments["sample"]
-        arguments["model_output"] = pause(Step(prediction, sample, level, self._done, total))
+            raise unfit(self._half.pipe, f"steps more often than the {total} steps of its grid")
+        level = level_of(scheduler, given.arguments["timestep"])
+        prediction, sample = given.arguments["model_output"], given.arguments["sample"]
+        given.arguments["model_output"] = pause(Step(prediction, sample, level, self._done, total))
         stepped = original(*given.args, **given.kwargs)
         self._done += 1
         if self._done == total:
@@ -129,8 +124,24 @@ class Course:
                 raise Unwound
         return stepped
 
-    def _unfit(self, found: str) -> UsageError:
-        return UsageError(
-            f"{type(self._half.pipe).__name__} {found}, so it cannot be guided at its steps.",
-            "a pipeline whose loop hands pipe.scheduler.step a prediction and latents, once per step",
-        )
+
+def step_arguments(pipe: Any, original: Callable[..., Any], *args: Any, **kwargs: Any) -> inspect.BoundArguments:
+    """The arguments by name that a pipeline's loop gives to its scheduler's step.
+
+    Raises:
+        UsageError: The step is not by the prediction and one noise level alone.
+    """
+    given = inspect.signature(original).bind(*args, **kwargs)
+    if given.arguments.get("per_token_timesteps") is not None:
+        raise unfit(pipe, "steps its tokens by timesteps of their own, with predictions of reversed sign")
+    if given.arguments.get("pred_original_sample") is not None:
+        raise unfit(pipe, "steps by clean samples of its own instead of predictions")
+    return given
+
+
+def unfit(pipe: Any, found: str) -> UsageError:
+    """The error of a pipeline whose steps cannot be met, for the reason `found`."""
+    return UsageError(
+        f"{type(pipe).__name__} {found}, so it cannot be guided at its steps.",
+        "a pipeline that takes latents= and hands pipe.scheduler.step a prediction and latents, once per step",
+    )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from torch import Tensor
 
-from mmbench.errors import UsageError
+from mmbench.mmdisco.course import step_arguments, unfit
 from mmbench.mmdisco.levels import Level
 from mmbench.mmdisco.paused import Unwound
 from mmbench.mmdisco.scheduler_levels import level_of
@@ -35,7 +34,7 @@ def first_step(
     seen: list[tuple[Tensor, Tensor, Level]] = []
 
     def step(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        given = inspect.signature(original).bind(*args, **kwargs).arguments
+        given = step_arguments(pipe, original, *args, **kwargs).arguments
         seen.append((given["model_output"], given["sample"], level_of(pipe.scheduler, given["timestep"])))
         raise Unwound
 
@@ -57,11 +56,3 @@ def set_then(scheduler: Any, change: Grid) -> Callable[..., None]:
         change(scheduler)
 
     return set_timesteps
-
-
-def unfit(pipe: Any, found: str) -> UsageError:
-    """The error of a pipeline that is no black box, for the reason `found`."""
-    return UsageError(
-        f"{type(pipe).__name__} {found}, so it cannot be used as a denoiser.",
-        "a pipeline that takes latents= and steps pipe.scheduler along the timesteps that it sets",
-    )
