@@ -44,7 +44,11 @@ def test_what_a_file_says_is_read(tmp_path: Path) -> None:
     [
         ("video = 3\n", "video is 3", r"a table \[video\]"),
         ("[vidoe]\n", "has the key 'vidoe'", "did you mean video"),
-        (VIDEO + AUDIO + "[guidance]\njoint_scales = [1, 1]\n", r"\[guidance\] has the key", "did you mean joint_scale"),
+        (
+            VIDEO + AUDIO + "[guidance]\njoint_scales = [1, 1]\n",
+            r"\[guidance\] has the key",
+            "did you mean joint_scale",
+        ),
         (VIDEO + AUDIO + "[guidance]\njoint_scale = [1]\n", r"joint_scale is \[1\]", "two numbers"),
         (VIDEO + '[audio]\nfolder = "a"\npipeline = "b"\n', "both pipeline and folder", "one of them"),
         (VIDEO + '[audio]\nfolder = "a"\nfps = 3\n', r"\[audio\] has the key 'fps'", "sample_rate"),

@@ -1,4 +1,4 @@
-"""Any two pipelines as a pair: alone they are the pipelines themselves, and a discriminator trains and guides on them."""
+"""Any two pipelines as a pair: alone they are the pipelines themselves; a discriminator trains and guides on them."""
 
 from __future__ import annotations
 

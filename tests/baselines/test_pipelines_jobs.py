@@ -20,7 +20,7 @@ DESCRIPTION = """
 [video]
 folder = "wan"
 fps = 8
-call = {height = 32, width = 32, num_frames = 17, num_inference_steps = 3, guidance_scale = 3.0, max_sequence_length = 64}
+call = {height = 32, width = 32, num_frames = 17, num_inference_steps = 3, guidance_scale = 3.0}
 
 [audio]
 folder = "stable_audio"

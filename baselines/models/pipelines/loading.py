@@ -16,17 +16,24 @@ from mmbench.weights import file_digests as digests
 from mmbench.weights import locations
 
 INDEX = "model_index.json"
+DOCS = "docs/pairs.md"
 
 
 def content_of(half: HalfDescription, weights: Weights) -> str:
     """What tells a pipeline's weights from others: a commit, a digest of a folder's files, or their kind.
 
     Raises:
-        UsageError: The folder is none of a pipeline, or of another class than described.
+        UsageError: The folder is none of a pipeline, or of another class than described, or a checkpoint is distilled.
     """
     if weights == "tiny" or (weights == "random" and half.folder is None):
         return weights
     if half.folder is None:
+        from mmbench.baselines.models.pipelines.survey import distilled
+
+        if reason := distilled(half.pipeline):
+            raise UsageError(
+                f"{half.pipeline} cannot be half of a pair: {reason}.", "its base checkpoint", f"see {DOCS}"
+            )
         return half.revision
     require_class(half, class_in(half.folder))
     cache = digests.DigestCache(locations.home() / "digests.json")

@@ -17,6 +17,7 @@ from mmbench.errors import UsageError
 from mmbench.mmdisco.black_box import Denoiser, decode, first_latents
 from mmbench.mmdisco.course import Half
 from mmbench.mmdisco.levels import LevelSchedule
+from mmbench.mmdisco.scheduler_check import follows
 
 NUM_LEVELS = 1000  # timesteps that a discriminator is trained at, on the pipeline's own grid
 TEXTS_KEPT = 512  # prompts whose mean states stay in memory
@@ -56,6 +57,16 @@ class PipelineModel:
         self.view = View(**view) if "layout" in view else replace(view_of(pipe, self.shape, call), **view)
         self.denoiser = Denoiser(half, NUM_LEVELS, prompt="")
         self.schedule = LevelSchedule(self.denoiser.levels, type(pipe.scheduler).__name__)
+
+    def describe(self) -> str:
+        """Class, scheduler with its deviation from the levels read, networks and what they weigh, in one line."""
+        parts = {n: p for n, p in self.pipe.components.items() if isinstance(p, torch.nn.Module)}
+        sizes = {name: sum(weight.numel() for weight in part.parameters()) for name, part in parts.items()}
+        bytes_ = sum(w.numel() * w.element_size() for part in parts.values() for w in part.parameters())
+        networks = ", ".join(f"{name} {size / 1e6:.3g} M" for name, size in sizes.items())
+        scheduler = self.pipe.scheduler
+        kept = f"{type(scheduler).__name__} keeps to its levels within {follows(scheduler):.1g}"
+        return f"{type(self.pipe).__name__}; {kept}; {networks}; {bytes_ / 1e9:.3g} GB"
 
     def epsilon(self, x_t: Tensor, t: Tensor, text: Tensor) -> Tensor:
         """Predicted noise of (n, *shape) latents of preserved variance at integer timesteps t (n,), one call each."""
