@@ -20,7 +20,7 @@ from mmbench.tables.known_suites import suite_named
 from tests.conftest import REPOSITORY
 from tests.documents import Command, commands
 
-EMBEDDED = ("ground_truth", "independent", "tiny", "tiny_cascade", "external")  # systems that need no download
+EMBEDDED = ("ground_truth", "independent", "tiny", "tiny_cascade", "external", "pipelines")  # systems that need no download
 SMALL = ("--num-samples", "2")
 FEW_STEPS = ("--set", "num_inference_steps=2")  # of tiny's sampler
 
@@ -188,7 +188,7 @@ def _mmbench(command: Command, words: list[str]) -> Treatment:
             return Treatment(Mode.run, "as printed", words)
         case ["compare", *_]:
             return Treatment(Mode.run, "what the commands before it scored", words)
-        case ["train", *_] if "tiny" in words:
+        case ["train", *_] if "tiny" in words or "pipelines:my_pair.toml" in words:
             small = ("--num-real", "2", "--num-fake", "2", "--steps", "1", "--batch-size", "1")
             return Treatment(Mode.run, "one step on two pairs", words, small)
         case ["train", *_]:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from mmbench.baselines.diffusers_joint import frames_of
 from mmbench.baselines.models.pipelines.encoders import encode_audio, encode_video
-from mmbench.baselines.models.pipelines.loading import argument_of
 from mmbench.baselines.models.pipelines.model import PipelineModel
+from mmbench.baselines.models.pipelines.text_guidance import argument_of
 from mmbench.errors import UsageError
 from mmbench.media.resample import conform, exact_rate, resample_video, resize
 from mmbench.types import Clip, ClipFormat

@@ -58,6 +58,7 @@ class PairDescription:
         audio: The text-to-audio pipeline.
         joint_scale: Weights of the discriminator's gradient on video and sound.
         path: Which half moves when (`mmbench.mmdisco.lockstep.generate`).
+        discriminator: channels and num_blocks of its discriminators, where they are not the paper's.
     """
 
     name: str
@@ -65,6 +66,7 @@ class PairDescription:
     audio: HalfDescription
     joint_scale: tuple[float, float] = (1.0, 1.0)
     path: str = "fraction"
+    discriminator: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def halves(self) -> tuple[HalfDescription, HalfDescription]:

@@ -54,10 +54,12 @@ def read_description(path: Path) -> PairDescription:
     name = _take(path, "", found, "name", path.stem, _is_name, "letters, digits, _ . and -")
     halves = [_read_half(path, table, found, rate) for table, rate in (("video", "fps"), ("audio", "sample_rate"))]
     guidance = _table(path, "guidance", found, required=False)
-    _refuse_unknown(path, "guidance", guidance, ("joint_scale", "path"))
+    _refuse_unknown(path, "guidance", guidance, ("joint_scale", "path", "discriminator"))
     scale = _take(path, "guidance", guidance, "joint_scale", [1.0, 1.0], _is_two_numbers, "two numbers, video's first")
     how = _take(path, "guidance", guidance, "path", "fraction", _is_text, "the name of a path, as fraction")
-    return PairDescription(name, *halves, (float(scale[0]), float(scale[1])), how)
+    sizes = _take(path, "guidance", guidance, "discriminator", {}, _is_sizes, "a table of whole numbers from 1")
+    _refuse_unknown(path, "guidance", sizes, ("channels", "num_blocks"))
+    return PairDescription(name, *halves, (float(scale[0]), float(scale[1])), how, sizes)
 
 
 def _read_half(path: Path, table: str, found: Mapping[str, Any], rate: str) -> HalfDescription:
@@ -124,6 +126,10 @@ def _is_text(value: Any) -> bool:
 
 def _is_table(value: Any) -> bool:
     return isinstance(value, dict)
+
+
+def _is_sizes(value: Any) -> bool:
+    return isinstance(value, dict) and all(type(v) is int and v > 0 for v in value.values())
 
 
 def _is_positive(value: Any) -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -127,9 +125,3 @@ def small(half: HalfDescription, seconds: float, rate: str) -> HalfDescription:
     kept = {key: half.call[key] for key in ("guidance_scale",) if key in half.call}
     fps = 0 if rate != "fps" else call["num_frames"] // seconds or call["num_frames"] / seconds
     return replace(half, call={**call, **kept}, scheduler={}, rate=fps)
-
-
-def argument_of(pipe: Any, call: Mapping[str, Any], name: str) -> Any:
-    """An argument of a pipeline's call: as given, else its default; None if it takes none of that name."""
-    parameters = inspect.signature(pipe.__call__).parameters
-    return call.get(name, parameters[name].default if name in parameters else None)

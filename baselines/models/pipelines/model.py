@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmbench.baselines.models.pipelines.loading import argument_of
+from mmbench.baselines.models.pipelines.text_guidance import guider_off, scale_of, unguided_call
 from mmbench.baselines.models.pipelines.texts import PromptStates, prompt_of
 from mmbench.baselines.models.pipelines.views import View, view_of
 from mmbench.errors import UsageError
@@ -46,17 +46,23 @@ class PipelineModel:
 
     def __init__(self, pipe: Any, call: Mapping[str, Any], view: Mapping[str, Any], rate: float) -> None:
         self.pipe, self.call = pipe, {**call, "return_dict": True}
-        scale = argument_of(pipe, call, "guidance_scale")
-        self.guidance_scale = max(float(scale or 1.0), 1.0)
-        self._unguided = {**self.call, **({} if scale is None else {"guidance_scale": 1.0})}
+        self.guidance_scale = scale_of(pipe, call)
+        self._unguided = unguided_call(pipe, self.call)
         self.rate = rate or sample_rate_of(pipe)
-        self.text = lru_cache(TEXTS_KEPT)(PromptStates(pipe, self._unguided).text)
+        self._states = PromptStates(pipe, self._unguided)
+        self.text = lru_cache(TEXTS_KEPT)(self._read)
         half = Half(pipe, self._unguided)
         self._like = first_latents(half, prompt="")
         self.shape = tuple(self._like.shape[1:])
         self.view = View(**view) if "layout" in view else replace(view_of(pipe, self.shape, call), **view)
-        self.denoiser = Denoiser(half, NUM_LEVELS, prompt="")
+        with guider_off(pipe):
+            self.denoiser = Denoiser(half, NUM_LEVELS, prompt="")
         self.schedule = LevelSchedule(self.denoiser.levels, type(pipe.scheduler).__name__)
+
+    def _read(self, prompt: str) -> Tensor:
+        """The text of a prompt (`texts`), which `text` keeps."""
+        with guider_off(self.pipe):
+            return self._states.text(prompt)
 
     def describe(self) -> str:
         """Class, scheduler with its deviation from the levels read, networks and what they weigh, in one line."""
@@ -76,7 +82,9 @@ class PipelineModel:
     def _noise(self, z: Tensor, t: int, prompt: str) -> Tensor:
         level = self.denoiser.levels[t]
         x_t = (level.scale * z[None].float()).to(self._like)  # in the pipeline's own precision
-        return level.noise(x_t.float(), self.denoiser(x_t, t, prompt=prompt).float())[0]
+        with guider_off(self.pipe):
+            predicted = self.denoiser(x_t, t, prompt=prompt)
+        return level.noise(x_t.float(), predicted.float())[0]
 
     def half(self, prompt: str, generator: torch.Generator) -> Half:
         """The call that generates latents of a prompt, from noise of `generator`, as whatever its scheduler draws."""

@@ -67,7 +67,8 @@ class PipelinePair(DiffusionPair):
         self.video, self.audio = models
         self.schedules, self.shapes = (models[0].schedule, models[1].schedule), (models[0].shape, models[1].shape)
         self.sampling, self.form, self.device = sampling, form, device
-        self._halves_wait, self._small = offload == "halves", weights == "tiny"
+        self._halves_wait = offload == "halves"
+        self._sizes: dict[str, Any] = dict(TINY_DISCRIMINATOR) if weights == "tiny" else dict(described.discriminator)
         self.models = self.video, self.audio
 
     @property
@@ -134,11 +135,10 @@ class PipelinePair(DiffusionPair):
         return *latents, *(model.text(item.prompt.text) for model in self.models)
 
     def discriminator(self, design: str, **sizes: Any) -> DiscriminatorConfig:
-        """A config for what is seen of the latents, of the paper's width unless `sizes` say otherwise."""
+        """A config for what is seen of the latents, as wide as the description or `sizes` say, else as the paper's."""
         video, audio = (model.view.shape_of(model.shape) for model in self.models)
-        settings: dict[str, Any] = dict(TINY_DISCRIMINATOR) if self._small else {}
         texts = [len(text) - PROMPT_BYTES for text in self.unconditional]
-        settings |= {"video_text_channels": texts[0], "audio_text_channels": texts[1]}
+        settings = {**self._sizes, "video_text_channels": texts[0], "audio_text_channels": texts[1]}
         if design.endswith("frieren"):
             settings["video_times"] = video_times(self.video.pipe, self.audio.pipe, video[1], self.video.rate)
         return for_latents(design, video, audio, **{**settings, **sizes})  # type: ignore[arg-type]
