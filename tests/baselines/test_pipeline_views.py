@@ -146,6 +146,12 @@ def test_channels_in_another_place_are_an_error() -> None:
     assert error.value.expected.startswith("16")
 
 
+def test_frames_that_share_an_axis_are_asked_for_with_their_number() -> None:
+    pipe, call = make_tiny("CogVideoXPipeline")
+    with pytest.raises(UsageError, match="how many frames"):
+        view_of(pipe, (4, 4, 4), call)
+
+
 def test_times_of_latents() -> None:
     wan, _ = make_tiny("WanPipeline")
     animatediff, _ = make_tiny("AnimateDiffPipeline")

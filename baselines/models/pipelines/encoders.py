@@ -32,7 +32,7 @@ def mode(vae: Any, x: Tensor) -> Tensor:
 
 
 def scaled(pipe: Any, video: Tensor) -> Tensor:
-    """HunyuanVideo's and CogVideoX's; `invert_scale_latents` of CogVideoX 1.5 speaks of conditioning pictures alone."""
+    """HunyuanVideo's, EasyAnimate's and CogVideoX's, whose `invert_scale_latents` is of conditioning pictures alone."""
     return mode(pipe.vae, video) * pipe.vae.config.scaling_factor
 
 
@@ -80,7 +80,9 @@ VIDEO: Mapping[str, Encoder] = {
     "AutoencoderKL": frame_by_frame,
     "AutoencoderKLCogVideoX": cogvideox,
     "AutoencoderKLHunyuanVideo": scaled,
+    "AutoencoderKLHunyuanVideo15": scaled,
     "AutoencoderKLLTXVideo": ltx,
+    "AutoencoderKLMagvit": scaled,
     "AutoencoderKLMochi": mochi,
     "AutoencoderKLWan": wan,
 }
