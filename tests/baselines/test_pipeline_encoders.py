@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
+import diffusers
 import numpy as np
 import pytest
 import torch
@@ -234,20 +235,49 @@ def test_cogvideox_1_5_repeats_the_first_latent() -> None:
     assert torch.equal(view_of(pipe, padded.shape, call)(padded[None])[0], latents.transpose(0, 1))
 
 
-def test_kandinsky_5_has_channels_last() -> None:
-    """Decoded as diffusers 0.42.1: pipelines/kandinsky5/pipeline_kandinsky.py does."""
-    from diffusers import AutoencoderKLHunyuanVideo
+WIDTHS: dict[str, Any] = {"block_out_channels": (8,) * 4, "layers_per_block": 1}
+FACTORS = [  # pipeline, autoencoder, its sizes, where the pipeline keeps its ratio, shape of the latents of 5 x 32 x 32
+    (
+        "Kandinsky5T2VPipeline",
+        "HunyuanVideo",
+        WIDTHS | {"norm_num_groups": 2},
+        "vae_scale_factor_temporal",
+        (2, 4, 4, 16),
+    ),
+    (
+        "HunyuanVideoPipeline",
+        "HunyuanVideo",
+        WIDTHS | {"norm_num_groups": 2},
+        "vae_scale_factor_temporal",
+        (16, 2, 4, 4),
+    ),
+    (
+        "HunyuanVideo15Pipeline",
+        "HunyuanVideo15",
+        {**WIDTHS, "block_out_channels": (32, 32, 32, 32, 64)},
+        "vae_scale_factor_temporal",
+        (32, 2, 2, 2),
+    ),
+    ("EasyAnimatePipeline", "Magvit", WIDTHS | {"norm_num_groups": 2}, "vae_temporal_compression_ratio", (16, 2, 4, 4)),
+]
 
-    vae = AutoencoderKLHunyuanVideo(block_out_channels=(8,) * 4, layers_per_block=1, norm_num_groups=2).eval()
-    pipe = type("Kandinsky5T2VPipeline", (), {"vae": vae, "vae_scale_factor_temporal": 4})()
-    video = video_for({"num_frames": 5, "height": 16, "width": 16})
+
+@pytest.mark.parametrize(("name", "kind", "sizes", "ratio", "shape"), FACTORS)
+def test_latents_that_are_scaled_alone(name: str, kind: str, sizes: Any, ratio: str, shape: tuple[int, ...]) -> None:
+    """Decoded as these pipelines' calls do: channels first, divided by the factor (diffusers 0.42.1)."""
+    torch.manual_seed(0)
+    vae = getattr(diffusers, f"AutoencoderKL{kind}")(**sizes).eval()
+    pipe = type(name, (), {"vae": vae, ratio: 4})()
+    video = video_for({"num_frames": 5, "height": 32, "width": 32})
     latents = encode_video(pipe, video)
-    assert latents.shape == (2, 2, 2, 16)
+    assert latents.shape == shape
+    view = view_of(pipe, latents.shape, {})
     with torch.no_grad():
-        found = vae.decode(latents[None].permute(0, 4, 1, 2, 3) / vae.config.scaling_factor).sample
+        found = vae.decode(view(latents[None]) / vae.config.scaling_factor).sample
         want = vae.decode(vae.encode(pixels(video)).latent_dist.mode()).sample
+        other = vae.decode(view(latents[None])).sample
     assert torch.allclose(found, want, atol=1e-4)
-    assert view_of(pipe, latents.shape, {}).shape_of(latents.shape) == (16, 2, 2, 2)
+    assert not torch.allclose(other, want, atol=1e-3)
 
 
 def test_unknown_autoencoders_are_named() -> None:

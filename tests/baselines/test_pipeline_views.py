@@ -16,6 +16,8 @@ from mmbench.baselines.models.pipelines.rates import latent_times, pictures_per_
 from mmbench.baselines.models.pipelines.tiny import make_tiny
 from mmbench.baselines.models.pipelines.views import View, from_layout, least_unshuffle, to_layout, view_of
 from mmbench.errors import UsageError
+from mmbench.mmdisco.design import for_latents
+from mmbench.mmdisco.discriminator import Discriminator
 
 SEEN: dict[str, tuple[View, tuple[int, ...]]] = {  # of the small pipelines, two seconds
     "WanPipeline": (View(), (16, 5, 4, 4)),
@@ -144,6 +146,12 @@ def test_channels_in_another_place_are_an_error() -> None:
     assert error.value.expected.startswith("16")
 
 
+def test_frames_that_share_an_axis_are_asked_for_with_their_number() -> None:
+    pipe, call = make_tiny("CogVideoXPipeline")
+    with pytest.raises(UsageError, match="how many frames"):
+        view_of(pipe, (4, 4, 4), call)
+
+
 def test_times_of_latents() -> None:
     wan, _ = make_tiny("WanPipeline")
     animatediff, _ = make_tiny("AnimateDiffPipeline")
@@ -170,3 +178,30 @@ def test_unknown_autoencoders_are_named() -> None:
     for function in (pictures_per_latent, sound_grid):
         with pytest.raises(UsageError, match="SimpleNamespace"):
             function(pipe)
+
+
+@pytest.mark.parametrize(
+    ("video", "audio"),
+    [
+        ("WanPipeline", "StableAudioPipeline"),
+        ("LTXPipeline", "StableAudio3Pipeline"),
+        ("CogVideoXPipeline", "AudioLDM2Pipeline"),
+        ("MochiPipeline", "LongCatAudioDiTPipeline"),
+    ],
+)
+@torch.enable_grad()
+def test_a_discriminator_guides_the_latents_of_a_pair(video: str, audio: str) -> None:
+    """Its gradient comes back in the pipelines' own layouts: on every element of the clip, on none beside it."""
+    halves = [make_tiny(name) for name in (video, audio)]
+    latents = [latents_of(*half).float().requires_grad_() for half in halves]
+    views = [view_of(pipe, x.shape[1:], call) for (pipe, call), x in zip(halves, latents, strict=True)]
+    shapes = [view.shape_of(x.shape[1:]) for view, x in zip(views, latents, strict=True)]
+    times = video_times(halves[0][0], halves[1][0], shapes[0][1], 8)
+    sizes = {"num_blocks": 1, "fusion_channels": 32, "fusion_layers": 1, "video_times": times}
+    texts = {"video_text_channels": None, "audio_text_channels": None}
+    model = Discriminator(for_latents("res_frieren", *shapes, channels=32, **sizes, **texts))
+    seen = [view(x) for view, x in zip(views, latents, strict=True)]
+    gradients = torch.autograd.grad(model(*seen, torch.tensor([500])).sum(), latents)
+    for view, x, gradient in zip(views, latents, gradients, strict=True):
+        (kept,) = torch.autograd.grad(view(x).sum(), x)
+        assert torch.equal(gradient != 0, kept != 0)

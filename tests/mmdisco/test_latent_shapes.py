@@ -15,7 +15,9 @@ from mmbench.mmdisco.design import DiscriminatorConfig, for_latents, largest_div
 from mmbench.mmdisco.discriminator import Discriminator
 from mmbench.mmdisco.fusion import covering
 from mmbench.mmdisco.losses import Noised, mmdisco_losses
+from mmbench.mmdisco.memory import predict_training_memory
 from mmbench.mmdisco.residual import convolve_same
+from mmbench.mmdisco.training_config import TrainConfig
 from mmbench.types import DESIGNS
 from tests.mmdisco.plain import plain_logit
 from tests.mmdisco.test_discriminator import SMALL, build, inputs
@@ -188,3 +190,12 @@ def test_wrong_times_and_pools_are_refused() -> None:
 
 def test_divisors() -> None:
     assert [largest_divisor(n, 4) for n in (30, 45, 52, 22, 7, 1)] == [3, 3, 4, 2, 1, 1]
+
+
+def test_the_memory_of_a_training_is_predicted_with_times() -> None:
+    config = TrainConfig(tiny("res_frieren", "long_sound"), batch_size=2)
+    even = replace(config, discriminator=replace(config.discriminator, video_times=None))
+    shapes, texts = TINY["long_sound"], [(12,), (20,)]
+    assert (
+        predict_training_memory(config, shapes, texts).weights == predict_training_memory(even, shapes, texts).weights
+    )

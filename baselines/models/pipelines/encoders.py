@@ -32,7 +32,7 @@ def mode(vae: Any, x: Tensor) -> Tensor:
 
 
 def scaled(pipe: Any, video: Tensor) -> Tensor:
-    """HunyuanVideo's and CogVideoX's; `invert_scale_latents` of CogVideoX 1.5 speaks of conditioning pictures alone."""
+    """HunyuanVideo's, EasyAnimate's and CogVideoX's, whose `invert_scale_latents` is of conditioning pictures alone."""
     return mode(pipe.vae, video) * pipe.vae.config.scaling_factor
 
 
@@ -80,7 +80,9 @@ VIDEO: Mapping[str, Encoder] = {
     "AutoencoderKL": frame_by_frame,
     "AutoencoderKLCogVideoX": cogvideox,
     "AutoencoderKLHunyuanVideo": scaled,
+    "AutoencoderKLHunyuanVideo15": scaled,
     "AutoencoderKLLTXVideo": ltx,
+    "AutoencoderKLMagvit": scaled,
     "AutoencoderKLMochi": mochi,
     "AutoencoderKLWan": wan,
 }
@@ -104,7 +106,7 @@ def encode_video(pipe: Any, frames: np.ndarray) -> Tensor:
         found = f"{len(frames)} frames, of which {type(pipe.vae).__name__} would drop {len(frames) - fewer}."
         raise UsageError(found, f"{fewer} or {fewer + ratio} frames", f"cut the clip to {fewer} frames")
     video = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
-    return to_layout(encode(pipe, video), layout_of(pipe))[0].cpu()
+    return to_layout(encode(pipe, video), layout_of(pipe))[0].cpu().contiguous()
 
 
 def oobleck(pipe: Any, wave: Tensor) -> Tensor:
@@ -163,7 +165,7 @@ def encode_audio(pipe: Any, audio: np.ndarray, sample_rate: int) -> Tensor:
     encode = _known(AUDIO, pipe, "sound")
     clip = Clip(np.zeros((0, 1, 1, 3), np.uint8), Fraction(1), audio, sample_rate)
     wave = torch.from_numpy(resample_audio(clip, sound_grid(pipe)[0]).audio)[None, None]
-    return to_layout(encode(pipe, wave), layout_of(pipe))[0].cpu()
+    return to_layout(encode(pipe, wave), layout_of(pipe))[0].cpu().contiguous()
 
 
 def _known(encoders: Mapping[str, Encoder], pipe: Any, kind: str) -> Encoder:

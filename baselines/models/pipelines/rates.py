@@ -15,7 +15,9 @@ CAUSAL = (  # autoencoders whose first latent is one picture, as the others' are
     "AutoencoderKLLTXVideo",
     "AutoencoderKLCogVideoX",
     "AutoencoderKLMochi",
+    "AutoencoderKLMagvit",
     "AutoencoderKLHunyuanVideo",
+    "AutoencoderKLHunyuanVideo15",
 )
 RATIOS = (
     "vae_scale_factor_temporal",

@@ -107,6 +107,9 @@ def view_of(pipe: Any, shape: Sequence[int], call: Mapping[str, Any], unshuffle:
         UsageError: The latents' channels are not where the layout has them.
     """
     layout = layout_of(pipe)
+    if layout == "frames_first" and len(shape) != 4:
+        found = f"{type(pipe).__name__}'s latents {tuple(shape)} do not say how many frames they have."
+        raise UsageError(found, "the shape (f, c, h, w) of one sample")
     grid = _grid(pipe, call) if layout == "packed" else tuple(shape[:1]) if layout == "frames_first" else ()
     start, stop = _kept(pipe, call)
     view = View(layout, grid, start, stop)
