@@ -76,7 +76,7 @@ class DiffusionPair(ABC):
     @property
     @abstractmethod
     def denoisers(self) -> tuple[Any, ...]:
-        """The networks that predict noise."""
+        """The networks that predict noise; () if they are called by code that keeps no graph."""
 
     @abstractmethod
     def texts(self, prompts: Sequence[str]) -> tuple[Tensor, ...]:

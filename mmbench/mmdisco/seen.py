@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
-
-from mmbench.mmdisco.losses import Discriminator
+from torch import Tensor, nn
 
 View = Callable[..., tuple[Tensor, ...]]  # (video, audio, *text) -> the same as a discriminator sees them
 
@@ -30,16 +29,30 @@ def view_of(pair: object) -> View | None:
     return pair.view if isinstance(pair, HasView) else None
 
 
-def seen_by(discriminator: Discriminator, view: View | None) -> Discriminator:
+class Viewing(nn.Module):
+    """A discriminator of what a view shows of latents and texts, as one of the latents and texts themselves.
+
+    Args:
+        discriminator: The network.
+        view: What it sees; not copied where the network is.
+    """
+
+    def __init__(self, discriminator: nn.Module, view: View) -> None:
+        super().__init__()
+        self.discriminator, self.view = discriminator, view
+
+    def forward(self, video: Tensor, audio: Tensor, t: Any, *text: Tensor) -> Tensor:
+        """The logit (n,)."""
+        seen = self.view(video, audio, *text)
+        return self.discriminator(*seen[:2], t, *seen[2:])
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Viewing:
+        return Viewing(deepcopy(self.discriminator, memo), self.view)
+
+
+def seen_by(discriminator: Any, view: View | None) -> Any:
     """A discriminator that takes latents and texts as the base models have them: itself if there is no view."""
-    if view is None:
-        return discriminator
-
-    def logit(video: Tensor, audio: Tensor, t: Any, *text: Tensor) -> Tensor:
-        seen = view(video, audio, *text)
-        return discriminator(*seen[:2], t, *seen[2:])
-
-    return logit
+    return discriminator if view is None else Viewing(discriminator, view)
 
 
 def shapes_seen(pair: Any) -> list[tuple[int, ...]]:

@@ -47,7 +47,12 @@ def requests(num: int = 1, seed: int = 3) -> list[Request]:
 
 def guidance_by(logit: Any, scale: tuple[float, float] = (1.0, 1.0)) -> Any:
     """The guidance of a function of what a discriminator sees, (x_t, y_t, t, *text) -> (n,)."""
-    return lambda pair: lambda text, empty: Guidance(seen_by(logit, view_of(pair)), scale, text, empty)
+
+    class Network(torch.nn.Module):
+        def forward(self, *inputs: Any) -> Tensor:
+            return cast(Tensor, logit(*inputs))
+
+    return lambda pair: lambda text, empty: Guidance(seen_by(Network(), view_of(pair)), scale, text, empty)
 
 
 def zero(video: Tensor, audio: Tensor, t: Any, *text: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ call = {audio_end_in_s = 2.0, num_inference_steps = 100, guidance_scale = 7.0}
 [guidance]
 joint_scale = [1.0, 1.0]                          # weights of the discriminator's gradient on video and sound
 path = "fraction"                                 # which half moves when: `mmbench.mmdisco.lockstep`
+discriminator = {channels = 256, num_blocks = 4}  # of those that are trained, where not the paper's
 """
 
 from __future__ import annotations

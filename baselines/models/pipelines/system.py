@@ -86,6 +86,10 @@ class PipelineSystem(PairSystem):
         described, own = read_description(self.file), self.file.parent == DESCRIPTIONS
         base = described.name if own else f"pipelines:{described.name}"
         common = CommonOptions.read(base, size, weights, dtype)
+        if device == "meta":
+            found = f"{base}: loops of pipelines cannot run on tensors without storage, so nothing can be counted."
+            wanted = "a pair whose loop is mmbench's own, as audioldm_animatediff"
+            raise UsageError(found, wanted, f"mmbench profile inference -s {base}")
         path = path or described.path
         require_choice(base, "path", path, PATHS)
         require_choice(base, "offload", offload, OFFLOADS)
@@ -113,7 +117,9 @@ class PipelineSystem(PairSystem):
 
     def spec(self) -> Spec:
         """Both descriptions with their contents, the path, and the discriminator's digest if one guides."""
-        return {**super().spec(), "sampling": {"path": self._sampling.sampler}}
+        steps = [half.call.get("num_inference_steps") for half in self._described.halves]
+        own = {"sampler": "own", "path": self._sampling.sampler, "num_inference_steps": steps}
+        return {**super().spec(), "sampling": own}
 
     def _load_pair(self) -> DiffusionPair:
         from mmbench.baselines.models.pipelines.pair import PipelinePair

@@ -25,9 +25,10 @@ def time_training(
 ) -> None:
     """Times steps of training: of the base models themselves, and of a discriminator on frozen ones.
 
-    `base_forward` is without a graph, as a discriminator's step has it; `base_graph` and `base_backward` make a step of
-    the bases; `disc_forward` includes the first gradient that the denoising loss needs. The discriminator's weights are
-    random and nowhere zero: a fresh one's last layers are zero, and products with zeros take a GPU less power.
+    `base_forward` is without a graph, as a discriminator's step has it; `base_graph` and `base_backward` make a step
+    of the bases, of pairs whose networks can be trained; `disc_forward` includes the first gradient that the
+    denoising loss needs. The discriminator's weights are random and nowhere zero: a fresh one's last layers are zero,
+    and products with zeros take a GPU less power.
 
     Args:
         pair: A `DiffusionPair`.
@@ -114,7 +115,7 @@ def _arms(pair: Any, design: str, loss: str, batch_size: int, sizes: dict[str, i
         if not (learns and losses.total.isfinite()):
             raise MMBenchError("A step of the discriminator trained nothing.", "gradients, and a finite loss")
 
-    return {"bases": bases, "discriminator": discriminator}
+    return ({"bases": bases} if trained else {}) | {"discriminator": discriminator}
 
 
 @contextmanager
