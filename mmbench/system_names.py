@@ -57,7 +57,7 @@ GIVEN = {*COMMON, "guidance", "modalities"}  # keyword arguments of factories th
 
 
 def parse_system_name(text: str) -> SystemName:
-    """Read `base`, `base:argument`, or either and `+mmdisco` with -DESIGN, -OPTION and -fast, each or none, after it."""
+    """Read `base`, `base:argument`, either with `+mmdisco` and -DESIGN, -OPTION and -fast, each or none, after it."""
     base, colon, argument = text.partition(":")
     if colon:
         argument, plus, rest = argument.rpartition("+")

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from mmbench.baselines.diffusers_joint import frames_of
 from mmbench.baselines.models.pipelines.encoders import encode_audio, encode_video
 from mmbench.baselines.models.pipelines.model import PipelineModel
 from mmbench.baselines.models.pipelines.text_guidance import argument_of
@@ -21,15 +20,15 @@ def to_clip(video: Any, audio: Any, fps: float, sample_rate: int, form: ClipForm
     """The clip of what two pipelines returned for one prompt, cut to a format; each step is in its notes.
 
     Args:
-        video: What the video's pipeline returned, with output_type="np".
+        video: What the video's pipeline returned, with output_type="np": frames (1, t, h, w, 3) in [0, 1].
         audio: What the sound's returned, of any number of channels, whose mean is taken.
         fps: Frames per second of the former.
         sample_rate: Samples per second of the latter.
         form: The dataset's.
     """
-    sound = np.asarray(audio.audios, np.float64)
+    frames, sound = np.asarray(video.frames)[0], np.asarray(audio.audios, np.float64)
     wave = sound.reshape(-1, sound.shape[-1]).mean(0)
-    return conform(Clip.from_float(frames_of(video), fps, wave, sample_rate), form)
+    return conform(Clip.from_float(frames, fps, wave, sample_rate), form)
 
 
 def encode_clip(clip: Clip, video: PipelineModel, audio: PipelineModel) -> tuple[Tensor, Tensor]:

@@ -36,6 +36,7 @@ from mmbench.baselines.models.pipelines.description import HalfDescription, Pair
 from mmbench.errors import UsageError
 
 OWN_OF_CALL = ("prompt", "latents", "generator", "output_type", "return_dict")  # what the harness gives
+RATES = (("video", "fps"), ("audio", "sample_rate"))  # tables, and what their rates are called
 DOCS = "docs/pairs.md"
 
 
@@ -53,14 +54,14 @@ def read_description(path: Path) -> PairDescription:
         raise UsageError(f"{path} is not TOML: {error}.", f"tables video and audio, as in {DOCS}") from error
     _refuse_unknown(path, "", found, ("name", "video", "audio", "guidance"))
     name = _take(path, "", found, "name", path.stem, _is_name, "letters, digits, _ . and -")
-    halves = [_read_half(path, table, found, rate) for table, rate in (("video", "fps"), ("audio", "sample_rate"))]
+    video, audio = (_read_half(path, table, found, rate) for table, rate in RATES)
     guidance = _table(path, "guidance", found, required=False)
     _refuse_unknown(path, "guidance", guidance, ("joint_scale", "path", "discriminator"))
     scale = _take(path, "guidance", guidance, "joint_scale", [1.0, 1.0], _is_two_numbers, "two numbers, video's first")
     how = _take(path, "guidance", guidance, "path", "fraction", _is_text, "the name of a path, as fraction")
     sizes = _take(path, "guidance", guidance, "discriminator", {}, _is_sizes, "a table of whole numbers from 1")
     _refuse_unknown(path, "guidance", sizes, ("channels", "num_blocks"))
-    return PairDescription(name, *halves, (float(scale[0]), float(scale[1])), how, sizes)
+    return PairDescription(name, video, audio, (float(scale[0]), float(scale[1])), how, sizes)
 
 
 def _read_half(path: Path, table: str, found: Mapping[str, Any], rate: str) -> HalfDescription:
