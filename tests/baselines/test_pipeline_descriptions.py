@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mmbench.baselines.models.pipelines.description import of_latents, require_commits
+from mmbench.baselines.models.pipelines.description import of_latents, place_halves
 from mmbench.baselines.models.pipelines.description_file import read_description
 from mmbench.baselines.models.pipelines.system import DESCRIPTIONS
 from mmbench.errors import UsageError
@@ -36,7 +36,7 @@ def test_what_a_file_says_is_read(tmp_path: Path) -> None:
     assert (pair.video.pipeline, pair.video.revision, pair.video.rate) == ("org/video", COMMIT, 16)
     assert pair.video.call == {"num_frames": 33, "guidance_scale": 5.0}
     assert pair.audio.folder == tmp_path / "sound"
-    assert require_commits(pair, GIVEN) == pair
+    assert place_halves(pair, GIVEN, False) == pair
 
 
 @pytest.mark.parametrize(
@@ -67,19 +67,30 @@ def test_a_wrong_key_is_named_with_the_nearest_one(tmp_path: Path, text: str, fo
 def test_a_repository_needs_a_commit_and_a_user_may_give_it(tmp_path: Path) -> None:
     pair = read_description(write(tmp_path, VIDEO + '[audio]\npipeline = "org/sound"\n'))
     with pytest.raises(UsageError, match="--set audio_revision=COMMIT"):
-        require_commits(pair, GIVEN)
-    assert require_commits(pair, GIVEN | {"audio_revision": COMMIT}).audio.revision == COMMIT
+        place_halves(pair, GIVEN, False)
+    assert place_halves(pair, GIVEN | {"audio_revision": COMMIT}, False).audio.revision == COMMIT
     with pytest.raises(UsageError, match="commit of org/other is ''"):  # the description's is of another repository
-        require_commits(pair, GIVEN | {"video": "org/other", "audio_revision": COMMIT})
-    here = require_commits(pair, GIVEN | {"audio": str(tmp_path)})
+        place_halves(pair, GIVEN | {"video": "org/other", "audio_revision": COMMIT}, False)
+    here = place_halves(pair, GIVEN | {"audio": str(tmp_path)}, False)
     assert (here.audio.folder, here.audio.pipeline) == (tmp_path, "")
 
 
 def test_a_half_that_is_to_be_given_says_so(tmp_path: Path) -> None:
     pair = read_description(write(tmp_path, VIDEO + '[audio]\nclass = "AudioLDM2Pipeline"\n'))
     with pytest.raises(UsageError, match=r"\[audio\] names no pipeline") as raised:
-        require_commits(pair, GIVEN)
+        place_halves(pair, GIVEN, False)
     assert raised.match("a AudioLDM2Pipeline in a folder")
+
+
+def test_without_trained_weights_a_half_is_its_class_or_its_folder(tmp_path: Path) -> None:
+    pair = read_description(write(tmp_path, VIDEO + AUDIO))
+    with pytest.raises(UsageError, match=r"\[video\] names no class"):
+        place_halves(pair, GIVEN, True)
+    pair = read_description(write(tmp_path, VIDEO + 'class = "WanPipeline"\n' + AUDIO))
+    assert place_halves(pair, GIVEN, True) == pair
+    with pytest.raises(UsageError, match="org/other is not read"):
+        place_halves(pair, GIVEN | {"video": "org/other"}, True)
+    assert place_halves(pair, GIVEN | {"video": str(tmp_path)}, True).video.folder == tmp_path
 
 
 def test_steps_and_text_guidance_leave_a_discriminator_what_it_is(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def test_what_decides_a_sample_is_in_its_spec() -> None:
     ("options", "found"),
     [
         ({"weights": "real", "size": "full"}, "the commit of Wan-AI/Wan2.1-T2V-1.3B-Diffusers is ''"),
-        ({"video": "/tmp"}, "with size=tiny is built from its classes"),
+        ({"video": "org/other"}, "is built from its class, and org/other is not read"),
         ({"num_inference_steps": (1, 2, 3)}, "cannot have num_inference_steps"),
         ({"num_inference_steps": 0}, "a whole number from 1"),
         ({"path": "sideways"}, "has no path 'sideways'"),

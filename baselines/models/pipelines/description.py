@@ -83,34 +83,54 @@ def of_latents(contents: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]
     return kept
 
 
-def require_commits(description: PairDescription, given: Mapping[str, str]) -> PairDescription:
-    """The description with commits and places that a user gave beside it.
+def place_halves(described: PairDescription, given: Mapping[str, str], untrained: bool) -> PairDescription:
+    """The description with places and commits that a user gave beside it.
 
     Args:
-        description: Of the pair.
+        described: Of the pair.
         given: video and audio, each a folder or repository instead of the description's; video_revision and
             audio_revision, commits; "" for what is not given.
+        untrained: Whether a half without a folder is built from its class, so that no repository is read.
 
     Raises:
-        UsageError: A repository without a commit, so that other weights could hide under its name tomorrow.
+        UsageError: A repository without a commit, so that other weights could hide under its name tomorrow, or one
+            that would not be read; a half without place or class.
     """
-    halves = {}
-    for table, half in zip(("video", "audio"), description.halves, strict=True):
-        if source := given[table]:
-            place = Path(source).expanduser()
-            here = {"folder": place, "pipeline": ""} if place.is_dir() else {"folder": None, "pipeline": source}
-            half = replace(half, revision="", **here)  # type: ignore[arg-type]
-        revision = given[f"{table}_revision"] or half.revision
-        if not half.source:
-            found = f"{description.name}: [{table}] names no pipeline."
-            wanted = f"a {half.class_name or 'pipeline'} in a folder, as save_pretrained writes it, or of the hub"
-            raise UsageError(found, wanted, f"--set {table}=FOLDER")
-        if half.folder is None and not is_commit(revision):
-            found = f"{description.name}: the commit of {half.pipeline} is {revision!r}."
-            wanted = "a commit of 40 hex digits, as its page shows, for a branch would name other weights tomorrow"
-            raise UsageError(found, wanted, f"--set {table}_revision=COMMIT, or --set {table}=FOLDER")
-        halves[table] = replace(half, revision="" if half.folder else revision)
-    return replace(description, **halves)  # type: ignore[arg-type]
+    halves = []
+    for table, half in zip(("video", "audio"), described.halves, strict=True):
+        source, revision = given[table], given[f"{table}_revision"]
+        if source:
+            folder = Path(source).expanduser() if Path(source).expanduser().is_dir() else None
+            half = replace(half, pipeline="" if folder else source, folder=folder, revision="")
+        if half.folder is None and untrained:
+            _require_unread(described.name, table, half, source or revision)
+        elif half.folder is None:
+            half = replace(half, revision=revision or half.revision)
+            _require_commit(described.name, table, half)
+        halves.append(half)
+    return replace(described, video=halves[0], audio=halves[1])
+
+
+def _require_commit(pair: str, table: str, half: HalfDescription) -> None:
+    """Raise UsageError unless a half names a repository and its commit."""
+    if not half.pipeline:
+        found = f"{pair}: [{table}] names no pipeline."
+        wanted = f"a {half.class_name or 'pipeline'} in a folder, as save_pretrained writes it, or of the hub"
+        raise UsageError(found, wanted, f"--set {table}=FOLDER")
+    if not is_commit(half.revision):
+        found = f"{pair}: the commit of {half.pipeline} is {half.revision!r}."
+        wanted = "a commit of 40 hex digits, as its page shows, for a branch would name other weights tomorrow"
+        raise UsageError(found, wanted, f"--set {table}_revision=COMMIT, or --set {table}=FOLDER")
+
+
+def _require_unread(pair: str, table: str, half: HalfDescription, given: str) -> None:
+    """Raise UsageError unless a half can be built from its class, and nothing was given that would not be read."""
+    if given:
+        found = f"{pair}: without trained weights [{table}] is built from its class, and {given} is not read."
+        raise UsageError(found, "one of both", f"the same command without {given}")
+    if not half.class_name:
+        found = f"{pair}: [{table}] names no class, so nothing of it can be built untrained."
+        raise UsageError(found, 'class = "WanPipeline" or another in its table', "--weights real")
 
 
 def is_commit(value: Any) -> bool:

@@ -11,7 +11,7 @@ from mmbench.baselines.kinds.discriminators import Guide
 from mmbench.baselines.kinds.guided import PairSystem
 from mmbench.baselines.kinds.guiding import Guiding
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
-from mmbench.baselines.models.pipelines.description import PairDescription, of_latents, require_commits
+from mmbench.baselines.models.pipelines.description import PairDescription, of_latents, place_halves
 from mmbench.baselines.models.pipelines.description_file import read_description
 from mmbench.baselines.models.pipelines.loading import content_of, small
 from mmbench.baselines.parts.options import CommonOptions, require_at_least, require_choice
@@ -94,7 +94,7 @@ class PipelineSystem(PairSystem):
         require_choice(base, "path", path, PATHS)
         require_choice(base, "offload", offload, OFFLOADS)
         given = {"video": video, "audio": audio, "video_revision": video_revision, "audio_revision": audio_revision}
-        described = place_halves(described, common.weights, given, dataset.format.seconds)
+        described = of_weights(described, common.weights, given, dataset.format.seconds)
         described = with_steps(described, base, num_inference_steps)
         contents = {table: half.spec() for table, half in zip(("video", "audio"), described.halves, strict=True)}
         for about, half in zip(contents.values(), described.halves, strict=True):
@@ -131,28 +131,18 @@ class PipelineSystem(PairSystem):
         )
 
 
-def place_halves(
+def of_weights(
     described: PairDescription, weights: Weights, given: Mapping[str, str], seconds: float
 ) -> PairDescription:
-    """The description of what is going to be loaded: of small pipelines, or with the places and commits a user gave.
+    """The description of what is going to be loaded or built, at the places that a user gave.
 
     Raises:
-        UsageError: A class that is needed is not named, or a commit is missing, or a place is given in vain.
+        UsageError: A class or a commit is missing, or a place is given in vain.
     """
-    if weights == "real":
-        return require_commits(described, given)
-    if weights == "random" and (any(given.values()) or any(half.folder for half in described.halves)):
-        return require_commits(described, given)
-    if named := [f"{key}={value}" for key, value in given.items() if value]:
-        found = f"{described.name} with size=tiny is built from its classes: {named[0]} is not read."
-        raise UsageError(found, "one of both", f"--set size=tiny without {named[0]}")
-    for table, half in zip(("video", "audio"), described.halves, strict=True):
-        if not half.class_name:
-            found = f"{described.name}: [{table}] names no class, so nothing of it can be built untrained."
-            raise UsageError(found, 'class = "WanPipeline" or another in its table', "--weights real")
-    if weights == "random":
-        return described
-    video, audio = described.halves
+    if weights != "tiny":
+        return place_halves(described, given, weights == "random")
+    video, audio = (replace(half, folder=None) for half in described.halves)
+    video, audio = place_halves(replace(described, video=video, audio=audio), given, True).halves
     return replace(described, video=small(video, seconds, "fps"), audio=small(audio, seconds, "sample_rate"))
 
 
