@@ -75,8 +75,8 @@ def _read_half(path: Path, table: str, found: Mapping[str, Any], rate: str) -> H
     pipeline = take("pipeline", "", _is_text, 'a repository of the hub, as "Wan-AI/Wan2.1-T2V-1.3B-Diffusers"')
     folder = take("folder", "", _is_text, "a folder as save_pretrained writes it")
     if pipeline and folder:
-        found = f"{path}: [{table}] has both pipeline and folder."
-        raise UsageError(found, "one of them, the repository or the folder", f"see {DOCS}")
+        wanted = "one of them, the repository or the folder"
+        raise UsageError(f"{path}: [{table}] has both pipeline and folder.", wanted, f"see {DOCS}")
     call = take("call", {}, _is_table, "a table of arguments of the pipeline's call")
     if taken := [key for key in call if key in OWN_OF_CALL]:
         raise UsageError(f"{path}: [{table}] call gives {taken[0]}.", "what is no sample's own", f"see {DOCS}")
