@@ -78,7 +78,8 @@ class Denoiser:
             return
         scheduler.timesteps = torch.full_like(scheduler.timesteps[:1], t)
         if hasattr(scheduler, "sigmas"):
-            scheduler.sigmas = torch.stack([_sigmas(scheduler)[t], torch.zeros(())])
+            sigma = _sigmas(scheduler)[t : t + 1]
+            scheduler.sigmas = torch.cat([sigma, torch.zeros_like(sigma)])
 
     def _training_levels(self) -> list[Level]:
         scheduler = self._pipe.scheduler
@@ -120,7 +121,7 @@ def first_latents(half: Half, **prompt: Any) -> Tensor:
     """
     call = {"generator": torch.Generator().manual_seed(0), **half.call, **prompt}
     latents = first_step(half.pipe, call)[1]
-    noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(1)).to(latents)
+    noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(1), device="cpu").to(latents)
     given = first_step(half.pipe, {**call, "latents": noise})[1]
     scale = float(getattr(half.pipe.scheduler, "init_noise_sigma", 1.0))
     if given.shape != latents.shape or not torch.allclose(given, scale * noise, rtol=ROUNDING):

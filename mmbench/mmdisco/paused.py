@@ -38,7 +38,7 @@ class Paused:
 
     def __init__(self, function: Callable[[Callable[[Any], Any]], Any]) -> None:
         self.ended, self.result = False, None
-        self._function, self._modes = function, torch_modes()
+        self._function, self._modes, self._context = function, torch_modes(), contextvars.copy_context()
         self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._values: queue.SimpleQueue[tuple[bool, Any]] = queue.SimpleQueue()
         self._unwinding = False
@@ -54,8 +54,7 @@ class Paused:
             BaseException: What the function raised.
         """
         if self._thread is None:
-            context = contextvars.copy_context()
-            self._thread = threading.Thread(target=lambda: context.run(self._run), daemon=True)
+            self._thread = threading.Thread(target=self._context.run, args=(self._run,), daemon=True)
             self._thread.start()
         else:
             self._answers.put(answer)

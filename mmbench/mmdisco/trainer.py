@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mmbench.errors import NonFiniteError, UsageError
 from mmbench.mmdisco.checkpoint import CHECKPOINT, load_checkpoint
+from mmbench.mmdisco.design import DiscriminatorConfig
 from mmbench.mmdisco.discriminator import Discriminator
 from mmbench.mmdisco.losses import JointEpsilon, Noised, Pair, mmdisco_losses
 from mmbench.mmdisco.pairs import entropy
@@ -25,6 +26,11 @@ from mmbench.mmdisco.training_config import FREE_TO_CHANGE, TrainConfig
 from mmbench.networks.devices import deterministic_kernels, ieee_float32
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def _defaults(config: type) -> dict[str, Any]:
+    """What the fields of a configuration are where they are not said."""
+    return {f.name: f.default for f in fields(config) if f.default is not MISSING}
 
 
 class Trainer:
@@ -70,8 +76,8 @@ class Trainer:
         if state is None:
             return 0
         stored, wanted = json.loads(state["record"]), json.loads(json.dumps(record))
-        defaults = {f.name: f.default for f in fields(TrainConfig) if f.default is not MISSING}
-        stored["config"] = defaults | stored["config"]  # a setting that is younger than the checkpoint
+        stored["config"] = _defaults(TrainConfig) | stored["config"]  # for settings younger than the checkpoint
+        stored["config"]["discriminator"] = _defaults(DiscriminatorConfig) | stored["config"]["discriminator"]
         for a, b in ((stored, wanted), (stored["config"], wanted["config"])):
             keys = [key for key in b if key not in ("config", "trained_on") and a.get(key) != b[key]]
             changed = [f"{key} is {a.get(key)!r}, now {b[key]!r}" for key in keys]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import diffusers
@@ -30,8 +31,7 @@ def steps_of(own: Half) -> list[tuple[Tensor, Tensor, Level, float]]:
     seen = []
 
     def step(original: Callable[..., Any], p: Tensor, t: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
-        if torch.is_tensor(t) or t is None:  # CogVideoX's DPM-Solver has another order, and is not among these
-            seen.append((p.clone(), x.clone(), level_of(own.pipe.scheduler, t), float(t)))
+        seen.append((p.clone(), x.clone(), level_of(own.pipe.scheduler, t), float(t)))
         return original(p, t, x, *args, **kwargs)
 
     with methods_replaced(own.pipe.scheduler, step=step):
@@ -47,7 +47,7 @@ def without_prompt(own: Half) -> Half:
 def test_it_predicts_what_the_loop_predicts(name: str) -> None:
     own = half(name, STEPS, guidance=1.0, n=2)
     steps = steps_of(own)
-    samples = plain(half(name))
+    samples = plain(half(name, output_type="latent"))
     state = torch.get_rng_state()
     denoiser = Denoiser(without_prompt(own), STEPS, prompt=["any", "words"])
     for i in (0, 7, STEPS - 1):
@@ -56,7 +56,7 @@ def test_it_predicts_what_the_loop_predicts(name: str) -> None:
         assert denoiser.levels[index] == level
         assert torch.equal(denoiser(x_t, index, prompt=own.call["prompt"]), prediction)
     assert torch.equal(torch.get_rng_state(), state)
-    assert torch.equal(plain(half(name)), samples)  # the pipeline is as before
+    assert torch.equal(plain(half(name, output_type="latent")), samples)  # the pipeline is as before
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -66,7 +66,7 @@ def test_levels_rise_from_the_cleanest_in_a_thousand(name: str) -> None:
     assert schedule.num_train_timesteps == 1000
     assert bool((schedule.alphas_cumprod.diff() <= 0).all())
     assert levels[-1].a < 0.1 * levels[-1].scale
-    assert levels[0].b < (0.31 if name == "StableAudioPipeline" else 0.11)  # LTX's grid ends at sigma 0.1
+    assert levels[0].b < (0.31 if name == "StableAudioPipeline" else 0.13)  # LTX's grid ends at sigma 0.1
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -74,19 +74,21 @@ def test_it_decodes_the_latents_of_a_loop_as_the_pipeline_does(name: str) -> Non
     other = half("LongCatAudioDiTPipeline" if name in VIDEO else "LTXPipeline")
     latents = generate((half(name), other), latents_only=True)[0]
     state = torch.get_rng_state()
-    calls = count_forwards(half(name).pipe)
-    decoded = decode(without_prompt(half(name, output_type="np")), latents, prompt=["other words"])
-    assert calls == []  # nothing is denoised
+    with forwards_of(half(name).pipe) as forwards:
+        decoded = decode(without_prompt(half(name, output_type="np")), latents, prompt=["other words"])
+    assert forwards == []  # nothing is denoised
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(first(decoded), plain(half(name, output_type="np")))
 
 
-def count_forwards(pipe: Any) -> list[Any]:
+@contextmanager
+def forwards_of(pipe: Any) -> Iterator[list[int]]:
     """A list that grows with every call of the pipeline's denoising network."""
-    calls: list[Any] = []
+    calls: list[int] = []
     network = pipe.components.get("transformer") or pipe.components["unet"]
-    network.register_forward_hook(lambda *args: calls.append(1))
-    return calls
+    hook = network.register_forward_hook(lambda *args: calls.append(1))
+    yield calls
+    hook.remove()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -153,7 +155,7 @@ def test_what_is_no_black_box_is_refused(loop: Any, said: str) -> None:
 
 
 def test_the_levels_of_a_black_box_are_those_that_lockstep_shows() -> None:
-    """So a discriminator trained at the one is asked at the other's places: whole numbers on a grid of its own steps."""
+    """A discriminator trained at the one is asked at the other's places: whole numbers on its own grid."""
     places: list[float] = []
     video, audio = half("WanPipeline", 10, guidance=1.0), half("LongCatAudioDiTPipeline", 10, guidance=1.0)
     schedule = LevelSchedule(Denoiser(without_prompt(video), 10, prompt="rain").levels)

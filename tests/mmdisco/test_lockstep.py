@@ -62,7 +62,19 @@ def test_without_a_discriminator_in_bfloat16(video: str, audio: str) -> None:
         assert torch.equal(first(got), plain(reduced(name)))
 
 
-# Shift of the mean that 20 steps reach, of 1. A first level that is not pure noise leaves 1 - sqrt(abar_T) / ... of it.
+def test_without_a_discriminator_by_a_stochastic_solver_of_another_signature() -> None:
+    """CogVideoX's DPM-Solver is stepped as (prediction, last x_0, t, last t, latents)."""
+    own = half("CogVideoXPipeline", output_type="latent")
+    pipe = copy.copy(own.pipe)
+    pipe.register_modules(scheduler=diffusers.CogVideoXDPMScheduler.from_config(own.pipe.scheduler.config))
+
+    def called() -> Half:
+        return Half(pipe, half("CogVideoXPipeline", 5, output_type="latent").call)
+
+    assert torch.equal(first(generate((called(), half("LongCatAudioDiTPipeline")), zeros)[0]), plain(called()))
+
+
+# Shift of the mean that 20 steps reach, of 1: what signal the first level has is not shifted, and steps are finite.
 SHIFTS = {
     "WanPipeline": 0.991,
     "LTXPipeline": 0.974,

@@ -34,7 +34,7 @@ def stable_audio() -> Any:
     channels, width = 8, 16
     return diffusers.StableAudioPipeline(
         vae=diffusers.AutoencoderOobleck(
-            **{"encoder_hidden_size": 4, "decoder_channels": 4, "decoder_input_channels": channels},
+            **{"encoder_hidden_size": 16, "decoder_channels": 4, "decoder_input_channels": channels},
             **{"downsampling_ratios": [8, 8, 8], "channel_multiples": [1, 2, 2], "sampling_rate": RATE},
         ),
         text_encoder=text.t5_encoder(),
@@ -129,7 +129,7 @@ def longcat() -> Any:
     channels = 8
     return diffusers.LongCatAudioDiTPipeline(
         vae=diffusers.LongCatAudioDiTVae(
-            **{"channels": 4, "c_mults": [1, 2, 2], "strides": [8, 8, 8], "downsampling_ratio": 512},
+            **{"channels": 8, "c_mults": [1, 2, 2], "strides": [8, 8, 8], "downsampling_ratio": 512},
             **{"latent_dim": channels, "encoder_latent_dim": 2 * channels, "sample_rate": RATE},
         ),
         text_encoder=text.t5_encoder(multilingual=True),
