@@ -24,6 +24,7 @@ class Kind(StrEnum):
     systems = "systems"
     datasets = "datasets"
     metrics = "metrics"
+    pipelines = "pipelines"
     runs = "runs"
 
 
@@ -32,11 +33,13 @@ def list_(
     out: Records = Path("runs"),
     format: opt.Form = Format.table,
 ) -> None:
-    """List systems, datasets, metrics or runs.
+    """List systems, datasets, metrics, runs, or the pipelines of diffusers that can be one half of a pair.
 
     Examples:
 
       mmbench list systems
+
+      mmbench list pipelines
 
       mmbench list runs --out runs --format json
     """
@@ -47,6 +50,10 @@ def list_(
         if format is Format.table and table_width(runs, RUN_COLUMNS) > terminal_width():
             return print("\n".join([f"Runs in {out}", *run_lines(runs, terminal_width())]))
         return show_rows(runs, RUN_COLUMNS, format, f"Runs in {out}")
+    if what is Kind.pipelines:
+        from mmbench.jobs.list import PIPELINE_COLUMNS, list_pipelines
+
+        return show_rows(list_pipelines(), PIPELINE_COLUMNS, format)
     if what is Kind.metrics:
         from mmbench.jobs.list import list_metrics
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmbench.baselines.models.pipelines.tiny import TINY, make_tiny, quiet
+from mmbench.baselines.models.pipelines.tiny import TINY, make_tiny
+from mmbench.baselines.models.pipelines.untrained import quiet
 from mmbench.errors import UsageError
 
 SHAPES = {

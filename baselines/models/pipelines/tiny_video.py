@@ -5,32 +5,22 @@ Sizes follow diffusers 0.42.1: tests/pipelines, made to end with clips of about 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import diffusers
 import torch
 
-from mmbench.baselines.models.pipelines.tiny_text import (
-    MAX_TOKENS,
-    WIDTH,
-    clip_encoder,
-    clip_tokenizer,
-    t5_encoder,
-    t5_tokenizer,
-)
-
-STABLE_DIFFUSION_BETAS: Mapping[str, Any] = MappingProxyType(
-    {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
-)
+from mmbench.baselines.models.pipelines import schedulers
+from mmbench.baselines.models.pipelines import tiny_text as text
+from mmbench.baselines.models.pipelines.tiny_text import MAX_TOKENS, WIDTH
+from mmbench.networks.clip_tokens import bytewise_tokenizer
 
 
 def wan() -> Any:
     """Wan 2.1: flow, UniPC with shift 3; Wan-AI/Wan2.1-T2V-1.3B-Diffusers."""
     return diffusers.WanPipeline(
-        tokenizer=t5_tokenizer(),
-        text_encoder=t5_encoder(multilingual=True),
+        tokenizer=text.t5_tokenizer(),
+        text_encoder=text.t5_encoder(multilingual=True),
         vae=diffusers.AutoencoderKLWan(
             base_dim=3, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1, temperal_downsample=[False, True, True]
         ),
@@ -38,29 +28,24 @@ def wan() -> Any:
             **{"num_attention_heads": 2, "attention_head_dim": 12, "ffn_dim": 32, "num_layers": 2},
             **{"text_dim": WIDTH, "freq_dim": 32, "rope_max_seq_len": 32},
         ),
-        scheduler=diffusers.UniPCMultistepScheduler(
-            prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
-        ),
+        scheduler=schedulers.wan(),
     )
 
 
 def ltx() -> Any:
     """LTX-Video 0.9: flow, shifts that grow with the length, packed latents; Lightricks/LTX-Video."""
     channels = 8
-    vae = diffusers.AutoencoderKLLTXVideo(
+    vae: Any = diffusers.AutoencoderKLLTXVideo(
         **{"latent_channels": channels, "block_out_channels": (8,) * 4, "decoder_block_out_channels": (8,) * 4},
         **{"layers_per_block": (1,) * 5, "decoder_layers_per_block": (1,) * 5, "scaling_factor": 0.5},
     )
     vae.latents_mean.copy_(torch.linspace(-0.5, 0.5, channels))
     vae.latents_std.copy_(torch.linspace(0.5, 1.5, channels))
     return diffusers.LTXPipeline(
-        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(
-            **{"use_dynamic_shifting": True, "shift_terminal": 0.1, "base_shift": 0.95, "max_shift": 2.05},
-            **{"base_image_seq_len": 1024, "max_image_seq_len": 4096},
-        ),
+        scheduler=schedulers.ltx(),
         vae=vae,
-        text_encoder=t5_encoder(),
-        tokenizer=t5_tokenizer(),
+        text_encoder=text.t5_encoder(),
+        tokenizer=text.t5_tokenizer(),
         transformer=diffusers.LTXVideoTransformer3DModel(
             **{"in_channels": channels, "out_channels": channels, "num_attention_heads": 4, "attention_head_dim": 8},
             **{"cross_attention_dim": 32, "num_layers": 1, "caption_channels": WIDTH},
@@ -71,8 +56,8 @@ def ltx() -> Any:
 def cogvideox() -> Any:
     """CogVideoX: v with zero terminal SNR, DDIM, frames before channels; zai-org/CogVideoX-2b."""
     return diffusers.CogVideoXPipeline(
-        tokenizer=t5_tokenizer(),
-        text_encoder=t5_encoder(),
+        tokenizer=text.t5_tokenizer(),
+        text_encoder=text.t5_encoder(),
         vae=diffusers.AutoencoderKLCogVideoX(
             **{"block_out_channels": (8,) * 4, "latent_channels": 4, "layers_per_block": 1, "norm_num_groups": 2},
             **{"down_block_types": ("CogVideoXDownBlock3D",) * 4, "up_block_types": ("CogVideoXUpBlock3D",) * 4},
@@ -82,24 +67,20 @@ def cogvideox() -> Any:
             **{"time_embed_dim": 2, "text_embed_dim": WIDTH, "num_layers": 1, "max_text_seq_length": MAX_TOKENS},
             **{"sample_width": 4, "sample_height": 4, "sample_frames": 17},
         ),
-        scheduler=diffusers.CogVideoXDDIMScheduler(
-            **STABLE_DIFFUSION_BETAS,
-            **{"prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "snr_shift_scale": 3.0},
-            **{"timestep_spacing": "trailing", "set_alpha_to_one": True, "clip_sample": False},
-        ),
+        scheduler=schedulers.cogvideox(),
     )
 
 
 def animatediff() -> Any:
     """AnimateDiff on Stable Diffusion 1.5: epsilon, DDIM; guoyww/animatediff-motion-adapter-v1-5-2."""
-    width, tokenizer = 16, clip_tokenizer()
+    width = 16
     return diffusers.AnimateDiffPipeline(
         vae=diffusers.AutoencoderKL(
             **{"block_out_channels": (4, 4, 4, 8), "latent_channels": 4, "norm_num_groups": 2},
             **{"down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4},
         ),
-        text_encoder=clip_encoder(width, tokenizer),
-        tokenizer=tokenizer,
+        text_encoder=text.clip_encoder(width),
+        tokenizer=bytewise_tokenizer(MAX_TOKENS),
         unet=diffusers.UNet2DConditionModel(
             **{"block_out_channels": (8, 8), "layers_per_block": 1, "sample_size": 4, "norm_num_groups": 2},
             **{"down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"), "cross_attention_dim": width},
@@ -109,22 +90,20 @@ def animatediff() -> Any:
             **{"block_out_channels": (8, 8), "motion_layers_per_block": 1, "motion_norm_num_groups": 2},
             motion_num_attention_heads=2,
         ),
-        scheduler=diffusers.DDIMScheduler(
-            **STABLE_DIFFUSION_BETAS, clip_sample=False, set_alpha_to_one=False, steps_offset=1
-        ),
+        scheduler=schedulers.animatediff(),
     )
 
 
 def mochi() -> Any:
     """Mochi 1: flow towards the data, Euler on inverted sigmas; genmo/mochi-1-preview."""
     return diffusers.MochiPipeline(
-        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(invert_sigmas=True),
+        scheduler=schedulers.mochi(),
         vae=diffusers.AutoencoderKLMochi(
             **{"encoder_block_out_channels": (32,) * 4, "decoder_block_out_channels": (32,) * 4},
             layers_per_block=(1,) * 5,
         ),
-        text_encoder=t5_encoder(),
-        tokenizer=t5_tokenizer(),
+        text_encoder=text.t5_encoder(),
+        tokenizer=text.t5_tokenizer(),
         transformer=diffusers.MochiTransformer3DModel(
             **{"num_attention_heads": 2, "attention_head_dim": 8, "num_layers": 2, "pooled_projection_dim": 16},
             **{"text_embed_dim": WIDTH, "time_embed_dim": 4, "max_sequence_length": MAX_TOKENS},
