@@ -40,7 +40,7 @@ def bytewise_tokenizer(max_tokens: int) -> Any:
     return _published_tokenizer([], model_max_length=max_tokens)
 
 
-def _published_tokenizer(pairs: list[tuple[str, str]], **options: Any) -> Any:
+def _published_tokenizer(pairs: list[Any], **options: Any) -> Any:
     from transformers import CLIPTokenizer
 
     alphabet = byte_characters().values()

@@ -139,6 +139,27 @@ class _Nested(_Own):
 PictureOutput = dict
 
 
+class _Named(_Own):
+    def __call__(self, prompt: str, latents: Any = None) -> Any:
+        for t in self.scheduler.timesteps:
+            latents = self.scheduler.step(latents, sample=latents, timestep=t)[0]
+        return VideoOutput(frames=latents)
+
+
+class _Reversed(_Own):
+    def __call__(self, prompt: str, latents: Any = None) -> Any:
+        for t in self.scheduler.timesteps:
+            latents = self.scheduler.step(model_output=-latents, timestep=t, sample=latents)[0]
+        return VideoOutput(frames=latents)
+
+
+class _Otherwise(_Own):
+    def __call__(self, prompt: str, latents: Any = None) -> Any:
+        for t in self.scheduler.timesteps:
+            latents = self.scheduler.step(latents, t)[0]
+        return VideoOutput(frames=latents)
+
+
 class _Picture(_Own):
     def __call__(self, prompt: str, latents: Any = None) -> Any:
         return PictureOutput(images=latents)
@@ -151,7 +172,12 @@ class _Picture(_Own):
         (_Derived, None),
         (_Twice, "steps twice"),
         (_Nested, "samples in parts"),
+        (_Named, None),
+        (_Reversed, "sign reversed"),
+        (_Otherwise, "something else"),
         (_Picture, "neither video nor sound"),
+        (type("Made", (), {"__call__": lambda self, prompt: None}), "its source"),
+        (object, "cannot be called"),
     ],
 )
 def test_a_class_of_ones_own_is_read_too(own: type[Any], reason: str | None) -> None:

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 SPEAKS_OF_MEDIA = re.compile(r"\b(frames|videos?|audios?)=|Video\w*Output\(")  # what returns neither needs no parsing
+STEP = ("model_output", "timestep", "sample")
 
 Loops = tuple[ast.For | ast.While, ...]  # those around a statement, outermost first
 
@@ -23,7 +24,7 @@ class Step:
 
     Attributes:
         scheduler: The expression that steps, as "self.scheduler".
-        arguments: Positional arguments, as expressions.
+        arguments: Positional arguments, as expressions; those of `STEP` also where they are named.
         keywords: Names of keyword arguments.
         loops: What the loops around it run over, as expressions, outermost first.
         round: The body of the innermost loop.
@@ -142,8 +143,11 @@ class _Walk:
             return count
         if name != "step":
             return 0
-        arguments = tuple(ast.unparse(a) for a in node.args if not isinstance(a, ast.Starred))
+        by_name = {k.arg: k.value for k in node.keywords if k.arg}
+        given = [a for a in node.args if not isinstance(a, ast.Starred)]
+        given += [by_name[name] for name in STEP[len(given) :] if name in by_name]
+        arguments = tuple(map(ast.unparse, given))
         over = tuple(ast.unparse(loop.iter if isinstance(loop, ast.For) else loop.test) for loop in loops)
         body = "\n".join(map(ast.unparse, loops[-1].body)) if loops else ""
-        self.steps.append(Step(owner, arguments, tuple(k.arg for k in node.keywords if k.arg), over, body))
+        self.steps.append(Step(owner, arguments, tuple(by_name), over, body))
         return 1

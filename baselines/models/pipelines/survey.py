@@ -60,7 +60,10 @@ def refusal(pipeline_class: type[Any]) -> str | None:
     definer = next((c for c in pipeline_class.__mro__ if "__call__" in vars(c)), None)
     if definer is None:
         return "it cannot be called"
-    text = textwrap.dedent(inspect.getsource(definer))
+    try:
+        text = textwrap.dedent(inspect.getsource(definer))
+    except (OSError, TypeError):  # made without a file, or not in Python
+        return "its source, by which pipelines are judged, is not here"
     node = ast.parse(text).body[0]
     source = read_class(node, text) if isinstance(node, ast.ClassDef) else None
     if source is None or not _makes(source):
@@ -118,6 +121,8 @@ def _reason_of_loop(source: PipelineSource) -> str | None:
         return "it gives every token a time of its own, and hands over its prediction with the sign reversed"
     if source.most_steps > 1 or any("pred_original_sample" in s.keywords for s in steps):
         return "it steps twice in each round, with an estimate of clean latents of its own"
+    if any(len(s.arguments) < 3 for s in steps):
+        return "it hands its scheduler something else than a prediction, a timestep and latents"
     if any(s.arguments[0].startswith("-") for s in steps):
         return "it hands its prediction over with the sign reversed"
     if "latents" not in source.arguments:

@@ -15,9 +15,9 @@ from mmbench.baselines.models.pipelines.tiny_text import MAX_TOKENS
 from mmbench.baselines.models.pipelines.untrained import build_untrained
 from mmbench.errors import UsageError
 
-STEPS: Mapping[str, Any] = MappingProxyType({"num_inference_steps": 4})
-SMALL: Mapping[str, Any] = MappingProxyType({"height": 32, "width": 32, "num_frames": 17})
-T5: Mapping[str, Any] = MappingProxyType({"max_sequence_length": MAX_TOKENS})
+STEPS: MappingProxyType[str, Any] = MappingProxyType({"num_inference_steps": 4})
+SMALL: MappingProxyType[str, Any] = MappingProxyType({"height": 32, "width": 32, "num_frames": 17})
+T5: MappingProxyType[str, Any] = MappingProxyType({"max_sequence_length": MAX_TOKENS})
 
 Made = tuple[Any, dict[str, Any]]
 BUILDERS: Mapping[str, tuple[Callable[[], Any], Mapping[str, Any]]] = MappingProxyType(

@@ -5,6 +5,7 @@ Sizes follow diffusers 0.42.1: tests/pipelines, made to end with about two secon
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import diffusers
@@ -13,11 +14,19 @@ from diffusers.pipelines.stable_audio.modeling_stable_audio import StableAudioPr
 from diffusers.pipelines.stable_audio_3.modeling_stable_audio_3 import StableAudio3DurationEmbedder
 from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
+from mmbench.baselines.models.latent import audioldm as mel
 from mmbench.baselines.models.pipelines import schedulers
 from mmbench.baselines.models.pipelines import tiny_text as text
 from mmbench.baselines.models.pipelines.tiny_text import WIDTH
 
 RATE = 8000  # samples per second, of autoencoders of waveforms
+VOCODER: Mapping[str, Any] = {
+    **mel.VOCODER,
+    "upsample_initial_channel": 32,
+    "resblock_kernel_sizes": (3,),
+    "resblock_dilation_sizes": ((1, 3),),
+    "initializer_range": 0.2,
+}
 
 
 def stable_audio() -> Any:
@@ -69,16 +78,9 @@ def _latent_mel(width: int) -> dict[str, Any]:
         "vae": diffusers.AutoencoderKL(
             **{"in_channels": 1, "out_channels": 1, "latent_channels": 8, "block_out_channels": (4, 4, width)},
             **{"down_block_types": ("DownEncoderBlock2D",) * 3, "up_block_types": ("UpDecoderBlock2D",) * 3},
-            **{"norm_num_groups": 4, "scaling_factor": 0.9138255715370178},
+            **{"norm_num_groups": 4, "scaling_factor": mel.VAE["scaling_factor"]},
         ),
-        "vocoder": SpeechT5HifiGan(
-            SpeechT5HifiGanConfig(
-                **{"model_in_dim": 64, "sampling_rate": 16000, "upsample_initial_channel": 32},
-                **{"upsample_rates": [5, 4, 2, 2, 2], "upsample_kernel_sizes": [16, 16, 8, 4, 4]},
-                **{"resblock_kernel_sizes": [3], "resblock_dilation_sizes": [[1, 3]]},
-                **{"normalize_before": False, "initializer_range": 0.2},
-            )
-        ),
+        "vocoder": SpeechT5HifiGan(SpeechT5HifiGanConfig(**VOCODER)),
         "scheduler": schedulers.audioldm(),
     }
 

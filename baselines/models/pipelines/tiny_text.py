@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import transformers
@@ -24,25 +25,20 @@ def t5_tokenizer() -> Any:
 
 def t5_encoder(width: int = WIDTH, multilingual: bool = False) -> Any:
     """A T5 encoder of two layers; umT5, with a table of positions in every layer, where `multilingual`."""
-    encoder, config = (
-        (transformers.UMT5EncoderModel, transformers.UMT5Config)
-        if multilingual
-        else (transformers.T5EncoderModel, transformers.T5Config)
-    )
-    return encoder(config(vocab_size=VOCABULARY, d_model=width, d_ff=37, d_kv=8, num_layers=2, num_heads=4))
+    sizes: dict[str, Any] = {"vocab_size": VOCABULARY, "d_model": width, "d_ff": 37, "d_kv": 8}
+    sizes |= {"num_layers": 2, "num_heads": 4}
+    if multilingual:
+        return transformers.UMT5EncoderModel(transformers.UMT5Config(**sizes))
+    return transformers.T5EncoderModel(transformers.T5Config(**sizes))
 
 
 def clip_encoder(width: int) -> Any:
     """A text encoder of CLIP with two layers, for `bytewise_tokenizer`."""
-    ids = {
-        "bos_token_id": CLIP_VOCABULARY - 2,
-        "eos_token_id": CLIP_VOCABULARY - 1,
-        "pad_token_id": CLIP_VOCABULARY - 1,
-    }
-    sizes = {"hidden_size": width, "intermediate_size": 2 * width, "num_attention_heads": 2, "num_hidden_layers": 2}
-    return transformers.CLIPTextModel(
-        transformers.CLIPTextConfig(vocab_size=CLIP_VOCABULARY, max_position_embeddings=MAX_TOKENS, **sizes, **ids)
-    )
+    end = CLIP_VOCABULARY - 1
+    sizes: dict[str, Any] = {"hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": 2}
+    sizes |= {"num_attention_heads": 2, "vocab_size": CLIP_VOCABULARY, "max_position_embeddings": MAX_TOKENS}
+    sizes |= {"bos_token_id": end - 1, "eos_token_id": end, "pad_token_id": end}
+    return transformers.CLIPTextModel(transformers.CLIPTextConfig(**sizes))
 
 
 def roberta_tokenizer() -> Any:
@@ -52,7 +48,7 @@ def roberta_tokenizer() -> Any:
     return transformers.RobertaTokenizer(vocab=vocabulary, merges=[], model_max_length=MAX_TOKENS)
 
 
-CLAP_TEXT = {
+CLAP_TEXT: Mapping[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 16,
     "intermediate_size": 32,
@@ -71,16 +67,15 @@ def clap_text_encoder() -> Any:
 
 def clap(projection: int = CLAP_PROJECTION) -> tuple[Any, Any]:
     """CLAP of two halves with few weights, and its feature extractor."""
-    sound = {"spec_size": 8, "window_size": 4, "num_mel_bins": 8, "depths": [1, 1], "num_attention_heads": [1, 1]}
-    sound |= {"patch_embeds_hidden_size": 4, "hidden_size": 8, "num_classes": 4, "patch_size": 2, "patch_stride": 2}
-    config = transformers.ClapConfig(text_config=CLAP_TEXT, audio_config=sound, projection_dim=projection)
+    sound: dict[str, Any] = {"spec_size": 8, "window_size": 4, "num_mel_bins": 8, "depths": [1, 1], "num_classes": 4}
+    sound |= {"num_attention_heads": [1, 1], "patch_embeds_hidden_size": 4, "hidden_size": 8}
+    sound |= {"patch_size": 2, "patch_stride": 2}
+    config = transformers.ClapConfig(text_config=dict(CLAP_TEXT), audio_config=sound, projection_dim=projection)
     return transformers.ClapModel(config), transformers.ClapFeatureExtractor()
 
 
 def gpt2(width: int) -> Any:
     """A GPT-2 of one layer, with the head it generates with."""
-    return transformers.GPT2LMHeadModel(
-        transformers.GPT2Config(
-            n_embd=width, n_head=2, n_layer=1, vocab_size=VOCABULARY, n_positions=2 * MAX_TOKENS, max_new_tokens=8
-        )
-    )
+    sizes: dict[str, Any] = {"n_embd": width, "n_head": 2, "n_layer": 1, "vocab_size": VOCABULARY}
+    sizes |= {"n_positions": 2 * MAX_TOKENS, "max_new_tokens": 8}  # whose hidden states AudioLDM 2 reads
+    return transformers.GPT2LMHeadModel(transformers.GPT2Config(**sizes))

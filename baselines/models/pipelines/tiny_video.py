@@ -35,7 +35,7 @@ def wan() -> Any:
 def ltx() -> Any:
     """LTX-Video 0.9: flow, shifts that grow with the length, packed latents; Lightricks/LTX-Video."""
     channels = 8
-    vae = diffusers.AutoencoderKLLTXVideo(
+    vae: Any = diffusers.AutoencoderKLLTXVideo(
         **{"latent_channels": channels, "block_out_channels": (8,) * 4, "decoder_block_out_channels": (8,) * 4},
         **{"layers_per_block": (1,) * 5, "decoder_layers_per_block": (1,) * 5, "scaling_factor": 0.5},
     )
