@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,11 @@ from mmbench.mmdisco.design import DiscriminatorConfig
 
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
 UNREADABLE = (OSError, EOFError, RuntimeError, LookupError, ValueError, pickle.UnpicklingError)  # of a broken file
+PAIRINGS_IN_WORDS = {
+    "index": "one for both (pairing index)",
+    "band": "the audio's within 20 % of T of the video's (pairing band)",
+    "independent": "each its own (pairing independent)",
+}
 WEIGHTS, RECORD, CARD = "discriminator.safetensors", "training.json", "README.md"
 
 
@@ -61,7 +65,7 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
 def save_weights(folder: Path, weights: Mapping[str, Tensor], config: DiscriminatorConfig) -> Path:
     """Stores a state dict under the official names as safetensors, with the config that `load_discriminator` needs."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-    metadata = {"config": json.dumps(asdict(config))}
+    metadata = {"config": json.dumps(config.record())}
     write_whole(folder / WEIGHTS, lambda path: save_file(tensors, path, metadata))
     return folder / WEIGHTS
 
@@ -79,6 +83,7 @@ def format_card(record: Mapping[str, Any]) -> str:
     discriminator = training.pop("discriminator")
     rows = {
         "design": discriminator["design"],
+        "timesteps of video and audio": PAIRINGS_IN_WORDS[discriminator.get("pairing", "index")],
         "parameters": f"{record['num_parameters']:,}",
         "trained on": record["trained_on"] or "not stated",
         "real pairs, generated pairs": f"{record['num_real']:,}, {record['num_fake']:,}",

@@ -5,16 +5,17 @@ With `embed_channels` equal to C, as here, the parameter counts are those of the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from mmbench.errors import UsageError
+from mmbench.mmdisco.pairing import Pairing, require_pairing
 from mmbench.types import DESIGNS, Design
 
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
-    """Everything that fixes the shapes and the arithmetic of a discriminator; JSON-able through `asdict`.
+    """Everything that fixes the shapes and the arithmetic of a discriminator, and the noise levels that it knows.
 
     Attributes:
         design: Extractor and fusion, "res_mlp" to "vit_frieren". With mlp, h is a sum of one function per modality
@@ -44,6 +45,9 @@ class DiscriminatorConfig:
         vit_out_channels: Width of the features; vit only.
         video_frames_first: The caller's video is (b, f, c, h, w), as MM-Diffusion's.
         audio_mel_first: The caller's audio is (b, c, m, t), as Auffusion's.
+        pairing: How its training draws the timesteps of video and audio: one for both ("index"), the audio's at most
+            20 % of T from the video's ("band"), or each its own ("independent"). Which paths a sampler may take
+            follows (`mmbench.mmdisco.pairing.require_path`).
     """
 
     design: Design
@@ -72,10 +76,12 @@ class DiscriminatorConfig:
     vit_out_channels: int = 512
     video_frames_first: bool = False
     audio_mel_first: bool = False
+    pairing: Pairing = "index"
 
     def __post_init__(self) -> None:
         if self.design not in DESIGNS:
             raise UsageError(f"Unknown discriminator design {self.design!r}.", f"one of {', '.join(DESIGNS)}")
+        require_pairing(self.pairing)
         for name in ("channel_mult", "video_size", "audio_size", "video_patch", "audio_patch"):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON gives lists
 
@@ -93,6 +99,10 @@ class DiscriminatorConfig:
     def text(self) -> bool:
         """Whether it reads text."""
         return self.video_text_channels is not None
+
+    def record(self) -> dict[str, Any]:
+        """The fields, JSON-able; a pairing of "index" goes unsaid, as in files that are older than the others."""
+        return {k: v for k, v in asdict(self).items() if (k, v) != ("pairing", "index")}
 
 
 def in_domain(

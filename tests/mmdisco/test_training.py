@@ -19,11 +19,13 @@ import torch
 from torch import Tensor
 
 from mmbench.errors import IntegrityError, NonFiniteError, UsageError
+from mmbench.mmdisco.batches import Batches
 from mmbench.mmdisco.checkpoint import CHECKPOINT, PREVIOUS, load_checkpoint, save_checkpoint
 from mmbench.mmdisco.design import out_of_domain
 from mmbench.mmdisco.discriminator import load_discriminator
 from mmbench.mmdisco.losses import Epsilon, Pair, independent
-from mmbench.mmdisco.pairs import Batches, Example, PairSource, RePaired
+from mmbench.mmdisco.noising import Noising
+from mmbench.mmdisco.pairs import Example, PairSource, RePaired
 from mmbench.mmdisco.schedule import NoiseSchedule
 from mmbench.mmdisco.training import TrainResult, train
 from mmbench.mmdisco.training_config import TrainConfig
@@ -104,7 +106,7 @@ def assert_equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> None:
 
 
 def batches(rank: int = 0, world: int = 1, batch_size: int = 4, seed: int = 0) -> Batches:
-    return Batches(REAL, FAKE, seed, batch_size, 100, 0.3, EMPTY, rank, world)
+    return Batches(REAL, FAKE, seed, batch_size, Noising(100, 0.3, EMPTY), rank, world)
 
 
 def test_two_processes_draw_what_one_does() -> None:
