@@ -1,0 +1,153 @@
+"""The base models of a training: loaded when their networks are needed, described on disk so that they need not be.
+
+POOLS/SYSTEM-pair-0a1b….safetensors     schedules, shapes, unconditional texts, and the discriminator's config
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from mmbench.baselines.kinds.pair import DiffusionPair
+from mmbench.errors import UsageError
+from mmbench.experiments.training.settings import TrainSettings
+from mmbench.files import write_whole
+from mmbench.identity import digest_of
+from mmbench.mmdisco.design import DiscriminatorConfig
+from mmbench.mmdisco.levels import Level, LevelSchedule
+from mmbench.mmdisco.schedule import NoiseSchedule, ScaledNoiseSchedule
+from mmbench.networks.devices import local_device
+from mmbench.optional_protocols import batch_size_of
+from mmbench.runs.spec import system_code
+from mmbench.types import Dataset
+
+SCHEDULES = {kind.__name__: kind for kind in (NoiseSchedule, ScaledNoiseSchedule, LevelSchedule)}
+
+
+class BaseModels:
+    """A guidable system's pair of base models, loaded when first asked for, until it is freed.
+
+    Args:
+        make: Makes the system, whose networks are not loaded by that.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self.weights = self.system.weights
+        self.identity = {**self.system.spec(), "code": system_code(self.system)}
+        self.batch_size = batch_size_of(self.system)
+
+    @cached_property
+    def system(self) -> Any:
+        """The system."""
+        return self._make()
+
+    @cached_property
+    def pair(self) -> DiffusionPair:
+        """Its pair."""
+        pair: DiffusionPair = self.system.pair()
+        return pair
+
+    def free(self) -> None:
+        """Let the networks go; they would be loaded anew."""
+        import torch
+
+        loaded = self.__dict__.pop("pair", None) is not None
+        self.__dict__.pop("system", None)
+        if loaded:
+            gc.collect()
+            torch.cuda.empty_cache()  # does nothing where no GPU was used
+
+
+@dataclass(frozen=True, eq=False)
+class PairDescription:
+    """What a training asks of a pair of base models besides the outputs of their networks.
+
+    Attributes:
+        schedules: Of video and audio.
+        shapes: Of one video and one audio latent.
+        unconditional: (video_text, audio_text) of the empty prompt; () for models without text.
+        coupled: Whether each model sees both modalities.
+        encodes: Whether a network encodes clips.
+        config: Of the discriminator that is to be trained.
+        device: Where the models would be.
+    """
+
+    schedules: tuple[Any, Any]
+    shapes: tuple[tuple[int, ...], tuple[int, ...]]
+    unconditional: tuple[Any, ...]
+    coupled: bool
+    encodes: bool
+    config: DiscriminatorConfig
+    device: str
+
+    def discriminator(self, design: str, **sizes: int) -> DiscriminatorConfig:
+        """The config of a discriminator, which is described for one design and its sizes."""
+        return self.config
+
+    def epsilon(self, x_t: Any, y_t: Any, t: Any, condition: Any) -> Any:
+        """Refuse to predict: there are no networks."""
+        raise RuntimeError("the base models are described, not loaded: what they predict is stored")
+
+
+def digest_of_pool(bases: BaseModels, dataset: Dataset, **kind: Any) -> str:
+    """12 hex digits of all that a pool's content depends on: base models, dataset, and what its kind needs."""
+    return digest_of(json.loads(json.dumps({"system": bases.identity, "dataset": dict(dataset.spec()), **kind})))[:12]
+
+
+def describe(bases: BaseModels, dataset: Dataset, settings: TrainSettings) -> PairDescription:
+    """Reads the description of a training's base models; without one loads them, and writes it down.
+
+    Raises:
+        UsageError: Their schedules are of a kind that cannot be written down.
+    """
+    from safetensors.torch import safe_open, save_file
+
+    design, sizes = settings.discriminator, settings.sizes
+    digest = digest_of_pool(bases, dataset, kind="pair", design=design, sizes=sizes)
+    file = settings.pools / f"{settings.system}-pair-{digest}.safetensors"
+    if not file.exists():
+        pair = bases.pair
+        facts = {
+            "schedules": [_schedule_record(schedule) for schedule in pair.schedules],
+            "shapes": pair.shapes,
+            "coupled": pair.coupled,
+            "encodes": pair.encodes,
+            "config": pair.discriminator(design, **sizes).record(),
+        }
+        texts = {str(k): text.contiguous() for k, text in enumerate(pair.unconditional)}
+        settings.pools.mkdir(parents=True, exist_ok=True)
+        write_whole(file, lambda beside: save_file(texts, beside, {"pair": json.dumps(facts)}))
+    with safe_open(file, framework="pt") as opened:
+        facts = json.loads(opened.metadata()["pair"])
+        unconditional = tuple(opened.get_tensor(key) for key in sorted(opened.keys()))
+    video, audio = (tuple(shape) for shape in facts["shapes"])
+    first, second = (_schedule_of(record) for record in facts["schedules"])
+    config = DiscriminatorConfig(**facts["config"])
+    return PairDescription(
+        (first, second),
+        (video, audio),
+        unconditional,
+        facts["coupled"],
+        facts["encodes"],
+        config,
+        local_device(settings.device),
+    )
+
+
+def _schedule_record(schedule: Any) -> dict[str, Any]:
+    if type(schedule).__name__ not in SCHEDULES:
+        found = f"--stored-draws: schedules of type {type(schedule).__name__} cannot be written down."
+        raise UsageError(found, f"one of {', '.join(SCHEDULES)}", "the same command without --stored-draws")
+    return {"type": type(schedule).__name__, **asdict(schedule)}
+
+
+def _schedule_of(record: dict[str, Any]) -> Any:
+    kind = SCHEDULES[record.pop("type")]
+    if kind is LevelSchedule:
+        record["levels"] = tuple(Level(**level) for level in record["levels"])
+    return kind(**record)
