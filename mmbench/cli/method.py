@@ -23,14 +23,6 @@ class Setting(StrEnum):
     both = "both"
 
 
-class Pairing(StrEnum):
-    """How a training draws the noise levels of video and audio."""
-
-    index = "index"
-    band = "band"
-    independent = "independent"
-
-
 def toy(
     sigma: Annotated[list[float] | None, typer.Option(help="Of the Gaussians; repeat. Default 0.25.")] = None,
     setting: Annotated[Setting, typer.Option(help="In-domain, out-of-domain, or both.")] = Setting.both,
@@ -80,8 +72,8 @@ def train(
     num_real: Annotated[int | None, typer.Option(help="Real pairs; all by default.")] = None,
     num_fake: Annotated[int, typer.Option(help="Pairs the base models make beforehand.")] = 1000,
     pairing: Annotated[
-        Pairing, typer.Option(help="Noise levels of the halves: equal, within 20 % of T, or independent.")
-    ] = Pairing.index,
+        str, typer.Option(help="Noise levels of the halves: index (equal), band (within 20 % of T) or independent.")
+    ] = "index",
     stored_draws: Annotated[
         int,
         typer.Option(
@@ -165,7 +157,7 @@ def train(
         out=out,
         quiet=format is not Format.table or bool(name_follower()),
         command=("mmbench", *sys.argv[1:]),
-        pairing=pairing.value,
+        pairing=pairing,
         stored_draws=stored_draws,
         re_pair=re_pair,
         pool_seed=pool_seed,

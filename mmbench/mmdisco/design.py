@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mmbench.errors import UsageError
-from mmbench.mmdisco.pairing import Pairing, require_pairing
+from mmbench.mmdisco.pairing import Pairing, read_pairing
 from mmbench.types import DESIGNS, Design
 
 
@@ -81,7 +81,7 @@ class DiscriminatorConfig:
     def __post_init__(self) -> None:
         if self.design not in DESIGNS:
             raise UsageError(f"Unknown discriminator design {self.design!r}.", f"one of {', '.join(DESIGNS)}")
-        require_pairing(self.pairing)
+        read_pairing(self.pairing)
         for name in ("channel_mult", "video_size", "audio_size", "video_patch", "audio_patch"):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON gives lists
 

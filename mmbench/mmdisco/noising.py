@@ -50,9 +50,9 @@ def _map(function: Callable[[Tensor], Tensor], value: Any) -> Any:
 def stack(rows: Sequence[Batch]) -> Batch:
     """One batch of pairs without a batch axis."""
 
-    def column(values: Sequence[Any]) -> Any:
+    def column(values: list[Any]) -> Any:
         if isinstance(values[0], tuple):
-            return tuple(column(parts) for parts in zip(*values, strict=True))
+            return tuple(column(list(parts)) for parts in zip(*values, strict=True))
         return None if values[0] is None else torch.stack(values)
 
     return Batch(**{field.name: column([getattr(row, field.name) for row in rows]) for field in fields(Batch)})

@@ -27,6 +27,7 @@ class StoredDraws:
         seed: Of the draws.
         draws: How many each pair has.
         predictions: By place, (eps_phi of video, eps_phi of audio, None, None), float32: what `predict_noise` gave.
+        name: What tells them from others.
     """
 
     real: PairSource
@@ -34,6 +35,7 @@ class StoredDraws:
     seed: int
     draws: int
     predictions: PairSource
+    name: str = ""
 
     def times(self, index: int, draw: int) -> Times:
         """The timesteps of a draw of a pair."""

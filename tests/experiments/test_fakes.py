@@ -63,9 +63,7 @@ def folder(tmp_path: Path) -> Path:
 LOSSLESS = {"video_codec": "ffv1", "audio_codec": "flac"}
 
 
-def test_held_out_captions_never_enter_training(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_held_out_captions_never_enter_training(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = make_dataset(f"folder:{folder}")
     held_out = {prompt.text for prompt in dataset.prompts(100, 0)}
     drawn: list[Request] = []

@@ -149,9 +149,10 @@ def test_a_discriminator_of_another_pairing_is_not_found_by_itself_and_is_told_i
     [
         ([*PAIR, "--stored-draws", "-1"], "--stored-draws is -1"),
         ([*PAIR, "--stored-draws", "2", "--loss", "disc"], "without --stored-draws"),
+        ([*PAIR, "--pairing", "diagonal"], "one of index, band, independent"),
         ([*COUPLED, "--pairing", "band"], "at one timestep"),
     ],
-    ids=["negative", "disc", "coupled"],
+    ids=["negative", "disc", "unknown", "coupled"],
 )
 def test_what_cannot_be_is_refused(
     words: list[str], hint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -105,7 +105,8 @@ def describe(bases: BaseModels, dataset: Dataset, settings: TrainSettings) -> Pa
     Raises:
         UsageError: Their schedules are of a kind that cannot be written down.
     """
-    from safetensors.torch import safe_open, save_file
+    from safetensors import safe_open
+    from safetensors.torch import save_file
 
     design, sizes = settings.discriminator, settings.sizes
     digest = digest_of_pool(bases, dataset, kind="pair", design=design, sizes=sizes)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.errors import UsageError
-from mmbench.mmdisco.pairing import Pairing, require_pairing
+from mmbench.mmdisco.pairing import read_pairing
 from mmbench.system_names import SystemName
 from mmbench.types import LOSSES
 
@@ -58,7 +58,7 @@ class TrainSettings:
     quiet: bool = False
     command: Sequence[str] = ()
     folder: str = ""
-    pairing: Pairing = "index"
+    pairing: str = "index"
     stored_draws: int = 0
     re_pair: bool = False
     pool_seed: int | None = None
@@ -79,7 +79,7 @@ class TrainSettings:
             raise UsageError(f"--loss is {self.loss!r}.", ", ".join(LOSSES), "--loss all")
         if self.num_fake < 1 or (self.num_real is not None and self.num_real < 1):
             raise UsageError("The pools would be empty.", "at least one real and one generated pair", "--num-fake 1000")
-        require_pairing(self.pairing)
+        read_pairing(self.pairing)
         if self.stored_draws < 0:
             found = f"--stored-draws is {self.stored_draws}."
             raise UsageError(found, "the draws of each real pair, or 0 for none beforehand", "--stored-draws 8")

@@ -52,12 +52,14 @@ def fill_stored_draws(
     Returns:
         The draws with their predictions, which are read when a step asks for them.
     """
-    rule = {"text_drop": config.text_drop, "pairing": settings.pairing, "precision": config.precision}
+    pairing = config.discriminator.pairing
+    rule = {"text_drop": config.text_drop, "pairing": pairing, "precision": config.precision}
     of_draws = digest_of_pool(bases, dataset, kind="stored", seed=seed, version=VERSION, num_real=len(real), **rule)
     pool = Pool(settings.pools / f"{settings.system}-stored-{of_draws}", len(real) * settings.stored_draws)
     timesteps = description.schedules[0].num_train_timesteps
-    noising = Noising(timesteps, config.text_drop, description.unconditional, settings.pairing)
-    draws = StoredDraws(real, noising, seed, settings.stored_draws, pool)
+    noising = Noising(timesteps, config.text_drop, description.unconditional, pairing)
+    name = f"{pool.name}, {settings.stored_draws} draws"
+    draws = StoredDraws(real, noising, seed, settings.stored_draws, pool, name)
     label = f"predict noise, {len(pool) * bytes_per_draw(description) / 1e9:.2g} GB"
     pool.fill(lambda places: _predict(bases.pair, draws, places, config), CHUNK, label, settings.quiet)
     return draws

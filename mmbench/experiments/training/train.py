@@ -15,9 +15,11 @@ from mmbench.errors import BusyError, UsageError
 from mmbench.experiments.training.bases import BaseModels, PairDescription, describe
 from mmbench.experiments.training.filling import fill_pools
 from mmbench.experiments.training.memory import Measured, announce, free_memory, predict
+from mmbench.experiments.training.pools import Pool
 from mmbench.experiments.training.settings import TrainSettings
 from mmbench.experiments.training.stored import fill_stored_draws
 from mmbench.files import append_line
+from mmbench.mmdisco.pairing import read_pairing
 from mmbench.registry import discover, lookup, make_dataset
 from mmbench.runs.circumstances import invocation
 from mmbench.runs.generate import Shard
@@ -57,8 +59,9 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
     pair = describe(bases, dataset, settings) if settings.stored_draws else bases.pair
     from mmbench.mmdisco.training_config import TrainConfig
 
-    discriminator = replace(pair.discriminator(settings.discriminator, **settings.sizes), pairing=settings.pairing)
-    config = TrainConfig(discriminator, loss=settings.loss, **settings.options)
+    design = pair.discriminator(settings.discriminator, **settings.sizes)
+    given: dict[str, Any] = {"loss": settings.loss, **settings.options}
+    config = TrainConfig(replace(design, pairing=read_pairing(settings.pairing)), **given)
     if pair.coupled:
         _refuse_halves_of_their_own(settings)
     shape = "".join(f"-{k}{v}" for k, v in sorted(settings.sizes.items()))
@@ -111,9 +114,10 @@ def _train(
     fake = RePaired(pool, config.seed) if settings.re_pair else pool
     names, stored, beside = [real.name, pool.name], None, " beside the base models"
     if isinstance(pair, PairDescription):
+        assert isinstance(real, Pool)  # `fill_pools` refuses to store draws of others
         stored = fill_stored_draws(settings, config, dataset, bases, pair, real, pool_seed)
-        names.append(f"{stored.predictions.name}, {stored.draws} draws")
         bases.free()
+        names.append(stored.name)
         beside = ""
     shown = {k: str(v) if isinstance(v, Path) else v for k, v in vars(settings).items() if k != "command"}
     append_line(folder / "invocations.jsonl", invocation(list(settings.command), shown))
