@@ -68,4 +68,4 @@ def predict_noise(epsilon: JointEpsilon, batch: Batch, alphas_cumprod: Pair) -> 
     noised = batch.on(alphas_cumprod[0].device)
     with torch.no_grad():
         video, audio = epsilon(*noised.at(alphas_cumprod), noised.t, noised.condition)
-    return video.float().cpu(), audio.float().cpu()
+    return video.float().cpu().contiguous(), audio.float().cpu().contiguous()

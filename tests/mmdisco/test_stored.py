@@ -122,3 +122,12 @@ def test_draws_of_another_rule_are_refused(tmp_path: Path) -> None:
         run(CONFIG, tmp_path, Bases(never, never), draws_of("band"))
     with pytest.raises(UsageError, match="stored draws have"):
         run(replace(CONFIG, text_drop=0.0), tmp_path, Bases(never, never), draws_of())
+
+
+def test_predictions_lie_as_files_want_them_whatever_a_network_s_layout() -> None:
+    def turned(x_t: Tensor, t: Tensor, text: Tensor) -> Tensor:
+        return x_t.transpose(1, 2).contiguous().transpose(1, 2)
+
+    batch = draws_of().batch([0, 1])
+    assert not turned(batch.sample[0], batch.sample[0], batch.text[0]).is_contiguous()
+    assert all(half.is_contiguous() for half in predict_noise(Bases(turned, turned).epsilon, batch, ALPHAS))
