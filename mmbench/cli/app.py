@@ -10,10 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from mmbench import __version__
-from mmbench.cli import checks, data, look, method, profile, records, stats, sweep, weights
+from mmbench.cli import checks, data, look, method, profile, records, stats, study, sweep, weights
 from mmbench.cli.compare import compare
 from mmbench.cli.exports import export
 from mmbench.cli.prompts import prompts
+from mmbench.cli.report import report
 from mmbench.cli.run import evaluate, generate, run
 from mmbench.cli.system_options import SystemOptions
 from mmbench.console import show_error
@@ -53,6 +54,7 @@ COMMANDS: dict[str, Callable[..., None]] = {  # in the order of --help
     "prompts": prompts,
     **records.COMMANDS,
     "preview": look.preview,
+    "report": report,
     "check": checks.check,
     "verify": checks.verify,
     "plan": records.plan,
@@ -92,6 +94,7 @@ for name, command in COMMANDS.items():
     app.command(name, cls=SystemOptions)(command)
 app.add_typer(data.app, name="data")
 app.add_typer(stats.app, name="stats")
+app.add_typer(study.app, name="study")
 app.add_typer(weights.app, name="weights")
 
 

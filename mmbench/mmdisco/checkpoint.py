@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
 def save_weights(folder: Path, weights: Mapping[str, Tensor], config: DiscriminatorConfig) -> Path:
     """Stores a state dict under the official names as safetensors, with the config that `load_discriminator` needs."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-    metadata = {"config": json.dumps(config.record())}
+    metadata = {"config": json.dumps(asdict(config))}
     write_whole(folder / WEIGHTS, lambda path: save_file(tensors, path, metadata))
     return folder / WEIGHTS
 
@@ -83,7 +84,7 @@ def format_card(record: Mapping[str, Any]) -> str:
     discriminator = training.pop("discriminator")
     rows = {
         "design": discriminator["design"],
-        "timesteps of video and audio": PAIRINGS_IN_WORDS[discriminator.get("pairing", "index")],
+        "timesteps of video and audio": PAIRINGS_IN_WORDS[discriminator["pairing"]],
         "parameters": f"{record['num_parameters']:,}",
         "trained on": record["trained_on"] or "not stated",
         "real pairs, generated pairs": f"{record['num_real']:,}, {record['num_fake']:,}",

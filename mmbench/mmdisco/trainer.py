@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ from torch import Tensor
 
 from mmbench.errors import NonFiniteError, UsageError
 from mmbench.mmdisco.checkpoint import CHECKPOINT, load_checkpoint
+from mmbench.mmdisco.design import DiscriminatorConfig
 from mmbench.mmdisco.discriminator import Discriminator
 from mmbench.mmdisco.losses import JointEpsilon, Noised, Pair, Times, mmdisco_losses
 from mmbench.mmdisco.pairs import entropy
 from mmbench.mmdisco.recomputation import recompute_blocks
-from mmbench.mmdisco.schedule import NoiseSchedule
-from mmbench.mmdisco.training_config import FREE_TO_CHANGE, Precision, TrainConfig, fill_in_defaults
+from mmbench.mmdisco.schedule import Schedule
+from mmbench.mmdisco.training_config import FREE_TO_CHANGE, Precision, TrainConfig
 from mmbench.networks.devices import deterministic_kernels, ieee_float32
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -30,6 +32,11 @@ def cast_to(precision: Precision, device: str) -> AbstractContextManager[Any]:
     """Autocast to a training's precision on a type of device; nothing for float32."""
     dtype = DTYPES.get(precision)
     return nullcontext() if dtype is None else torch.autocast(device, dtype)
+
+
+def _defaults(config: type) -> dict[str, Any]:
+    """What the fields of a configuration are where they are not said."""
+    return {f.name: f.default for f in fields(config) if f.default is not MISSING}
 
 
 class Trainer:
@@ -47,7 +54,7 @@ class Trainer:
         config: TrainConfig,
         accelerator: Accelerator,
         epsilon: JointEpsilon,
-        schedules: tuple[NoiseSchedule, NoiseSchedule],
+        schedules: tuple[Schedule, Schedule],
     ) -> None:
         self.config, self.accelerator, self._epsilon = config, accelerator, epsilon
         self.device = accelerator.device
@@ -75,7 +82,9 @@ class Trainer:
         if state is None:
             return 0
         stored, wanted = json.loads(state["record"]), json.loads(json.dumps(record))
-        configs = [json.loads(json.dumps(fill_in_defaults(of["config"]))) for of in (stored, wanted)]
+        stored["config"] = _defaults(TrainConfig) | stored["config"]  # for settings younger than the checkpoint
+        stored["config"]["discriminator"] = _defaults(DiscriminatorConfig) | stored["config"]["discriminator"]
+        configs = [of["config"] for of in (stored, wanted)]
         for a, b in ((stored, wanted), configs, [config["discriminator"] for config in configs]):
             nested = ("config", "discriminator", "trained_on")
             keys = [key for key in b if key not in nested and a.get(key) != b[key]]

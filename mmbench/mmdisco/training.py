@@ -26,10 +26,10 @@ from mmbench.mmdisco.losses import Pair
 from mmbench.mmdisco.noising import Noising
 from mmbench.mmdisco.pairs import PairSource, entropy
 from mmbench.mmdisco.reporting import reporter
-from mmbench.mmdisco.schedule import NoiseSchedule
+from mmbench.mmdisco.schedule import Schedule
 from mmbench.mmdisco.stored import StoredDraws
 from mmbench.mmdisco.trainer import Trainer
-from mmbench.mmdisco.training_config import TrainConfig
+from mmbench.mmdisco.training_config import FREE_TO_CHANGE, TrainConfig
 from mmbench.types import LOSSES
 
 
@@ -42,7 +42,7 @@ class BasePair(Protocol):
     """
 
     @property
-    def schedules(self) -> tuple[NoiseSchedule, NoiseSchedule]: ...
+    def schedules(self) -> tuple[Schedule, Schedule]: ...
 
     @property
     def unconditional(self) -> tuple[Tensor, ...]: ...
@@ -115,12 +115,12 @@ def train(
     global_batch_size = config.batch_size * world
     steps = config.steps or math.ceil(config.epochs * len(real) / global_batch_size)
     record = {
-        "config": config.record(),
+        "config": {k: v for k, v in asdict(config).items() if k not in FREE_TO_CHANGE},
         "global_batch_size": global_batch_size,
         "num_real": len(real),
         "num_fake": len(fake),
         "pairs": list(pairs),
-        "schedules": [asdict(schedule) for schedule in pair.schedules],
+        "schedules": [schedule.record() for schedule in pair.schedules],
         "trained_on": trained_on,
     }
     training = Trainer(config, accelerator, pair.epsilon, pair.schedules)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from mmbench.mmdisco.design import DiscriminatorConfig
 from mmbench.types import Loss
@@ -73,18 +72,3 @@ class TrainConfig:
     log_every: int = 50
     workers: int = 0
     tensorboard: bool = False
-
-    def record(self) -> dict[str, Any]:
-        """What a training that goes on may not change, JSON-able."""
-        fixed = {k: v for k, v in asdict(self).items() if k not in FREE_TO_CHANGE}
-        return {**fixed, "discriminator": self.discriminator.record()}
-
-
-def fill_in_defaults(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A `TrainConfig.record` with the settings that are younger than it at their defaults."""
-
-    def defaults(config: type[Any]) -> dict[str, Any]:
-        return {f.name: f.default for f in fields(config) if f.default is not MISSING}
-
-    whole = {k: v for k, v in defaults(TrainConfig).items() if k not in FREE_TO_CHANGE} | dict(record)
-    return {**whole, "discriminator": defaults(DiscriminatorConfig) | whole["discriminator"]}

@@ -15,7 +15,7 @@ from mmbench.baselines.kinds.discriminators import find_discriminator
 from mmbench.baselines.models.tiny import pair as tiny
 from mmbench.experiments.training import bases, pools, train
 from mmbench.experiments.training import stored as storing
-from mmbench.mmdisco.levels import LevelSchedule, level_of_kind
+from mmbench.experiments.training.settings import TrainSettings
 from mmbench.registry import discover, make_dataset
 from mmbench.system_names import make_system, parse_system_name
 from tests.commands import mmbench_here
@@ -174,9 +174,16 @@ def test_clips_that_are_cut_anew_are_not_noised_beforehand(
     assert "--num-real 4" in result.stderr
 
 
-def test_schedules_of_every_kind_are_written_down() -> None:
-    levels = LevelSchedule(tuple(level_of_kind("epsilon", a, 1 - a) for a in (1.0, 0.5, 0.0)), "line")
-    for schedule in (*tiny.SCHEDULES, levels):
-        again = bases._schedule_of(json.loads(json.dumps(bases._schedule_record(schedule))))
-        assert torch.equal(again.alphas_cumprod, schedule.alphas_cumprod)
-        assert vars(again).keys() == vars(schedule).keys()
+def test_a_description_says_what_the_loaded_pair_does(tmp_path: Path) -> None:
+    dataset = make_dataset("bounce")
+    settings = TrainSettings(system="tiny", dataset="bounce", discriminator="vit_mlp", device="cpu", out=tmp_path)
+    models = bases.BaseModels(lambda: make_system("tiny", dataset=dataset, device="cpu"))
+    bases.describe(models, dataset, settings)
+    pair, read = models.pair, bases.describe(models, dataset, settings)
+    for loaded, described in zip(pair.schedules, read.schedules, strict=True):
+        assert torch.equal(loaded.alphas_cumprod, described.alphas_cumprod)
+        assert (loaded.num_train_timesteps, loaded.record()) == (described.num_train_timesteps, described.record())
+    assert all(torch.equal(a, b) for a, b in zip(pair.unconditional, read.unconditional, strict=True))
+    assert read.config == pair.discriminator("vit_mlp")
+    for name in ("shapes", "coupled", "encodes", "device"):
+        assert getattr(read, name) == getattr(pair, name)

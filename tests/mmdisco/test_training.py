@@ -203,6 +203,17 @@ def test_resuming_is_bit_exact(tmp_path: Path) -> None:
     assert run(CONFIG, tmp_path / "parts").resumed_at == 6
 
 
+def test_a_checkpoint_from_before_a_field_of_the_discriminator_is_resumed(tmp_path: Path) -> None:
+    run(replace(CONFIG, steps=3), tmp_path)
+    state = load_checkpoint(tmp_path)
+    assert state is not None
+    record = json.loads(state["record"])
+    for young in ("audio_pool", "video_times", "pairing"):
+        del record["config"]["discriminator"][young]
+    torch.save(state | {"record": json.dumps(record)}, tmp_path / CHECKPOINT)
+    assert run(CONFIG, tmp_path).resumed_at == 3
+
+
 def script(out: Path, config: TrainConfig, **environment: str) -> subprocess.Popen[bytes]:
     """This file's training in a process of its own."""
     fields = {k: getattr(config, k) for k in ("batch_size", "steps", "log_every")}

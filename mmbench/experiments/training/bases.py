@@ -13,19 +13,15 @@ from functools import cached_property
 from typing import Any
 
 from mmbench.baselines.kinds.pair import DiffusionPair
-from mmbench.errors import UsageError
 from mmbench.experiments.training.settings import TrainSettings
 from mmbench.files import write_whole
 from mmbench.identity import digest_of
 from mmbench.mmdisco.design import DiscriminatorConfig
-from mmbench.mmdisco.levels import Level, LevelSchedule
-from mmbench.mmdisco.schedule import NoiseSchedule, ScaledNoiseSchedule
+from mmbench.mmdisco.schedule import Schedule
 from mmbench.networks.devices import local_device
 from mmbench.optional_protocols import batch_size_of
 from mmbench.runs.spec import system_code
 from mmbench.types import Dataset
-
-SCHEDULES = {kind.__name__: kind for kind in (NoiseSchedule, ScaledNoiseSchedule, LevelSchedule)}
 
 
 class BaseModels:
@@ -64,6 +60,28 @@ class BaseModels:
 
 
 @dataclass(frozen=True, eq=False)
+class DescribedSchedule:
+    """A `Schedule` of any kind, as training reads it.
+
+    Attributes:
+        alphas_cumprod: (T,) float64.
+        said: The schedule's own record.
+    """
+
+    alphas_cumprod: Any
+    said: dict[str, Any]
+
+    @property
+    def num_train_timesteps(self) -> int:
+        """T."""
+        return len(self.alphas_cumprod)
+
+    def record(self) -> dict[str, Any]:
+        """What tells the schedule from others, JSON-able."""
+        return self.said
+
+
+@dataclass(frozen=True, eq=False)
 class PairDescription:
     """What a training asks of a pair of base models besides the outputs of their networks.
 
@@ -77,7 +95,7 @@ class PairDescription:
         device: Where the models would be.
     """
 
-    schedules: tuple[Any, Any]
+    schedules: tuple[Schedule, Schedule]
     shapes: tuple[tuple[int, ...], tuple[int, ...]]
     unconditional: tuple[Any, ...]
     coupled: bool
@@ -100,11 +118,7 @@ def digest_of_pool(bases: BaseModels, dataset: Dataset, **kind: Any) -> str:
 
 
 def describe(bases: BaseModels, dataset: Dataset, settings: TrainSettings) -> PairDescription:
-    """Reads the description of a training's base models; without one loads them, and writes it down.
-
-    Raises:
-        UsageError: Their schedules are of a kind that cannot be written down.
-    """
+    """Reads the description of a training's base models; without one loads them, and writes it down."""
     from safetensors import safe_open
     from safetensors.torch import save_file
 
@@ -114,41 +128,27 @@ def describe(bases: BaseModels, dataset: Dataset, settings: TrainSettings) -> Pa
     if not file.exists():
         pair = bases.pair
         facts = {
-            "schedules": [_schedule_record(schedule) for schedule in pair.schedules],
+            "schedules": [schedule.record() for schedule in pair.schedules],
             "shapes": pair.shapes,
             "coupled": pair.coupled,
             "encodes": pair.encodes,
-            "config": pair.discriminator(design, **sizes).record(),
+            "config": asdict(pair.discriminator(design, **sizes)),
         }
-        texts = {str(k): text.contiguous() for k, text in enumerate(pair.unconditional)}
+        tensors = {f"levels {k}": schedule.alphas_cumprod for k, schedule in enumerate(pair.schedules)}
+        tensors |= {f"text {k}": text.contiguous() for k, text in enumerate(pair.unconditional)}
         settings.pools.mkdir(parents=True, exist_ok=True)
-        write_whole(file, lambda beside: save_file(texts, beside, {"pair": json.dumps(facts)}))
+        write_whole(file, lambda beside: save_file(tensors, beside, {"pair": json.dumps(facts)}))
     with safe_open(file, framework="pt") as opened:
         facts = json.loads(opened.metadata()["pair"])
-        unconditional = tuple(opened.get_tensor(key) for key in sorted(opened.keys()))
+        tensors = {name: opened.get_tensor(name) for name in sorted(opened.keys())}
+    first, second = (DescribedSchedule(tensors[f"levels {k}"], said) for k, said in enumerate(facts["schedules"]))
     video, audio = (tuple(shape) for shape in facts["shapes"])
-    first, second = (_schedule_of(record) for record in facts["schedules"])
-    config = DiscriminatorConfig(**facts["config"])
     return PairDescription(
-        (first, second),
-        (video, audio),
-        unconditional,
-        facts["coupled"],
-        facts["encodes"],
-        config,
-        local_device(settings.device),
+        schedules=(first, second),
+        shapes=(video, audio),
+        unconditional=tuple(tensor for name, tensor in tensors.items() if name.startswith("text")),
+        coupled=facts["coupled"],
+        encodes=facts["encodes"],
+        config=DiscriminatorConfig(**facts["config"]),
+        device=local_device(settings.device),
     )
-
-
-def _schedule_record(schedule: Any) -> dict[str, Any]:
-    if type(schedule).__name__ not in SCHEDULES:
-        found = f"--stored-draws: schedules of type {type(schedule).__name__} cannot be written down."
-        raise UsageError(found, f"one of {', '.join(SCHEDULES)}", "the same command without --stored-draws")
-    return {"type": type(schedule).__name__, **asdict(schedule)}
-
-
-def _schedule_of(record: dict[str, Any]) -> Any:
-    kind = SCHEDULES[record.pop("type")]
-    if kind is LevelSchedule:
-        record["levels"] = tuple(Level(**level) for level in record["levels"])
-    return kind(**record)
