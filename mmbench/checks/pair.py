@@ -7,7 +7,8 @@ from typing import Any
 
 from mmbench.baselines.kinds.pair import DiffusionPair
 from mmbench.errors import MMBenchError
-from mmbench.experiments.training.train import make_guidable_pair
+from mmbench.experiments.training.settings import TrainSettings
+from mmbench.experiments.training.train import load_guidable
 from mmbench.registry import make_dataset
 from mmbench.runs.spec import make_requests
 from mmbench.types import Dataset, Request
@@ -30,7 +31,8 @@ def examine_pair(name: str, dataset: str, options: Sequence[str] = (), **common:
     """
     clips = make_dataset(dataset)
     try:
-        _, pair = make_guidable_pair(name, clips, options, **common)
+        settings = TrainSettings(system=name, dataset=dataset, system_options=options, **common)
+        pair = load_guidable(settings, clips).pair
     except MMBenchError as error:
         return [_row("base models", "broken", error.found, error.next or error.expected)]
     rows = [_row(check, "ok", found) for check, found in _facts(pair)]

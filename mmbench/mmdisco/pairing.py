@@ -21,10 +21,12 @@ PATHS: tuple[Path, ...] = get_args(Path)
 PATHS_OF: Mapping[Pairing, tuple[Path, ...]] = {"index": ("fraction",), "band": ("fraction",), "independent": PATHS}
 
 
-def require_pairing(pairing: str) -> None:
-    """Raise UsageError unless `pairing` is one of `PAIRINGS`."""
-    if pairing not in PAIRINGS:
-        raise UsageError(f"Unknown pairing of levels {pairing!r}.", f"one of {', '.join(PAIRINGS)}", "--pairing index")
+def read_pairing(pairing: str) -> Pairing:
+    """The pairing of that name; UsageError if there is none."""
+    for known in PAIRINGS:
+        if pairing == known:
+            return known
+    raise UsageError(f"Unknown pairing of levels {pairing!r}.", f"one of {', '.join(PAIRINGS)}", "--pairing index")
 
 
 def require_path(pairing: Pairing, path: Path) -> None:

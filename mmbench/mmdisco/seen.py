@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import deepcopy
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-View = Callable[..., tuple[Tensor, ...]]  # (video, audio, *text) -> the same as a discriminator sees them
 
-
-@runtime_checkable
-class HasView(Protocol):
-    """Base models on latents that a discriminator does not take as they are: packed, longer than a clip, too fine.
+class View(Protocol):
+    """What a discriminator sees of n latents of either half and of their texts: a function that can be written down.
 
     Noise, losses and guidance stay on the models' own latents, and gradients flow back through the view.
     """
 
-    def view(self, video: Tensor, audio: Tensor, *text: Tensor) -> tuple[Tensor, ...]:
-        """What a discriminator sees of n latents of either half, and of their texts; differentiable in the former."""
+    def __call__(self, video: Tensor, audio: Tensor, *text: Tensor) -> tuple[Tensor, ...]:
+        """(video, audio, *text) as a discriminator sees them."""
+        ...
+
+    def record(self) -> dict[str, Any]:
+        """What tells the view from others, JSON-able."""
         ...
 
 
 def view_of(pair: object) -> View | None:
     """The view that a discriminator has of a pair's latents; None if it takes them as they are."""
-    return pair.view if isinstance(pair, HasView) else None
+    view: View | None = getattr(pair, "view", None)
+    return view
 
 
 class Viewing(nn.Module):

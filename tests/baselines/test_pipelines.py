@@ -202,6 +202,17 @@ def test_options_that_cannot_be_are_refused_before_any_work(options: dict[str, A
         system_of("wan_stableaudio", **options)
 
 
+def test_a_path_that_the_discriminator_was_not_trained_on_is_refused() -> None:
+    with pytest.raises(
+        UsageError, match="trained on pairing 'index' of noise levels, and path 'video_first' leaves it"
+    ):
+        system_of("wan_stableaudio+mmdisco-res_frieren", path="video_first")
+    first, later = (
+        system_of("wan_stableaudio", path=path).pair().sample(requests()) for path in ("fraction", "log_snr")
+    )
+    assert all(map(torch.equal, first, later)), "alone, any path is the same"
+
+
 def test_a_half_that_rests_gives_its_networks_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """What moves to the CPU and when; diffusers' own hooks bring it back, on a GPU."""
     pair, turns = pair_of("wan_stableaudio"), list[str]()

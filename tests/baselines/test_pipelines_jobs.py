@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,20 @@ def test_guided_interrupted_and_resumed(
     assert len(digests(tmp_path / "parts")) == 1
     assert mmbench_here(capsys, *job, "--out", tmp_path / "parts").returncode == 0
     assert digests(tmp_path / "parts") == digests(tmp_path / "whole")
+
+
+@pytest.mark.e2e
+def test_stored_predictions_need_no_pipeline(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = replace(settings(f"pipelines:{file}", tmp_path), stored_draws=2)
+    first = train_discriminator(stored)
+    Path(first["weights"]).with_name("checkpoint.pt").unlink()
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("a pipeline was loaded")
+
+    monkeypatch.setattr(PipelinePair, "__init__", refuse)
+    weights = Path(first["weights"]).read_bytes()
+    assert Path(train_discriminator(stored)["weights"]).read_bytes() == weights
 
 
 def test_the_folder_decides_and_not_its_place(file: Path, tmp_path: Path) -> None:

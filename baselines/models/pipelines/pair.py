@@ -20,8 +20,9 @@ from mmbench.baselines.models.pipelines.clips import encode_clip, to_clip
 from mmbench.baselines.models.pipelines.description import PairDescription
 from mmbench.baselines.models.pipelines.loading import load_pipeline
 from mmbench.baselines.models.pipelines.model import PipelineModel
+from mmbench.baselines.models.pipelines.pair_view import PairView
 from mmbench.baselines.models.pipelines.rates import video_times
-from mmbench.baselines.models.pipelines.texts import PROMPT_BYTES, read_texts
+from mmbench.baselines.models.pipelines.texts import PROMPT_BYTES
 from mmbench.mmdisco.design import DiscriminatorConfig, for_latents
 from mmbench.mmdisco.joint_guide import JointGuide
 from mmbench.mmdisco.lockstep import corrections_of, generate
@@ -69,7 +70,7 @@ class PipelinePair(DiffusionPair):
         self.sampling, self.form, self.device = sampling, form, device
         self._halves_wait = offload == "halves"
         self._sizes: dict[str, Any] = dict(TINY_DISCRIMINATOR) if weights == "tiny" else dict(described.discriminator)
-        self.models = self.video, self.audio
+        self.models, self.view = (self.video, self.audio), PairView(self.video.view, self.audio.view)
 
     @property
     def denoisers(self) -> tuple[Any, ...]:
@@ -79,10 +80,6 @@ class PipelinePair(DiffusionPair):
     def texts(self, prompts: Sequence[str]) -> tuple[Tensor, ...]:
         """(video_text, audio_text) of n prompts on the CPU: mean states and the prompts themselves (`texts`)."""
         return tuple(torch.stack([model.text(prompt) for prompt in prompts]) for model in self.models)
-
-    def view(self, video: Tensor, audio: Tensor, *text: Tensor) -> tuple[Tensor, ...]:
-        """What a discriminator sees of n latents and texts: views of the former, mean states of the latter."""
-        return self.video.view(video), self.audio.view(audio), *map(read_texts, text)
 
     def epsilon_video(self, x_t: Tensor, t: Tensor, text: Tensor | None) -> Tensor:
         """Predicted noise of (n, *shape) latents in conditional passes without guidance, without a graph."""
