@@ -111,7 +111,8 @@ class PipelinePair(DiffusionPair):
         text = tuple(z.to(self.device) for z in self.texts([prompt]))
         empty = tuple(z[None].to(self.device) for z in self.unconditional)
         free = self.video.guidance_scale, self.audio.guidance_scale
-        return JointGuide(guidance(text, empty), self.schedules, None if free == (1.0, 1.0) else free)
+        schedules = self.video.schedule, self.audio.schedule
+        return JointGuide(guidance(text, empty), schedules, None if free == (1.0, 1.0) else free)
 
     def _on_turn(self, moving: int) -> None:
         """Where halves wait outside of a GPU, let the one that rests do so."""

@@ -115,7 +115,8 @@ class PipelineSystem(PairSystem):
             self.name = str(replace(guidance, argument=described.name))  # a folder's place is not in it
         self._described, self._common, self._device, self._offload = described, common, device, offload
         if guidance is not None and path != "fraction":
-            require_path(declared_config(self._discriminator_path).get("pairing", "index"), path)
+            chosen: Any = path
+            require_path(declared_config(self._discriminator_path).get("pairing", "index"), chosen)
 
     def spec(self) -> Spec:
         """Both descriptions with their contents, the path, and the discriminator's digest if one guides."""

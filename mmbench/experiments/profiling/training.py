@@ -115,7 +115,8 @@ def _arms(pair: Any, design: str, loss: str, batch_size: int, sizes: dict[str, i
         if not (learns and losses.total.isfinite()):
             raise MMBenchError("A step of the discriminator trained nothing.", "gradients, and a finite loss")
 
-    return ({"bases": bases} if trained else {}) | {"discriminator": discriminator}
+    arms: dict[str, Arm] = {"bases": bases} if trained else {}
+    return {**arms, "discriminator": discriminator}
 
 
 @contextmanager
