@@ -7,6 +7,7 @@ import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.optional_protocols import HasLabel
@@ -66,13 +67,19 @@ class Guide:
 
     def design(self, name: SystemName, path: Path | None) -> str:
         """The design that a discriminator's file declares, else the one of the system's name."""
-        if path is not None and path.suffix == ".safetensors":
-            from safetensors import safe_open
+        declared = declared_config(path).get("design")
+        return str(declared or (self.released_design if name.option == "release" else name.design))
 
-            with safe_open(path, framework="np") as file:
-                if config := (file.metadata() or {}).get("config"):
-                    return str(json.loads(config)["design"])
-        return self.released_design if name.option == "release" else str(name.design)
+
+def declared_config(path: Path | None) -> dict[str, Any]:
+    """The config that a discriminator's file declares, as `mmbench train` writes it; {} for None and other files."""
+    if path is None or path.suffix != ".safetensors":
+        return {}
+    from safetensors import safe_open
+
+    with safe_open(path, framework="np") as file:
+        config: dict[str, Any] = json.loads((file.metadata() or {}).get("config", "{}"))
+    return config
 
 
 OWN_DISCRIMINATOR = Guide()  # the one that belongs to system and dataset

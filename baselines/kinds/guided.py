@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mmbench.baselines.kinds.discriminators import OWN_DISCRIMINATOR, Guide, file_digest
+from mmbench.baselines.kinds.discriminators import OWN_DISCRIMINATOR, Guide, declared_config, file_digest
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
 from mmbench.networks.devices import channels_last, deterministic_kernels
 from mmbench.system_names import SystemName
@@ -83,6 +83,8 @@ class PairSystem:
         digest = file_digest(self._discriminator_path)
         guided = {"design": self._design, "option": self._guidance.option, "weights": digest}
         guided |= {"logit": "released"} if self._guide.released_logit else {}
+        pairing = declared_config(self._discriminator_path).get("pairing", "index")
+        guided |= {"pairing": pairing} if pairing != "index" else {}
         return {**spec, "mmdisco": {**guided, "joint_scale": joint_scale, **guiding}}
 
     @cached_property

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mmbench.mmdisco.design import DiscriminatorConfig
-    from mmbench.mmdisco.losses import JointEpsilon
+    from mmbench.mmdisco.losses import JointEpsilon, Times
     from mmbench.mmdisco.schedule import Schedule
 
 STREAMS = ("video noise", "audio noise")  # of a request; every pair draws from these, so pairs compare
@@ -106,10 +106,18 @@ class DiffusionPair(ABC):
         """The discriminator that MMDisCo's authors released for this pair, read from `path`."""
         raise MMBenchError("No discriminator was released for these models.", "one trained here", "mmbench train")
 
-    def epsilon(self, x_t: Tensor, y_t: Tensor, t: Tensor, condition: Any) -> tuple[Tensor, Tensor]:
-        """Predicted noise of both modalities; `condition` is None or (video_text, audio_text)."""
+    def epsilon(self, x_t: Tensor, y_t: Tensor, t: Times, condition: Any) -> tuple[Tensor, Tensor]:
+        """Predicted noise of both modalities at timesteps that they share, or (t_video, t_audio).
+
+        Args:
+            x_t: (n, *shape) noised video latents.
+            y_t: (n, *shape) noised audio latents.
+            t: (n,) integers, or a pair of such.
+            condition: None or (video_text, audio_text).
+        """
         video_text, audio_text = condition or (None, None)
-        return self.epsilon_video(x_t, t, video_text), self.epsilon_audio(y_t, t, audio_text)
+        t_video, t_audio = t if isinstance(t, tuple) else (t, t)
+        return self.epsilon_video(x_t, t_video, video_text), self.epsilon_audio(y_t, t_audio, audio_text)
 
     def epsilon_for(self, requests: Sequence[Request]) -> JointEpsilon:
         """The `epsilon` of these requests' samples; models that draw numbers as they run draw from their streams."""

@@ -71,6 +71,16 @@ def train(
     blocks: Annotated[int | None, typer.Option(help="L, residual blocks per level.")] = None,
     num_real: Annotated[int | None, typer.Option(help="Real pairs; all by default.")] = None,
     num_fake: Annotated[int, typer.Option(help="Pairs the base models make beforehand.")] = 1000,
+    pairing: Annotated[
+        str, typer.Option(help="Noise levels of the halves: index (equal), band (within 20 % of T) or independent.")
+    ] = "index",
+    stored_draws: Annotated[
+        int,
+        typer.Option(
+            help="Noise each real pair so often beforehand and store what the base models predict, 4 bytes for each "
+            "element of its latents; then they are not in memory in training. 0: in every step anew."
+        ),
+    ] = 0,
     re_pair: Annotated[
         bool, typer.Option("--re-pair", help="Pair generated videos and audios of equal texts anew throughout.")
     ] = False,
@@ -121,7 +131,8 @@ def train(
       torchrun --nproc-per-node 8 -m mmbench train --system tiny --dataset bounce
     """
     from mmbench.console import name_follower, show_mapping
-    from mmbench.experiments.training.train import TrainSettings, train_discriminator
+    from mmbench.experiments.training.settings import TrainSettings
+    from mmbench.experiments.training.train import train_discriminator
 
     setup()
     given: dict[str, object] = {"epochs": epochs, "steps": steps, "batch_size": batch_size, "precision": precision}
@@ -146,6 +157,8 @@ def train(
         out=out,
         quiet=format is not Format.table or bool(name_follower()),
         command=("mmbench", *sys.argv[1:]),
+        pairing=pairing,
+        stored_draws=stored_draws,
         re_pair=re_pair,
         pool_seed=pool_seed,
     )

@@ -11,12 +11,15 @@ from itertools import pairwise
 from typing import Any
 
 from mmbench.errors import UsageError
+from mmbench.mmdisco.pairing import Pairing, read_pairing
 from mmbench.types import DESIGNS, Design
 
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
-    """Everything that fixes the shapes and the arithmetic of a discriminator; JSON-able through `asdict`.
+    """Everything that fixes the shapes and the arithmetic of a discriminator, and the noise levels that it knows.
+
+    JSON-able through `asdict`.
 
     Attributes:
         design: Extractor and fusion, "res_mlp" to "vit_frieren". With mlp, h is a sum of one function per modality
@@ -50,6 +53,9 @@ class DiscriminatorConfig:
             audio steps are evenly spaced over the same time, as published.
         video_frames_first: The caller's video is (b, f, c, h, w), as MM-Diffusion's.
         audio_mel_first: The caller's audio is (b, c, m, t), as Auffusion's.
+        pairing: How its training draws the timesteps of video and audio: one for both ("index"), the audio's at most
+            20 % of T from the video's ("band"), or each its own ("independent"). Which paths a sampler may take
+            follows (`mmbench.mmdisco.pairing.require_path`).
     """
 
     design: Design
@@ -80,10 +86,12 @@ class DiscriminatorConfig:
     video_times: tuple[float, ...] | None = None
     video_frames_first: bool = False
     audio_mel_first: bool = False
+    pairing: Pairing = "index"
 
     def __post_init__(self) -> None:
         if self.design not in DESIGNS:
             raise UsageError(f"Unknown discriminator design {self.design!r}.", f"one of {', '.join(DESIGNS)}")
+        read_pairing(self.pairing)
         for name in ("channel_mult", "video_size", "audio_size", "video_patch", "audio_patch"):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON gives lists
         if self.audio_pool < 1:

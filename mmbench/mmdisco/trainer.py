@@ -18,14 +18,20 @@ from mmbench.errors import NonFiniteError, UsageError
 from mmbench.mmdisco.checkpoint import CHECKPOINT, load_checkpoint
 from mmbench.mmdisco.design import DiscriminatorConfig
 from mmbench.mmdisco.discriminator import Discriminator
-from mmbench.mmdisco.losses import JointEpsilon, Noised, Pair, mmdisco_losses
+from mmbench.mmdisco.losses import JointEpsilon, Noised, Pair, Times, mmdisco_losses
 from mmbench.mmdisco.pairs import entropy
 from mmbench.mmdisco.recomputation import recompute_blocks
 from mmbench.mmdisco.schedule import Schedule
-from mmbench.mmdisco.training_config import FREE_TO_CHANGE, TrainConfig
+from mmbench.mmdisco.training_config import FREE_TO_CHANGE, Precision, TrainConfig
 from mmbench.networks.devices import deterministic_kernels, ieee_float32
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def cast_to(precision: Precision, device: str) -> AbstractContextManager[Any]:
+    """Autocast to a training's precision on a type of device; nothing for float32."""
+    dtype = DTYPES.get(precision)
+    return nullcontext() if dtype is None else torch.autocast(device, dtype)
 
 
 def _defaults(config: type) -> dict[str, Any]:
@@ -78,8 +84,10 @@ class Trainer:
         stored, wanted = json.loads(state["record"]), json.loads(json.dumps(record))
         stored["config"] = _defaults(TrainConfig) | stored["config"]  # for settings younger than the checkpoint
         stored["config"]["discriminator"] = _defaults(DiscriminatorConfig) | stored["config"]["discriminator"]
-        for a, b in ((stored, wanted), (stored["config"], wanted["config"])):
-            keys = [key for key in b if key not in ("config", "trained_on") and a.get(key) != b[key]]
+        configs = [of["config"] for of in (stored, wanted)]
+        for a, b in ((stored, wanted), configs, [config["discriminator"] for config in configs]):
+            nested = ("config", "discriminator", "trained_on")
+            keys = [key for key in b if key not in nested and a.get(key) != b[key]]
             changed = [f"{key} is {a.get(key)!r}, now {b[key]!r}" for key in keys]
             if changed:
                 raise UsageError(
@@ -96,14 +104,13 @@ class Trainer:
 
     def cast(self, gradient_matters: bool = False) -> AbstractContextManager[Any]:
         """Autocast, except where the gradient by the sample is part of the loss."""
-        dtype = DTYPES.get(self.config.precision)
-        return nullcontext() if dtype is None or gradient_matters else torch.autocast(self.device.type, dtype)
+        return nullcontext() if gradient_matters else cast_to(self.config.precision, self.device.type)
 
-    def discriminator(self, x_t: Tensor, *rest: Tensor) -> Tensor:
+    def discriminator(self, x_t: Tensor, *rest: Any) -> Tensor:
         with self.cast(gradient_matters=x_t.requires_grad):
             return self.model(x_t, *rest).float()
 
-    def epsilon(self, x_t: Tensor, y_t: Tensor, t: Tensor, condition: Any) -> Pair:
+    def epsilon(self, x_t: Tensor, y_t: Tensor, t: Times, condition: Any) -> Pair:
         with self.cast():
             x, y = self._epsilon(x_t, y_t, t, condition)
         return x.float(), y.float()
@@ -113,9 +120,9 @@ class Trainer:
         config = self.config
         self.optimizer.zero_grad()
         named: dict[str, Tensor] = {}
-        size = config.micro_batch or len(real.t)
+        size = config.micro_batch or len(real)
         for parts in zip(real.split(size), fake.split(size), strict=True):
-            share = len(parts[0].t) / len(real.t)  # both losses are means over pairs, so this sums to the whole batch
+            share = len(parts[0]) / len(real)  # both losses are means over pairs, so this sums to the whole batch
             for name, value in self._accumulate(*parts, share).items():
                 named[name] = named[name] + value if name in named else value
         losses = dict(zip(named, self._average_over_processes(list(named.values())), strict=True))

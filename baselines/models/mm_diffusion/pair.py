@@ -16,10 +16,11 @@ from mmbench.baselines.models.mm_diffusion import unet as coupled
 from mmbench.baselines.models.mm_diffusion.super_resolution import SuperResolutionUNet, super_resolve
 from mmbench.baselines.models.mm_diffusion.unet import CoupledUNet
 from mmbench.baselines.parts.options import CommonOptions
+from mmbench.errors import UsageError
 from mmbench.mmdisco.design import DiscriminatorConfig, in_domain
 from mmbench.mmdisco.discriminator import Discriminator, load_discriminator
 from mmbench.mmdisco.dpm_solver import DPMSolver
-from mmbench.mmdisco.losses import JointEpsilon
+from mmbench.mmdisco.losses import JointEpsilon, Times
 from mmbench.mmdisco.schedule import NoiseSchedule
 from mmbench.networks.devices import local_device
 from mmbench.networks.state_dicts import load_state
@@ -96,8 +97,15 @@ class MMDiffusionPair(DiffusionPair):
 
         return epsilon
 
-    def epsilon(self, x_t: Tensor, y_t: Tensor, t: Tensor, condition: Any) -> tuple[Tensor, Tensor]:
-        """Predicted noise of both modalities, attention windows shifted by torch's global generator (in training)."""
+    def epsilon(self, x_t: Tensor, y_t: Tensor, t: Times, condition: Any) -> tuple[Tensor, Tensor]:
+        """Predicted noise of both modalities, attention windows shifted by torch's global generator (in training).
+
+        Raises:
+            UsageError: `t` is a pair: the network has one timestep.
+        """
+        if isinstance(t, tuple):
+            found = "MM-Diffusion predicts both halves with one network, which takes one timestep, and was given two."
+            raise UsageError(found, "a discriminator of pairing 'index'", "mmbench train ... --pairing index")
         rng = np.random.default_rng(int(torch.randint(2**62, ())))
         return self._predict(x_t, y_t, t, self.unet.draw_shifts([rng] * len(x_t), self.form.num_frames))
 
