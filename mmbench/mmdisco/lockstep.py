@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,10 +16,8 @@ from torch import Tensor
 from mmbench.errors import UsageError
 from mmbench.mmdisco.course import Course, Half, Step
 from mmbench.mmdisco.joint_guide import Corrections, JointGuide
+from mmbench.mmdisco.pairing import Path
 from mmbench.progress import report_step
-
-Path = Literal["fraction", "log_snr", "video_first", "audio_first"]
-
 
 Correct = Callable[[tuple[Step, Step]], Corrections]
 
