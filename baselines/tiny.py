@@ -29,7 +29,7 @@ def components(*files: str) -> Spec:
 class TinySystem(PairSystem):
     """The embedded pair as a system, guided or not; with `cascade` the sound is made after the video."""
 
-    base, cascade = "tiny", False
+    base, cascade, scorer = "tiny", False, "ib_bounce_av"
 
     def __init__(
         self,

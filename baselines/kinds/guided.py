@@ -1,4 +1,4 @@
-"""Systems of a pair of diffusion models: from requests to clips, alone or guided by a discriminator (MMDisCo).
+"""Systems of a pair of diffusion models: from requests to clips, alone, guided (MMDisCo), or as the best of several.
 
 A new pair is a `DiffusionPair`; `PairSystem` makes a system of it. Initial noise comes from the request's own streams,
 so base and guided runs of a pair start from the same noise, whatever batch a sample is in.
@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from mmbench.baselines.kinds.best_of import BestOf, list_candidates
 from mmbench.baselines.kinds.discriminators import OWN_DISCRIMINATOR, Guide, file_digest
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
 from mmbench.networks.devices import channels_last, deterministic_kernels
@@ -22,7 +23,7 @@ VERSION = 1  # of what every pair's system draws; raised when its code changes i
 
 
 class PairSystem:
-    """A `DiffusionPair` as a system: the pair alone, or with +mmdisco guided by a discriminator.
+    """A `DiffusionPair` as a system: alone, guided by a discriminator (+mmdisco), or the best of several (+bestof).
 
     Args:
         base: Registered name of the pair.
@@ -31,10 +32,12 @@ class PairSystem:
         weights: Kind of the base models' weights.
         sampling: The pair's sampling, which is part of the run's spec.
         dataset: The dataset that is generated for; picks the discriminator.
-        guidance: The name with +mmdisco; None for the pair alone.
-        batch_size: Samples to be made at once unless a user says otherwise.
+        guidance: The name with what follows the plus sign; None for the pair alone.
+        batch_size: Samples to be made at once unless a user says otherwise; +bestof counts candidates.
         guide: Which discriminator guides it.
     """
+
+    scorer: ClassVar[str] = "ib_av"  # of +bestof, unless the name has another
 
     def __init__(
         self,
@@ -50,12 +53,14 @@ class PairSystem:
     ) -> None:
         self.name = str(guidance) if guidance else base
         self.weights: Weights = weights
-        self.batch_size = batch_size
+        self._best_of = BestOf(guidance, self.scorer, weights) if guidance and guidance.candidates else None
+        self.batch_size = max(1, batch_size // (self._best_of.num if self._best_of else 1))
         self._base, self._load, self._sampling = base, load, sampling
         self.untrained_sizes: dict[str, int] = {}  # channels and num_blocks of a discriminator with random weights
-        self._components, self._guidance, self._dataset, self._guide = components, guidance, dataset, guide
-        if guidance:
-            guide.refuse_other_designs(guidance)
+        self._components, self._dataset, self._guide = components, dataset, guide
+        self._guidance = guidance if guidance and guidance.design else None
+        if self._guidance:
+            guide.refuse_other_designs(self._guidance)
 
     @property
     def guided(self) -> bool:
@@ -73,11 +78,13 @@ class PairSystem:
         return self._guide.design(self._guidance, self._discriminator_path)
 
     def spec(self) -> Spec:
-        """Components and their digests, sampling, and the discriminator's digest if one guides."""
+        """Components and their digests, sampling, and what guides or chooses with its digests."""
         sampling = asdict(self._sampling)
         joint_scale, guiding = sampling.pop("joint_scale"), self._sampling.guiding.spec()
         del sampling["guiding"]
         spec = {"system": self._base, "version": VERSION, "components": self._components, "sampling": sampling}
+        if self._best_of:
+            return {**spec, **self._best_of.spec()}
         if self._guidance is None:
             return spec
         digest = file_digest(self._discriminator_path)
@@ -139,7 +146,10 @@ class PairSystem:
     def generate(self, requests: Sequence[Request]) -> Iterator[Clip]:
         """Yield one clip per request, in order."""
         guide = self.guide if self.guided else None
-        video, audio = self._pair.sample(requests, guide)
+        rows = list_candidates(requests, self._best_of.num) if self._best_of else requests
+        video, audio = self._pair.sample(rows, guide)
         with deterministic_kernels(self._pair.device):
-            clips = self._pair.decode(video, audio, requests)
+            clips = self._pair.decode(video, audio, rows)
+            if self._best_of:
+                clips = self._best_of.choose(requests, clips, self._pair.device)
         yield from clips
