@@ -17,6 +17,7 @@ from mmbench.types import Dataset, Spec
 NUM_INFERENCE_STEPS = 25
 JOINT_SCALES = {"bounce": (2.0, 6.0), "bounce_heavy": (2.0, 1.0)}  # chosen on seed 3: results/tiny
 OTHER_JOINT_SCALE = (1.0, 1.0)
+ALIGNER_SCALE = 0.3
 BATCH_SIZE = 16
 
 
@@ -44,6 +45,7 @@ class TinySystem(PairSystem):
         guided_steps: tuple[int, int] | None = None,
         guidance_precision: str = "ieee",
         discriminator: str = "",
+        aligner_scale: float = ALIGNER_SCALE,
         guidance: SystemName | None = None,
     ) -> None:
         """Read the options; the shipped weights are loaded when first used.
@@ -61,7 +63,8 @@ class TinySystem(PairSystem):
             guided_steps: Guide from one evaluation, counted from 0, up to another alone.
             guidance_precision: Of the gradient: "ieee", "tf32" or "bfloat16".
             discriminator: File of a discriminator, instead of the one that belongs to name and dataset.
-            guidance: The name with +mmdisco; None for the pair alone.
+            aligner_scale: Weight of the gradient of +aligner.
+            guidance: The name with what follows the plus sign; None for the pair alone.
         """
         scales = joint_scale if isinstance(joint_scale, Mapping) else {dataset.name: joint_scale}
         scale = scales.get(dataset.name, OTHER_JOINT_SCALE)
@@ -85,6 +88,7 @@ class TinySystem(PairSystem):
             guidance,
             batch_size=BATCH_SIZE,
             guide=Guide(discriminator),
+            aligner_scale=aligner_scale,
         )
 
 

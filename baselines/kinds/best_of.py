@@ -9,20 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import NoReturn
 
 import numpy as np
 
-from mmbench.code_identity import code_digest
+from mmbench.baselines.kinds.scorers import find_scorer_weights, identify_scorer, make_scorer
 from mmbench.errors import UsageError
-from mmbench.features.extract import find_weights
-from mmbench.features.extractor_identity import identify_extractor
-from mmbench.registry import make_metric
 from mmbench.system_names import SystemName
-from mmbench.types import Clip, Extractor, Features, Metric, Request, Spec, Weights, full_name, is_untrained
-
-SCORER_ROOMS = ("mmbench.metrics", "mmbench.statistics")  # whose code decides a score, beside the extractors'
+from mmbench.types import Clip, Extractor, Features, Metric, Request, Spec, Weights, full_name
 
 
 @dataclass(frozen=True)
@@ -60,17 +55,12 @@ class BestOf:
 
     def __init__(self, name: SystemName, scorer: str, weights: Weights) -> None:
         self.num = name.candidates
-        self._name, self._scorer, self._untrained = name, name.scorer or scorer, is_untrained(weights)
-        self._on_device = cache(self._metric)  # with its networks
-        metric = self._metric()
+        self._name, self._scorer, self._weights = name, name.scorer or scorer, weights
+        self._on_device = cache(partial(make_scorer, self._scorer, weights))  # with its networks
+        metric = make_scorer(self._scorer, weights)
         if metric.needs_reference:
             self._refuse(f"{metric.name} compares with real clips")
-        for extractor in metric.extractors():
-            find_weights(extractor)
-
-    def _metric(self, device: str = "auto") -> Metric:
-        settings = {"device": device} | ({"weights": "random"} if self._untrained else {})
-        return make_metric(self._scorer, **settings)
+        find_scorer_weights(metric)
 
     def _refuse(self, why: str) -> NoReturn:
         found = f"{self._name} cannot choose by {self._scorer}: {why}."
@@ -79,11 +69,9 @@ class BestOf:
 
     def spec(self) -> Spec:
         """Number of candidates, and the scorer with all that decides its values; `optimised_for` names it."""
-        metric = self._metric()
-        extractors = [identify_extractor(e) for e in metric.extractors()]
-        scorer = {"metric": full_name(metric), "version": metric.version, "extractors": extractors}
-        scorer["code"] = _scorer_code(type(metric).__module__)
-        return {"best_of": {"candidates": self.num, "scorer": scorer}, "optimised_for": full_name(metric)}
+        scorer = make_scorer(self._scorer, self._weights)
+        best_of = {"candidates": self.num, "scorer": identify_scorer(scorer)}
+        return {"best_of": best_of, "optimised_for": full_name(scorer)}
 
     def choose(self, requests: Sequence[Request], clips: Sequence[Clip], device: str) -> list[Clip]:
         """The best candidate of each request, with the scores of all in its notes.
@@ -118,11 +106,6 @@ class BestOf:
 def _look(extractor: Extractor, clip: Clip, request: Request) -> Features:
     """Features of one clip, or of its prompt; alone, so that no batch changes a choice."""
     return extractor.extract([request.prompt.text] if extractor.modality == "text" else [clip])[0]
-
-
-@cache
-def _scorer_code(module: str) -> str:
-    return code_digest([module], SCORER_ROOMS)
 
 
 def best_index(scores: Sequence[float], higher_is_better: bool) -> int:

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
+from mmbench.baselines.kinds.aligner import ALIGNER_SCALE, Aligner
 from mmbench.baselines.kinds.best_of import BestOf, list_candidates
 from mmbench.baselines.kinds.discriminators import OWN_DISCRIMINATOR, Guide, file_digest
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
@@ -23,7 +24,7 @@ VERSION = 1  # of what every pair's system draws; raised when its code changes i
 
 
 class PairSystem:
-    """A `DiffusionPair` as a system: alone, guided by a discriminator (+mmdisco), or the best of several (+bestof).
+    """A `DiffusionPair` as a system: alone, guided (+mmdisco, +aligner), or as the best of several (+bestof).
 
     Args:
         base: Registered name of the pair.
@@ -35,9 +36,10 @@ class PairSystem:
         guidance: The name with what follows the plus sign; None for the pair alone.
         batch_size: Samples to be made at once unless a user says otherwise; +bestof counts candidates.
         guide: Which discriminator guides it.
+        aligner_scale: Weight of the gradient of +aligner.
     """
 
-    scorer: ClassVar[str] = "ib_av"  # of +bestof, unless the name has another
+    scorer: ClassVar[str] = "ib_av"  # that +aligner raises, and +bestof chooses by unless the name has another
 
     def __init__(
         self,
@@ -50,10 +52,16 @@ class PairSystem:
         guidance: SystemName | None = None,
         batch_size: int = 1,
         guide: Guide = OWN_DISCRIMINATOR,
+        aligner_scale: float = ALIGNER_SCALE,
     ) -> None:
         self.name = str(guidance) if guidance else base
         self.weights: Weights = weights
-        self._best_of = BestOf(guidance, self.scorer, weights) if guidance and guidance.candidates else None
+        self._best_of: BestOf | None = None
+        self._aligner: Aligner | None = None
+        if guidance and guidance.candidates:
+            self._best_of = BestOf(guidance, self.scorer, weights)
+        elif guidance and guidance.aligner:
+            self._aligner = Aligner(guidance, self.scorer, weights, aligner_scale, sampling.guiding)
         self.batch_size = max(1, batch_size // (self._best_of.num if self._best_of else 1))
         self._base, self._load, self._sampling = base, load, sampling
         self.untrained_sizes: dict[str, int] = {}  # channels and num_blocks of a discriminator with random weights
@@ -63,9 +71,14 @@ class PairSystem:
             guide.refuse_other_designs(self._guidance)
 
     @property
+    def joined(self) -> bool:
+        """Whether what is guided or chosen makes each half depend on the other."""
+        return self.guided or self._best_of is not None
+
+    @property
     def guided(self) -> bool:
-        """Whether a discriminator guides it."""
-        return self._guidance is not None
+        """Whether a discriminator or an embedding guides it."""
+        return self._guidance is not None or self._aligner is not None
 
     @cached_property
     def _discriminator_path(self) -> Path | None:
@@ -83,8 +96,8 @@ class PairSystem:
         joint_scale, guiding = sampling.pop("joint_scale"), self._sampling.guiding.spec()
         del sampling["guiding"]
         spec = {"system": self._base, "version": VERSION, "components": self._components, "sampling": sampling}
-        if self._best_of:
-            return {**spec, **self._best_of.spec()}
+        if rival := self._best_of or self._aligner:
+            return {**spec, **rival.spec()}
         if self._guidance is None:
             return spec
         digest = file_digest(self._discriminator_path)
@@ -127,9 +140,17 @@ class PairSystem:
         fill_randomly(model, "untrained")  # a fresh one's last layers are zero, and so would most of its gradient be
         return model.eval()
 
+    @cached_property
+    def _alignment(self) -> Any:
+        assert self._aligner is not None
+        return self._aligner.guide(self._pair)
+
     def guide(self, text: tuple[Any, ...], unconditional: tuple[Any, ...]) -> Any:
-        """The `mmbench.mmdisco.guidance.Guidance` of samples of these texts, by the discriminator."""
+        """The guidance of samples of these texts: a `Guidance` by the discriminator, or an `Alignment`."""
         from mmbench.mmdisco.guidance import Guidance, release_logit
+
+        if self._aligner:
+            return self._alignment
 
         reads, guiding = self._discriminator.config.text, self._sampling.guiding
         return Guidance(

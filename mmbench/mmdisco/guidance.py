@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmbench.mmdisco.alignment import Alignment
 from mmbench.mmdisco.dpm_solver import State
 from mmbench.mmdisco.losses import Discriminator, JointEpsilon, Pair, logit_and_gradient, per_sample
 from mmbench.networks.devices import Precision, computing_in
@@ -110,7 +111,7 @@ class JointPredictor:
         unconditional: The same without text; both then go through the models in one call on 2 n samples, the
             unconditional ones first.
         free_scale: Classifier-free weights of x and y; None for a single, conditional pass.
-        guidance: The discriminator; None samples the bases alone.
+        guidance: The discriminator, or an embedding; None samples the bases alone.
         dtype: Precision the base models are autocast to; None leaves them alone.
         kept: The gradient that is used again; a run starts anew at evaluation 0.
     """
@@ -120,7 +121,7 @@ class JointPredictor:
     condition: Any = None
     unconditional: Any = None
     free_scale: tuple[float, float] | None = None
-    guidance: Guidance | None = None
+    guidance: Guidance | Alignment | None = None
     dtype: torch.dtype | None = None
     kept: KeptGradient = field(default_factory=KeptGradient, repr=False)
 
@@ -135,7 +136,7 @@ class JointPredictor:
             return predicted
         out = []
         for eps, grad, scale, abar in zip(
-            predicted, self._fresh_or_kept(g, x_t, y_t, t), g.scale, self.alphas_cumprod, strict=True
+            predicted, self._fresh_or_kept(g, x_t, y_t, t, predicted), g.scale, self.alphas_cumprod, strict=True
         ):
             sigma = (1 - abar[t.long()]).sqrt()
             out.append(eps - per_sample(scale * sigma, grad) * grad)
@@ -162,16 +163,18 @@ class JointPredictor:
             )  # guidance weights amplify rounding: combine at the samples' precision
             return (x, y) if self.free_scale is None else self._free((x, y))
 
-    def _fresh_or_kept(self, g: Guidance, x_t: Tensor, y_t: Tensor, t: Tensor) -> Pair:
+    def _fresh_or_kept(self, g: Guidance | Alignment, x_t: Tensor, y_t: Tensor, t: Tensor, predicted: Pair) -> Pair:
         kept = self.kept
         if g.every == 1:
-            return self._gradient(g, x_t, y_t, t)
+            return self._gradient(g, x_t, y_t, t, predicted)
         kept.uses += 1
         if kept.pair is None or kept.uses >= g.every:
-            kept.pair, kept.uses = self._gradient(g, x_t, y_t, t), 0
+            kept.pair, kept.uses = self._gradient(g, x_t, y_t, t, predicted), 0
         return kept.pair
 
-    def _gradient(self, g: Guidance, x_t: Tensor, y_t: Tensor, t: Tensor) -> Pair:
+    def _gradient(self, g: Guidance | Alignment, x_t: Tensor, y_t: Tensor, t: Tensor, predicted: Pair) -> Pair:
+        if isinstance(g, Alignment):
+            return g.gradient((x_t, y_t), predicted, t, self.alphas_cumprod)
         if self.free_scale is None or not g.text:
             return g.gradient(x_t, y_t, t, g.text)
         text = join(g.unconditional_text, g.text)
