@@ -32,6 +32,9 @@ from tests.conftest import REPOSITORY
         ("tiny+mmdisco-res_frieren-disc-fast", SystemName("tiny", "res_frieren", "disc", fast=True)),
         ("tiny+mmdisco-vit_naive-disc", SystemName("tiny", "vit_naive", "disc")),
         ("audioldm_animatediff+mmdisco-release", SystemName("audioldm_animatediff", "res_mlp", "release")),
+        ("tiny+bestof-8", SystemName("tiny", candidates=8)),
+        ("tiny+bestof-2-av_align.matched", SystemName("tiny", candidates=2, scorer="av_align.matched")),
+        ("auffusion_vc2+aligner", SystemName("auffusion_vc2", aligner=True)),
     ],
 )
 def test_names_are_read(text: str, name: SystemName) -> None:
@@ -51,6 +54,12 @@ def test_every_design_survives_a_round_trip(design: str) -> None:
         ("tiny+mmdisco-res_freiren", "did you mean res_frieren?"),
         ("tiny+mmdisco-res_mlp-releas", "did you mean release?"),
         ("tiny+mmdisco-disc-all", "all"),
+        ("tiny+bestoff-4", "did you mean tiny+bestof?"),
+        ("tiny+alinger", "did you mean tiny+aligner?"),
+        ("tiny+aligner-fast", "takes nothing after it"),
+        ("tiny+bestof", "mmbench run -s tiny+bestof-4"),
+        ("tiny+bestof-0", "K from 1"),
+        ("tiny+bestof-2-ib_av-av_align", "where one metric belongs"),
     ],
 )
 def test_wrong_names_get_a_hint(text: str, hint: str) -> None:
@@ -69,6 +78,8 @@ def test_unknown_names_get_a_did_you_mean() -> None:
 def test_a_control_cannot_be_guided() -> None:
     with pytest.raises(UsageError, match="not a pair of diffusion models"):
         make_system("ground_truth+mmdisco")
+    with pytest.raises(UsageError, match=r"takes no \+bestof"):
+        make_system("tiny_cascade+bestof-2")
 
 
 def test_a_name_must_be_plain() -> None:
