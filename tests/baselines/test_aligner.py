@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from mmbench.baselines.kinds.scorers import make_scorer
+from mmbench.baselines.models.tiny.agreement import heard
+from mmbench.baselines.models.tiny.networks import log_mel
 from mmbench.baselines.parts.imagebind_agreement import agreement, audio_view, video_view
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.experiments.profiling.profile import make_batch, profiled_dataset
@@ -50,17 +52,36 @@ def tiny() -> tuple[Any, tuple[torch.Tensor, torch.Tensor]]:
 def test_the_embedding_of_tiny_sees_what_the_metric_sees(tiny: Any) -> None:
     pair, latents = tiny
     scored = cosines(pair.decode(*latents, REQUESTS))
-    assert agreement_of(pair, latents, "ib_bounce_av") == pytest.approx(scored, abs=0.12)
+    seen = agreement_of(pair, latents, "ib_bounce_av")
+    assert seen == pytest.approx(scored, abs=0.2)  # the metric hears what Griffin-Lim makes of the spectrogram
+    assert seen.mean() == pytest.approx(scored.mean(), abs=0.1)
+
+
+def test_spectrograms_of_real_sounds_are_heard_as_the_sounds_are() -> None:
+    sounds = [DATASET.real(request, "a test").clip for request in REQUESTS]
+    _, tower = make_scorer("ib_bounce_av", "trained", "cpu").extractors()
+    with torch.no_grad():
+        ours = tower.network(heard(torch.stack([log_mel(clip.audio) for clip in sounds])))[1].numpy()
+    theirs = np.stack([features["embedding"] for features in tower.extract(sounds)])
+    assert (np.sum(ours * theirs, 1) > 0.9).all()
+
+
+def small_tile(name: str, tile: int, **options: Any) -> Any:
+    """A system whose networks work on few samples at once, which takes less time."""
+    made = system(name, **options)
+    made.pair().tile = tile
+    return made
 
 
 def test_guidance_raises_the_cosine_from_the_same_noise() -> None:
-    alone, guided = (list(system(name, num_inference_steps=6).generate(REQUESTS)) for name in ("tiny", "tiny+aligner"))
+    made = (small_tile(name, 4, num_inference_steps=5) for name in ("tiny", "tiny+aligner"))
+    alone, guided = (list(system.generate(REQUESTS)) for system in made)
     assert (cosines(guided) > cosines(alone)).all()
     assert all(a.video_digest() != b.video_digest() for a, b in zip(alone, guided, strict=True))
 
 
 def test_a_sample_does_not_know_its_batch() -> None:
-    made = system("tiny+aligner")
+    made = small_tile("tiny+aligner", 2, num_inference_steps=2, guided_steps=(1, 2))
     together = [clip.digest() for clip in made.generate(REQUESTS[:2])]
     assert [next(made.generate([request])).digest() for request in REQUESTS[:2]] == together
 
