@@ -13,7 +13,7 @@ import pytest
 import mmbench.metrics
 from mmbench import registry
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.registry import GROUPS, Kind, catalogue, discover, lookup, make_metric, register
+from mmbench.registry import ACCEPTED, GROUPS, Kind, catalogue, discover, lookup, make_metric, register
 from mmbench.system_names import SystemName, make_system, parse_system_name
 from mmbench.types import DESIGNS
 from tests import commands
@@ -100,7 +100,7 @@ def decorators(kind: Kind) -> dict[str, tuple[str, str]]:
                     said, name, summary = (ast.literal_eval(argument) for argument in call.args)
                     assert said == kind, f"{file} registers a {said}"
                     guidable = any(word.arg == "guidable" for word in call.keywords)
-                    found[name] = f"{GROUPS[kind][0]}.{file.stem}", summary + " (+mmdisco)" * guidable
+                    found[name] = f"{GROUPS[kind][0]}.{file.stem}", summary + ACCEPTED * guidable
     return found
 
 
@@ -111,7 +111,7 @@ def test_every_decorator_in_the_folder_is_listed_and_imported(kind: Kind) -> Non
     rows = {r["name"]: (r["from"], r["summary"]) for r in catalogue(kind) if r["from"].startswith("mmbench.")}
     assert rows == written
     entries = {name: e for name, e in discover(kind)[0].items() if e.origin.startswith("mmbench.")}
-    assert {n: (e.origin, e.summary + " (+mmdisco)" * e.guidable) for n, e in entries.items()} == written
+    assert {n: (e.origin, e.summary + ACCEPTED * e.guidable) for n, e in entries.items()} == written
 
 
 @pytest.fixture
