@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from mmbench.baselines.kinds.best_of import BestOf, best_index, list_candidates
 from mmbench.baselines.kinds.scorers import make_scorer
+from mmbench.baselines.models.tiny.pair import TinyPair
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.experiments.profiling.profile import make_batch, profiled_dataset
 from mmbench.registry import make_dataset
@@ -25,6 +27,14 @@ STEPS = 2  # of the sampler: what is tested here does not need good samples
 
 def system(name: str, **options: Any) -> Any:
     return make_system(name, dataset=DATASET, device="cpu", **{"num_inference_steps": STEPS, **options})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_tiles() -> Iterator[None]:
+    """Networks work on few samples at once, which takes less time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TinyPair, "tile", 2)
+        yield
 
 
 @pytest.fixture(scope="module")
