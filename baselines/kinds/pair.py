@@ -106,6 +106,18 @@ class DiffusionPair(ABC):
         """The discriminator that MMDisCo's authors released for this pair, read from `path`."""
         raise MMBenchError("No discriminator was released for these models.", "one trained here", "mmbench train")
 
+    def agreement(self, video: Tensor, audio: Tensor, video_tower: Any, audio_tower: Any) -> Tensor:
+        """The cosine (n,) of the embeddings of clean latents' video and sound, with graph, for +aligner.
+
+        Args:
+            video: Clean video latents.
+            audio: Clean audio latents.
+            video_tower: The network that embeds videos, of the metric that the pair's system is aligned by.
+            audio_tower: That of sounds.
+        """
+        found = f"{type(self).__name__} cannot be differentiated from its latents to an embedding."
+        raise MMBenchError(found, "a pair that defines agreement", "the same command with +bestof-4 for +aligner")
+
     def epsilon(self, x_t: Tensor, y_t: Tensor, t: Times, condition: Any) -> tuple[Tensor, Tensor]:
         """Predicted noise of both modalities at timesteps that they share, or (t_video, t_audio).
 
@@ -141,7 +153,8 @@ class DiffusionPair(ABC):
 
         Args:
             requests: Their prompts and noises.
-            guidance: Maps (text, unconditional text) to a `mmbench.mmdisco.guidance.Guidance`; None for the bases.
+            guidance: Maps (text, unconditional text) to a `mmbench.mmdisco.guidance.Guidance`, or to an `Alignment`;
+                None for the bases.
             epsilon: Predicts the noise, instead of `epsilon_for`.
         """
         import torch
@@ -195,7 +208,7 @@ class GuidableSystem(System, Protocol):
     """A system of a `DiffusionPair`, which a factory registered with `guidable=True` makes.
 
     Attributes:
-        guided: Whether a discriminator guides it (+mmdisco).
+        guided: Whether a discriminator (+mmdisco) or an embedding (+aligner) guides it.
     """
 
     @property
@@ -206,7 +219,7 @@ class GuidableSystem(System, Protocol):
         ...
 
     def guide(self, text: tuple[Any, ...], unconditional: tuple[Any, ...]) -> Any:
-        """The `mmbench.mmdisco.guidance.Guidance` of samples of these texts."""
+        """The `mmbench.mmdisco.guidance.Guidance` or `Alignment` of samples of these texts."""
         ...
 
 

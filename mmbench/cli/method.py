@@ -119,7 +119,7 @@ def train(
 ) -> None:
     """Train a discriminator that joins a pair of diffusion models.
 
-    Any system that `mmbench list systems` marks (+mmdisco) can be joined. Stopped at any moment, the same command
+    Any system that `mmbench list systems` marks +mmdisco can be joined. Stopped at any moment, the same command
     continues, bit for bit.
 
     Examples:
