@@ -23,10 +23,25 @@ class Setting(StrEnum):
     both = "both"
 
 
+class ToySampler(StrEnum):
+    """Sampler of the toy: ancestral (DDPM), or the deterministic DDIM, which on a flow is Euler's."""
+
+    ancestral = "ancestral"
+    ode = "ode"
+
+
 def toy(
     sigma: Annotated[list[float] | None, typer.Option(help="Of the Gaussians; repeat. Default 0.25.")] = None,
     setting: Annotated[Setting, typer.Option(help="In-domain, out-of-domain, or both.")] = Setting.both,
     loss: Annotated[list[Loss] | None, typer.Option(help="Loss; repeat. Default: all three.")] = None,
+    bases: Annotated[
+        list[str] | None,
+        typer.Option(help="What the base models of x / y predict, of eps, v, flow; commas or repeat. Default eps/eps."),
+    ] = None,
+    sampler: Annotated[list[ToySampler] | None, typer.Option(help="Sampler; repeat. Default ancestral.")] = None,
+    pairing: Annotated[
+        str, typer.Option(help="Noise levels of x with those of y: index, log_snr, or TRAINED/SAMPLED of them.")
+    ] = "index",
     seeds: Annotated[int, typer.Option(help="Seeds, each with its own data, weights and noise.")] = 5,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for records and figures.")] = Path("runs/toy"),
     quick: Annotated[bool, typer.Option("--quick", help="Few steps and samples: does it run?")] = False,
@@ -45,19 +60,23 @@ def toy(
       mmbench toy --seeds 1
 
       mmbench toy --sigma 0.25 --sigma 0.1 --seeds 5 --out results/toy
+
+      mmbench toy --bases v/v,flow/flow,eps/flow --loss all --sampler ancestral --sampler ode
     """
-    from mmbench.experiments.training.toy import COLUMNS, METHODS_WITHOUT_TRAINING, run_toy_experiment
+    from mmbench.experiments.training import toy as experiment
 
     setup()
     settings = [s.value for s in Setting if s is not Setting.both] if setting is Setting.both else [setting.value]
     losses = [x.value for x in loss or list(Loss)]
     sigmas = sigma or [0.25]
-    total = len(sigmas) * len(settings) * (len(losses) + METHODS_WITHOUT_TRAINING) * seeds
-    with progress("toy", total, quiet=format is not Format.table) as bar:
-        command = ("mmbench", *sys.argv[1:])
-        options = {"quick": quick, "figures": figures, "command": command, "progress": bar}
-        rows, winners = run_toy_experiment(sigmas, settings, losses, seeds, out, **options)  # type: ignore[arg-type]
-    show_rows(rows, COLUMNS, format, f"Table 1; records in {out}", winners)
+    samplers = [x.value for x in sampler or [ToySampler.ancestral]]
+    pairs, paired = experiment.parse_bases(bases or ["eps/eps"]), experiment.parse_pairing(pairing)
+    sizes = (len(x) for x in (sigmas, settings, losses, range(seeds), pairs, samplers))
+    with progress("toy", experiment.count_records(*sizes), quiet=format is not Format.table) as bar:
+        options = {"quick": quick, "figures": figures, "command": ("mmbench", *sys.argv[1:]), "progress": bar}
+        options |= {"bases": pairs, "samplers": samplers, "pairing": paired}
+        rows, winners = experiment.run_toy_experiment(sigmas, settings, losses, seeds, out, **options)  # type: ignore[arg-type]
+    show_rows(rows, experiment.name_columns(rows), format, f"Table 1; records in {out}", winners)
 
 
 def train(
