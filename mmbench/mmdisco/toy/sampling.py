@@ -99,7 +99,7 @@ def sample_natively(
             clean, noise = level.split(state[axis], predictions[axis])
             if sampler == "ancestral" and then.b:
                 fresh = draw(torch.randn, (n,), gs[axis])
-                state[axis] = _step_ancestrally(level, then, state[axis], clean, fresh, config.variance)
+                state[axis] = step_ancestrally(level, then, state[axis], clean, fresh, config.variance)
             else:
                 state[axis] = then.a * clean + then.b * noise
     return state[0], state[1]
@@ -123,8 +123,24 @@ def predict_natively(
     return x, y
 
 
-def _step_ancestrally(level: Level, then: Level, x_t: Tensor, clean: Tensor, fresh: Tensor, variance: str) -> Tensor:
-    """A draw of the less noisy `then` given x_t and x_0: the mean of q, and either variance of DDPM."""
+def step_ancestrally(
+    level: Level,
+    then: Level,
+    x_t: Tensor,
+    clean: Tensor,
+    fresh: Tensor,
+    variance: Literal["fixed_small", "fixed_large"],
+) -> Tensor:
+    """Draw x at the less noisy level `then` given x_t and x_0 (arXiv 2006.11239, Eq. 7, on latents of any scale).
+
+    Args:
+        level: Of x_t.
+        then: Of the draw.
+        x_t: (...).
+        clean: (...) what x_0 is held to be.
+        fresh: (...) standard normal numbers.
+        variance: That of x at `then` given x_t and x_0 ("fixed_small"), or beta of latents of preserved variance.
+    """
     ratio = level.a / then.a
     forward = level.b**2 - (ratio * then.b) ** 2  # variance of x_t given x at `then`
     mean = then.a * forward / level.b**2 * clean + ratio * (then.b / level.b) ** 2 * x_t
