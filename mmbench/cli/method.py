@@ -69,7 +69,7 @@ def toy(
     settings = [s.value for s in Setting if s is not Setting.both] if setting is Setting.both else [setting.value]
     losses = [x.value for x in loss or list(Loss)]
     sigmas = sigma or [0.25]
-    samplers = [x.value for x in sampler or [ToySampler.ancestral]]
+    samplers = [x.value for x in dict.fromkeys(sampler or [ToySampler.ancestral])]
     pairs, paired = experiment.parse_bases(bases or ["eps/eps"]), experiment.parse_pairing(pairing)
     sizes = (len(x) for x in (sigmas, settings, losses, range(seeds), pairs, samplers))
     with progress("toy", experiment.count_records(*sizes), quiet=format is not Format.table) as bar:
