@@ -42,6 +42,7 @@ def toy(
     pairing: Annotated[
         str, typer.Option(help="Noise levels of x with those of y: index, log_snr, or TRAINED/SAMPLED of them.")
     ] = "index",
+    steps: Annotated[int | None, typer.Option(help="Training steps of a discriminator; 6000.")] = None,
     seeds: Annotated[int, typer.Option(help="Seeds, each with its own data, weights and noise.")] = 5,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for records and figures.")] = Path("runs/toy"),
     quick: Annotated[bool, typer.Option("--quick", help="Few steps and samples: does it run?")] = False,
@@ -53,7 +54,8 @@ def toy(
     Excess is the NLL above that of the target itself, which narrow samples flatter; energy the distance to fresh points
     of the target, in sigma, which they do not (row gt: chance); spread is 1 and mode error 0 for exact points; stray is
     the share of points far from every mode. "exact" samples with exact scores, "optimal" guides the trained base
-    with the exact discriminator: what is left is the sampler's and the base's own error.
+    with the exact discriminator: what is left is the sampler's and the base's own error. Base models of another kind
+    than the paper's are trained and stepped as that kind is; the losses stay those of noise.
 
     Examples:
 
@@ -74,7 +76,7 @@ def toy(
     sizes = (len(x) for x in (sigmas, settings, losses, range(seeds), pairs, samplers))
     with progress("toy", experiment.count_records(*sizes), quiet=format is not Format.table) as bar:
         options = {"quick": quick, "figures": figures, "command": ("mmbench", *sys.argv[1:]), "progress": bar}
-        options |= {"bases": pairs, "samplers": samplers, "pairing": paired}
+        options |= {"bases": pairs, "samplers": samplers, "pairing": paired, "steps": steps}
         rows, winners = experiment.run_toy_experiment(sigmas, settings, losses, seeds, out, **options)  # type: ignore[arg-type]
     show_rows(rows, experiment.name_columns(rows), format, f"Table 1; records in {out}", winners)
 

@@ -43,13 +43,14 @@ def test_a_pair_of_flows_is_trained_sampled_both_ways_and_recorded(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     quick = ["toy", "--quick", "--seeds", "1", "--setting", "ind", "--loss", "all", "--format", "json", "--no-figures"]
-    flows = ["--bases", "flow/flow", "--sampler", "ancestral", "--sampler", "ode"]
+    flows = ["--bases", "flow/flow", "--steps", "250", "--sampler", "ancestral", "--sampler", "ode"]
     result = mmbench_here(capsys, *quick, *flows, "--out", tmp_path)
     assert result.returncode == 0, result.stderr
     rows = {(row["method"], row["sampler"]): row for row in json.loads(result.stdout)}
     records = (tmp_path / "records.jsonl").read_text().splitlines()
     assert len(rows) == len(records) == count_records(1, 1, 1, 1, 1, 2) == 10
-    assert json.loads(records[-1])["bases"] == "flow/flow"
+    last = json.loads(records[-1])
+    assert (last["bases"], last["sampler"], last["config"]["steps"]) == ("flow/flow", "ode", 250)
     assert rows["all", "ode"]["paper NLL"] is None
     assert rows["gt", None]["paper NLL"] == "1.67"
     for sampler in ("ancestral", "ode"):
@@ -62,4 +63,7 @@ def test_wrong_bases_are_told_what_to_type(tmp_path: Path, capsys: pytest.Captur
     result = mmbench_here(capsys, "toy", "--bases", "flow", "--out", tmp_path / "out")
     assert result.returncode == 2
     assert "mmbench toy --bases flow/flow" in result.stderr
+    result = mmbench_here(capsys, "toy", "--steps", "0", "--out", tmp_path / "out")
+    assert result.returncode == 2
+    assert "mmbench toy --steps 3000" in result.stderr
     assert not (tmp_path / "out").exists()

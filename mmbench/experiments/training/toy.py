@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +96,7 @@ def run_toy_experiment(
     bases: Sequence[tuple[BaseKind, BaseKind]] = (("eps", "eps"),),
     samplers: Sequence[Sampler] = ("ancestral",),
     pairing: tuple[Pairing, Pairing] = ("index", "index"),
+    steps: int | None = None,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Trains, samples and scores the 1-D experiment; records go to OUT/records.jsonl as they come, figures with them.
 
@@ -111,19 +113,24 @@ def run_toy_experiment(
         bases: Pairs of "eps", "v", "flow": what the base models of x and of y predict.
         samplers: Of "ancestral", "ode".
         pairing: Of the levels of x and y in training, and in sampling: "index" or "log_snr".
+        steps: Training steps of a discriminator; None is the default of `ToyConfig`, or of quick.
 
     Returns:
         Rows of Table 1, with the published numbers, and sentences on which loss wins by which score.
     """
+    if steps is not None and steps < 1:
+        raise UsageError(f"{steps} training steps.", "at least one", "mmbench toy --steps 3000")
     if seeds < 1 or not all(sigma > 0 for sigma in sigmas):
         raise UsageError(f"{seeds} seeds, sigma {list(sigmas)}.", "at least one seed, and sigma above 0", "--seeds 5")
     from mmbench.mmdisco.toy.experiment import ToyConfig, run_toy
     from mmbench.mmdisco.toy.table import lay_out_table, name_winners
 
     config = ToyConfig(base_steps=300, steps=300, num_samples=400, num_inference_steps=50) if quick else ToyConfig()
+    config = config if steps is None else replace(config, steps=steps)
     out.mkdir(parents=True, exist_ok=True)
     options = {"sigmas": list(sigmas), "settings": list(settings), "losses": list(losses), "seeds": seeds}
     options |= {"bases": ["/".join(kinds) for kinds in bases], "samplers": list(samplers), "pairing": list(pairing)}
+    options |= {"steps": config.steps}
     append_line(out / "invocations.jsonl", invocation(list(command), {**options, "quick": quick}))
 
     def keep(record: dict[str, Any], _: Any) -> None:
