@@ -49,8 +49,8 @@ def lay_out_table(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for record in records:
-        key = (record[name] for name in ("sigma", "setting", "method"))
-        groups.setdefault((*key, *(record.get(name, default) for name, default in SOURCE.items())), []).append(record)
+        head = (record[name] for name in ("sigma", "setting", "method"))
+        groups.setdefault((*head, *(record.get(name, default) for name, default in SOURCE.items())), []).append(record)
     rows = []
     for (sigma, setting, method, *source), members in groups.items():
         row: dict[str, Any] = {"sigma": sigma, "setting": setting, "method": method, "seeds": len(members)}
