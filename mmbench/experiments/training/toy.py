@@ -122,7 +122,8 @@ def run_toy_experiment(
         raise UsageError(f"{steps} training steps.", "at least one", "mmbench toy --steps 3000")
     if seeds < 1 or not all(sigma > 0 for sigma in sigmas):
         raise UsageError(f"{seeds} seeds, sigma {list(sigmas)}.", "at least one seed, and sigma above 0", "--seeds 5")
-    from mmbench.mmdisco.toy.experiment import ToyConfig, run_toy
+    from mmbench.mmdisco.toy.config import ToyConfig
+    from mmbench.mmdisco.toy.experiment import run_toy
     from mmbench.mmdisco.toy.table import lay_out_table, name_winners
 
     config = ToyConfig(base_steps=300, steps=300, num_samples=400, num_inference_steps=50) if quick else ToyConfig()
@@ -139,9 +140,11 @@ def run_toy_experiment(
             progress.advance()
 
     records = []
-    joined = {"bases": bases, "samplers": samplers, "pairing": pairing}
+    shown = out if figures else None
     for sigma in sigmas:
-        records += run_toy(sigma, settings, losses, range(seeds), config, keep, out if figures else None, **joined)
+        records += run_toy(
+            sigma, settings, losses, range(seeds), config, keep, shown, bases=bases, samplers=samplers, pairing=pairing
+        )
     table = lay_out_table(records)
     return [_row(row) for row in table], name_winners(table)
 

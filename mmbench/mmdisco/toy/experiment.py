@@ -134,6 +134,7 @@ def run_toy(
                 for method, sampler, points in runs:
                     keep(setting, method, points, {**names, "sampler": sampler})
                     panels[sampler][method] = points[0]
-                for sampler in samplers if figures is not None else ():
-                    save_figure(panels[sampler], setting, sigma, figures, {**names, "sampler": sampler})
+                if figures is not None:
+                    for sampler in samplers:
+                        save_figure(panels[sampler], setting, sigma, figures, {**names, "sampler": sampler})
     return records

@@ -114,8 +114,8 @@ def predict_natively(
     x, y = (base.predict(z, base.order[times], None) for base, z in zip(bases, state, strict=True))
     if discriminator is None:
         return x, y
-    preserved = [z / level.scale for z, level in zip(state, levels, strict=True)]
-    _, gradient = logit_and_gradient(discriminator, *preserved, times, (), create_graph=False)
+    x_t, y_t = (z / level.scale for z, level in zip(state, levels, strict=True))
+    _, gradient = logit_and_gradient(discriminator, x_t, y_t, times, (), create_graph=False)
     x, y = (
         p + level.gain / level.scale * grad if level.guidable else p  # grad_{x_t} h = grad_{x_t / c} h / c
         for p, level, grad in zip((x, y), levels, gradient, strict=True)
