@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mmbench.mmdisco.design import DiscriminatorConfig
     from mmbench.mmdisco.losses import JointEpsilon
-    from mmbench.mmdisco.schedule import NoiseSchedule
+    from mmbench.mmdisco.schedule import Schedule
 
 STREAMS = ("video noise", "audio noise")  # of a request; every pair draws from these, so pairs compare
 
@@ -53,7 +53,7 @@ class DiffusionPair(ABC):
     is needed.
 
     Attributes:
-        schedules: `NoiseSchedule` of video and audio.
+        schedules: Noise schedules of video and audio, of one T.
         shapes: Shapes of one video and one audio latent.
         device: Where the models are.
         tile: Samples that go through the models together; batches are filled up to it with copies, so that the
@@ -64,7 +64,7 @@ class DiffusionPair(ABC):
         encodes: Whether `encode` runs a network; without one, clips can be encoded as they are needed.
     """
 
-    schedules: tuple[NoiseSchedule, NoiseSchedule]
+    schedules: tuple[Schedule, Schedule]
     shapes: tuple[tuple[int, ...], tuple[int, ...]]
     device: str = "cpu"
     tile: int = 0
@@ -173,10 +173,10 @@ class DiffusionPair(ABC):
         return video, audio
 
     def sampler(self) -> Any:
-        """The sampler of both modalities; pairs with a solver of their own override this."""
+        """The sampler of both modalities, on `NoiseSchedule`s; pairs with a solver of their own override this."""
         from mmbench.mmdisco.samplers import SchedulerSampler, make_scheduler
 
-        def maker(schedule: NoiseSchedule) -> Callable[[], Any]:
+        def maker(schedule: Any) -> Callable[[], Any]:
             return lambda: make_scheduler(self.sampling.sampler, schedule)  # type: ignore[arg-type]
 
         return SchedulerSampler(tuple(maker(s) for s in self.schedules), self.sampling.num_inference_steps)

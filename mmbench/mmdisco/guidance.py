@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mmbench.mmdisco.dpm_solver import State
-from mmbench.mmdisco.losses import Discriminator, JointEpsilon, Pair, logit_and_gradient, per_sample
+from mmbench.mmdisco.losses import Discriminator, JointEpsilon, Pair, Times, logit_and_gradient, per_sample
 from mmbench.networks.devices import Precision, computing_in
 
 
@@ -30,6 +30,13 @@ def release_logit(h: Tensor) -> Tensor:
 def twice(z: Tensor) -> Tensor:
     """A batch followed by itself."""
     return torch.cat([z, z])
+
+
+def free(both: Pair, scale: tuple[float, float]) -> Pair:
+    """Classifier-free guidance u + w (c - u) of batches whose first halves u are without text."""
+    passes = [z.chunk(2) for z in both]
+    x, y = (u + w * (c - u) for (u, c), w in zip(passes, scale, strict=True))
+    return x, y
 
 
 def join(unconditional: Any, conditional: Any) -> Any:
@@ -74,7 +81,7 @@ class Guidance:
     every: int = 1
     precision: Precision = "ieee"
 
-    def gradient(self, x_t: Tensor, y_t: Tensor, t: Tensor, text: tuple[Tensor, ...]) -> Pair:
+    def gradient(self, x_t: Tensor, y_t: Tensor, t: Times, text: tuple[Tensor, ...]) -> Pair:
         """(grad_x h, grad_y h), float32 (float64 stays)."""
 
         def logit(*inputs: Tensor) -> Tensor:
@@ -85,18 +92,41 @@ class Guidance:
         with computing_in(self.precision, x_t.device.type):
             return logit_and_gradient(logit, x_t, y_t, t, text, create_graph=False)[1]
 
+    def free_gradient(self, x_t: Tensor, y_t: Tensor, t: Times, free_scale: tuple[float, float] | None) -> Pair:
+        """The gradient with classifier-free weights, for a discriminator that reads text; else the plain one."""
+        if free_scale is None or not self.text:
+            return self.gradient(x_t, y_t, t, self.text)
+        text = join(self.unconditional_text, self.text)
+        times = (twice(t[0]), twice(t[1])) if isinstance(t, tuple) else twice(t)
+        return free(self.gradient(twice(x_t), twice(y_t), times, text), free_scale)
+
 
 @dataclass
 class KeptGradient:
-    """The last gradient of a run of the sampler, to be used again.
+    """The gradient of a run of the sampler, the last of which may be used again.
 
     Attributes:
-        pair: The gradient, joint scale and sigma not applied; None before the first.
+        pair: The last one, joint scale and sigma not applied; None before the first.
         uses: Guided evaluations since it was computed.
     """
 
     pair: Pair | None = None
     uses: int = 0
+
+    def at(
+        self, step: int, guidance: Guidance, state: Pair, t: Times, free_scale: tuple[float, float] | None
+    ) -> Pair | None:
+        """The gradient by which evaluation `step` is guided, fresh or kept; None where it is not guided."""
+        if step == 0:
+            self.pair = None
+        if guidance.steps is not None and step not in guidance.steps:
+            return None
+        if guidance.every == 1:
+            return guidance.free_gradient(*state, t, free_scale)
+        self.uses += 1
+        if self.pair is None or self.uses >= guidance.every:
+            self.pair, self.uses = guidance.free_gradient(*state, t, free_scale), 0
+        return self.pair
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,25 +158,15 @@ class JointPredictor:
         """Predicted noises of (x_t, y_t) at integer timesteps t (n,), in evaluation `step` of the sampler."""
         x_t, y_t = state
         predicted = self._base(x_t, y_t, t)
-        if step == 0:
-            self.kept.pair = None
         g = self.guidance
-        if g is None or (g.steps is not None and step not in g.steps):
+        gradient = None if g is None else self.kept.at(step, g, (x_t, y_t), t, self.free_scale)
+        if g is None or gradient is None:
             return predicted
         out = []
-        for eps, grad, scale, abar in zip(
-            predicted, self._fresh_or_kept(g, x_t, y_t, t), g.scale, self.alphas_cumprod, strict=True
-        ):
+        for eps, grad, scale, abar in zip(predicted, gradient, g.scale, self.alphas_cumprod, strict=True):
             sigma = (1 - abar[t.long()]).sqrt()
             out.append(eps - per_sample(scale * sigma, grad) * grad)
         return tuple(out)
-
-    def _free(self, both: Pair) -> Pair:
-        """u + w (c - u) of the halves u, c of a doubled batch."""
-        assert self.free_scale is not None
-        passes = [z.chunk(2) for z in both]
-        x, y = (u + w * (c - u) for (u, c), w in zip(passes, self.free_scale, strict=True))
-        return x, y
 
     def _base(self, x_t: Tensor, y_t: Tensor, t: Tensor) -> Pair:
         cast = nullcontext() if self.dtype is None else torch.autocast(x_t.device.type, self.dtype)
@@ -160,19 +180,4 @@ class JointPredictor:
                 x.to(x_t.dtype),
                 y.to(y_t.dtype),
             )  # guidance weights amplify rounding: combine at the samples' precision
-            return (x, y) if self.free_scale is None else self._free((x, y))
-
-    def _fresh_or_kept(self, g: Guidance, x_t: Tensor, y_t: Tensor, t: Tensor) -> Pair:
-        kept = self.kept
-        if g.every == 1:
-            return self._gradient(g, x_t, y_t, t)
-        kept.uses += 1
-        if kept.pair is None or kept.uses >= g.every:
-            kept.pair, kept.uses = self._gradient(g, x_t, y_t, t), 0
-        return kept.pair
-
-    def _gradient(self, g: Guidance, x_t: Tensor, y_t: Tensor, t: Tensor) -> Pair:
-        if self.free_scale is None or not g.text:
-            return g.gradient(x_t, y_t, t, g.text)
-        text = join(g.unconditional_text, g.text)
-        return self._free(g.gradient(twice(x_t), twice(y_t), twice(t), text))
+            return (x, y) if self.free_scale is None else free((x, y), self.free_scale)

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Pair = tuple[Tensor, Tensor]  # one tensor per modality, (x, y); in MMDisCo x is video, y is audio
+Times = Tensor | Pair  # (n,) timesteps of both halves, or those of either
 Epsilon = Callable[[Tensor, Tensor, Any], Tensor]  # (x_t, t, condition) -> predicted noise, shaped like x_t
 JointEpsilon = Callable[[Tensor, Tensor, Tensor, Any], Pair]  # (x_t, y_t, t, condition) -> predicted noises
 Discriminator = Callable[..., Tensor]  # (x_t, y_t, t, *text) -> logit h = log D / (1 - D), (n,)
@@ -102,7 +103,7 @@ def drop_text(text: Tensor, unconditional: Tensor, drop: Tensor) -> Tensor:
 
 
 def logit_and_gradient(
-    discriminator: Discriminator, x_t: Tensor, y_t: Tensor, t: Tensor, text: tuple[Tensor, ...], *, create_graph: bool
+    discriminator: Discriminator, x_t: Tensor, y_t: Tensor, t: Times, text: tuple[Tensor, ...], *, create_graph: bool
 ) -> tuple[Tensor, Pair]:
     """h (n,) and (grad_x h, grad_y h), each sample's own; with `create_graph` they can be differentiated again."""
     with torch.enable_grad():

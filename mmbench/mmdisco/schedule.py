@@ -9,9 +9,9 @@ samplers and the discriminator see the latter and only the network sees x_t (`Sc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -38,6 +38,24 @@ def betas(kind: BetaSchedule, num_train_timesteps: int, beta_start: float, beta_
     raise UsageError(f"Unknown noise schedule {kind!r}.", "linear or scaled_linear")
 
 
+class Schedule(Protocol):
+    """What losses, training and discriminators read of a base model's noise: T steps, 0 the cleanest."""
+
+    @property
+    def num_train_timesteps(self) -> int:
+        """T."""
+        ...
+
+    @property
+    def alphas_cumprod(self) -> Tensor:
+        """(T,) float64, falling; of latents at the scale that preserves variance."""
+        ...
+
+    def record(self) -> dict[str, Any]:
+        """What tells this schedule from others, JSON-able."""
+        ...
+
+
 @dataclass(frozen=True)
 class NoiseSchedule:
     """A named schedule; its arguments are what a run's spec records."""
@@ -56,6 +74,10 @@ class NoiseSchedule:
     def alphas_cumprod(self) -> Tensor:
         """(T,) float64, decreasing."""
         return torch.cumprod(1 - self.betas, 0)
+
+    def record(self) -> dict[str, Any]:
+        """What tells this schedule from others, JSON-able."""
+        return asdict(self)
 
     def scheduler_config(self) -> dict[str, Any]:
         """Arguments with which a diffusers scheduler steps on this schedule."""

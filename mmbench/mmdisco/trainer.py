@@ -20,7 +20,7 @@ from mmbench.mmdisco.discriminator import Discriminator
 from mmbench.mmdisco.losses import JointEpsilon, Noised, Pair, mmdisco_losses
 from mmbench.mmdisco.pairs import entropy
 from mmbench.mmdisco.recomputation import recompute_blocks
-from mmbench.mmdisco.schedule import NoiseSchedule
+from mmbench.mmdisco.schedule import Schedule
 from mmbench.mmdisco.training_config import FREE_TO_CHANGE, TrainConfig
 from mmbench.networks.devices import deterministic_kernels, ieee_float32
 
@@ -42,7 +42,7 @@ class Trainer:
         config: TrainConfig,
         accelerator: Accelerator,
         epsilon: JointEpsilon,
-        schedules: tuple[NoiseSchedule, NoiseSchedule],
+        schedules: tuple[Schedule, Schedule],
     ) -> None:
         self.config, self.accelerator, self._epsilon = config, accelerator, epsilon
         self.device = accelerator.device

@@ -24,7 +24,7 @@ from mmbench.mmdisco.checkpoint import WEIGHTS, save_card, save_checkpoint, save
 from mmbench.mmdisco.losses import Pair
 from mmbench.mmdisco.pairs import Batches, PairSource, entropy
 from mmbench.mmdisco.reporting import reporter
-from mmbench.mmdisco.schedule import NoiseSchedule
+from mmbench.mmdisco.schedule import Schedule
 from mmbench.mmdisco.trainer import Trainer
 from mmbench.mmdisco.training_config import FREE_TO_CHANGE, TrainConfig
 from mmbench.types import LOSSES
@@ -39,7 +39,7 @@ class BasePair(Protocol):
     """
 
     @property
-    def schedules(self) -> tuple[NoiseSchedule, NoiseSchedule]: ...
+    def schedules(self) -> tuple[Schedule, Schedule]: ...
 
     @property
     def unconditional(self) -> tuple[Tensor, ...]: ...
@@ -109,7 +109,7 @@ def train(
         "num_real": len(real),
         "num_fake": len(fake),
         "pairs": list(pairs),
-        "schedules": [asdict(schedule) for schedule in pair.schedules],
+        "schedules": [schedule.record() for schedule in pair.schedules],
         "trained_on": trained_on,
     }
     training = Trainer(config, accelerator, pair.epsilon, pair.schedules)

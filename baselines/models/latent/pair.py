@@ -97,7 +97,7 @@ class LatentPair(DiffusionPair):
     def sampler(self) -> SchedulerSampler:
         """diffusers' schedulers; "ddim" steps VideoCrafter2 with its own."""
 
-        def maker(schedule: NoiseSchedule) -> Callable[[], Any]:
+        def maker(schedule: Any) -> Callable[[], Any]:
             if self.sampling.sampler == "ddim" and isinstance(schedule, ScaledNoiseSchedule):
                 return lambda: ScaledDDIM(schedule)
             return lambda: make_scheduler(self.sampling.sampler, schedule)  # type: ignore[arg-type]
