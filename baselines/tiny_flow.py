@@ -18,7 +18,9 @@ NAME = "tiny_flow"
 JOINT_SCALES = {"bounce": (2.0, 6.0)}  # chosen on seed 3: results/tiny_flow
 
 
-@register("system", NAME, "Embedded pair of small flow models, video and audio, with shifts of 3 and 1.", guidable=True)
+@register(
+    "system", "tiny_flow", "Embedded pair of small flow models, video and audio, with shifts of 3 and 1.", guidable=True
+)
 class TinyFlow(PairSystem):
     """Generates video and audio of a prompt independently, each by its own flow; with +mmdisco jointly."""
 

@@ -22,17 +22,20 @@ from torch import Tensor
 from train_tiny import COURSES as BASE_COURSES
 from train_tiny import OUT, ROOT, SEED, TEXT_DROP, Course, Training, draw
 
-from mmbench.baselines.models.tiny.flow import SHIFTS, FlowDenoiser, shifted
-from mmbench.baselines.models.tiny.networks import log_mel, pack, unpack, words_of
+from mmbench.baselines.models.tiny.flow import SCHEDULES, SHIFTS, FlowDenoiser
+from mmbench.baselines.models.tiny.networks import AUDIO_LATENT, VIDEO_LATENT, log_mel, pack, unpack, words_of
 from mmbench.datasets.bounce import bounce
+from mmbench.mmdisco.flow_sampler import shift_noise
 from mmbench.runs.circumstances import machine
 
 RECORD = ROOT / "results" / "tiny_flow" / "training.json"
-NUM_ITEMS, CHUNK = 8000, 16  # the first half of the items that `tiny` was trained on
+NUM_ITEMS = {"video_model": 4000, "audio_model": 8000}  # the first of those that `tiny` was trained on
+CHUNK = 16
 SHIFT_OF = dict(zip(("video_model", "audio_model"), SHIFTS, strict=True))
+SCHEDULE_OF = dict(zip(SHIFT_OF, SCHEDULES, strict=True))
 COURSES = {
-    "video_model": Course(2400, 32, 4e-4, 100, 0.998),
-    "audio_model": Course(3000, 32, 4e-4, 100, 0.998),
+    "video_model": Course(1600, 32, 4e-4, 100, 0.998),
+    "audio_model": Course(2000, 32, 4e-4, 100, 0.998),
 }
 
 
@@ -41,19 +44,20 @@ def latents_of(name: str, work: Path) -> tuple[np.ndarray, np.ndarray]:
     """One modality's latents of all items, (n, 4, 16, 8, 8) or (n, 4, 32, 16) float16, and words (n, 12); made once."""
     path = work / f"{name}_items.npz"
     if not path.exists():
-        video = name == "video_model"
+        video, num = name == "video_model", NUM_ITEMS[name]
         codec: Any = unpack("video_codec" if video else "audio_codec", OUT / "tiny.safetensors")
-        reference, latents, words = bounce().reference(NUM_ITEMS, SEED), list[np.ndarray](), list[Tensor]()
-        for first in range(0, NUM_ITEMS, CHUNK):
-            items = [reference[i] for i in range(first, min(first + CHUNK, NUM_ITEMS))]
+        reference, words = bounce().reference(num, SEED), list[Tensor]()
+        latents = np.empty((num, *(VIDEO_LATENT if video else AUDIO_LATENT)), np.float16)
+        for first in range(0, num, CHUNK):
+            items = [reference[i] for i in range(first, min(first + CHUNK, num))]
             words += [words_of(item.prompt.text) for item in items]
             if video:
                 x = torch.from_numpy(np.stack([item.clip.video for item in items])).float() / 127.5 - 1
-                frames = codec.encode(x.permute(0, 1, 4, 2, 3).flatten(0, 1)).unflatten(0, (-1, x.shape[1]))
-                latents.append(frames.transpose(1, 2).half().numpy())
+                z = codec.encode(x.permute(0, 1, 4, 2, 3).flatten(0, 1)).unflatten(0, (-1, x.shape[1])).transpose(1, 2)
             else:
-                latents.append(codec.encode(torch.stack([log_mel(item.clip.audio) for item in items])).half().numpy())
-        np.savez(path, latents=np.concatenate(latents), words=torch.stack(words).numpy())
+                z = codec.encode(torch.stack([log_mel(item.clip.audio) for item in items]))
+            latents[first : first + CHUNK] = z.numpy()
+        np.savez(path, latents=latents, words=torch.stack(words).numpy())
     stored = np.load(path)
     return stored["latents"], stored["words"]
 
@@ -66,7 +70,7 @@ def train_flow(name: str, work: Path) -> None:
     if training.step == 0:
         training.model.load_state_dict(unpack(name, OUT / "tiny.safetensors").state_dict())
         training.average = {k: v.clone() for k, v in training.model.state_dict().items()}
-    flow = FlowDenoiser(training.model, shift)  # type: ignore[arg-type]
+    flow = FlowDenoiser(training.model, SCHEDULE_OF[name])  # type: ignore[arg-type]
     first = BASE_COURSES[name].steps  # other draws than those of the course that is continued
 
     def loss_of(model: Any, step: int) -> dict[str, Tensor]:
@@ -74,7 +78,7 @@ def train_flow(name: str, work: Path) -> None:
         pick = rng.integers(len(latents), size=training.course.batch_size)
         x = torch.from_numpy(latents[pick]).float()
         noise = torch.randn(x.shape, generator=g)
-        s = shifted(torch.rand(len(x), generator=g, dtype=torch.float64), shift)
+        s = shift_noise(torch.rand(len(x), generator=g, dtype=torch.float64), shift)
         kept = (torch.rand((len(x), 1), generator=g) >= TEXT_DROP).float()
         level = s.float().reshape(-1, *[1] * (x.ndim - 1))
         velocity = flow.velocity((1 - level) * x + level * noise, s, model.words(torch.from_numpy(words[pick]) * kept))
@@ -90,6 +94,7 @@ def pack_all(work: Path) -> None:
     record = {
         name: {
             "course": vars(COURSES[name]),
+            "items": NUM_ITEMS[name],
             "shift": SHIFT_OF[name],
             "seconds": round(s["seconds"]),
             "curve": s["curve"],
@@ -97,7 +102,7 @@ def pack_all(work: Path) -> None:
         for name, s in states.items()
     }
     RECORD.parent.mkdir(parents=True, exist_ok=True)
-    RECORD.write_text(json.dumps({"seed": SEED, "items": NUM_ITEMS, "machine": machine(), **record}, indent=1) + "\n")
+    RECORD.write_text(json.dumps({"seed": SEED, "machine": machine(), **record}, indent=1) + "\n")
 
 
 def main() -> None:

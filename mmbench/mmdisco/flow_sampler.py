@@ -7,25 +7,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+from torch import Tensor
 
 from mmbench.errors import UsageError
 from mmbench.mmdisco.joint_guide import JointGuide
-from mmbench.mmdisco.levels import Level, level_of_kind
+from mmbench.mmdisco.levels import Level, LevelSchedule, level_of_kind
 from mmbench.mmdisco.losses import Pair
 from mmbench.progress import report_step
 
+Number = TypeVar("Number", float, Tensor)
 Velocity = Callable[[Pair, tuple[float, float]], Pair]  # (latents, s of either model) -> predicted eps - x_0
 
 
+def shift_noise(share: Number, shift: float) -> Number:
+    """The s of an unshifted share u of noise in [0, 1]: shift u / (1 + (shift - 1) u), as flow schedulers have it."""
+    return shift * share / (1 + (shift - 1) * share)
+
+
 def euler_levels(num_inference_steps: int, shift: float) -> list[Level]:
-    """The N + 1 levels of N steps from noise alone to clean latents: s = shift u / (1 + (shift - 1) u), u = 1 .. 0 even.
+    """The N + 1 levels of N steps from noise alone to clean latents: even shares of noise from 1 to 0, shifted.
 
     Those of diffusers 0.42.1: `FlowMatchEulerDiscreteScheduler(shift=shift)` with sigmas 1, 1 - 1 / N, .. 1 / N, as
     pipelines give them.
     """
-    shares = [1 - i / num_inference_steps for i in range(num_inference_steps)]
-    noises = [*(shift * u / (1 + (shift - 1) * u) for u in shares), 0.0]
+    left = range(num_inference_steps, -1, -1)
+    noises = [shift_noise(i / num_inference_steps, shift) for i in left]
     return [level_of_kind("flow", 1 - s, s) for s in noises]
+
+
+def flow_schedule(num_train_timesteps: int, shift: float) -> LevelSchedule:
+    """The levels of T Euler steps, t = 0 the cleanest: s of (t + 1) / T, shifted; the last is noise alone."""
+    return LevelSchedule(euler_levels(num_train_timesteps, shift)[-2::-1], f"flow, shift {shift:g}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,23 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from mmbench.baselines.models.tiny.networks import Denoiser
-from mmbench.mmdisco.levels import LevelSchedule, level_of_kind
+from mmbench.mmdisco.flow_sampler import flow_schedule
+from mmbench.mmdisco.levels import LevelSchedule
 from mmbench.mmdisco.losses import per_sample
 from mmbench.mmdisco.schedule import interpolate
 
 NUM_LEVELS = 1000
 SHIFTS = 3.0, 1.0  # of video and audio: the video spends more of its steps at high noise, as big video models do
-
-
-def shifted(share: Tensor, shift: float) -> Tensor:
-    """s of an unshifted share of noise in [0, 1]: shift u / (1 + (shift - 1) u), as FlowMatchEuler shifts its sigmas."""
-    return shift * share / (1 + (shift - 1) * share)
-
-
-def flow_schedule(shift: float) -> LevelSchedule:
-    """The NUM_LEVELS levels of a flow, t = 0 the cleanest: s of (t + 1) / NUM_LEVELS, shifted; the last is noise alone."""
-    grid = shifted(torch.arange(1, NUM_LEVELS + 1, dtype=torch.float64) / NUM_LEVELS, shift)
-    return LevelSchedule([level_of_kind("flow", 1 - s, s) for s in grid.tolist()], f"flow, shift {shift:g}")
+SCHEDULES = flow_schedule(NUM_LEVELS, SHIFTS[0]), flow_schedule(NUM_LEVELS, SHIFTS[1])
 
 
 class FlowDenoiser(nn.Module):
@@ -45,12 +36,12 @@ class FlowDenoiser(nn.Module):
 
     Args:
         network: The v-model, whose weights these are.
-        shift: Of the grid of levels.
+        schedule: Levels of a flow, which `epsilon` counts.
     """
 
-    def __init__(self, network: Denoiser, shift: float) -> None:
+    def __init__(self, network: Denoiser, schedule: LevelSchedule) -> None:
         super().__init__()
-        self.network, self.schedule = network, flow_schedule(shift)
+        self.network, self.schedule = network, schedule
         abar = network.schedule.alphas_cumprod
         self.angles: Tensor
         self.noise: Tensor

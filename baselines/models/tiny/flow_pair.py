@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mmbench.baselines.kinds.pair import STREAMS, Sampling, generator_of
-from mmbench.baselines.models.tiny.flow import SHIFTS, FlowDenoiser, flow_schedule
+from mmbench.baselines.models.tiny.flow import SCHEDULES, SHIFTS, FlowDenoiser
 from mmbench.baselines.models.tiny.pair import TinyPair
 from mmbench.mmdisco.flow_sampler import FlowEuler, euler_levels
 from mmbench.mmdisco.guidance import free, join, twice
@@ -20,16 +20,16 @@ from mmbench.types import Request
 
 
 class TinyFlowPair(TinyPair):
-    """`TinyPair` with flow models: losses and discriminators see x_t / c and levels of `flow_schedule`."""
+    """`TinyPair` with flow models: losses and discriminators see x_t / c and the levels of `schedules`."""
 
-    schedules = flow_schedule(SHIFTS[0]), flow_schedule(SHIFTS[1])
+    schedules = SCHEDULES
     denoiser_file = "tiny_flow"
 
     def __init__(self, device: str, sampling: Sampling) -> None:
         super().__init__(device, sampling)
         self.video_model, self.audio_model = (
-            FlowDenoiser(network, shift).to(device)
-            for network, shift in zip((self.video_model, self.audio_model), SHIFTS, strict=True)
+            FlowDenoiser(network, schedule).to(device)
+            for network, schedule in zip((self.video_model, self.audio_model), SCHEDULES, strict=True)
         )
 
     @torch.no_grad()
