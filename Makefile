@@ -2,12 +2,13 @@
 # make test     install into .venv, then ruff, mypy and the whole test suite
 # make quick    the tests of less than seconds each, in about a minute: no whole jobs, no full-size networks
 # make gpu      the tests that need a GPU, kept in results/gpu
+# make browser  the tests of pages in Chromium, which the distribution has; installs what drives it
 # make install  only create .venv
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: install run test check tests quick gpu bench clean
+.PHONY: install run test check tests quick gpu browser bench clean
 install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
@@ -33,6 +34,10 @@ quick: install
 
 gpu: install
 	$(BIN)/python -m pytest tests/gpu -m gpu -n 0 -v $(ARGS)
+
+browser: install
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[browser]'
+	$(BIN)/python -m pytest tests/browser -n 0 $(ARGS)
 
 bench: install
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only -p no:xdist $(ARGS)

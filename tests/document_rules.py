@@ -222,6 +222,11 @@ def _mmbench(command: Command, words: list[str]) -> Treatment:
             return _parsed("a download of gigabytes", words)
         case ["table", *_] if "--num-samples" in words:
             return Treatment(Mode.run, "of as many samples as the runs before it had", words, SMALL)
+        case ["study", "make", *_]:
+            small = ("--pairs", "1", "--raters", "1", "--attention", "1")
+            return Treatment(Mode.run, "one pair and one rater", words, small)
+        case ["study", "tally", *_]:
+            return _parsed("answers of people; tests/study has raters", words)
         case ["preview", *_]:
             return Treatment(Mode.run, "one sample", words, ("--num", "1"))
         case ["list" | "show" | "table" | "merge" | "plan" | "doctor" | "pack" | "unpack", *_]:

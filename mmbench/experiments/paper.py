@@ -17,7 +17,7 @@ COMMANDS = {  # tables that no record of a run fills, and what measures ours
     "1": "mmbench toy --seeds 5",
     "11": "mmbench profile training -s mm_diffusion -s audioldm_animatediff -s auffusion_vc2",
     "12": "mmbench profile inference -s mm_diffusion -s audioldm_animatediff -s auffusion_vc2",
-    "14": "mmbench preview auffusion_vc2-vggsound auffusion_vc2+mmdisco-vggsound",
+    "14": "mmbench study make auffusion_vc2-vggsound auffusion_vc2+mmdisco-vggsound",
 }
 SETTINGS = {"5": "mmbench toy --help", "6": "mmbench show auffusion_vc2"}  # tables of settings, and what shows ours
 

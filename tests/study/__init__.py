@@ -1,0 +1,1 @@
+"""Blind studies: the design, the pages, the answers and their tally."""
