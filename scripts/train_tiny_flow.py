@@ -34,7 +34,7 @@ CHUNK = 16
 SHIFT_OF = dict(zip(("video_model", "audio_model"), SHIFTS, strict=True))
 SCHEDULE_OF = dict(zip(SHIFT_OF, SCHEDULES, strict=True))
 COURSES = {
-    "video_model": Course(750, 32, 4e-4, 50, 0.995),
+    "video_model": Course(350, 32, 4e-4, 50, 0.99),
     "audio_model": Course(1000, 32, 4e-4, 50, 0.995),
 }
 

@@ -23,6 +23,7 @@ from mmbench.baselines.models.tiny.networks import (
 )
 from mmbench.mmdisco.design import DiscriminatorConfig
 from mmbench.mmdisco.losses import JointEpsilon
+from mmbench.mmdisco.schedule import Schedule
 from mmbench.types import Clip, Item, Request
 
 FPS, SAMPLE_RATE, NUM_SAMPLES = 8.0, 16000, 32000
@@ -48,7 +49,7 @@ def pixels(frames: Tensor) -> Any:
 class TinyPair(DiffusionPair):
     """The pair of 16 frames of 64x64 and two seconds of sound, from latents of 4x16x8x8 and 4x32x16."""
 
-    schedules = SCHEDULES
+    schedules: tuple[Schedule, Schedule] = SCHEDULES
     shapes = (VIDEO_LATENT, AUDIO_LATENT)
     tile = 16
     denoiser_file = "tiny"  # the codecs are those of tiny in any case
