@@ -20,7 +20,14 @@ from mmbench.tables.known_suites import suite_named
 from tests.conftest import REPOSITORY
 from tests.documents import Command, commands
 
-EMBEDDED = ("ground_truth", "independent", "tiny", "tiny_cascade", "external")  # systems that need no download
+EMBEDDED = (
+    "ground_truth",
+    "independent",
+    "tiny",
+    "tiny_cascade",
+    "tiny_flow",
+    "external",
+)  # systems that need no download
 SMALL = ("--num-samples", "2")
 FEW_STEPS = ("--set", "num_inference_steps=2")  # of tiny's sampler
 

@@ -30,7 +30,7 @@ class Sampling:
     """Settings of a pair's sampler and guidance, all of them part of a run's identity.
 
     Attributes:
-        sampler: "ddpm", "ddim" or "dpmsolver++2m".
+        sampler: "ddpm", "ddim" or "dpmsolver++2m"; "euler" of flow models.
         num_inference_steps: Steps, at the same timesteps in both modalities.
         free_scale: Classifier-free guidance weights of video and audio; None for one conditional pass.
         joint_scale: Weights of the discriminator's gradient on video and audio; used with +mmdisco only.
@@ -178,8 +178,7 @@ class DiffusionPair(ABC):
         from mmbench.mmdisco.guidance import JointPredictor
         from mmbench.mmdisco.samplers import sample_pair
 
-        condition = tuple(text.to(self.device) for text in self.texts([r.prompt.text for r in requests]))
-        empty = tuple(u.to(self.device).expand_as(c) for u, c in zip(self.unconditional, condition, strict=True))
+        condition, empty = self.conditions(requests)
         predictor = JointPredictor(
             epsilon=epsilon or self.epsilon_for(requests),
             alphas_cumprod=tuple(s.alphas_cumprod.to(self.device) for s in self.schedules),  # type: ignore[arg-type]
@@ -192,6 +191,12 @@ class DiffusionPair(ABC):
         generators = tuple([generator_of(r, stream) for r in requests] for stream in STREAMS)
         video, audio = sample_pair(predictor, self.shapes, generators, self.sampler(), self.device)
         return video, audio
+
+    def conditions(self, requests: Sequence[Request]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """(video_text, audio_text) of n requests and of the empty prompt n times, on the device; () without text."""
+        condition = tuple(text.to(self.device) for text in self.texts([r.prompt.text for r in requests]))
+        empty = tuple(u.to(self.device).expand_as(c) for u, c in zip(self.unconditional, condition, strict=True))
+        return condition, empty
 
     def sampler(self) -> Any:
         """The sampler of both modalities, on `NoiseSchedule`s; pairs with a solver of their own override this."""
