@@ -31,7 +31,7 @@ class Sampling:
     """Settings of a pair's sampler and guidance, all of them part of a run's identity.
 
     Attributes:
-        sampler: "ddpm", "ddim" or "dpmsolver++2m".
+        sampler: "ddpm", "ddim" or "dpmsolver++2m"; "euler" of flow models.
         num_inference_steps: Steps, at the same timesteps in both modalities.
         free_scale: Classifier-free guidance weights of video and audio; None for one conditional pass.
         joint_scale: Weights of the discriminator's gradient on video and audio; used with +mmdisco only.
@@ -109,6 +109,18 @@ class DiffusionPair(ABC):
         """The discriminator that MMDisCo's authors released for this pair, read from `path`."""
         raise MMBenchError("No discriminator was released for these models.", "one trained here", "mmbench train")
 
+    def agreement(self, video: Tensor, audio: Tensor, video_tower: Any, audio_tower: Any) -> Tensor:
+        """The cosine (n,) of the embeddings of clean latents' video and sound, with graph, for +aligner.
+
+        Args:
+            video: Clean video latents.
+            audio: Clean audio latents.
+            video_tower: The network that embeds videos, of the metric that the pair's system is aligned by.
+            audio_tower: That of sounds.
+        """
+        found = f"{type(self).__name__} cannot be differentiated from its latents to an embedding."
+        raise MMBenchError(found, "a pair that defines agreement", "the same command with +bestof-4 for +aligner")
+
     def epsilon(self, x_t: Tensor, y_t: Tensor, t: Times, condition: Any) -> tuple[Tensor, Tensor]:
         """Predicted noise of both modalities at timesteps that they share, or (t_video, t_audio).
 
@@ -144,7 +156,8 @@ class DiffusionPair(ABC):
 
         Args:
             requests: Their prompts and noises.
-            guidance: Maps (text, unconditional text) to a `mmbench.mmdisco.guidance.Guidance`; None for the bases.
+            guidance: Maps (text, unconditional text) to a `mmbench.mmdisco.guidance.Guidance`, or to an `Alignment`;
+                None for the bases.
             epsilon: Predicts the noise, instead of `epsilon_for`.
         """
         import torch
@@ -168,8 +181,7 @@ class DiffusionPair(ABC):
         from mmbench.mmdisco.guidance import JointPredictor
         from mmbench.mmdisco.samplers import sample_pair
 
-        condition = tuple(text.to(self.device) for text in self.texts([r.prompt.text for r in requests]))
-        empty = tuple(u.to(self.device).expand_as(c) for u, c in zip(self.unconditional, condition, strict=True))
+        condition, empty = self.conditions(requests)
         predictor = JointPredictor(
             epsilon=epsilon or self.epsilon_for(requests),
             alphas_cumprod=tuple(s.alphas_cumprod.to(self.device) for s in self.schedules),  # type: ignore[arg-type]
@@ -182,6 +194,12 @@ class DiffusionPair(ABC):
         generators = tuple([generator_of(r, stream) for r in requests] for stream in STREAMS)
         video, audio = sample_pair(predictor, self.shapes, generators, self.sampler(), self.device)
         return video, audio
+
+    def conditions(self, requests: Sequence[Request]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """(video_text, audio_text) of n requests and of the empty prompt n times, on the device; () without text."""
+        condition = tuple(text.to(self.device) for text in self.texts([r.prompt.text for r in requests]))
+        empty = tuple(u.to(self.device).expand_as(c) for u, c in zip(self.unconditional, condition, strict=True))
+        return condition, empty
 
     def sampler(self) -> Any:
         """The sampler of both modalities, on `NoiseSchedule`s; pairs with a solver of their own override this."""
@@ -198,7 +216,7 @@ class GuidableSystem(System, Protocol):
     """A system of a `DiffusionPair`, which a factory registered with `guidable=True` makes.
 
     Attributes:
-        guided: Whether a discriminator guides it (+mmdisco).
+        guided: Whether a discriminator (+mmdisco) or an embedding (+aligner) guides it.
     """
 
     @property
@@ -209,7 +227,7 @@ class GuidableSystem(System, Protocol):
         ...
 
     def guide(self, text: tuple[Any, ...], unconditional: tuple[Any, ...]) -> Any:
-        """The `mmbench.mmdisco.guidance.Guidance` of samples of these texts."""
+        """The `mmbench.mmdisco.guidance.Guidance` or `Alignment` of samples of these texts."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -125,6 +126,7 @@ def table(
     by: By = "",
     suite: opt.Suite = "",
     paper: opt.Paper = "",
+    compute: Annotated[bool, typer.Option("--compute", help="Seconds per sample beside the scores.")] = False,
     long: opt.Long = False,
     format: opt.Form = Format.table,
 ) -> None:
@@ -145,6 +147,8 @@ def table(
       mmbench table --paper 2
 
       mmbench table --paper figure5 --out results/tiny/figure5.jsonl
+
+      mmbench table --compute
     """
     from mmbench.tables.narrow import show_comparison, show_table
     from mmbench.tables.suite_table import suite_table
@@ -154,6 +158,9 @@ def table(
     metrics = [*(shown.suite.metrics if shown else ()), *(metric or ())]
     filters: dict[str, Any] = {"dataset": dataset, "systems": system or (), "metrics": metrics}
     filters |= {"num_samples": num_samples, "seed": seed}
+    if compute and (paper or by):
+        again = shlex.join(["mmbench", "table", *(word for place in places for word in ("--out", str(place)))])
+        raise UsageError("--compute has a row for each run.", "it without --paper and --by", f"{again} --compute")
     if paper:
         from mmbench.experiments.paper import lay_out
 
@@ -172,6 +179,10 @@ def table(
 
     found = newest_set(*places, **filters)
     layout = pivot(found.records, found.places, any_n=True)
+    if compute:
+        from mmbench.tables.compute import add_compute
+
+        layout = add_compute(layout, found.places)
     return show_table(shown.lay_out(layout) if shown else layout, format, found.notes, long)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,10 +16,8 @@ from torch import Tensor
 from mmbench.errors import UsageError
 from mmbench.mmdisco.course import Course, Half, Step
 from mmbench.mmdisco.joint_guide import Corrections, JointGuide
+from mmbench.mmdisco.pairing import Path
 from mmbench.progress import report_step
-
-Path = Literal["fraction", "log_snr", "video_first", "audio_first"]
-
 
 Correct = Callable[[tuple[Step, Step]], Corrections]
 
@@ -83,10 +81,16 @@ def corrections_of(guide: JointGuide) -> Correct:
     evaluations = count()
 
     def correct(steps: tuple[Step, Step]) -> Corrections:
-        video, audio = (step.sample if step.sample.dtype == torch.float64 else step.sample.float() for step in steps)
-        return guide.corrections((video, audio), (steps[0].level, steps[1].level), next(evaluations))
+        video, audio = (_wide(step.sample) for step in steps)
+        predictions = _wide(steps[0].prediction), _wide(steps[1].prediction)
+        return guide.corrections((video, audio), (steps[0].level, steps[1].level), next(evaluations), predictions)
 
     return correct
+
+
+def _wide(z: Tensor) -> Tensor:
+    """In float32; float64 stays."""
+    return z if z.dtype == torch.float64 else z.float()
 
 
 def add_correction(prediction: Tensor, correction: Tensor | None) -> Tensor:

@@ -213,6 +213,14 @@ def test_a_path_that_the_discriminator_was_not_trained_on_is_refused() -> None:
     assert all(map(torch.equal, first, later)), "alone, any path is the same"
 
 
+def test_the_best_of_two_is_chosen_and_an_aligner_is_refused() -> None:
+    (request,) = requests()
+    (clip,) = system_of("animatediff_audioldm2+bestof-2-av_align").generate([request])
+    assert len(clip.notes["best_of"]["scores"]) == 2
+    with pytest.raises(UsageError, match=r"has no \+aligner"):
+        system_of("animatediff_audioldm2+aligner")
+
+
 def test_a_half_that_rests_gives_its_networks_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """What moves to the CPU and when; diffusers' own hooks bring it back, on a GPU."""
     pair, turns = pair_of("wan_stableaudio"), list[str]()

@@ -15,6 +15,7 @@ from mmbench.baselines.models.mm_diffusion import super_resolution as enlarging
 from mmbench.baselines.models.mm_diffusion import unet as coupled
 from mmbench.baselines.models.mm_diffusion.super_resolution import SuperResolutionUNet, super_resolve
 from mmbench.baselines.models.mm_diffusion.unet import CoupledUNet
+from mmbench.baselines.parts.imagebind_agreement import agreement
 from mmbench.baselines.parts.options import CommonOptions
 from mmbench.errors import UsageError
 from mmbench.mmdisco.design import DiscriminatorConfig, in_domain
@@ -131,6 +132,11 @@ class MMDiffusionPair(DiffusionPair):
             video = super_resolve(self.enlarge, video.clamp(-1, 1), noise.to(self.device))
         pixels = video.permute(0, 2, 3, 1).float().cpu().numpy() / 2 + 0.5
         return Clip.from_float(pixels, self.form.fps, audio[0].float().cpu().numpy(), self.form.sample_rate)
+
+    def agreement(self, video: Tensor, audio: Tensor, video_tower: Any, audio_tower: Any) -> Tensor:
+        """The cosine of `ib_av` of the small frames and their sound."""
+        frames = (video[:, [0, -1]] / 2 + 0.5).clamp(0, 1)
+        return agreement(frames, audio[:, 0].clamp(-1, 1), video_tower, audio_tower)
 
     def encode(self, item: Item) -> tuple[Any, ...]:
         """Video (f, 3, h, w) and audio (1, s) in [-1, 1] of a real item, and no texts."""

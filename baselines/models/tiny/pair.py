@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from mmbench.baselines.kinds.discriminators import SHIPPED
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
+from mmbench.baselines.models.tiny.agreement import agreement
 from mmbench.baselines.models.tiny.networks import (
     AUDIO_LATENT,
-    FILES,
     SCHEDULES,
     TEXT_CHANNELS,
     VIDEO_LATENT,
@@ -24,20 +24,21 @@ from mmbench.baselines.models.tiny.networks import (
 )
 from mmbench.mmdisco.design import DiscriminatorConfig
 from mmbench.mmdisco.losses import JointEpsilon
+from mmbench.mmdisco.schedule import Schedule
 from mmbench.types import Clip, Item, Request
 
 FPS, SAMPLE_RATE, NUM_SAMPLES = 8.0, 16000, 32000
 
 
-_networks: WeakValueDictionary[tuple[str, str], nn.Module] = WeakValueDictionary()  # shared by the pairs in use
+_networks: WeakValueDictionary[tuple[str, str, str], nn.Module] = WeakValueDictionary()  # shared by the pairs in use
 
 
-def network(name: str, device: str) -> Any:
-    """Load a network of the shipped files on a device, or share it with another pair that uses it."""
-    found = _networks.get((name, device))
+def network(name: str, device: str, file: str = "tiny") -> Any:
+    """Load a network of a shipped file on a device, or share it with another pair that uses it."""
+    found = _networks.get((name, device, file))
     if found is None:
-        file = next(file for file, names in FILES.items() if name in names)
-        found = _networks[name, device] = unpack(name, SHIPPED / file).to(device)
+        found = unpack(name, SHIPPED / f"{file}.safetensors").to(device)
+        _networks[name, device, file] = found
     return found
 
 
@@ -49,14 +50,16 @@ def pixels(frames: Tensor) -> Any:
 class TinyPair(DiffusionPair):
     """The pair of 16 frames of 64x64 and two seconds of sound, from latents of 4x16x8x8 and 4x32x16."""
 
-    schedules = SCHEDULES
+    schedules: tuple[Schedule, Schedule] = SCHEDULES
     shapes = (VIDEO_LATENT, AUDIO_LATENT)
     tile = 16
+    denoiser_file = "tiny"  # the codecs are those of tiny in any case
 
     def __init__(self, device: str, sampling: Sampling) -> None:
         self.device, self.sampling = device, sampling
         self.video_codec, self.audio_codec = network("video_codec", device), network("audio_codec", device)
-        self.video_model, self.audio_model = network("video_model", device), network("audio_model", device)
+        self.video_model: Any = network("video_model", device, self.denoiser_file)
+        self.audio_model: Any = network("audio_model", device, self.denoiser_file)
 
     @property
     def denoisers(self) -> tuple[Any, ...]:
@@ -72,6 +75,10 @@ class TinyPair(DiffusionPair):
 
     def epsilon_audio(self, x_t: Tensor, t: Tensor, text: Tensor | None) -> Tensor:
         return self.audio_model.epsilon(x_t, t, text)
+
+    def agreement(self, video: Tensor, audio: Tensor, video_tower: Any, audio_tower: Any) -> Tensor:
+        frames = self.video_codec.decode(video.transpose(1, 2).flatten(0, 1)).unflatten(0, (len(video), -1))
+        return agreement(frames, self.audio_codec.decode(audio), video_tower, audio_tower)
 
     @torch.no_grad()
     def decode(self, video: Tensor, audio: Tensor, requests: Sequence[Request]) -> list[Clip]:
@@ -124,7 +131,7 @@ class TinyCascade(TinyPair):
 
     def __init__(self, device: str, sampling: Sampling) -> None:
         super().__init__(device, sampling)
-        self.audio_model = network("video_to_audio_model", device)
+        self.audio_model = network("video_to_audio_model", device, "tiny_cascade")
 
     def sample_tile(
         self, requests: Sequence[Request], guidance: Any = None, epsilon: JointEpsilon | None = None

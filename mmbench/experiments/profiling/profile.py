@@ -182,7 +182,7 @@ def make_profiled_system(system: str, design: str, dataset: Any, options: Sequen
         **common: Arguments of every system: device, dtype, weights.
     """
     parsed = parse_system_name(system)
-    if parsed.design is None and lookup("system", parsed.base).guidable:
+    if not parsed.addition and lookup("system", parsed.base).guidable:
         parsed = replace(parsed, design=design)
     if not takes_setting(str(parsed), "weights"):  # how real weights are costs no time
         common.pop("weights", None)

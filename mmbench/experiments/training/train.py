@@ -35,9 +35,10 @@ def load_guidable(settings: TrainSettings, dataset: Dataset) -> BaseModels:
     """The base models of the system that a training is for; refuses systems that cannot be guided."""
     name = settings.system
     parsed = parse_system_name(name)
-    if parsed.design is not None:
-        found, alone = f"{name!r} names a guided system.", replace(parsed, design=None)
-        raise UsageError(found, "the pair alone", f"--system {alone} --discriminator {parsed.design}")
+    if parsed.addition:
+        found = f"{name!r} names a guided system, or a choice of samples."
+        design = f" --discriminator {parsed.design}" if parsed.design else ""
+        raise UsageError(found, "the pair alone", f"--system {parsed.alone}{design}")
     if not lookup("system", parsed.base).guidable:
         guidable = ", ".join(e.name for e in discover("system")[0].values() if e.guidable)
         found = f"{name!r} is not a pair of diffusion models: there is nothing to train a discriminator for."
