@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mmbench.errors import UsageError
@@ -22,7 +22,8 @@ class SystemName:
         base: Name of a registered system.
         design: Discriminator design, "res_mlp" unless given; None without +mmdisco.
         option: What else follows: a loss ("disc", "denoise"), "release", or "".
-        argument: What follows a colon, for systems that take it: the file of `external:FILE.toml`.
+        argument: What follows a colon, for systems that take it: the file of `external:FILE.toml`, or of
+            `pipelines:FILE.toml+mmdisco`, where it ends at the last "+" before mmdisco.
         fast: Whether "fast" comes last: guidance whose gradient is computed at some steps of the sampler alone.
         candidates: Pairs of which +bestof keeps one; 0 without it.
         scorer: The metric that +bestof chooses by; "" for the system's own.
@@ -39,20 +40,24 @@ class SystemName:
     aligner: bool = False
 
     @property
+    def alone(self) -> SystemName:
+        """The same without what follows the plus sign."""
+        return SystemName(self.base, argument=self.argument)
+
+    @property
     def addition(self) -> str:
         """What the pair is extended by: "mmdisco", "bestof", "aligner", or "" for the system alone."""
         return "mmdisco" if self.design else "bestof" if self.candidates else "aligner" if self.aligner else ""
 
     def __str__(self) -> str:
-        if self.argument:
-            return f"{self.base}:{self.argument}"
         words = [self.addition]
         if self.design is not None:
             words += [self.design] * (self.design != "res_mlp" or bool(self.option))
             words += [self.option] * bool(self.option) + ["fast"] * self.fast
         if self.candidates:
             words += [str(self.candidates), *([self.scorer] if self.scorer else [])]
-        return self.base + (f"+{'-'.join(words)}" if self.addition else "")
+        base = self.base + f":{self.argument}" * bool(self.argument)
+        return base + (f"+{'-'.join(words)}" if self.addition else "")
 
 
 OPTIONS = (*LOSSES, "release")  # what may follow the design in a name
@@ -75,27 +80,31 @@ GIVEN = {*COMMON, "guidance", "modalities"}  # keyword arguments of factories th
 
 
 def parse_system_name(text: str) -> SystemName:
-    """Read `base`, `base:argument`, or a base with one of `ADDITIONS` after a plus sign.
+    """Read `base`, or `base:argument`, either with one of `ADDITIONS` after a plus sign.
 
     Raises:
         UsageError: An unknown addition or part of one; says which is near.
     """
     base, colon, argument = text.partition(":")
     if colon:
-        return SystemName(base, argument=argument)
-    base, plus, rest = text.partition("+")
-    if not plus:
-        return SystemName(base)
+        argument, plus, rest = argument.rpartition("+")
+        if not plus or rest.partition("-")[0] not in ADDITIONS:  # a file's name may hold a +
+            return SystemName(base, argument=argument + plus + rest)
+    else:
+        base, plus, rest = text.partition("+")
+        if not plus:
+            return SystemName(base)
+    alone = SystemName(base, argument=argument)
     addition, *words = rest.split("-")
     if addition not in ADDITIONS:
         near = difflib.get_close_matches(addition, ADDITIONS, n=1)
         hint = f"did you mean {base}+{near[0]}? " if near else ""
         forms = ", ".join(f"{base}+{form}" for form in ADDITIONS.values())
         raise UsageError(f"Unknown suffix {'+' + rest!r} in system name {text!r}.", f"{hint}one of {forms}")
-    return {"mmdisco": _read_guided, "bestof": _read_best_of, "aligner": _read_aligned}[addition](text, base, words)
+    return {"mmdisco": _read_guided, "bestof": _read_best_of, "aligner": _read_aligned}[addition](text, alone, words)
 
 
-def _read_guided(text: str, base: str, words: list[str]) -> SystemName:
+def _read_guided(text: str, alone: SystemName, words: list[str]) -> SystemName:
     design = words.pop(0) if words and words[0] in DESIGNS else "res_mlp"
     option = words.pop(0) if words and words[0] in OPTIONS else ""
     fast = words[:1] == ["fast"]
@@ -107,25 +116,25 @@ def _read_guided(text: str, base: str, words: list[str]) -> SystemName:
             f"Unknown part {unknown!r} in system name {text!r}.",
             f"{hint}designs {', '.join(DESIGNS)}; options {', '.join(OPTIONS)}; fast, which comes last",
         )
-    return SystemName(base, design, option, fast=fast)
+    return replace(alone, design=design, option=option, fast=fast)
 
 
-def _read_best_of(text: str, base: str, words: list[str]) -> SystemName:
+def _read_best_of(text: str, alone: SystemName, words: list[str]) -> SystemName:
     count, *scorer = words or [""]
     if not (count.isascii() and count.isdecimal() and int(count) > 0):
         found = f"{text!r} does not say of how many pairs the best is kept."
-        raise UsageError(found, f"{base}+{ADDITIONS['bestof']} with K from 1", f"mmbench run -s {base}+bestof-4")
+        raise UsageError(found, f"{alone}+{ADDITIONS['bestof']} with K from 1", f"mmbench run -s {alone}+bestof-4")
     if len(scorer) > 1 or scorer == [""]:
         found = f"{text!r} has {'-'.join(scorer) or 'nothing'!r} where one metric belongs."
         raise UsageError(found, "name or name.variant of a metric", "mmbench list metrics")
-    return SystemName(base, candidates=int(count), scorer="".join(scorer))
+    return replace(alone, candidates=int(count), scorer="".join(scorer))
 
 
-def _read_aligned(text: str, base: str, words: list[str]) -> SystemName:
+def _read_aligned(text: str, alone: SystemName, words: list[str]) -> SystemName:
     if words:
         found = f"Unknown part {'-'.join(words)!r} in system name {text!r}."
-        raise UsageError(found, f"{base}+aligner, which takes nothing after it", f"mmbench run -s {base}+aligner")
-    return SystemName(base, aligner=True)
+        raise UsageError(found, f"{alone}+aligner, which takes nothing after it", f"mmbench run -s {alone}+aligner")
+    return replace(alone, aligner=True)
 
 
 def make_system(text: str, **settings: Any) -> Any:

@@ -31,6 +31,13 @@ from tests.conftest import REPOSITORY
         ("tiny+mmdisco-fast", SystemName("tiny", "res_mlp", fast=True)),
         ("tiny+mmdisco-res_frieren-disc-fast", SystemName("tiny", "res_frieren", "disc", fast=True)),
         ("tiny+mmdisco-vit_naive-disc", SystemName("tiny", "vit_naive", "disc")),
+        ("pipelines:a/b.toml", SystemName("pipelines", argument="a/b.toml")),
+        ("pipelines:a+b.toml+mmdisco", SystemName("pipelines", "res_mlp", argument="a+b.toml")),
+        ("pipelines:b+mmdisco.toml", SystemName("pipelines", argument="b+mmdisco.toml")),
+        (
+            "pipelines:b.toml+mmdisco-res_frieren-disc-fast",
+            SystemName("pipelines", "res_frieren", "disc", "b.toml", fast=True),
+        ),
         ("audioldm_animatediff+mmdisco-release", SystemName("audioldm_animatediff", "res_mlp", "release")),
         ("tiny+bestof-8", SystemName("tiny", candidates=8)),
         ("tiny+bestof-2-av_align.matched", SystemName("tiny", candidates=2, scorer="av_align.matched")),

@@ -76,6 +76,11 @@ class PairSystem:
         return self.guided or self._best_of is not None
 
     @property
+    def label(self) -> str:
+        """What its discriminators are filed under."""
+        return self._guide.label or self._base
+
+    @property
     def guided(self) -> bool:
         """Whether a discriminator or an embedding guides it."""
         return self._guidance is not None or self._aligner is not None
@@ -150,13 +155,14 @@ class PairSystem:
     def guide(self, text: tuple[Any, ...], unconditional: tuple[Any, ...]) -> Any:
         """The guidance of samples of these texts: a `Guidance` by the discriminator, or an `Alignment`."""
         from mmbench.mmdisco.guidance import Guidance, release_logit
+        from mmbench.mmdisco.seen import seen_by, view_of
 
         if self._aligner:
             return self._alignment
 
         reads, guiding = self._discriminator.config.text, self._sampling.guiding
         return Guidance(
-            self._discriminator,
+            seen_by(self._discriminator, view_of(self._pair)),
             self._sampling.joint_scale,
             text if reads else (),
             unconditional if reads else (),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mmbench.mmdisco.design import DiscriminatorConfig
     from mmbench.mmdisco.losses import JointEpsilon, Times
     from mmbench.mmdisco.schedule import Schedule
+    from mmbench.mmdisco.seen import View
 
 STREAMS = ("video noise", "audio noise")  # of a request; every pair draws from these, so pairs compare
 
@@ -62,6 +63,7 @@ class DiffusionPair(ABC):
         coupled: Whether each model sees both modalities, so that video and audio of a generated pair belong together.
         dtype: Precision the base models are autocast to; None for none.
         encodes: Whether `encode` runs a network; without one, clips can be encoded as they are needed.
+        view: What discriminators see of latents and texts (`mmbench.mmdisco.seen`); None for all as they are.
     """
 
     schedules: tuple[Schedule, Schedule]
@@ -71,12 +73,13 @@ class DiffusionPair(ABC):
     sampling: Sampling
     coupled: bool = False
     encodes: bool = True
+    view: View | None = None
     dtype: torch.dtype | None = None
 
     @property
     @abstractmethod
     def denoisers(self) -> tuple[Any, ...]:
-        """The networks that predict noise."""
+        """The networks that predict noise; () if they are called by code that keeps no graph."""
 
     @abstractmethod
     def texts(self, prompts: Sequence[str]) -> tuple[Tensor, ...]:

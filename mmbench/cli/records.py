@@ -247,20 +247,38 @@ def unpack(
 def doctor(
     out: opt.Out = Path("runs"),
     everything: Annotated[bool, typer.Option("--all", help="Also what was found where all is fine.")] = False,
+    pair: Annotated[str, typer.Option("--pair", help="Look at these two base models instead: a system.")] = "",
+    dataset: opt.Dataset = "bounce",
+    option: opt.Options = None,
+    device: opt.Device = "auto",
+    dtype: opt.Dtype = "float32",
+    weights: opt.Networks = "real",
     format: opt.Form = Format.table,
 ) -> None:
     """Is everything installed and in place? Looks at Python, torch, devices, folders, plugins, weights, datasets.
+
+    With --pair: can a discriminator be trained for two base models, and do they sample as they do alone? Says their
+    noise levels, latents, what a discriminator sees of them, parameters and memory; makes one sample of the dataset.
 
     Examples:
 
       mmbench doctor
 
       mmbench doctor --all
+
+      mmbench doctor --pair wan_stableaudio --set size=tiny
     """
-    from mmbench.checks.doctor import examine_installation
     from mmbench.checks.doctor_report import report_lines
 
-    rows = examine_installation(out)
+    if pair:
+        from mmbench.checks.pair import examine_pair
+
+        rows = examine_pair(pair, dataset, option or (), device=device, dtype=dtype, weights=weights)
+        everything = True
+    else:
+        from mmbench.checks.doctor import examine_installation
+
+        rows = examine_installation(out)
     if format is Format.table:
         print("\n".join(report_lines(rows, terminal_width(), everything)))
     else:

@@ -115,7 +115,10 @@ def _carry(scheduler: Any, num_steps: int, seed: int = 0, global_seed: int = 0, 
         torch.manual_seed(global_seed)
         unclipped = {k: False for k in ("clip_sample", "thresholding") if k in config}
         stepper = type(scheduler).from_config(config, **unclipped)
-        stepper.set_timesteps(num_steps, **({"mu": 1.0} if config.get("use_dynamic_shifting") else {}))
+        grid: dict[str, Any] = {"mu": 1.0} if config.get("use_dynamic_shifting") else {}
+        if config.get("num_train_timesteps", num_steps) < num_steps:  # Stable Audio 3's 1: its pipeline gives sigmas
+            grid["sigmas"] = torch.linspace(1, 1 / num_steps, num_steps).tolist()
+        stepper.set_timesteps(num_steps, **grid)
         draws = torch.Generator().manual_seed(0)
         x_0, eps = torch.randn(2, 1, NUM_ELEMENTS, generator=draws)
         return _step_through(stepper, size * x_0, eps, torch.Generator().manual_seed(seed))

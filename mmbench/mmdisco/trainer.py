@@ -22,6 +22,7 @@ from mmbench.mmdisco.losses import JointEpsilon, Noised, Pair, Times, mmdisco_lo
 from mmbench.mmdisco.pairs import entropy
 from mmbench.mmdisco.recomputation import recompute_blocks
 from mmbench.mmdisco.schedule import Schedule
+from mmbench.mmdisco.seen import View, seen_by
 from mmbench.mmdisco.training_config import FREE_TO_CHANGE, Precision, TrainConfig
 from mmbench.networks.devices import deterministic_kernels, ieee_float32
 
@@ -47,6 +48,7 @@ class Trainer:
         accelerator: The processes that share a step.
         epsilon: Predicts the noise of both modalities with the frozen base models, on this process's device.
         schedules: Of video and audio.
+        view: What the discriminator sees of the models' latents and texts; None for all as they are.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Trainer:
         accelerator: Accelerator,
         epsilon: JointEpsilon,
         schedules: tuple[Schedule, Schedule],
+        view: View | None = None,
     ) -> None:
         self.config, self.accelerator, self._epsilon = config, accelerator, epsilon
         self.device = accelerator.device
@@ -64,6 +67,7 @@ class Trainer:
         self.model = Discriminator(config.discriminator).to(self.device).train()
         if config.checkpointing:
             recompute_blocks(self.model)
+        self._logit = seen_by(self.model, view)
         self.parameters = list(self.model.parameters())
         self.optimizer = torch.optim.Adam(self.parameters, config.learning_rate)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "float16")
@@ -108,7 +112,7 @@ class Trainer:
 
     def discriminator(self, x_t: Tensor, *rest: Any) -> Tensor:
         with self.cast(gradient_matters=x_t.requires_grad):
-            return self.model(x_t, *rest).float()
+            return self._logit(x_t, *rest).float()
 
     def epsilon(self, x_t: Tensor, y_t: Tensor, t: Times, condition: Any) -> Pair:
         with self.cast():

@@ -27,6 +27,7 @@ from mmbench.mmdisco.noising import Noising
 from mmbench.mmdisco.pairs import PairSource, entropy
 from mmbench.mmdisco.reporting import reporter
 from mmbench.mmdisco.schedule import Schedule
+from mmbench.mmdisco.seen import view_of
 from mmbench.mmdisco.stored import StoredDraws
 from mmbench.mmdisco.trainer import Trainer
 from mmbench.mmdisco.training_config import FREE_TO_CHANGE, TrainConfig
@@ -123,7 +124,7 @@ def train(
         "schedules": [schedule.record() for schedule in pair.schedules],
         "trained_on": trained_on,
     }
-    training = Trainer(config, accelerator, pair.epsilon, pair.schedules)
+    training = Trainer(config, accelerator, pair.epsilon, pair.schedules, view_of(pair))
     resumed_at = training.restore(out_dir, record)
     if main:
         out_dir.mkdir(parents=True, exist_ok=True)

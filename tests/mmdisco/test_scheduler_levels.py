@@ -222,3 +222,8 @@ def test_which_schedulers_hold_the_steps_their_model_was_trained_at() -> None:
         "MiniMaxH3Scheduler",
     }
     assert not scheduler_levels.lives_on_training_steps(diffusers.UniPCMultistepScheduler(**FLOW))
+
+
+def test_a_grid_that_the_pipeline_gives_is_followed() -> None:
+    """Stable Audio 3's scheduler has one training step and no grid of its own."""
+    assert follows(diffusers.FlowMatchEulerDiscreteScheduler(num_train_timesteps=1, shift=1.0)) < 1e-5

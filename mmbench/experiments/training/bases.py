@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmbench.baselines.kinds.pair import DiffusionPair
 from mmbench.experiments.training.settings import TrainSettings
@@ -19,9 +19,12 @@ from mmbench.identity import digest_of
 from mmbench.mmdisco.design import DiscriminatorConfig
 from mmbench.mmdisco.schedule import Schedule
 from mmbench.networks.devices import local_device
-from mmbench.optional_protocols import batch_size_of
+from mmbench.optional_protocols import HasLabel, batch_size_of
 from mmbench.runs.spec import system_code
 from mmbench.types import Dataset
+
+if TYPE_CHECKING:
+    from mmbench.mmdisco.seen import View
 
 
 class BaseModels:
@@ -29,10 +32,14 @@ class BaseModels:
 
     Args:
         make: Makes the system, whose networks are not loaded by that.
+
+    Attributes:
+        label: What its pools and discriminators are filed under: its label, else its name.
     """
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
+        self.label = self.system.label if isinstance(self.system, HasLabel) else self.system.name
         self.weights = self.system.weights
         self.identity = {**self.system.spec(), "code": system_code(self.system)}
         self.batch_size = batch_size_of(self.system)
@@ -92,6 +99,7 @@ class PairDescription:
         coupled: Whether each model sees both modalities.
         encodes: Whether a network encodes clips.
         config: Of the discriminator that is to be trained.
+        view: What it sees of latents and texts; None for all as they are.
         device: Where the models would be.
     """
 
@@ -101,6 +109,7 @@ class PairDescription:
     coupled: bool
     encodes: bool
     config: DiscriminatorConfig
+    view: View | None
     device: str
 
     def discriminator(self, design: str, **sizes: int) -> DiscriminatorConfig:
@@ -122,9 +131,12 @@ def describe(bases: BaseModels, dataset: Dataset, settings: TrainSettings) -> Pa
     from safetensors import safe_open
     from safetensors.torch import save_file
 
+    from mmbench.baselines.models.pipelines.pair_view import PairView
+    from mmbench.mmdisco.seen import view_of
+
     design, sizes = settings.discriminator, settings.sizes
     digest = digest_of_pool(bases, dataset, kind="pair", design=design, sizes=sizes)
-    file = settings.pools / f"{settings.system}-pair-{digest}.safetensors"
+    file = settings.pools / f"{bases.label}-pair-{digest}.safetensors"
     if not file.exists():
         pair = bases.pair
         facts = {
@@ -132,6 +144,7 @@ def describe(bases: BaseModels, dataset: Dataset, settings: TrainSettings) -> Pa
             "shapes": pair.shapes,
             "coupled": pair.coupled,
             "encodes": pair.encodes,
+            "view": view.record() if (view := view_of(pair)) else None,
             "config": asdict(pair.discriminator(design, **sizes)),
         }
         tensors = {f"levels {k}": schedule.alphas_cumprod for k, schedule in enumerate(pair.schedules)}
@@ -150,5 +163,6 @@ def describe(bases: BaseModels, dataset: Dataset, settings: TrainSettings) -> Pa
         coupled=facts["coupled"],
         encodes=facts["encodes"],
         config=DiscriminatorConfig(**facts["config"]),
+        view=PairView.from_record(facts["view"]) if facts["view"] else None,
         device=local_device(settings.device),
     )

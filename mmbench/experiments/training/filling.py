@@ -50,12 +50,12 @@ def fill_pools(
     real: Pool | FreshClips
     if fresh:
         cut = cast(CutsAnywhere, dataset)
-        real = FreshClips(cut, bases.pair.encode, seed, f"{settings.system}-fresh-{of_real}")
+        real = FreshClips(cut, bases.pair.encode, seed, f"{bases.label}-fresh-{of_real}")
     else:
-        real = Pool(settings.pools / f"{settings.system}-real-{of_real}", len(items))
+        real = Pool(settings.pools / f"{bases.label}-real-{of_real}", len(items))
         real.fill(encode, CHUNK, "encode real pairs", settings.quiet)
     of_fake = digest_of_pool(bases, dataset, kind="fake", seed=seed, version=FAKES_VERSION, texts=digest_of(texts))
-    fake = Pool(settings.pools / f"{settings.system}-fake-{of_fake}", settings.num_fake)
+    fake = Pool(settings.pools / f"{bases.label}-fake-{of_fake}", settings.num_fake)
     requests = requests_of_fakes(texts, settings.num_fake, seed)
 
     def draw(indices: list[int]) -> Sequence[Example]:

@@ -15,6 +15,7 @@ from mmbench.console import log
 from mmbench.experiments.training.bases import PairDescription
 from mmbench.files import append_line
 from mmbench.mmdisco.memory import TrainingMemory, predict_training_memory
+from mmbench.mmdisco.seen import shapes_seen
 from mmbench.mmdisco.training_config import TrainConfig
 from mmbench.runs.generate import Shard
 from mmbench.runs.usage import Usage
@@ -26,8 +27,8 @@ RECORD = "resources.jsonl"
 
 def predict(config: TrainConfig, pair: DiffusionPair | PairDescription) -> TrainingMemory:
     """The memory of a discriminator's training on latents of `pair`, which itself is not in it."""
-    video, audio = pair.shapes
-    return predict_training_memory(config, (video, audio), [tuple(text.shape) for text in pair.unconditional])
+    video, audio, *texts = shapes_seen(pair)
+    return predict_training_memory(config, (video, audio), texts)
 
 
 def announce(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mmbench.errors import UsageError
 from mmbench.mmdisco.pairing import read_pairing
-from mmbench.system_names import SystemName
+from mmbench.system_names import SystemName, parse_system_name
 from mmbench.types import LOSSES
 
 
@@ -66,7 +66,8 @@ class TrainSettings:
     @property
     def name(self) -> SystemName:
         """The guided system that this training is for."""
-        return SystemName(self.system, self.discriminator, "" if self.loss == "all" else self.loss)
+        alone = parse_system_name(self.system)
+        return replace(alone, design=self.discriminator, option="" if self.loss == "all" else self.loss)
 
     @property
     def pools(self) -> Path:

@@ -55,7 +55,7 @@ def fill_stored_draws(
     pairing = config.discriminator.pairing
     rule = {"text_drop": config.text_drop, "pairing": pairing, "precision": config.precision}
     of_draws = digest_of_pool(bases, dataset, kind="stored", seed=seed, version=VERSION, num_real=len(real), **rule)
-    pool = Pool(settings.pools / f"{settings.system}-stored-{of_draws}", len(real) * settings.stored_draws)
+    pool = Pool(settings.pools / f"{bases.label}-stored-{of_draws}", len(real) * settings.stored_draws)
     timesteps = description.schedules[0].num_train_timesteps
     noising = Noising(timesteps, config.text_drop, description.unconditional, pairing)
     name = f"{pool.name}, {settings.stored_draws} draws"

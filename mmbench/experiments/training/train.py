@@ -38,8 +38,8 @@ def load_guidable(settings: TrainSettings, dataset: Dataset) -> BaseModels:
     if parsed.addition:
         found = f"{name!r} names a guided system, or a choice of samples."
         design = f" --discriminator {parsed.design}" if parsed.design else ""
-        raise UsageError(found, "the pair alone", f"--system {parsed.base}{design}")
-    if not lookup("system", name).guidable:
+        raise UsageError(found, "the pair alone", f"--system {parsed.alone}{design}")
+    if not lookup("system", parsed.base).guidable:
         guidable = ", ".join(e.name for e in discover("system")[0].values() if e.guidable)
         found = f"{name!r} is not a pair of diffusion models: there is nothing to train a discriminator for."
         raise UsageError(found, f"one of {guidable or 'none registered yet'}", "mmbench list systems")
@@ -67,7 +67,7 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
         _refuse_halves_of_their_own(settings)
     shape = "".join(f"-{k}{v}" for k, v in sorted(settings.sizes.items()))
     shape += f"-{settings.pairing}" * (settings.pairing != "index")  # so that +mmdisco takes no other for its own
-    usual = f"{discriminator_stem(settings.name, dataset, bases.weights)}{shape}-s{config.seed}"
+    usual = f"{discriminator_stem(settings.name, dataset, bases.weights, bases.label)}{shape}-s{config.seed}"
     folder = settings.out / (settings.folder or usual)
     folder.mkdir(parents=True, exist_ok=True)  # every process of a launcher writes its invocation there
     with _hold_training(folder):
@@ -133,7 +133,7 @@ def _train(
             folder,
             device=pair.device,
             pairs=names,
-            trained_on=f"{dataset.name} ({len(real)} real pairs{drawn}), {settings.system} ({len(pool)} generated pairs"
+            trained_on=f"{dataset.name} ({len(real)} real pairs{drawn}), {bases.label} ({len(pool)} generated pairs"
             f"{', re-paired' * settings.re_pair}){f', pools of seed {pool_seed}' if pool_seed != config.seed else ''}",
             stored=stored,
         )
