@@ -23,7 +23,7 @@ class SystemName:
         design: Discriminator design, "res_mlp" unless given; None without +mmdisco.
         option: What else follows: a loss ("disc", "denoise"), "release", or "".
         argument: What follows a colon, for systems that take it: the file of `external:FILE.toml`, or of
-            `pipelines:FILE.toml+mmdisco`, where it ends before the addition.
+            `pipelines:FILE.toml+mmdisco`, where it ends at the last "+" before mmdisco.
         fast: Whether "fast" comes last: guidance whose gradient is computed at some steps of the sampler alone.
         candidates: Pairs of which +bestof keeps one; 0 without it.
         scorer: The metric that +bestof chooses by; "" for the system's own.
@@ -38,6 +38,11 @@ class SystemName:
     candidates: int = 0
     scorer: str = ""
     aligner: bool = False
+
+    @property
+    def alone(self) -> SystemName:
+        """The same without what follows the plus sign."""
+        return SystemName(self.base, argument=self.argument)
 
     @property
     def addition(self) -> str:
@@ -79,7 +84,7 @@ GIVEN = {*COMMON, "guidance", "modalities"}  # keyword arguments of factories th
 
 
 def parse_system_name(text: str) -> SystemName:
-    """Read `base` or `base:argument`, with one of `ADDITIONS` after a plus sign or without.
+    """Read `base`, or `base:argument`, either with one of `ADDITIONS` after a plus sign.
 
     Raises:
         UsageError: An unknown addition or part of one; says which is near.
@@ -93,17 +98,17 @@ def parse_system_name(text: str) -> SystemName:
         base, plus, rest = text.partition("+")
         if not plus:
             return SystemName(base)
+    alone = SystemName(base, argument=argument)
     addition, *words = rest.split("-")
     if addition not in ADDITIONS:
         near = difflib.get_close_matches(addition, ADDITIONS, n=1)
         hint = f"did you mean {base}+{near[0]}? " if near else ""
         forms = ", ".join(f"{base}+{form}" for form in ADDITIONS.values())
         raise UsageError(f"Unknown suffix {'+' + rest!r} in system name {text!r}.", f"{hint}one of {forms}")
-    read = {"mmdisco": _read_guided, "bestof": _read_best_of, "aligner": _read_aligned}[addition]
-    return replace(read(text, base, words), argument=argument)
+    return {"mmdisco": _read_guided, "bestof": _read_best_of, "aligner": _read_aligned}[addition](text, alone, words)
 
 
-def _read_guided(text: str, base: str, words: list[str]) -> SystemName:
+def _read_guided(text: str, alone: SystemName, words: list[str]) -> SystemName:
     design = words.pop(0) if words and words[0] in DESIGNS else "res_mlp"
     option = words.pop(0) if words and words[0] in OPTIONS else ""
     fast = words[:1] == ["fast"]
@@ -115,25 +120,25 @@ def _read_guided(text: str, base: str, words: list[str]) -> SystemName:
             f"Unknown part {unknown!r} in system name {text!r}.",
             f"{hint}designs {', '.join(DESIGNS)}; options {', '.join(OPTIONS)}; fast, which comes last",
         )
-    return SystemName(base, design, option, fast=fast)
+    return replace(alone, design=design, option=option, fast=fast)
 
 
-def _read_best_of(text: str, base: str, words: list[str]) -> SystemName:
+def _read_best_of(text: str, alone: SystemName, words: list[str]) -> SystemName:
     count, *scorer = words or [""]
     if not (count.isascii() and count.isdecimal() and int(count) > 0):
         found = f"{text!r} does not say of how many pairs the best is kept."
-        raise UsageError(found, f"{base}+{ADDITIONS['bestof']} with K from 1", f"mmbench run -s {base}+bestof-4")
+        raise UsageError(found, f"{alone}+{ADDITIONS['bestof']} with K from 1", f"mmbench run -s {alone}+bestof-4")
     if len(scorer) > 1 or scorer == [""]:
         found = f"{text!r} has {'-'.join(scorer) or 'nothing'!r} where one metric belongs."
         raise UsageError(found, "name or name.variant of a metric", "mmbench list metrics")
-    return SystemName(base, candidates=int(count), scorer="".join(scorer))
+    return replace(alone, candidates=int(count), scorer="".join(scorer))
 
 
-def _read_aligned(text: str, base: str, words: list[str]) -> SystemName:
+def _read_aligned(text: str, alone: SystemName, words: list[str]) -> SystemName:
     if words:
         found = f"Unknown part {'-'.join(words)!r} in system name {text!r}."
-        raise UsageError(found, f"{base}+aligner, which takes nothing after it", f"mmbench run -s {base}+aligner")
-    return SystemName(base, aligner=True)
+        raise UsageError(found, f"{alone}+aligner, which takes nothing after it", f"mmbench run -s {alone}+aligner")
+    return replace(alone, aligner=True)
 
 
 def make_system(text: str, **settings: Any) -> Any:

@@ -20,15 +20,9 @@ from mmbench.tables.known_suites import suite_named
 from tests.conftest import REPOSITORY
 from tests.documents import Command, commands
 
-EMBEDDED = (
-    "ground_truth",
-    "independent",
-    "tiny",
-    "tiny_cascade",
-    "tiny_flow",
-    "external",
-    "pipelines",
-)  # systems that need no download
+EMBEDDED = (  # systems that need no download
+    *("ground_truth", "independent", "tiny", "tiny_cascade", "tiny_flow", "external", "pipelines"),
+)
 SMALL = ("--num-samples", "2")
 FEW_STEPS = ("--set", "num_inference_steps=2")  # of tiny's sampler
 

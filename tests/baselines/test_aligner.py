@@ -73,8 +73,9 @@ def small_tile(name: str, tile: int, **options: Any) -> Any:
     return made
 
 
-def test_guidance_raises_the_cosine_from_the_same_noise() -> None:
-    made = (small_tile(name, 4, num_inference_steps=5) for name in ("tiny", "tiny+aligner"))
+@pytest.mark.parametrize("base", ["tiny", "tiny_flow"])
+def test_guidance_raises_the_cosine_from_the_same_noise(base: str) -> None:
+    made = (small_tile(name, 4, num_inference_steps=5) for name in (base, f"{base}+aligner"))
     alone, guided = (list(system.generate(REQUESTS)) for system in made)
     assert (cosines(guided) > cosines(alone)).all()
     assert all(a.video_digest() != b.video_digest() for a, b in zip(alone, guided, strict=True))
