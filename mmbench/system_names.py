@@ -49,11 +49,6 @@ class SystemName:
         """What the pair is extended by: "mmdisco", "bestof", "aligner", or "" for the system alone."""
         return "mmdisco" if self.design else "bestof" if self.candidates else "aligner" if self.aligner else ""
 
-    @property
-    def alone(self) -> str:
-        """The system without what extends it."""
-        return self.base + f":{self.argument}" * bool(self.argument)
-
     def __str__(self) -> str:
         words = [self.addition]
         if self.design is not None:
@@ -61,7 +56,8 @@ class SystemName:
             words += [self.option] * bool(self.option) + ["fast"] * self.fast
         if self.candidates:
             words += [str(self.candidates), *([self.scorer] if self.scorer else [])]
-        return self.alone + (f"+{'-'.join(words)}" if self.addition else "")
+        base = self.base + f":{self.argument}" * bool(self.argument)
+        return base + (f"+{'-'.join(words)}" if self.addition else "")
 
 
 OPTIONS = (*LOSSES, "release")  # what may follow the design in a name
