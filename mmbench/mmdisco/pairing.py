@@ -2,7 +2,8 @@
 
 Noise is independent between modalities, so two halves at any two levels are a diffused pair, and sampling may lower the
 levels along any path. Guidance is right where training was: a discriminator that was trained on equal log SNR and
-sampled at equal timesteps raises no error, and its samples of the 1-D experiment have an excess NLL of 1.6 nats (results/toy).
+sampled at equal timesteps raises no error, and its samples of the 1-D experiment have an excess NLL of 1.6 nats
+(results/toy).
 """
 
 from __future__ import annotations
