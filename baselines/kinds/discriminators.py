@@ -128,8 +128,7 @@ def find_discriminator(name: SystemName, dataset: Dataset, weights: Weights, lab
         if path.is_file():
             return path
     loss = f" --loss {name.option}" if name.option in ("all", "disc", "denoise") else ""
-    base = replace(name, design=None)
-    remedy = f"mmbench train --system {base} --dataset {dataset.name} --discriminator {name.design}{loss}"
+    remedy = f"mmbench train --system {name.alone} --dataset {dataset.name} --discriminator {name.design}{loss}"
     raise MMBenchError(
         f"{name} needs a discriminator trained on {dataset.name}, and there is none.",
         f"{folder / f'{stem}-s0' / 'discriminator.safetensors'}, or another folder in {FOLDER_VARIABLE}",

@@ -25,6 +25,7 @@ from mmbench.system_names import make_system
 from mmbench.types import Request
 
 NAMES = ("wan_stableaudio", "ltx_stableaudio3", "cogvideox_audioldm2", "animatediff_audioldm2")
+FIRST = [NAMES[0], *(pytest.param(name, marks=pytest.mark.e2e) for name in NAMES[1:])]  # seconds each
 STEPS = (4, 3)
 
 
@@ -61,7 +62,7 @@ def zero(video: Tensor, audio: Tensor, t: Any, *text: Tensor) -> Tensor:
     return torch.stack([0 * z.flatten(1).sum(1) for z in parts]).sum(0)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FIRST)
 def test_alone_and_under_a_zero_discriminator_they_are_the_pipelines_themselves(name: str) -> None:
     pair, (request,) = pair_of(name), requests()
     state = torch.get_rng_state()
@@ -78,7 +79,7 @@ def test_alone_and_under_a_zero_discriminator_they_are_the_pipelines_themselves(
     assert clip.size() == "16x64x64@8+32000@16000"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FIRST)
 def test_a_real_clip_becomes_an_example_that_a_discriminator_sees(name: str) -> None:
     pair, item = pair_of(name), make_dataset("bounce").reference(1, 0)[0]
     example = pair.encode(item)
@@ -213,6 +214,15 @@ def test_a_path_that_the_discriminator_was_not_trained_on_is_refused() -> None:
     assert all(map(torch.equal, first, later)), "alone, any path is the same"
 
 
+@pytest.mark.e2e
+def test_the_best_of_two_is_chosen_and_an_aligner_is_refused() -> None:
+    (request,) = requests()
+    (clip,) = system_of("animatediff_audioldm2+bestof-2-av_align").generate([request])
+    assert len(clip.notes["best_of"]["scores"]) == 2
+    with pytest.raises(UsageError, match=r"has no \+aligner"):
+        system_of("animatediff_audioldm2+aligner")
+
+
 def test_a_half_that_rests_gives_its_networks_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """What moves to the CPU and when; diffusers' own hooks bring it back, on a GPU."""
     pair, turns = pair_of("wan_stableaudio"), list[str]()
@@ -235,3 +245,20 @@ def test_a_half_that_rests_gives_its_networks_back(monkeypatch: pytest.MonkeyPat
 def _alternate(turns: Sequence[str]) -> bool:
     """Whether both halves were sent to rest, the audio first, for the video moves first."""
     return turns[0] == "audio" and set(turns) == {"video", "audio"}
+
+
+def test_untrained_weights_are_of_published_size_unless_a_folder_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is built for --weights random; full sizes are in test_pipelines_full.py."""
+    from mmbench.baselines.models.pipelines import full
+    from mmbench.baselines.models.pipelines.loading import load_pipeline
+    from mmbench.baselines.models.pipelines.tiny import make_tiny
+
+    asked = list[str]()
+    monkeypatch.setattr(full, "make_full", lambda name: asked.append(name) or make_tiny(name))
+    system = system_of("wan_stableaudio", size="full", weights="random")
+    components = system.spec()["components"]
+    assert (components["video"]["content"], components["audio"]["content"]) == ("random", "random")
+    pipe = load_pipeline(system._described.video, "random", "cpu", torch.bfloat16)
+    assert asked == ["WanPipeline"]
+    assert next(pipe.transformer.parameters()).dtype == torch.bfloat16
+    assert not any(weight.requires_grad for weight in pipe.transformer.parameters())

@@ -99,17 +99,16 @@ class PipelinePair(DiffusionPair):
         prompt = request.prompt.text
         generators = [generator_of(request, stream) for stream in STREAMS]
         video, audio = (model.half(prompt, generator) for model, generator in zip(self.models, generators, strict=True))
-        correct = None if guidance is None else corrections_of(self._guide(guidance, prompt))
+        correct = None if guidance is None else corrections_of(self._guide(guidance, request))
         path: Any = self.sampling.sampler
         with deterministic_kernels(self.device), warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="torchsde")  # of the last digit of the times it is asked for
             z, y = generate((video, audio), correct, path, self._on_turn, latents_only=True)
         return z.float(), y.float()
 
-    def _guide(self, guidance: Any, prompt: str) -> JointGuide:
+    def _guide(self, guidance: Any, request: Request) -> JointGuide:
         """The guidance of one sample, with the pipelines' own weights of text."""
-        text = tuple(z.to(self.device) for z in self.texts([prompt]))
-        empty = tuple(z[None].to(self.device) for z in self.unconditional)
+        text, empty = self.conditions([request])
         free = self.video.guidance_scale, self.audio.guidance_scale
         schedules = self.video.schedule, self.audio.schedule
         return JointGuide(guidance(text, empty), schedules, None if free == (1.0, 1.0) else free)

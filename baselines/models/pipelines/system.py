@@ -78,7 +78,7 @@ class PipelineSystem(PairSystem):
             discriminator: File of a discriminator, instead of the one that belongs to the pair and the dataset.
             offload: On a GPU, "text" keeps there only the network of each pipeline that is at work, "halves" only that
                 of the half that moves.
-            guidance: The name with +mmdisco; None for the pair alone.
+            guidance: The name with what follows the plus sign; None for the pair alone.
 
         Raises:
             UsageError: The description or an option cannot be right.
@@ -90,6 +90,9 @@ class PipelineSystem(PairSystem):
             found = f"{base}: loops of pipelines cannot run on tensors without storage, so nothing can be counted."
             wanted = "a pair whose loop is mmbench's own, as audioldm_animatediff"
             raise UsageError(found, wanted, f"mmbench profile inference -s {base}")
+        if guidance is not None and guidance.aligner:
+            found = f"{base} has no +aligner: what pipelines decode keeps no gradient."
+            raise UsageError(found, f"{base}+mmdisco, or +bestof-4", f"mmbench run -s {guidance.alone}+bestof-4")
         path = path or described.path
         require_choice(base, "path", path, PATHS)
         require_choice(base, "offload", offload, OFFLOADS)
@@ -114,7 +117,7 @@ class PipelineSystem(PairSystem):
         if guidance is not None and not own:
             self.name = str(replace(guidance, argument=described.name))  # a folder's place is not in it
         self._described, self._common, self._device, self._offload = described, common, device, offload
-        if guidance is not None and path != "fraction":
+        if self._guidance is not None and path != "fraction":
             chosen: Any = path
             require_path(declared_config(self._discriminator_path).get("pairing", "index"), chosen)
 
