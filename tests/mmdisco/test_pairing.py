@@ -187,7 +187,7 @@ def test_samplers_do_not_go_where_training_was_not(pairing: Pairing, path: Any) 
     with pytest.raises(UsageError, match=repr(path)) as refusal:
         require_path(pairing, path)
     assert "--pairing independent" in refusal.value.next
-    assert "1.92" in refusal.value.expected
+    assert "1.6" in refusal.value.expected
 
 
 def test_samplers_go_where_training_was() -> None:
