@@ -11,6 +11,7 @@ import torch
 
 from mmbench.baselines.models.pipelines import clips
 from mmbench.baselines.models.pipelines.clips import encode_clip, to_clip
+from mmbench.baselines.models.pipelines.views import View
 from mmbench.errors import MediaError, UsageError
 from mmbench.types import Clip, ClipFormat
 
@@ -25,7 +26,7 @@ class Pipe:
 
 def model(rate: float, *shape: int, **call: Any) -> Any:
     """Half of a pair whose latents have a shape."""
-    return SimpleNamespace(pipe=Pipe(), call=call, rate=rate, shape=shape)
+    return SimpleNamespace(pipe=Pipe(), call=call, rate=rate, shape=shape, view=View())
 
 
 @pytest.fixture
@@ -63,6 +64,16 @@ def test_what_a_clip_lacks_is_said(encoded: list[Any]) -> None:
         encode_clip(clip(), model(4, 4, num_frames=4), model(16, 20))
     with pytest.raises(UsageError, match="leaves num_frames open"):
         encode_clip(clip(), model(4, 4), model(16, 16))
+
+
+def test_sound_of_another_length_than_is_seen_is_refused(encoded: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clips, "sound_grid", lambda pipe: (16, 4))
+    video, audio = model(4, 4, num_frames=4), model(16, 16)
+    audio.view = View(start=2, stop=6)
+    encode_clip(clip(), video, audio)
+    audio.view = View(start=2, stop=5)
+    with pytest.raises(UsageError, match="3 steps of sound are seen, and those of a clip are 4"):
+        encode_clip(clip(), video, audio)
 
 
 def test_what_pipelines_return_becomes_a_clip_of_the_format() -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from mmbench.baselines.kinds.pair import STREAMS, generator_of
 from mmbench.baselines.models.pipelines.pair import PipelinePair
 from mmbench.baselines.models.pipelines.system import PipelineSystem
-from mmbench.errors import UsageError
+from mmbench.errors import MMBenchError, UsageError
 from mmbench.mmdisco.guidance import Guidance
 from mmbench.mmdisco.losses import Noised, mmdisco_losses
 from mmbench.mmdisco.seen import seen_by, shapes_seen, view_of
@@ -262,3 +262,16 @@ def test_untrained_weights_are_of_published_size_unless_a_folder_has_them(monkey
     assert asked == ["WanPipeline"]
     assert next(pipe.transformer.parameters()).dtype == torch.bfloat16
     assert not any(weight.requires_grad for weight in pipe.transformer.parameters())
+
+
+def test_a_repository_that_is_not_here_says_how_to_fetch_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from diffusers import DiffusionPipeline
+
+    def offline(source: str, revision: str) -> None:
+        raise OSError(f"{source} at {revision} is not cached")
+
+    monkeypatch.setattr(DiffusionPipeline, "load_config", offline)
+    system = system_of("wan_stableaudio", size="full", video_revision="a" * 40, audio_revision="b" * 40)
+    assert system.spec()["components"]["audio"]["content"] == "b" * 40
+    with pytest.raises(MMBenchError, match=f"hf download Wan-AI/Wan2.1-T2V-1.3B-Diffusers --revision {'a' * 40}"):
+        system.pair()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmbench.baselines.models.pipelines.encoders import encode_audio, encode_video
 from mmbench.baselines.models.pipelines.model import PipelineModel
+from mmbench.baselines.models.pipelines.rates import sound_grid
 from mmbench.baselines.models.pipelines.text_guidance import argument_of
 from mmbench.errors import UsageError
 from mmbench.media.resample import conform, exact_rate, resample_video, resize
@@ -49,10 +50,17 @@ def encode_clip(clip: Clip, video: PipelineModel, audio: PipelineModel) -> tuple
         raise UsageError(found, f"{num_frames}, as the pipeline makes", "a smaller num_frames in its call")
     frames = np.concatenate([moving[:num_frames], np.repeat(moving[-1:], max(lacking, 0), 0)])
     latents = encode_video(video.pipe, frames), encode_audio(audio.pipe, clip.audio, clip.sample_rate)
+    wanted = f"a call for the {len(clip.video) / float(clip.fps):g} s of the dataset's clips"
     for z, model in zip(latents, (video, audio), strict=True):
         if tuple(z.shape) != model.shape:
             found = f"{type(model.pipe).__name__} makes latents {model.shape}; those of a clip are {tuple(z.shape)}."
-            raise UsageError(found, f"a call for the {len(clip.video) / float(clip.fps):g} s of the dataset's clips")
+            raise UsageError(found, wanted, "see docs/pairs.md")
+    if audio.view.stop is not None:  # a pipeline whose latents have one length whatever it is asked for
+        rate, samples = sound_grid(audio.pipe)
+        steps = math.ceil(len(clip.audio) / clip.sample_rate * rate / samples)
+        if steps != audio.view.stop - audio.view.start:
+            found = f"{audio.view.stop - audio.view.start} steps of sound are seen, and those of a clip are {steps}."
+            raise UsageError(found, wanted, "see docs/pairs.md")
     return latents
 
 

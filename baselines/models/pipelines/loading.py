@@ -108,7 +108,10 @@ def _build(half: HalfDescription, weights: Weights, dtype: Any) -> Any:
         return DiffusionPipeline.from_pretrained(source, dtype=dtype, use_safetensors=True, **how)
     except (OSError, ValueError, AttributeError) as error:  # the last: of no class it knows
         found = f"{half.source} cannot be loaded: {str(error).splitlines()[0]}"
-        raise MMBenchError(found, "a pipeline of diffusers with safetensors, here or to be had", "") from error
+        remedy = (
+            "pipe.save_pretrained(FOLDER)" if half.folder else f"hf download {half.pipeline} --revision {half.revision}"
+        )
+        raise MMBenchError(found, "a pipeline of diffusers with safetensors, here or to be had", remedy) from error
 
 
 def small(half: HalfDescription, seconds: float, rate: str) -> HalfDescription:
