@@ -25,7 +25,8 @@ def mark_of(cell: Cell, column: Sequence[Record]) -> str:
     mark = ""
     if is_significant(cell) and cell.difference is not None:
         mark = BETTER if (cell.difference.value > 0) == cell.record.higher_is_better else WORSE
-    mark += OPTIMISED if not cell.same_as and cell.record.optimised_for else ""
+    opponents = [r for r in column if mark and r.system == cell.against]
+    mark += OPTIMISED if not cell.same_as and any(r.optimised_for for r in (cell.record, *opponents)) else ""
     return mark + (AT_FLOOR if not cell.same_as and is_at_floor(cell.record, column) else "")
 
 

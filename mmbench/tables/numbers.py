@@ -38,7 +38,7 @@ def numbers_of_record(r: Record) -> dict[str, Any]:
         "higher_is_better": r.higher_is_better,
         "signature": r.signature,
         "run": r.run_id,
-        "optimised_for": r.optimised_for or None,
+        **({"optimised_for": r.optimised_for} if r.optimised_for else {}),
     }
 
 

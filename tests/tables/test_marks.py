@@ -49,6 +49,8 @@ def test_a_number_that_a_system_was_optimised_for_says_so_wherever_it_stands() -
     assert mark_of(chosen, [chosen.record]) == "*‡"
     assert mark_of(replace(chosen, p_adjusted=0.5), [chosen.record]) == "‡"
     assert mark_of(replace(chosen, same_as="a"), [chosen.record]) == "*"
+    loser = compared(-0.5, 0.01, system="c", against="a+bestof-4")
+    assert mark_of(loser, [chosen.record, loser.record]) == "†‡", "worse than a system that was chosen by it"
     lines = explain_marks([chosen, compared(0.5, 0.01)], ["*‡", "*"])
     assert lines[1].startswith("‡ no independent evidence")
     assert "(a+bestof-4 by ib_av.official)" in lines[1]
