@@ -7,6 +7,7 @@ the discriminator that MMDisCo's authors released for it. `sampler` is "mmdisco"
 
 from __future__ import annotations
 
+from mmbench.baselines.kinds.aligner import ALIGNER_SCALE
 from mmbench.baselines.kinds.discriminators import Guide
 from mmbench.baselines.kinds.guided import PairSystem
 from mmbench.baselines.kinds.guiding import Guiding
@@ -50,6 +51,7 @@ def mm_diffusion(
     guided_steps: tuple[int, int] | None = None,
     guidance_precision: str = "ieee",
     discriminator: str = "",
+    aligner_scale: float = ALIGNER_SCALE,
     super_resolution: bool = False,
     compile: bool = False,
     guidance: SystemName | None = None,
@@ -70,9 +72,10 @@ def mm_diffusion(
         guided_steps: Guide from one evaluation, counted from 0, up to another alone.
         guidance_precision: Of the gradient: "ieee", "tf32" or "bfloat16".
         discriminator: File of a discriminator, instead of the one that belongs to name and dataset.
+        aligner_scale: Weight of the gradient of +aligner.
         super_resolution: Enlarge the frames to 256x256, as published clips are; Table 2 does not.
         compile: Compile the coupled U-Net (torch.compile). Part of the run's identity: fused kernels round differently.
-        guidance: The name with +mmdisco; None for the model alone.
+        guidance: The name with what follows the plus sign; None for the model alone.
 
     Raises:
         UsageError: An option or the dataset does not fit.
@@ -104,4 +107,5 @@ def mm_diffusion(
         guidance,
         batch_size=BATCH_SIZE,
         guide=Guide(discriminator, released, untrained=common.untrained),
+        aligner_scale=aligner_scale,
     )

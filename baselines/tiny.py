@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
+from mmbench.baselines.kinds.aligner import ALIGNER_SCALE
 from mmbench.baselines.kinds.discriminators import SHIPPED, Guide
 from mmbench.baselines.kinds.guided import PairSystem
 from mmbench.baselines.kinds.guiding import Guiding
@@ -29,7 +30,7 @@ def components(*files: str) -> Spec:
 class TinySystem(PairSystem):
     """The embedded pair as a system, guided or not; with `cascade` the sound is made after the video."""
 
-    base, cascade = "tiny", False
+    base, cascade, scorer = "tiny", False, "ib_bounce_av"
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class TinySystem(PairSystem):
         guided_steps: tuple[int, int] | None = None,
         guidance_precision: str = "ieee",
         discriminator: str = "",
+        aligner_scale: float = ALIGNER_SCALE,
         guidance: SystemName | None = None,
     ) -> None:
         """Read the options; the shipped weights are loaded when first used.
@@ -61,7 +63,8 @@ class TinySystem(PairSystem):
             guided_steps: Guide from one evaluation, counted from 0, up to another alone.
             guidance_precision: Of the gradient: "ieee", "tf32" or "bfloat16".
             discriminator: File of a discriminator, instead of the one that belongs to name and dataset.
-            guidance: The name with +mmdisco; None for the pair alone.
+            aligner_scale: Weight of the gradient of +aligner.
+            guidance: The name with what follows the plus sign; None for the pair alone.
         """
         scales = joint_scale if isinstance(joint_scale, Mapping) else {dataset.name: joint_scale}
         scale = scales.get(dataset.name, OTHER_JOINT_SCALE)
@@ -85,6 +88,7 @@ class TinySystem(PairSystem):
             guidance,
             batch_size=BATCH_SIZE,
             guide=Guide(discriminator),
+            aligner_scale=aligner_scale,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mmbench.baselines.kinds.aligner import ALIGNER_SCALE
 from mmbench.baselines.kinds.discriminators import Guide
 from mmbench.baselines.kinds.guided import PairSystem
 from mmbench.baselines.kinds.guiding import Guiding
@@ -24,6 +25,8 @@ JOINT_SCALES = {"bounce": (2.0, 6.0)}  # chosen on seed 3: results/tiny_flow
 class TinyFlow(PairSystem):
     """Generates video and audio of a prompt independently, each by its own flow; with +mmdisco jointly."""
 
+    scorer = "ib_bounce_av"
+
     def __init__(
         self,
         *,
@@ -36,6 +39,7 @@ class TinyFlow(PairSystem):
         guided_steps: tuple[int, int] | None = None,
         guidance_precision: str = "ieee",
         discriminator: str = "",
+        aligner_scale: float = ALIGNER_SCALE,
         guidance: SystemName | None = None,
     ) -> None:
         """Read the options; the shipped weights are loaded when first used.
@@ -52,7 +56,8 @@ class TinyFlow(PairSystem):
             guided_steps: Guide from one step, counted from 0, up to another alone; step 0, noise alone, never is.
             guidance_precision: Of the gradient: "ieee", "tf32" or "bfloat16".
             discriminator: File of a discriminator, instead of the one that belongs to name and dataset.
-            guidance: The name with +mmdisco; None for the pair alone.
+            aligner_scale: Weight of the gradient of +aligner.
+            guidance: The name with what follows the plus sign; None for the pair alone.
         """
         require_at_least(NAME, "num_inference_steps", num_inference_steps, 1)
         scales = joint_scale if isinstance(joint_scale, Mapping) else {dataset.name: joint_scale}
@@ -76,4 +81,5 @@ class TinyFlow(PairSystem):
             guidance,
             batch_size=BATCH_SIZE,
             guide=Guide(discriminator),
+            aligner_scale=aligner_scale,
         )

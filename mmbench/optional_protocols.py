@@ -115,7 +115,7 @@ class RejectsFiles(Protocol):
 
 @runtime_checkable
 class HasLabel(Protocol):
-    """A dataset whose discriminators are filed under a label, as of its contents, instead of its name."""
+    """A dataset or pair whose discriminators are filed under a label, as of its contents, instead of its name."""
 
     label: str
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # `mmbench list` answers without numpy
     from mmbench.types import Dataset, Metric
 
 Kind = Literal["system", "dataset", "metric"]
+ACCEPTED = " (+mmdisco, +bestof, +aligner)"  # after the name of a pair of diffusion models
 MEMBERS: dict[Kind, tuple[str, ...]] = {  # of the protocols of types.py
     "system": ("name", "weights", "spec", "generate"),
     "dataset": ("name", "format", "spec", "prompts", "real", "reference"),
@@ -52,7 +53,7 @@ class Entry:
         summary: One line for `mmbench list`.
         factory: Class or function that builds it.
         origin: Module that registered it.
-        guidable: For systems: a pair of diffusion models that accepts +mmdisco.
+        guidable: For systems: a pair of diffusion models that accepts +mmdisco, +bestof and +aligner.
     """
 
     kind: Kind
@@ -83,7 +84,7 @@ def register(kind: Kind, name: str, summary: str, *, guidable: bool = False) -> 
         kind: "system", "dataset" or "metric".
         name: Lower-case name, letters, digits and underscores.
         summary: One line for `mmbench list`.
-        guidable: For systems: a pair of diffusion models that accepts +mmdisco.
+        guidable: For systems: a pair of diffusion models that accepts +mmdisco, +bestof and +aligner.
 
     Raises:
         UsageError: Another module has registered that name.
@@ -230,7 +231,7 @@ def discover(kind: Kind) -> tuple[dict[str, Entry], list[Broken]]:
 
 
 def _row(name: str, summary: str, guidable: bool, origin: str) -> dict[str, Any]:
-    return {"name": name, "summary": summary + (" (+mmdisco)" * guidable), "from": origin, "broken": False}
+    return {"name": name, "summary": summary + ACCEPTED * guidable, "from": origin, "broken": False}
 
 
 def catalogue(kind: Kind) -> list[dict[str, Any]]:

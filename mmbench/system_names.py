@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mmbench.errors import UsageError
@@ -22,8 +22,12 @@ class SystemName:
         base: Name of a registered system.
         design: Discriminator design, "res_mlp" unless given; None without +mmdisco.
         option: What else follows: a loss ("disc", "denoise"), "release", or "".
-        argument: What follows a colon, for systems that take it: the file of `external:FILE.toml`.
+        argument: What follows a colon, for systems that take it: the file of `external:FILE.toml`, or of
+            `pipelines:FILE.toml+mmdisco`, where it ends at the last "+" before mmdisco.
         fast: Whether "fast" comes last: guidance whose gradient is computed at some steps of the sampler alone.
+        candidates: Pairs of which +bestof keeps one; 0 without it.
+        scorer: The metric that +bestof chooses by; "" for the system's own.
+        aligner: Whether +aligner guides by the gradient of an embedding's cosine.
     """
 
     base: str
@@ -31,17 +35,37 @@ class SystemName:
     option: str = ""
     argument: str = ""
     fast: bool = False
+    candidates: int = 0
+    scorer: str = ""
+    aligner: bool = False
+
+    @property
+    def alone(self) -> SystemName:
+        """The same without what follows the plus sign."""
+        return SystemName(self.base, argument=self.argument)
+
+    @property
+    def addition(self) -> str:
+        """What the pair is extended by: "mmdisco", "bestof", "aligner", or "" for the system alone."""
+        return "mmdisco" if self.design else "bestof" if self.candidates else "aligner" if self.aligner else ""
 
     def __str__(self) -> str:
-        if self.argument:
-            return f"{self.base}:{self.argument}"
-        if self.design is None:
-            return self.base
-        suffix = "" if self.design == "res_mlp" and not self.option else f"-{self.design}"
-        return f"{self.base}+mmdisco{suffix}" + (f"-{self.option}" if self.option else "") + "-fast" * self.fast
+        words = [self.addition]
+        if self.design is not None:
+            words += [self.design] * (self.design != "res_mlp" or bool(self.option))
+            words += [self.option] * bool(self.option) + ["fast"] * self.fast
+        if self.candidates:
+            words += [str(self.candidates), *([self.scorer] if self.scorer else [])]
+        base = self.base + f":{self.argument}" * bool(self.argument)
+        return base + (f"+{'-'.join(words)}" if self.addition else "")
 
 
 OPTIONS = (*LOSSES, "release")  # what may follow the design in a name
+ADDITIONS = {  # what may follow the plus sign of a pair of diffusion models, and its form
+    "mmdisco": "mmdisco[-DESIGN][-OPTION][-fast]",
+    "bestof": "bestof-K[-SCORER]",
+    "aligner": "aligner",
+}
 
 
 COMMON: Mapping[str, Collection[Any] | None] = {  # settings of every job, and the values that ask nothing of a system
@@ -56,30 +80,61 @@ GIVEN = {*COMMON, "guidance", "modalities"}  # keyword arguments of factories th
 
 
 def parse_system_name(text: str) -> SystemName:
-    """Read `base`, `base:argument`, or `base+mmdisco` with -DESIGN, -OPTION and -fast, each or none, after it."""
+    """Read `base`, or `base:argument`, either with one of `ADDITIONS` after a plus sign.
+
+    Raises:
+        UsageError: An unknown addition or part of one; says which is near.
+    """
     base, colon, argument = text.partition(":")
     if colon:
-        return SystemName(base, argument=argument)
-    base, plus, rest = text.partition("+")
-    if not plus:
-        return SystemName(base)
-    words = rest.split("-")
-    if words[0] != "mmdisco":
-        raise UsageError(
-            f"Unknown suffix {'+' + rest!r} in system name {text!r}.", f"{base}+mmdisco[-DESIGN][-OPTION][-fast]"
-        )
-    design = words.pop(1) if len(words) > 1 and words[1] in DESIGNS else "res_mlp"
-    option = words.pop(1) if len(words) > 1 and words[1] in OPTIONS else ""
-    fast = words[1:2] == ["fast"]
-    if len(words) > 1 + fast:
-        unknown, known = words[1 + fast], [*DESIGNS, *OPTIONS, "fast"]
+        argument, plus, rest = argument.rpartition("+")
+        if not plus or rest.partition("-")[0] not in ADDITIONS:  # a file's name may hold a +
+            return SystemName(base, argument=argument + plus + rest)
+    else:
+        base, plus, rest = text.partition("+")
+        if not plus:
+            return SystemName(base)
+    alone = SystemName(base, argument=argument)
+    addition, *words = rest.split("-")
+    if addition not in ADDITIONS:
+        near = difflib.get_close_matches(addition, ADDITIONS, n=1)
+        hint = f"did you mean {base}+{near[0]}? " if near else ""
+        forms = ", ".join(f"{base}+{form}" for form in ADDITIONS.values())
+        raise UsageError(f"Unknown suffix {'+' + rest!r} in system name {text!r}.", f"{hint}one of {forms}")
+    return {"mmdisco": _read_guided, "bestof": _read_best_of, "aligner": _read_aligned}[addition](text, alone, words)
+
+
+def _read_guided(text: str, alone: SystemName, words: list[str]) -> SystemName:
+    design = words.pop(0) if words and words[0] in DESIGNS else "res_mlp"
+    option = words.pop(0) if words and words[0] in OPTIONS else ""
+    fast = words[:1] == ["fast"]
+    if len(words) > fast:
+        unknown, known = words[fast], [*DESIGNS, *OPTIONS, "fast"]
         near = difflib.get_close_matches(unknown, known, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise UsageError(
             f"Unknown part {unknown!r} in system name {text!r}.",
             f"{hint}designs {', '.join(DESIGNS)}; options {', '.join(OPTIONS)}; fast, which comes last",
         )
-    return SystemName(base, design, option, fast=fast)
+    return replace(alone, design=design, option=option, fast=fast)
+
+
+def _read_best_of(text: str, alone: SystemName, words: list[str]) -> SystemName:
+    count, *scorer = words or [""]
+    if not (count.isascii() and count.isdecimal() and int(count) > 0):
+        found = f"{text!r} does not say of how many pairs the best is kept."
+        raise UsageError(found, f"{alone}+{ADDITIONS['bestof']} with K from 1", f"mmbench run -s {alone}+bestof-4")
+    if len(scorer) > 1 or scorer == [""]:
+        found = f"{text!r} has {'-'.join(scorer) or 'nothing'!r} where one metric belongs."
+        raise UsageError(found, "name or name.variant of a metric", "mmbench list metrics")
+    return replace(alone, candidates=int(count), scorer="".join(scorer))
+
+
+def _read_aligned(text: str, alone: SystemName, words: list[str]) -> SystemName:
+    if words:
+        found = f"Unknown part {'-'.join(words)!r} in system name {text!r}."
+        raise UsageError(found, f"{alone}+aligner, which takes nothing after it", f"mmbench run -s {alone}+aligner")
+    return replace(alone, aligner=True)
 
 
 def make_system(text: str, **settings: Any) -> Any:
@@ -98,17 +153,17 @@ def make_system(text: str, **settings: Any) -> Any:
     entry = lookup("system", name.base)
     if name.argument and not takes_argument(entry.factory):
         raise UsageError(f"The system {name.base} takes no {name.argument!r}.", name.base, "mmbench list systems")
-    if name.design is not None and not entry.guidable:
+    if name.addition and not entry.guidable:
         guidable = [e.name for e in discover("system")[0].values() if e.guidable]
         raise UsageError(
-            f"{name.base!r} is not a pair of diffusion models, so MMDisCo cannot guide it.",
+            f"{name.base!r} is not a pair of diffusion models, so it takes no +{name.addition}.",
             f"one of {', '.join(guidable) or 'none registered yet'}",
             "mmbench list systems",
         )
     options = {key: value for key, value in settings.items() if key not in COMMON}
     refuse_unknown_options(entry, options)
     common = divide_settings({key: value for key, value in settings.items() if key in COMMON}, [text])[text]
-    guidance = {} if name.design is None else {"guidance": name}
+    guidance = {"guidance": name} if name.addition else {}
     system = entry.factory(*[name.argument] * bool(name.argument), **guidance, **common, **options)
     require_members("system", name.base, system)
     return system
@@ -194,7 +249,7 @@ def read_options(texts: Sequence[str], systems: Sequence[str]) -> dict[str, dict
 
 
 def refuse_idle_guidance(texts: Sequence[str], systems: Sequence[str]) -> None:
-    """Refuse options of the guidance in a job whose systems that know them are all without +mmdisco.
+    """Refuse options of the guidance in a job in which no system that knows them is guided in that way.
 
     Raises:
         UsageError: Such an option, which would change nothing; says which systems take it.
@@ -203,12 +258,14 @@ def refuse_idle_guidance(texts: Sequence[str], systems: Sequence[str]) -> None:
         key = text.partition("=")[0]
         names = [parse_system_name(name) for name in systems]
         takers = [name for name in names if key in options_of(entry := lookup("system", name.base)) and entry.guidable]
-        if key in GUIDANCE and takers and all(name.design is None for name in takers):
+        if key in GUIDANCE and takers and all(key not in GUIDES.get(name.addition, ()) for name in takers):
             bases = list(dict.fromkeys(name.base for name in takers))
+            takes = [f"{base}+{guide}" for base in bases for guide, keys in GUIDES.items() if key in keys]
             raise UsageError(
-                f"--set {text}: nothing guides {', '.join(bases)}, so it would change nothing.",
-                " or ".join(f"{base}+mmdisco" for base in bases) + ", which takes it",
-                f"mmbench run {' '.join(f'-s {name}' for name in systems)} -s {bases[0]}+mmdisco --set {text}",
+                f"--set {text}: nothing guides {', '.join(dict.fromkeys(map(str, takers)))} by it, "
+                "so it would change nothing.",
+                f"{' or '.join(takes)}, which takes it",
+                f"mmbench run {' '.join(f'-s {name}' for name in systems)} -s {takes[0]} --set {text}",
             )
 
 
@@ -240,10 +297,8 @@ def _option_value(text: str) -> Any:
     return text
 
 
-GUIDANCE = {  # options that mean nothing to a pair without +mmdisco
-    "discriminator",
-    "guidance_precision",
-    "guided_every",
-    "guided_steps",
-    "joint_scale",
+GUIDES = {  # options that mean nothing but to what guides a pair, by that
+    "mmdisco": {"discriminator", "guidance_precision", "guided_every", "guided_steps", "joint_scale"},
+    "aligner": {"aligner_scale", "guidance_precision", "guided_every", "guided_steps"},
 }
+GUIDANCE = set().union(*GUIDES.values())

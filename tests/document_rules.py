@@ -20,14 +20,9 @@ from mmbench.tables.known_suites import suite_named
 from tests.conftest import REPOSITORY
 from tests.documents import Command, commands
 
-EMBEDDED = (
-    "ground_truth",
-    "independent",
-    "tiny",
-    "tiny_cascade",
-    "tiny_flow",
-    "external",
-)  # systems that need no download
+EMBEDDED = (  # systems that need no download
+    *("ground_truth", "independent", "tiny", "tiny_cascade", "tiny_flow", "external", "pipelines"),
+)
 SMALL = ("--num-samples", "2")
 FEW_STEPS = ("--set", "num_inference_steps=2")  # of tiny's sampler
 
@@ -195,7 +190,7 @@ def _mmbench(command: Command, words: list[str]) -> Treatment:
             return Treatment(Mode.run, "as printed", words)
         case ["compare", *_]:
             return Treatment(Mode.run, "what the commands before it scored", words)
-        case ["train", *_] if "tiny" in words:
+        case ["train", *_] if "tiny" in words or "pipelines:my_pair.toml" in words:
             small = ("--num-real", "2", "--num-fake", "2", "--steps", "1", "--batch-size", "1")
             return Treatment(Mode.run, "one step on two pairs", words, small)
         case ["train", *_]:
@@ -222,6 +217,8 @@ def _mmbench(command: Command, words: list[str]) -> Treatment:
             return _parsed("a download of gigabytes", words)
         case ["table", *_] if "--num-samples" in words:
             return Treatment(Mode.run, "of as many samples as the runs before it had", words, SMALL)
+        case ["report", *_]:
+            return Treatment(Mode.run, "as printed, of few samples", words, SMALL)
         case ["study", "make", *_]:
             small = ("--pairs", "1", "--raters", "1", "--attention", "1")
             return Treatment(Mode.run, "one pair and one rater", words, small)

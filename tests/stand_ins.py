@@ -37,6 +37,8 @@ def write_stand_ins(folder: Path, page: str, said: Sequence[Command], monkeypatc
         (folder / "my_prompts.txt").write_text("a large metal ball bouncing\na small glass ball bouncing\n")
     if "ovi.toml" in words:
         write_declared(folder, page, monkeypatch)
+    if "my_pair.toml" in words:
+        write_pair(folder, page)
     if "my_model.toml" in words:
         write_program(folder)
 
@@ -76,6 +78,16 @@ def write_program(folder: Path) -> None:
     environment = f'environment = {{ PYTHONPATH = "{REPOSITORY}" }}'
     (folder / "my_model.toml").write_text(f'name = "my_model"\ncommand = {command}\n{environment}\n')
     (folder / "generate.py").write_text(PROGRAM)
+
+
+def write_pair(folder: Path, page: str) -> None:
+    """What the page's code makes, and the description that it prints."""
+    for block in blocks(read(page)):
+        text = "\n".join(block.lines)
+        if block.language == "python":
+            exec(compile(text, page, "exec"), {})  # in `folder`, where the reader is
+        if block.language == "toml":
+            (folder / "my_pair.toml").write_text(text)
 
 
 def write_declared(folder: Path, page: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,9 @@ TRAINS = {
     "checkpoint",
     "reporting",
     "pairs",
+    "noising",
+    "stored",
+    "batches",
     "memory",
     "recomputation",
 }  # of the method, what trains and draws nothing

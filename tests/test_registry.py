@@ -13,7 +13,7 @@ import pytest
 import mmbench.metrics
 from mmbench import registry
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.registry import GROUPS, Kind, catalogue, discover, lookup, make_metric, register
+from mmbench.registry import ACCEPTED, GROUPS, Kind, catalogue, discover, lookup, make_metric, register
 from mmbench.system_names import SystemName, make_system, parse_system_name
 from mmbench.types import DESIGNS
 from tests import commands
@@ -31,7 +31,17 @@ from tests.conftest import REPOSITORY
         ("tiny+mmdisco-fast", SystemName("tiny", "res_mlp", fast=True)),
         ("tiny+mmdisco-res_frieren-disc-fast", SystemName("tiny", "res_frieren", "disc", fast=True)),
         ("tiny+mmdisco-vit_naive-disc", SystemName("tiny", "vit_naive", "disc")),
+        ("pipelines:a/b.toml", SystemName("pipelines", argument="a/b.toml")),
+        ("pipelines:a+b.toml+mmdisco", SystemName("pipelines", "res_mlp", argument="a+b.toml")),
+        ("pipelines:b+mmdisco.toml", SystemName("pipelines", argument="b+mmdisco.toml")),
+        (
+            "pipelines:b.toml+mmdisco-res_frieren-disc-fast",
+            SystemName("pipelines", "res_frieren", "disc", "b.toml", fast=True),
+        ),
         ("audioldm_animatediff+mmdisco-release", SystemName("audioldm_animatediff", "res_mlp", "release")),
+        ("tiny+bestof-8", SystemName("tiny", candidates=8)),
+        ("tiny+bestof-2-av_align.matched", SystemName("tiny", candidates=2, scorer="av_align.matched")),
+        ("auffusion_vc2+aligner", SystemName("auffusion_vc2", aligner=True)),
     ],
 )
 def test_names_are_read(text: str, name: SystemName) -> None:
@@ -51,6 +61,12 @@ def test_every_design_survives_a_round_trip(design: str) -> None:
         ("tiny+mmdisco-res_freiren", "did you mean res_frieren?"),
         ("tiny+mmdisco-res_mlp-releas", "did you mean release?"),
         ("tiny+mmdisco-disc-all", "all"),
+        ("tiny+bestoff-4", "did you mean tiny+bestof?"),
+        ("tiny+alinger", "did you mean tiny+aligner?"),
+        ("tiny+aligner-fast", "takes nothing after it"),
+        ("tiny+bestof", "mmbench run -s tiny+bestof-4"),
+        ("tiny+bestof-0", "K from 1"),
+        ("tiny+bestof-2-ib_av-av_align", "where one metric belongs"),
     ],
 )
 def test_wrong_names_get_a_hint(text: str, hint: str) -> None:
@@ -69,6 +85,8 @@ def test_unknown_names_get_a_did_you_mean() -> None:
 def test_a_control_cannot_be_guided() -> None:
     with pytest.raises(UsageError, match="not a pair of diffusion models"):
         make_system("ground_truth+mmdisco")
+    with pytest.raises(UsageError, match=r"takes no \+bestof"):
+        make_system("tiny_cascade+bestof-2")
 
 
 def test_a_name_must_be_plain() -> None:
@@ -89,7 +107,7 @@ def decorators(kind: Kind) -> dict[str, tuple[str, str]]:
                     said, name, summary = (ast.literal_eval(argument) for argument in call.args)
                     assert said == kind, f"{file} registers a {said}"
                     guidable = any(word.arg == "guidable" for word in call.keywords)
-                    found[name] = f"{GROUPS[kind][0]}.{file.stem}", summary + " (+mmdisco)" * guidable
+                    found[name] = f"{GROUPS[kind][0]}.{file.stem}", summary + ACCEPTED * guidable
     return found
 
 
@@ -100,7 +118,7 @@ def test_every_decorator_in_the_folder_is_listed_and_imported(kind: Kind) -> Non
     rows = {r["name"]: (r["from"], r["summary"]) for r in catalogue(kind) if r["from"].startswith("mmbench.")}
     assert rows == written
     entries = {name: e for name, e in discover(kind)[0].items() if e.origin.startswith("mmbench.")}
-    assert {n: (e.origin, e.summary + " (+mmdisco)" * e.guidable) for n, e in entries.items()} == written
+    assert {n: (e.origin, e.summary + ACCEPTED * e.guidable) for n, e in entries.items()} == written
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.optional_protocols import HasLabel
@@ -30,6 +31,7 @@ class Guide:
         released_design: Its design.
         released_logit: Guide by the logit of the released code, which is flat where the discriminator is sure.
         untrained: Use random weights where there is no trained discriminator, to try the plumbing.
+        label: Stands for the base models in names of files, where their own is a file's.
     """
 
     file: str = ""
@@ -37,6 +39,7 @@ class Guide:
     released_design: str = "res_mlp"
     released_logit: bool = False
     untrained: bool = False
+    label: str = ""
 
     def refuse_other_designs(self, name: SystemName) -> None:
         """Raise UsageError if a name asks for a released discriminator of another design than the released one."""
@@ -58,7 +61,7 @@ class Guide:
         try:
             if name.option == "release" and self.released:
                 return published.verify(self.released).path
-            return find_discriminator(name, dataset, weights)
+            return find_discriminator(name, dataset, weights, self.label)
         except MMBenchError:
             if not self.untrained:
                 raise
@@ -66,13 +69,19 @@ class Guide:
 
     def design(self, name: SystemName, path: Path | None) -> str:
         """The design that a discriminator's file declares, else the one of the system's name."""
-        if path is not None and path.suffix == ".safetensors":
-            from safetensors import safe_open
+        declared = declared_config(path).get("design")
+        return str(declared or (self.released_design if name.option == "release" else name.design))
 
-            with safe_open(path, framework="np") as file:
-                if config := (file.metadata() or {}).get("config"):
-                    return str(json.loads(config)["design"])
-        return self.released_design if name.option == "release" else str(name.design)
+
+def declared_config(path: Path | None) -> dict[str, Any]:
+    """The config that a discriminator's file declares, as `mmbench train` writes it; {} for None and other files."""
+    if path is None or path.suffix != ".safetensors":
+        return {}
+    from safetensors import safe_open
+
+    with safe_open(path, framework="np") as file:
+        config: dict[str, Any] = json.loads((file.metadata() or {}).get("config", "{}"))
+    return config
 
 
 OWN_DISCRIMINATOR = Guide()  # the one that belongs to system and dataset
@@ -83,35 +92,43 @@ def file_digest(path: Path | None) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:32] if path else "random"
 
 
-def discriminator_stem(name: SystemName, dataset: Dataset, weights: Weights) -> str:
+def discriminator_stem(name: SystemName, dataset: Dataset, weights: Weights, label: str = "") -> str:
     """The beginning of the name of a discriminator's folder, which its sizes and seed follow.
 
     It tells untrained base models from real ones, and folders of clips by their content, so that no discriminator
     guides what it was not trained for.
+
+    Args:
+        name: The guided system.
+        dataset: What it is trained on.
+        weights: Kind of the base models' weights.
+        label: Stands for the base models instead of their name, which may be a file's.
     """
     untrained = f"-{weights}" if is_untrained(weights) else ""
-    return f"{replace(name, fast=False)}-{dataset.label if isinstance(dataset, HasLabel) else dataset.name}{untrained}"
+    guided = replace(name, fast=False, base=label or name.base, argument="" if label else name.argument)
+    return f"{guided}-{dataset.label if isinstance(dataset, HasLabel) else dataset.name}{untrained}"
 
 
-def find_discriminator(name: SystemName, dataset: Dataset, weights: Weights) -> Path:
+def find_discriminator(name: SystemName, dataset: Dataset, weights: Weights, label: str = "") -> Path:
     """The file of a guided system's discriminator: of `mmbench train` the one of the lowest seed, else a shipped one.
 
     Args:
         name: The system.
         dataset: What it was trained on.
         weights: Kind of the base models' weights.
+        label: Of `discriminator_stem`.
 
     Raises:
         MMBenchError: There are none; says how to train them.
     """
-    stem = discriminator_stem(name, dataset, weights)
+    stem = discriminator_stem(name, dataset, weights, label)
     folder = Path(os.environ.get(FOLDER_VARIABLE, DEFAULT_FOLDER))
     trained = [p for p in folder.glob(f"{stem}-s*/discriminator.safetensors") if seed_of(p).isdecimal()]
     for path in (*sorted(trained, key=lambda p: int(seed_of(p))), SHIPPED / f"{stem}.safetensors"):
         if path.is_file():
             return path
     loss = f" --loss {name.option}" if name.option in ("all", "disc", "denoise") else ""
-    remedy = f"mmbench train --system {name.base} --dataset {dataset.name} --discriminator {name.design}{loss}"
+    remedy = f"mmbench train --system {name.alone} --dataset {dataset.name} --discriminator {name.design}{loss}"
     raise MMBenchError(
         f"{name} needs a discriminator trained on {dataset.name}, and there is none.",
         f"{folder / f'{stem}-s0' / 'discriminator.safetensors'}, or another folder in {FOLDER_VARIABLE}",

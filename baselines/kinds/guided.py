@@ -1,4 +1,4 @@
-"""Systems of a pair of diffusion models: from requests to clips, alone or guided by a discriminator (MMDisCo).
+"""Systems of a pair of diffusion models: from requests to clips, alone, guided (MMDisCo), or as the best of several.
 
 A new pair is a `DiffusionPair`; `PairSystem` makes a system of it. Initial noise comes from the request's own streams,
 so base and guided runs of a pair start from the same noise, whatever batch a sample is in.
@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from mmbench.baselines.kinds.discriminators import OWN_DISCRIMINATOR, Guide, file_digest
+from mmbench.baselines.kinds.aligner import ALIGNER_SCALE, Aligner
+from mmbench.baselines.kinds.best_of import BestOf, list_candidates
+from mmbench.baselines.kinds.discriminators import OWN_DISCRIMINATOR, Guide, declared_config, file_digest
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
 from mmbench.networks.devices import channels_last, deterministic_kernels
 from mmbench.system_names import SystemName
@@ -22,7 +24,7 @@ VERSION = 1  # of what every pair's system draws; raised when its code changes i
 
 
 class PairSystem:
-    """A `DiffusionPair` as a system: the pair alone, or with +mmdisco guided by a discriminator.
+    """A `DiffusionPair` as a system: alone, guided (+mmdisco, +aligner), or as the best of several (+bestof).
 
     Args:
         base: Registered name of the pair.
@@ -31,10 +33,13 @@ class PairSystem:
         weights: Kind of the base models' weights.
         sampling: The pair's sampling, which is part of the run's spec.
         dataset: The dataset that is generated for; picks the discriminator.
-        guidance: The name with +mmdisco; None for the pair alone.
-        batch_size: Samples to be made at once unless a user says otherwise.
+        guidance: The name with what follows the plus sign; None for the pair alone.
+        batch_size: Samples to be made at once unless a user says otherwise; +bestof counts candidates.
         guide: Which discriminator guides it.
+        aligner_scale: Weight of the gradient of +aligner.
     """
+
+    scorer: ClassVar[str] = "ib_av"  # that +aligner raises, and +bestof chooses by unless the name has another
 
     def __init__(
         self,
@@ -47,20 +52,38 @@ class PairSystem:
         guidance: SystemName | None = None,
         batch_size: int = 1,
         guide: Guide = OWN_DISCRIMINATOR,
+        aligner_scale: float = ALIGNER_SCALE,
     ) -> None:
         self.name = str(guidance) if guidance else base
         self.weights: Weights = weights
-        self.batch_size = batch_size
+        self._best_of: BestOf | None = None
+        self._aligner: Aligner | None = None
+        if guidance and guidance.candidates:
+            self._best_of = BestOf(guidance, self.scorer, weights)
+        elif guidance and guidance.aligner:
+            self._aligner = Aligner(guidance, self.scorer, weights, aligner_scale, sampling.guiding)
+        self.batch_size = max(1, batch_size // (self._best_of.num if self._best_of else 1))
         self._base, self._load, self._sampling = base, load, sampling
         self.untrained_sizes: dict[str, int] = {}  # channels and num_blocks of a discriminator with random weights
-        self._components, self._guidance, self._dataset, self._guide = components, guidance, dataset, guide
-        if guidance:
-            guide.refuse_other_designs(guidance)
+        self._components, self._dataset, self._guide = components, dataset, guide
+        self._guidance = guidance if guidance and guidance.design else None
+        if self._guidance:
+            guide.refuse_other_designs(self._guidance)
+
+    @property
+    def joined(self) -> bool:
+        """Whether what is guided or chosen makes each half depend on the other."""
+        return self.guided or self._best_of is not None
+
+    @property
+    def label(self) -> str:
+        """What its discriminators are filed under."""
+        return self._guide.label or self._base
 
     @property
     def guided(self) -> bool:
-        """Whether a discriminator guides it."""
-        return self._guidance is not None
+        """Whether a discriminator or an embedding guides it."""
+        return self._guidance is not None or self._aligner is not None
 
     @cached_property
     def _discriminator_path(self) -> Path | None:
@@ -73,16 +96,20 @@ class PairSystem:
         return self._guide.design(self._guidance, self._discriminator_path)
 
     def spec(self) -> Spec:
-        """Components and their digests, sampling, and the discriminator's digest if one guides."""
+        """Components and their digests, sampling, and what guides or chooses with its digests."""
         sampling = asdict(self._sampling)
         joint_scale, guiding = sampling.pop("joint_scale"), self._sampling.guiding.spec()
         del sampling["guiding"]
         spec = {"system": self._base, "version": VERSION, "components": self._components, "sampling": sampling}
+        if rival := self._best_of or self._aligner:
+            return {**spec, **rival.spec()}
         if self._guidance is None:
             return spec
         digest = file_digest(self._discriminator_path)
         guided = {"design": self._design, "option": self._guidance.option, "weights": digest}
         guided |= {"logit": "released"} if self._guide.released_logit else {}
+        pairing = declared_config(self._discriminator_path).get("pairing", "index")
+        guided |= {"pairing": pairing} if pairing != "index" else {}
         return {**spec, "mmdisco": {**guided, "joint_scale": joint_scale, **guiding}}
 
     @cached_property
@@ -120,13 +147,22 @@ class PairSystem:
         fill_randomly(model, "untrained")  # a fresh one's last layers are zero, and so would most of its gradient be
         return model.eval()
 
+    @cached_property
+    def _alignment(self) -> Any:
+        assert self._aligner is not None
+        return self._aligner.guide(self._pair)
+
     def guide(self, text: tuple[Any, ...], unconditional: tuple[Any, ...]) -> Any:
-        """The `mmbench.mmdisco.guidance.Guidance` of samples of these texts, by the discriminator."""
+        """The guidance of samples of these texts: a `Guidance` by the discriminator, or an `Alignment`."""
         from mmbench.mmdisco.guidance import Guidance, release_logit
+        from mmbench.mmdisco.seen import seen_by, view_of
+
+        if self._aligner:
+            return self._alignment
 
         reads, guiding = self._discriminator.config.text, self._sampling.guiding
         return Guidance(
-            self._discriminator,
+            seen_by(self._discriminator, view_of(self._pair)),
             self._sampling.joint_scale,
             text if reads else (),
             unconditional if reads else (),
@@ -139,7 +175,10 @@ class PairSystem:
     def generate(self, requests: Sequence[Request]) -> Iterator[Clip]:
         """Yield one clip per request, in order."""
         guide = self.guide if self.guided else None
-        video, audio = self._pair.sample(requests, guide)
+        rows = list_candidates(requests, self._best_of.num) if self._best_of else requests
+        video, audio = self._pair.sample(rows, guide)
         with deterministic_kernels(self._pair.device):
-            clips = self._pair.decode(video, audio, requests)
+            clips = self._pair.decode(video, audio, rows)
+            if self._best_of:
+                clips = self._best_of.choose(requests, clips, self._pair.device)
         yield from clips

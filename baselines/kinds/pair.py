@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mmbench.mmdisco.design import DiscriminatorConfig
-    from mmbench.mmdisco.losses import JointEpsilon
+    from mmbench.mmdisco.losses import JointEpsilon, Times
     from mmbench.mmdisco.schedule import Schedule
+    from mmbench.mmdisco.seen import View
 
 STREAMS = ("video noise", "audio noise")  # of a request; every pair draws from these, so pairs compare
 
@@ -62,6 +63,7 @@ class DiffusionPair(ABC):
         coupled: Whether each model sees both modalities, so that video and audio of a generated pair belong together.
         dtype: Precision the base models are autocast to; None for none.
         encodes: Whether `encode` runs a network; without one, clips can be encoded as they are needed.
+        view: What discriminators see of latents and texts (`mmbench.mmdisco.seen`); None for all as they are.
     """
 
     schedules: tuple[Schedule, Schedule]
@@ -71,12 +73,13 @@ class DiffusionPair(ABC):
     sampling: Sampling
     coupled: bool = False
     encodes: bool = True
+    view: View | None = None
     dtype: torch.dtype | None = None
 
     @property
     @abstractmethod
     def denoisers(self) -> tuple[Any, ...]:
-        """The networks that predict noise."""
+        """The networks that predict noise; () if they are called by code that keeps no graph."""
 
     @abstractmethod
     def texts(self, prompts: Sequence[str]) -> tuple[Tensor, ...]:
@@ -106,10 +109,30 @@ class DiffusionPair(ABC):
         """The discriminator that MMDisCo's authors released for this pair, read from `path`."""
         raise MMBenchError("No discriminator was released for these models.", "one trained here", "mmbench train")
 
-    def epsilon(self, x_t: Tensor, y_t: Tensor, t: Tensor, condition: Any) -> tuple[Tensor, Tensor]:
-        """Predicted noise of both modalities; `condition` is None or (video_text, audio_text)."""
+    def agreement(self, video: Tensor, audio: Tensor, video_tower: Any, audio_tower: Any) -> Tensor:
+        """The cosine (n,) of the embeddings of clean latents' video and sound, with graph, for +aligner.
+
+        Args:
+            video: Clean video latents.
+            audio: Clean audio latents.
+            video_tower: The network that embeds videos, of the metric that the pair's system is aligned by.
+            audio_tower: That of sounds.
+        """
+        found = f"{type(self).__name__} cannot be differentiated from its latents to an embedding."
+        raise MMBenchError(found, "a pair that defines agreement", "the same command with +bestof-4 for +aligner")
+
+    def epsilon(self, x_t: Tensor, y_t: Tensor, t: Times, condition: Any) -> tuple[Tensor, Tensor]:
+        """Predicted noise of both modalities at timesteps that they share, or (t_video, t_audio).
+
+        Args:
+            x_t: (n, *shape) noised video latents.
+            y_t: (n, *shape) noised audio latents.
+            t: (n,) integers, or a pair of such.
+            condition: None or (video_text, audio_text).
+        """
         video_text, audio_text = condition or (None, None)
-        return self.epsilon_video(x_t, t, video_text), self.epsilon_audio(y_t, t, audio_text)
+        t_video, t_audio = t if isinstance(t, tuple) else (t, t)
+        return self.epsilon_video(x_t, t_video, video_text), self.epsilon_audio(y_t, t_audio, audio_text)
 
     def epsilon_for(self, requests: Sequence[Request]) -> JointEpsilon:
         """The `epsilon` of these requests' samples; models that draw numbers as they run draw from their streams."""
@@ -133,7 +156,8 @@ class DiffusionPair(ABC):
 
         Args:
             requests: Their prompts and noises.
-            guidance: Maps (text, unconditional text) to a `mmbench.mmdisco.guidance.Guidance`; None for the bases.
+            guidance: Maps (text, unconditional text) to a `mmbench.mmdisco.guidance.Guidance`, or to an `Alignment`;
+                None for the bases.
             epsilon: Predicts the noise, instead of `epsilon_for`.
         """
         import torch
@@ -192,7 +216,7 @@ class GuidableSystem(System, Protocol):
     """A system of a `DiffusionPair`, which a factory registered with `guidable=True` makes.
 
     Attributes:
-        guided: Whether a discriminator guides it (+mmdisco).
+        guided: Whether a discriminator (+mmdisco) or an embedding (+aligner) guides it.
     """
 
     @property
@@ -203,7 +227,7 @@ class GuidableSystem(System, Protocol):
         ...
 
     def guide(self, text: tuple[Any, ...], unconditional: tuple[Any, ...]) -> Any:
-        """The `mmbench.mmdisco.guidance.Guidance` of samples of these texts."""
+        """The `mmbench.mmdisco.guidance.Guidance` or `Alignment` of samples of these texts."""
         ...
 
 

@@ -57,11 +57,14 @@ def padded_states(encoder: Any, tokens: Callable[[str], list[int]], prompt: str,
 @torch.inference_mode()
 def decode_video(vae: Any, latents: Tensor) -> np.ndarray:
     """(n, 4, t, h, w) latents to (n, t, 8 h, 8 w, 3) float32 in [0, 1], one sample at a time to bound the memory."""
-    videos = []
-    for latent in latents / vae.config.scaling_factor:
-        frames = vae.decode(latent.transpose(0, 1).to(vae.dtype)).sample
-        videos.append((frames / 2 + 0.5).clamp(0, 1).float().permute(0, 2, 3, 1).cpu())
+    videos = [decode_frames(vae, latent.transpose(0, 1)).permute(0, 2, 3, 1).cpu() for latent in latents]
     return torch.stack(videos).numpy()
+
+
+def decode_frames(vae: Any, latents: Tensor) -> Tensor:
+    """(n, 4, h, w) latents of single frames to (n, 3, 8 h, 8 w) float32 in [0, 1], with a graph."""
+    frames = vae.decode((latents / vae.config.scaling_factor).to(vae.dtype)).sample
+    return (frames / 2 + 0.5).clamp(0, 1).float()
 
 
 @torch.inference_mode()

@@ -97,7 +97,7 @@ def video_views(video: np.ndarray, fps: float, *, deduplicate: bool = True) -> V
 
 def normalised(frames: Tensor) -> Tensor:
     """Frames (t, 3, h, w) in [0, 1] less CLIP's mean, in units of its standard deviation."""
-    mean, std = (torch.tensor(values)[:, None, None] for values in (PIXEL_MEAN, PIXEL_STD))
+    mean, std = (torch.tensor(values, device=frames.device)[:, None, None] for values in (PIXEL_MEAN, PIXEL_STD))
     return (frames - mean) / std
 
 

@@ -14,6 +14,7 @@ from mmbench.cli import checks, data, look, method, profile, records, stats, stu
 from mmbench.cli.compare import compare
 from mmbench.cli.exports import export
 from mmbench.cli.prompts import prompts
+from mmbench.cli.report import report
 from mmbench.cli.run import evaluate, generate, run
 from mmbench.cli.system_options import SystemOptions
 from mmbench.console import show_error
@@ -53,6 +54,7 @@ COMMANDS: dict[str, Callable[..., None]] = {  # in the order of --help
     "prompts": prompts,
     **records.COMMANDS,
     "preview": look.preview,
+    "report": report,
     "check": checks.check,
     "verify": checks.verify,
     "plan": records.plan,

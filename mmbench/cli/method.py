@@ -23,10 +23,26 @@ class Setting(StrEnum):
     both = "both"
 
 
+class ToySampler(StrEnum):
+    """Sampler of the toy: ancestral (DDPM), or the deterministic DDIM, which on a flow is Euler's."""
+
+    ancestral = "ancestral"
+    ode = "ode"
+
+
 def toy(
     sigma: Annotated[list[float] | None, typer.Option(help="Of the Gaussians; repeat. Default 0.25.")] = None,
     setting: Annotated[Setting, typer.Option(help="In-domain, out-of-domain, or both.")] = Setting.both,
     loss: Annotated[list[Loss] | None, typer.Option(help="Loss; repeat. Default: all three.")] = None,
+    bases: Annotated[
+        list[str] | None,
+        typer.Option(help="What the base models of x / y predict, of eps, v, flow; commas or repeat. Default eps/eps."),
+    ] = None,
+    sampler: Annotated[list[ToySampler] | None, typer.Option(help="Sampler; repeat. Default ancestral.")] = None,
+    pairing: Annotated[
+        str, typer.Option(help="Noise levels of x with those of y: index, log_snr, or TRAINED/SAMPLED of them.")
+    ] = "index",
+    steps: Annotated[int | None, typer.Option(help="Training steps of a discriminator; 6000.")] = None,
     seeds: Annotated[int, typer.Option(help="Seeds, each with its own data, weights and noise.")] = 5,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for records and figures.")] = Path("runs/toy"),
     quick: Annotated[bool, typer.Option("--quick", help="Few steps and samples: does it run?")] = False,
@@ -38,26 +54,31 @@ def toy(
     Excess is the NLL above that of the target itself, which narrow samples flatter; energy the distance to fresh points
     of the target, in sigma, which they do not (row gt: chance); spread is 1 and mode error 0 for exact points; stray is
     the share of points far from every mode. "exact" samples with exact scores, "optimal" guides the trained base
-    with the exact discriminator: what is left is the sampler's and the base's own error.
+    with the exact discriminator: what is left is the sampler's and the base's own error. Base models of another kind
+    than the paper's are trained and stepped as that kind is; the losses stay those of noise.
 
     Examples:
 
       mmbench toy --seeds 1
 
       mmbench toy --sigma 0.25 --sigma 0.1 --seeds 5 --out results/toy
+
+      mmbench toy --bases v/v,flow/flow,eps/flow --loss all --sampler ancestral --sampler ode
     """
-    from mmbench.experiments.training.toy import COLUMNS, METHODS_WITHOUT_TRAINING, run_toy_experiment
+    from mmbench.experiments.training import toy as experiment
 
     setup()
     settings = [s.value for s in Setting if s is not Setting.both] if setting is Setting.both else [setting.value]
     losses = [x.value for x in loss or list(Loss)]
     sigmas = sigma or [0.25]
-    total = len(sigmas) * len(settings) * (len(losses) + METHODS_WITHOUT_TRAINING) * seeds
-    with progress("toy", total, quiet=format is not Format.table) as bar:
-        command = ("mmbench", *sys.argv[1:])
-        options = {"quick": quick, "figures": figures, "command": command, "progress": bar}
-        rows, winners = run_toy_experiment(sigmas, settings, losses, seeds, out, **options)  # type: ignore[arg-type]
-    show_rows(rows, COLUMNS, format, f"Table 1; records in {out}", winners)
+    samplers = [x.value for x in dict.fromkeys(sampler or [ToySampler.ancestral])]
+    pairs, paired = experiment.parse_bases(bases or ["eps/eps"]), experiment.parse_pairing(pairing)
+    sizes = (len(x) for x in (sigmas, settings, losses, range(seeds), pairs, samplers))
+    with progress("toy", experiment.count_records(*sizes), quiet=format is not Format.table) as bar:
+        options = {"quick": quick, "figures": figures, "command": ("mmbench", *sys.argv[1:]), "progress": bar}
+        options |= {"bases": pairs, "samplers": samplers, "pairing": paired, "steps": steps}
+        rows, winners = experiment.run_toy_experiment(sigmas, settings, losses, seeds, out, **options)  # type: ignore[arg-type]
+    show_rows(rows, experiment.name_columns(rows), format, f"Table 1; records in {out}", winners)
 
 
 def train(
@@ -71,6 +92,16 @@ def train(
     blocks: Annotated[int | None, typer.Option(help="L, residual blocks per level.")] = None,
     num_real: Annotated[int | None, typer.Option(help="Real pairs; all by default.")] = None,
     num_fake: Annotated[int, typer.Option(help="Pairs the base models make beforehand.")] = 1000,
+    pairing: Annotated[
+        str, typer.Option(help="Noise levels of the halves: index (equal), band (within 20 % of T) or independent.")
+    ] = "index",
+    stored_draws: Annotated[
+        int,
+        typer.Option(
+            help="Noise each real pair so often beforehand and store what the base models predict, 4 bytes for each "
+            "element of its latents; then they are not in memory in training. 0: in every step anew."
+        ),
+    ] = 0,
     re_pair: Annotated[
         bool, typer.Option("--re-pair", help="Pair generated videos and audios of equal texts anew throughout.")
     ] = False,
@@ -109,7 +140,7 @@ def train(
 ) -> None:
     """Train a discriminator that joins a pair of diffusion models.
 
-    Any system that `mmbench list systems` marks (+mmdisco) can be joined. Stopped at any moment, the same command
+    Any system that `mmbench list systems` marks +mmdisco can be joined. Stopped at any moment, the same command
     continues, bit for bit.
 
     Examples:
@@ -121,7 +152,8 @@ def train(
       torchrun --nproc-per-node 8 -m mmbench train --system tiny --dataset bounce
     """
     from mmbench.console import name_follower, show_mapping
-    from mmbench.experiments.training.train import TrainSettings, train_discriminator
+    from mmbench.experiments.training.settings import TrainSettings
+    from mmbench.experiments.training.train import train_discriminator
 
     setup()
     given: dict[str, object] = {"epochs": epochs, "steps": steps, "batch_size": batch_size, "precision": precision}
@@ -146,6 +178,8 @@ def train(
         out=out,
         quiet=format is not Format.table or bool(name_follower()),
         command=("mmbench", *sys.argv[1:]),
+        pairing=pairing,
+        stored_draws=stored_draws,
         re_pair=re_pair,
         pool_seed=pool_seed,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -24,6 +25,7 @@ class Kind(StrEnum):
     systems = "systems"
     datasets = "datasets"
     metrics = "metrics"
+    pipelines = "pipelines"
     runs = "runs"
 
 
@@ -32,11 +34,13 @@ def list_(
     out: Records = Path("runs"),
     format: opt.Form = Format.table,
 ) -> None:
-    """List systems, datasets, metrics or runs.
+    """List systems, datasets, metrics, runs, or the pipelines of diffusers that can be one half of a pair.
 
     Examples:
 
       mmbench list systems
+
+      mmbench list pipelines
 
       mmbench list runs --out runs --format json
     """
@@ -47,6 +51,10 @@ def list_(
         if format is Format.table and table_width(runs, RUN_COLUMNS) > terminal_width():
             return print("\n".join([f"Runs in {out}", *run_lines(runs, terminal_width())]))
         return show_rows(runs, RUN_COLUMNS, format, f"Runs in {out}")
+    if what is Kind.pipelines:
+        from mmbench.jobs.list import PIPELINE_COLUMNS, list_pipelines
+
+        return show_rows(list_pipelines(), PIPELINE_COLUMNS, format)
     if what is Kind.metrics:
         from mmbench.jobs.list import list_metrics
 
@@ -118,6 +126,7 @@ def table(
     by: By = "",
     suite: opt.Suite = "",
     paper: opt.Paper = "",
+    compute: Annotated[bool, typer.Option("--compute", help="Seconds per sample beside the scores.")] = False,
     long: opt.Long = False,
     format: opt.Form = Format.table,
 ) -> None:
@@ -138,6 +147,8 @@ def table(
       mmbench table --paper 2
 
       mmbench table --paper figure5 --out results/tiny/figure5.jsonl
+
+      mmbench table --compute
     """
     from mmbench.tables.narrow import show_comparison, show_table
     from mmbench.tables.suite_table import suite_table
@@ -147,6 +158,9 @@ def table(
     metrics = [*(shown.suite.metrics if shown else ()), *(metric or ())]
     filters: dict[str, Any] = {"dataset": dataset, "systems": system or (), "metrics": metrics}
     filters |= {"num_samples": num_samples, "seed": seed}
+    if compute and (paper or by):
+        again = shlex.join(["mmbench", "table", *(word for place in places for word in ("--out", str(place)))])
+        raise UsageError("--compute has a row for each run.", "it without --paper and --by", f"{again} --compute")
     if paper:
         from mmbench.experiments.paper import lay_out
 
@@ -165,6 +179,10 @@ def table(
 
     found = newest_set(*places, **filters)
     layout = pivot(found.records, found.places, any_n=True)
+    if compute:
+        from mmbench.tables.compute import add_compute
+
+        layout = add_compute(layout, found.places)
     return show_table(shown.lay_out(layout) if shown else layout, format, found.notes, long)
 
 
@@ -229,20 +247,38 @@ def unpack(
 def doctor(
     out: opt.Out = Path("runs"),
     everything: Annotated[bool, typer.Option("--all", help="Also what was found where all is fine.")] = False,
+    pair: Annotated[str, typer.Option("--pair", help="Look at these two base models instead: a system.")] = "",
+    dataset: opt.Dataset = "bounce",
+    option: opt.Options = None,
+    device: opt.Device = "auto",
+    dtype: opt.Dtype = "float32",
+    weights: opt.Networks = "real",
     format: opt.Form = Format.table,
 ) -> None:
     """Is everything installed and in place? Looks at Python, torch, devices, folders, plugins, weights, datasets.
+
+    With --pair: can a discriminator be trained for two base models, and do they sample as they do alone? Says their
+    noise levels, latents, what a discriminator sees of them, parameters and memory; makes one sample of the dataset.
 
     Examples:
 
       mmbench doctor
 
       mmbench doctor --all
+
+      mmbench doctor --pair wan_stableaudio --set size=tiny
     """
-    from mmbench.checks.doctor import examine_installation
     from mmbench.checks.doctor_report import report_lines
 
-    rows = examine_installation(out)
+    if pair:
+        from mmbench.checks.pair import examine_pair
+
+        rows = examine_pair(pair, dataset, option or (), device=device, dtype=dtype, weights=weights)
+        everything = True
+    else:
+        from mmbench.checks.doctor import examine_installation
+
+        rows = examine_installation(out)
     if format is Format.table:
         print("\n".join(report_lines(rows, terminal_width(), everything)))
     else:

@@ -1,4 +1,4 @@
-"""Lists runs, and brings those of several folders together: `mmbench list runs`, `mmbench merge`."""
+"""Lists runs, metrics and pipelines, and brings runs of several folders together: `mmbench list`, `mmbench merge`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmbench.baselines.models.pipelines.survey import survey
 from mmbench.errors import MMBenchError
 from mmbench.optional_protocols import UsesPublishedWeights
 from mmbench.registry import catalogue, discover, make_metric
@@ -19,6 +20,8 @@ from mmbench.types import is_untrained
 from mmbench.weights.locations import entry, find
 
 RUN_COLUMNS = ("run", "system", "dataset", "seed", "weights", "present", "failed", "records", "status")
+
+PIPELINE_COLUMNS = ("pipeline", "makes", "half of a pair", "why, or what to know")
 
 
 def list_runs(out: Path) -> list[dict[str, Any]]:
@@ -75,6 +78,13 @@ def list_metrics() -> list[dict[str, Any]]:
             row |= {"lacks": None if row["broken"] else _missing_weights(row["name"])}
         rows.append(row)
     return rows
+
+
+def list_pipelines() -> list[dict[str, Any]]:
+    """One row per pipeline of the installed diffusers that makes video or sound; those that can be halves first."""
+    found = sorted(survey(), key=lambda pipeline: (pipeline.reason is not None, pipeline.makes != "video"))
+    cells = ((p.name, p.makes, "no" if p.reason else "yes", p.reason or "; ".join(p.remarks)) for p in found)
+    return [dict(zip(PIPELINE_COLUMNS, row, strict=True)) for row in cells]
 
 
 def _missing_weights(metric: str) -> str | None:

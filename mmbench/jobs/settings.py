@@ -18,6 +18,8 @@ DEFAULT_SYSTEMS = (
     "tiny_cascade",
     "tiny+mmdisco",
     "tiny+mmdisco-res_frieren",
+    "tiny_flow",
+    "tiny_flow+mmdisco-res_frieren",
 )
 
 

@@ -17,7 +17,7 @@ from mmbench.registry import Kind, discover
 from mmbench.runs.find import find_run
 from mmbench.runs.store import RESOURCES, SampleStore, read_manifest
 from mmbench.scores.records import Record, read_records, read_samples
-from mmbench.system_names import options_of, parse_system_name
+from mmbench.system_names import ADDITIONS, options_of, parse_system_name
 from mmbench.tables.packed import DIFFERENCES, PackedRun, find_packed
 
 
@@ -61,7 +61,8 @@ def _registered(name: str) -> dict[str, Any]:
             out |= {"variants": list(entry.factory.variants)} if isinstance(entry.factory, HasVariants) else {}
             if kind == "system":
                 options = [f"{k}={v!r}" for k, v in options_of(entry).items()]
-                out |= {"accepts +mmdisco": entry.guidable} | ({"--set": ", ".join(options)} if options else {})
+                forms = [f"+{form}" for form in ADDITIONS.values()] if entry.guidable else ["nothing after its name"]
+                out |= {"accepts": ", ".join(forms)} | ({"--set": ", ".join(options)} if options else {})
         out |= (
             {"name": b.name, "kind": kind, "from": b.origin, "broken": b.error} if (b := _named(broken, base)) else {}
         )

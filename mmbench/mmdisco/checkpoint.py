@@ -22,6 +22,11 @@ from mmbench.mmdisco.design import DiscriminatorConfig
 
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
 UNREADABLE = (OSError, EOFError, RuntimeError, LookupError, ValueError, pickle.UnpicklingError)  # of a broken file
+PAIRINGS_IN_WORDS = {
+    "index": "one for both (pairing index)",
+    "band": "the audio's within 20 % of T of the video's (pairing band)",
+    "independent": "each its own (pairing independent)",
+}
 WEIGHTS, RECORD, CARD = "discriminator.safetensors", "training.json", "README.md"
 
 
@@ -79,6 +84,7 @@ def format_card(record: Mapping[str, Any]) -> str:
     discriminator = training.pop("discriminator")
     rows = {
         "design": discriminator["design"],
+        "timesteps of video and audio": PAIRINGS_IN_WORDS[discriminator["pairing"]],
         "parameters": f"{record['num_parameters']:,}",
         "trained on": record["trained_on"] or "not stated",
         "real pairs, generated pairs": f"{record['num_real']:,}, {record['num_fake']:,}",

@@ -59,6 +59,7 @@ def _residual(config: DiscriminatorConfig) -> ResidualExtractor:
         config.num_blocks,
         config.channel_mult,
         config.dilation_cycle,
+        config.audio_pool,
     )
 
 
@@ -82,6 +83,7 @@ def _fusion(config: DiscriminatorConfig, in_channels: int) -> MeanFusion | Trans
         config.max_tokens,
         config.fusion_class_token,
         side_by_side=config.fusion == "frieren",
+        video_starts=config.feature_starts,
     )
 
 

@@ -69,7 +69,7 @@ class FlowEuler:
             report_step(step, num)
             now, after = (video[step], audio[step]), (video[step + 1], audio[step + 1])
             velocities = self.velocity(latents, (now[0].b, now[1].b))
-            added = (None, None) if self.guide is None else self.guide.corrections(latents, now, step)
+            added = (None, None) if self.guide is None else self.guide.corrections(latents, now, step, velocities)
             x, y = (
                 z + (there.b - here.b) * (v if more is None else v + more)
                 for z, v, more, here, there in zip(latents, velocities, added, now, after, strict=True)

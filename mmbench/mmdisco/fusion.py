@@ -6,6 +6,9 @@ Parameter names and arithmetic of SonyResearch/MMDisCo@3b9f84f:mmdisco/models/re
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import cast
 
 import torch
@@ -105,11 +108,41 @@ class Transformer(nn.Module):
         return self.out_layer(tokens[:, 0] if self.cls_emb is not None else tokens.mean(1))
 
 
+@lru_cache(maxsize=16)
+def covering(starts: tuple[float, ...], num_steps: int) -> tuple[list[int], list[int]]:
+    """Which frame and which audio step covers each step of the longer modality at the time when it begins.
+
+    Of frames that begin at even times and fill the same time as the audio, this is what nearest interpolation picks.
+
+    Args:
+        starts: When each frame begins, from 0 and rising; in audio steps.
+        num_steps: Audio steps; the last one also stands for whatever follows it.
+
+    Returns:
+        Places among the frames and among the audio steps, as many as there are of the longer.
+    """
+    if len(starts) > num_steps:
+        return list(range(len(starts))), [min(int(start), num_steps - 1) for start in starts]
+    return [bisect_right(starts, step) - 1 for step in range(num_steps)], list(range(num_steps))
+
+
 class TransformerFusion(nn.Module):
     """Tokens [time, video ..., audio ...] ("naive"), or [time, (video, audio) ...] at equal length ("frieren").
 
     Frieren's form repeats the shorter modality to the length of the longer and puts both side by side, half the width
     each.
+
+    Args:
+        in_channels: d, the width of the features.
+        embed_channels: Width of the timestep embedding.
+        width: Width of the tokens.
+        num_layers: Of the transformer; the class token adds one.
+        out_channels: Width of the result.
+        max_tokens: Positions of the transformer.
+        class_token: Read a class token instead of the mean over tokens.
+        side_by_side: Frieren's form.
+        video_starts: When each of the video's features begins, in steps of the audio's features; frieren only. None:
+            the features of either half are evenly spaced over the same time.
     """
 
     def __init__(
@@ -122,6 +155,7 @@ class TransformerFusion(nn.Module):
         max_tokens: int,
         class_token: bool,
         side_by_side: bool,
+        video_starts: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         part = width // 2 if side_by_side else width
@@ -130,12 +164,29 @@ class TransformerFusion(nn.Module):
         self.fm_time_in = nn.Linear(embed_channels, width)
         self.fm = Transformer(width, num_layers, out_channels, max_tokens, class_token)
         self.side_by_side, self.out_channels = side_by_side, out_channels
+        self.video_starts = None if video_starts is None else tuple(video_starts)
 
     def forward(self, video: Tensor, audio: Tensor, time: Tensor) -> Tensor:
         """(b, f, d), (b, l, d) and the timestep embedding (b, e) to (b, out)."""
         streams = [self.fm_video_in(video), self.fm_audio_in(audio)]
         if self.side_by_side:
-            length = max(video.shape[1], audio.shape[1])
-            stretched = [F.interpolate(x.transpose(1, 2), length).transpose(1, 2) for x in streams]
-            streams = [torch.cat(stretched, dim=2)]
+            streams = [torch.cat(self.stretch(*streams), dim=2)]
         return self.fm(torch.cat([self.fm_time_in(time)[:, None], *streams], dim=1))
+
+    def stretch(self, video: Tensor, audio: Tensor) -> list[Tensor]:
+        """(b, f, d) and (b, l, d) both repeated to (b, max(f, l), d).
+
+        Raises:
+            UsageError: As many frames as `video_starts` were expected, and there are others.
+        """
+        streams = [video, audio]
+        if self.video_starts is None:
+            length = max(video.shape[1], audio.shape[1])
+            return [F.interpolate(x.transpose(1, 2), length).transpose(1, 2) for x in streams]
+        if len(self.video_starts) != video.shape[1]:
+            raise UsageError(
+                f"The discriminator got {video.shape[1]} features of a video.",
+                f"{len(self.video_starts)}, one for each of its video_times",
+            )
+        places = covering(self.video_starts, audio.shape[1])
+        return [x[:, torch.tensor(place, device=x.device)] for x, place in zip(streams, places, strict=True)]

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmbench.mmdisco.alignment import Alignment
 from mmbench.mmdisco.dpm_solver import State
 from mmbench.mmdisco.losses import Discriminator, JointEpsilon, Pair, Times, logit_and_gradient, per_sample
 from mmbench.networks.devices import Precision, computing_in
@@ -113,19 +114,17 @@ class KeptGradient:
     pair: Pair | None = None
     uses: int = 0
 
-    def at(
-        self, step: int, guidance: Guidance, state: Pair, t: Times, free_scale: tuple[float, float] | None
-    ) -> Pair | None:
-        """The gradient by which evaluation `step` is guided, fresh or kept; None where it is not guided."""
+    def at(self, step: int, guidance: Guidance | Alignment, compute: Callable[[], Pair]) -> Pair | None:
+        """The gradient by which evaluation `step` is guided, computed or kept; None where it is not guided."""
         if step == 0:
             self.pair = None
         if guidance.steps is not None and step not in guidance.steps:
             return None
         if guidance.every == 1:
-            return guidance.free_gradient(*state, t, free_scale)
+            return compute()
         self.uses += 1
         if self.pair is None or self.uses >= guidance.every:
-            self.pair, self.uses = guidance.free_gradient(*state, t, free_scale), 0
+            self.pair, self.uses = compute(), 0
         return self.pair
 
 
@@ -140,7 +139,7 @@ class JointPredictor:
         unconditional: The same without text; both then go through the models in one call on 2 n samples, the
             unconditional ones first.
         free_scale: Classifier-free weights of x and y; None for a single, conditional pass.
-        guidance: The discriminator; None samples the bases alone.
+        guidance: The discriminator, or an embedding; None samples the bases alone.
         dtype: Precision the base models are autocast to; None leaves them alone.
         kept: The gradient that is used again; a run starts anew at evaluation 0.
     """
@@ -150,7 +149,7 @@ class JointPredictor:
     condition: Any = None
     unconditional: Any = None
     free_scale: tuple[float, float] | None = None
-    guidance: Guidance | None = None
+    guidance: Guidance | Alignment | None = None
     dtype: torch.dtype | None = None
     kept: KeptGradient = field(default_factory=KeptGradient, repr=False)
 
@@ -159,8 +158,10 @@ class JointPredictor:
         x_t, y_t = state
         predicted = self._base(x_t, y_t, t)
         g = self.guidance
-        gradient = None if g is None else self.kept.at(step, g, (x_t, y_t), t, self.free_scale)
-        if g is None or gradient is None:
+        if g is None:
+            return predicted
+        gradient = self.kept.at(step, g, lambda: self._gradient(g, (x_t, y_t), t, predicted))
+        if gradient is None:
             return predicted
         out = []
         for eps, grad, scale, abar in zip(predicted, gradient, g.scale, self.alphas_cumprod, strict=True):
@@ -181,3 +182,16 @@ class JointPredictor:
                 y.to(y_t.dtype),
             )  # guidance weights amplify rounding: combine at the samples' precision
             return (x, y) if self.free_scale is None else free((x, y), self.free_scale)
+
+    def _gradient(self, g: Guidance | Alignment, state: Pair, t: Tensor, predicted: Pair) -> Pair:
+        if isinstance(g, Alignment):
+            return g.gradient(state, lambda noised: self._clean(noised, t, predicted))
+        return g.free_gradient(*state, t, self.free_scale)
+
+    def _clean(self, noised: Pair, t: Tensor, predicted: Pair) -> Pair:
+        """What the predicted noises say of clean latents, with the graph of x_t and y_t."""
+        x_0, y_0 = (
+            (z - per_sample((1 - abar[t.long()]).sqrt(), z) * eps) / per_sample(abar[t.long()].sqrt(), z)
+            for z, eps, abar in zip(noised, predicted, self.alphas_cumprod, strict=True)
+        )
+        return x_0, y_0

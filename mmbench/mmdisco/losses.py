@@ -2,13 +2,14 @@
 
 Everything random (timesteps, noises, which texts are dropped) comes in as tensors; nothing here draws. A base model is
 a callable `epsilon(x_t, t, condition)`; `independent` makes a `JointEpsilon` of two. A discriminator is a callable
-`discriminator(x_t, y_t, t, *text) -> logit (n,)` with `text` either empty or (text_x, text_y).
+`discriminator(x_t, y_t, t, *text) -> logit (n,)` with `text` either empty or (text_x, text_y). Where modalities have
+timesteps of their own, t is a pair for joint models and discriminators alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import torch
@@ -16,10 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Pair = tuple[Tensor, Tensor]  # one tensor per modality, (x, y); in MMDisCo x is video, y is audio
-Times = Tensor | Pair  # (n,) timesteps of both halves, or those of either
 Epsilon = Callable[[Tensor, Tensor, Any], Tensor]  # (x_t, t, condition) -> predicted noise, shaped like x_t
-JointEpsilon = Callable[[Tensor, Tensor, Tensor, Any], Pair]  # (x_t, y_t, t, condition) -> predicted noises
-Discriminator = Callable[..., Tensor]  # (x_t, y_t, t, *text) -> logit h = log D / (1 - D), (n,)
+Times = Tensor | Pair  # (n,) timesteps that both modalities share, or (t_x, t_y)
+JointEpsilon = Callable[[Tensor, Tensor, Any, Any], Pair]  # (x_t, y_t, times, condition) -> predicted noises
+Discriminator = Callable[..., Tensor]  # (x_t, y_t, times, *text) -> logit h = log D / (1 - D), (n,)
 
 
 @dataclass(frozen=True)
@@ -29,37 +30,42 @@ class Noised:
     Attributes:
         sample: Clean x and y, (n, ...) floats.
         noise: Standard normal numbers of the same shapes, independent between x and y.
-        t: (n,) integer timesteps, one per pair.
-        condition: What the base models take besides x_t and t.
+        t: (n,) integer timesteps, one per pair, or (t_x, t_y) where each modality has its own.
+        condition: What the base models take besides x_t and t: None or a tuple of tensors of n rows.
         text: What the discriminator takes besides x_t, y_t and t: () or (text_x, text_y).
+        predicted: What the base models predict of the noise, if that is known; else they are asked.
     """
 
     sample: Pair
     noise: Pair
-    t: Tensor
+    t: Times
     condition: Any = None
     text: tuple[Tensor, ...] = ()
+    predicted: Pair | None = None
+
+    def __len__(self) -> int:
+        return len(self.sample[0])
+
+    def levels(self, alphas_cumprod: Pair) -> Pair:
+        """abar_t of x and y, (n,) each."""
+        t_x, t_y = by_modality(self.t)
+        return alphas_cumprod[0][t_x], alphas_cumprod[1][t_y]
 
     def at(self, alphas_cumprod: Pair) -> Pair:
         """x_t and y_t, each under its own schedule."""
-        (x, y), (noise_x, noise_y), (abar_x, abar_y) = self.sample, self.noise, alphas_cumprod
-        return add_noise(x, noise_x, abar_x[self.t]), add_noise(y, noise_y, abar_y[self.t])
+        (x, y), (noise_x, noise_y), (abar_x, abar_y) = self.sample, self.noise, self.levels(alphas_cumprod)
+        return add_noise(x, noise_x, abar_x), add_noise(y, noise_y, abar_y)
 
     def split(self, size: int) -> list[Noised]:
-        """Consecutive parts of at most `size` pairs; the condition is None or a tuple of tensors of n rows."""
-        x, y, noise_x, noise_y, t = (z.split(size) for z in (*self.sample, *self.noise, self.t))
-        texts = [z.split(size) for z in self.text]
-        conditions = None if self.condition is None else [z.split(size) for z in self.condition]
-        return [
-            Noised(
-                (x[k], y[k]),
-                (noise_x[k], noise_y[k]),
-                t[k],
-                None if conditions is None else tuple(z[k] for z in conditions),
-                tuple(z[k] for z in texts),
-            )
-            for k in range(len(t))
-        ]
+        """Consecutive parts of at most `size` pairs."""
+
+        def rows(z: Any, first: int) -> Any:
+            if isinstance(z, tuple):
+                return tuple(rows(part, first) for part in z)
+            return None if z is None else z[first : first + size]
+
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        return [Noised(**{k: rows(z, first) for k, z in columns.items()}) for first in range(0, len(self), size)]
 
 
 @dataclass(frozen=True)
@@ -74,11 +80,17 @@ class Losses:
 def independent(epsilon_x: Epsilon, epsilon_y: Epsilon) -> JointEpsilon:
     """Two base models that know nothing of each other, as one; its condition is None or (condition_x, condition_y)."""
 
-    def epsilon(x_t: Tensor, y_t: Tensor, t: Tensor, condition: Any) -> Pair:
+    def epsilon(x_t: Tensor, y_t: Tensor, t: Times, condition: Any) -> Pair:
         condition_x, condition_y = (None, None) if condition is None else condition
-        return epsilon_x(x_t, t, condition_x), epsilon_y(y_t, t, condition_y)
+        t_x, t_y = by_modality(t)
+        return epsilon_x(x_t, t_x, condition_x), epsilon_y(y_t, t_y, condition_y)
 
     return epsilon
+
+
+def by_modality(t: Times) -> Pair:
+    """(t_x, t_y) of timesteps that are shared or are such a pair."""
+    return t if isinstance(t, tuple) else (t, t)
 
 
 def per_sample(values: Tensor, like: Tensor) -> Tensor:
@@ -166,7 +178,8 @@ def mmdisco_losses(
 
     Args:
         discriminator: The network in training.
-        epsilon: The frozen base models, called without gradient and only if the denoising loss is wanted.
+        epsilon: The frozen base models, called without gradient and only if the denoising loss is wanted and what they
+            predict of the real pairs is not known.
         alphas_cumprod: (T,) per modality, float64, on the device of the batches.
         real: Pairs of the data.
         fake: Pairs whose two parts the base models generated independently.
@@ -177,11 +190,12 @@ def mmdisco_losses(
     x_t, y_t = real.at(alphas_cumprod)
     discrimination = denoising = None
     if weight_denoising:
-        with torch.no_grad():
-            predicted = epsilon(x_t, y_t, real.t, real.condition)
+        predicted = real.predicted
+        if predicted is None:
+            with torch.no_grad():
+                predicted = epsilon(x_t, y_t, real.t, real.condition)
         h, gradient = logit_and_gradient(discriminator, x_t, y_t, real.t, real.text, create_graph=True)
-        abar = (alphas_cumprod[0][real.t], alphas_cumprod[1][real.t])
-        denoising = denoising_loss(real.noise, predicted, gradient, abar, reduction)
+        denoising = denoising_loss(real.noise, predicted, gradient, real.levels(alphas_cumprod), reduction)
     else:
         h = discriminator(x_t, y_t, real.t, *real.text)
     if weight_discrimination:

@@ -21,6 +21,7 @@ KINDS = ("video", "audio")
 PARTS = ("in_layers.0", "in_layers.2", "skip_connection", "out_layers.0", "out_layers.3")
 Window = tuple[int, int]
 POOL: dict[str, Window] = {"video": (2, 2), "waveform": (4, 1), "latent": (1, 2)}  # over (h, w), (t, 1), (t, m)
+NO_POOLS: tuple[Window, Window] = (1, 1), (1, 1)
 
 
 def average(rows: Tensor, pool: Window) -> Tensor:
@@ -148,7 +149,13 @@ class ResBlock(nn.Module):
     """norm, SiLU, conv, [pool], modulated norm, SiLU, zero-initialised 1x1, on top of a skip; per modality."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, embed_channels: int, audio_ndim: int, dilation: int, down: bool
+        self,
+        in_channels: int,
+        out_channels: int,
+        embed_channels: int,
+        audio_ndim: int,
+        dilation: int,
+        pools: tuple[Window, Window],
     ) -> None:
         super().__init__()
         convs = {
@@ -164,8 +171,7 @@ class ResBlock(nn.Module):
             self.add_module(f"{kind}_in_layers", nn.ModuleDict({"0": Norm(in_channels), "2": convs[kind]}))
             self.add_module(f"{kind}_out_layers", nn.ModuleDict({"0": modulated, "3": last}))
             self.add_module(f"{kind}_skip_connection", skip or nn.Identity())
-        audio_pool = POOL["waveform" if audio_ndim == 1 else "latent"]
-        self.pools: tuple[Window, Window] = (POOL["video"], audio_pool) if down else ((1, 1), (1, 1))
+        self.pools = pools
 
     def forward(self, rows: Pair, embeddings: Pair) -> Pair:
         """Rows of video and audio, and their embeddings (b, e), to rows."""
@@ -183,12 +189,13 @@ class ResidualExtractor(nn.Module):
     Args:
         video_channels: Channels of the input video.
         audio_channels: Channels of the input audio.
-        audio_ndim: 1 for waveforms, pooled by 4 in time; 2 for latents, pooled by 2 in mel.
+        audio_ndim: 1 for waveforms and latents of them, pooled in time; 2 for latents of spectra, pooled by 2 in mel.
         channels: C, width of the first level where `channel_mult` starts with 1.
         embed_channels: Width of the timestep (and text) embedding.
         num_blocks: L.
         channel_mult: Width of each level over C.
         dilation_cycle: The k-th residual block's audio is dilated by 2^(k mod cycle), k = 1, 2, ...
+        audio_pool: Steps of 1-D audio that are averaged between levels; 1 for none.
     """
 
     def __init__(
@@ -201,16 +208,19 @@ class ResidualExtractor(nn.Module):
         num_blocks: int,
         channel_mult: Sequence[int],
         dilation_cycle: int,
+        audio_pool: int,
     ) -> None:
         super().__init__()
         width = channel_mult[0] * channels
+        pools: tuple[Window, Window] = (POOL["video"], (audio_pool, 1) if audio_ndim == 1 else POOL["latent"])
         blocks: list[nn.Module] = [InitialBlock(video_channels, audio_channels, width, audio_ndim)]
         for level, mult in enumerate(channel_mult):
             between = level < len(channel_mult) - 1
             for down in [False] * num_blocks + [True] * between:
                 out_channels = width if down else mult * channels
                 dilation = 2 ** (len(blocks) % dilation_cycle)
-                blocks.append(ResBlock(width, out_channels, embed_channels, audio_ndim, dilation, down))
+                windows = pools if down else NO_POOLS
+                blocks.append(ResBlock(width, out_channels, embed_channels, audio_ndim, dilation, windows))
                 width = out_channels
         self.input_blocks = nn.ModuleList(nn.ModuleList([block]) for block in blocks)
         self.out_channels = width

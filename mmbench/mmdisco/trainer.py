@@ -16,15 +16,28 @@ from torch import Tensor
 
 from mmbench.errors import NonFiniteError, UsageError
 from mmbench.mmdisco.checkpoint import CHECKPOINT, load_checkpoint
+from mmbench.mmdisco.design import DiscriminatorConfig
 from mmbench.mmdisco.discriminator import Discriminator
-from mmbench.mmdisco.losses import JointEpsilon, Noised, Pair, mmdisco_losses
+from mmbench.mmdisco.losses import JointEpsilon, Noised, Pair, Times, mmdisco_losses
 from mmbench.mmdisco.pairs import entropy
 from mmbench.mmdisco.recomputation import recompute_blocks
 from mmbench.mmdisco.schedule import Schedule
-from mmbench.mmdisco.training_config import FREE_TO_CHANGE, TrainConfig
+from mmbench.mmdisco.seen import View, seen_by
+from mmbench.mmdisco.training_config import FREE_TO_CHANGE, Precision, TrainConfig
 from mmbench.networks.devices import deterministic_kernels, ieee_float32
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def cast_to(precision: Precision, device: str) -> AbstractContextManager[Any]:
+    """Autocast to a training's precision on a type of device; nothing for float32."""
+    dtype = DTYPES.get(precision)
+    return nullcontext() if dtype is None else torch.autocast(device, dtype)
+
+
+def _defaults(config: type) -> dict[str, Any]:
+    """What the fields of a configuration are where they are not said."""
+    return {f.name: f.default for f in fields(config) if f.default is not MISSING}
 
 
 class Trainer:
@@ -35,6 +48,7 @@ class Trainer:
         accelerator: The processes that share a step.
         epsilon: Predicts the noise of both modalities with the frozen base models, on this process's device.
         schedules: Of video and audio.
+        view: What the discriminator sees of the models' latents and texts; None for all as they are.
     """
 
     def __init__(
@@ -43,6 +57,7 @@ class Trainer:
         accelerator: Accelerator,
         epsilon: JointEpsilon,
         schedules: tuple[Schedule, Schedule],
+        view: View | None = None,
     ) -> None:
         self.config, self.accelerator, self._epsilon = config, accelerator, epsilon
         self.device = accelerator.device
@@ -52,6 +67,7 @@ class Trainer:
         self.model = Discriminator(config.discriminator).to(self.device).train()
         if config.checkpointing:
             recompute_blocks(self.model)
+        self._logit = seen_by(self.model, view)
         self.parameters = list(self.model.parameters())
         self.optimizer = torch.optim.Adam(self.parameters, config.learning_rate)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "float16")
@@ -70,10 +86,12 @@ class Trainer:
         if state is None:
             return 0
         stored, wanted = json.loads(state["record"]), json.loads(json.dumps(record))
-        defaults = {f.name: f.default for f in fields(TrainConfig) if f.default is not MISSING}
-        stored["config"] = defaults | stored["config"]  # a setting that is younger than the checkpoint
-        for a, b in ((stored, wanted), (stored["config"], wanted["config"])):
-            keys = [key for key in b if key not in ("config", "trained_on") and a.get(key) != b[key]]
+        stored["config"] = _defaults(TrainConfig) | stored["config"]  # for settings younger than the checkpoint
+        stored["config"]["discriminator"] = _defaults(DiscriminatorConfig) | stored["config"]["discriminator"]
+        configs = [of["config"] for of in (stored, wanted)]
+        for a, b in ((stored, wanted), configs, [config["discriminator"] for config in configs]):
+            nested = ("config", "discriminator", "trained_on")
+            keys = [key for key in b if key not in nested and a.get(key) != b[key]]
             changed = [f"{key} is {a.get(key)!r}, now {b[key]!r}" for key in keys]
             if changed:
                 raise UsageError(
@@ -90,14 +108,13 @@ class Trainer:
 
     def cast(self, gradient_matters: bool = False) -> AbstractContextManager[Any]:
         """Autocast, except where the gradient by the sample is part of the loss."""
-        dtype = DTYPES.get(self.config.precision)
-        return nullcontext() if dtype is None or gradient_matters else torch.autocast(self.device.type, dtype)
+        return nullcontext() if gradient_matters else cast_to(self.config.precision, self.device.type)
 
-    def discriminator(self, x_t: Tensor, *rest: Tensor) -> Tensor:
+    def discriminator(self, x_t: Tensor, *rest: Any) -> Tensor:
         with self.cast(gradient_matters=x_t.requires_grad):
-            return self.model(x_t, *rest).float()
+            return self._logit(x_t, *rest).float()
 
-    def epsilon(self, x_t: Tensor, y_t: Tensor, t: Tensor, condition: Any) -> Pair:
+    def epsilon(self, x_t: Tensor, y_t: Tensor, t: Times, condition: Any) -> Pair:
         with self.cast():
             x, y = self._epsilon(x_t, y_t, t, condition)
         return x.float(), y.float()
@@ -107,9 +124,9 @@ class Trainer:
         config = self.config
         self.optimizer.zero_grad()
         named: dict[str, Tensor] = {}
-        size = config.micro_batch or len(real.t)
+        size = config.micro_batch or len(real)
         for parts in zip(real.split(size), fake.split(size), strict=True):
-            share = len(parts[0].t) / len(real.t)  # both losses are means over pairs, so this sums to the whole batch
+            share = len(parts[0]) / len(real)  # both losses are means over pairs, so this sums to the whole batch
             for name, value in self._accumulate(*parts, share).items():
                 named[name] = named[name] + value if name in named else value
         losses = dict(zip(named, self._average_over_processes(list(named.values())), strict=True))

@@ -20,11 +20,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mmbench.errors import UsageError
+from mmbench.mmdisco.batches import Batches
 from mmbench.mmdisco.checkpoint import WEIGHTS, save_card, save_checkpoint, save_weights
 from mmbench.mmdisco.losses import Pair
-from mmbench.mmdisco.pairs import Batches, PairSource, entropy
+from mmbench.mmdisco.noising import Noising
+from mmbench.mmdisco.pairs import PairSource, entropy
 from mmbench.mmdisco.reporting import reporter
 from mmbench.mmdisco.schedule import Schedule
+from mmbench.mmdisco.seen import view_of
+from mmbench.mmdisco.stored import StoredDraws
 from mmbench.mmdisco.trainer import Trainer
 from mmbench.mmdisco.training_config import FREE_TO_CHANGE, TrainConfig
 from mmbench.types import LOSSES
@@ -44,10 +48,11 @@ class BasePair(Protocol):
     @property
     def unconditional(self) -> tuple[Tensor, ...]: ...
 
-    def epsilon(self, x_t: Tensor, y_t: Tensor, t: Tensor, condition: Any) -> Pair:
+    def epsilon(self, x_t: Tensor, y_t: Tensor, t: Any, condition: Any) -> Pair:
         """Predicted noises of n noised pairs at timesteps t (n,); `condition` is None or (video_text, audio_text).
 
-        Called without gradient, and for the denoising loss only.
+        Called without gradient, and for the denoising loss only; not at all where predictions are stored. A pairing of
+        levels other than "index" makes t a pair, (t_video, t_audio).
         """
         ...
 
@@ -79,6 +84,7 @@ def train(
     device: str = "auto",
     trained_on: str = "",
     pairs: Sequence[str] = (),
+    stored: StoredDraws | None = None,
 ) -> TrainResult:
     """Trains a discriminator, or resumes, and leaves weights, card and checkpoints in `out_dir`.
 
@@ -93,12 +99,18 @@ def train(
         device: Of the base models, where the discriminator is trained, too; "auto" leaves the choice to accelerate.
         trained_on: Dataset and base models in words, for the card.
         pairs: What tells these pairs from others, such as digests; a checkpoint of others is refused.
+        stored: Draws of the real pairs with the predictions of the base models, which then are not asked; they are of
+            the same timesteps, dropped texts and pairing as `config` says. None to draw anew in every step.
 
     Raises:
         UsageError: If data, config, base models and checkpoint do not belong together.
         NonFiniteError: If a loss or a gradient becomes NaN or infinite; the last good checkpoint stays.
     """
     _refuse_mismatches(config, pair, real, fake)
+    timesteps, pairing = pair.schedules[0].num_train_timesteps, config.discriminator.pairing
+    noising = Noising(timesteps, config.text_drop, pair.unconditional, pairing)
+    if stored is not None:
+        _refuse_other_draws(stored, noising)
     accelerator = _accelerator(device)
     world, main = accelerator.num_processes, accelerator.is_main_process
     global_batch_size = config.batch_size * world
@@ -112,21 +124,11 @@ def train(
         "schedules": [schedule.record() for schedule in pair.schedules],
         "trained_on": trained_on,
     }
-    training = Trainer(config, accelerator, pair.epsilon, pair.schedules)
+    training = Trainer(config, accelerator, pair.epsilon, pair.schedules, view_of(pair))
     resumed_at = training.restore(out_dir, record)
     if main:
         out_dir.mkdir(parents=True, exist_ok=True)
-    batches = Batches(
-        real,
-        fake,
-        seed=config.seed,
-        batch_size=config.batch_size,
-        num_timesteps=pair.schedules[0].num_train_timesteps,
-        text_drop=config.text_drop,
-        unconditional=pair.unconditional,
-        rank=accelerator.process_index,
-        world=world,
-    )
+    batches = Batches(real, fake, config.seed, config.batch_size, noising, accelerator.process_index, world, stored)
     pinned = accelerator.device.type == "cuda"
     todo: Any = range(resumed_at, steps)
     loader = DataLoader(batches, None, sampler=todo, num_workers=config.workers, pin_memory=pinned)
@@ -158,6 +160,14 @@ def _accelerator(device: str) -> Accelerator:
     if kind == "cuda" and number:
         torch.cuda.set_device(int(number))
     return Accelerator(cpu=kind == "cpu" and torch.cuda.is_available())
+
+
+def _refuse_other_draws(stored: StoredDraws, noising: Noising) -> None:
+    """Refuse stored draws that were noised by another rule than the training's."""
+    rules = [(rule.num_timesteps, rule.text_drop, rule.pairing) for rule in (stored.noising, noising)]
+    if rules[0] != rules[1]:
+        found = f"The stored draws have (timesteps, share of dropped texts, pairing) {rules[0]}."
+        raise UsageError(found, f"{rules[1]}, as the training has", "draws that were made with the training's settings")
 
 
 def _refuse_mismatches(config: TrainConfig, pair: BasePair, real: PairSource, fake: PairSource) -> None:

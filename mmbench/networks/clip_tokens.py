@@ -28,10 +28,25 @@ def clean(text: str) -> str:
     return " ".join(text.split()).lower()
 
 
-def _byte_characters() -> list[str]:
+def byte_characters() -> dict[int, str]:
     """The 256 printable stand-ins for bytes, in the order of the vocabulary: printable Latin-1 first."""
     shown = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    return [chr(byte) for byte in shown] + [chr(256 + i) for i in range(256 - len(shown))]
+    hidden = [byte for byte in range(256) if byte not in shown]
+    return {byte: chr(byte) for byte in shown} | {byte: chr(256 + i) for i, byte in enumerate(hidden)}
+
+
+def bytewise_tokenizer(max_tokens: int) -> Any:
+    """A CLIPTokenizer of `transformers` that knows single bytes only, with start and end numbered as published."""
+    return _published_tokenizer([], model_max_length=max_tokens)
+
+
+def _published_tokenizer(pairs: list[Any], **options: Any) -> Any:
+    from transformers import CLIPTokenizer
+
+    alphabet = byte_characters().values()
+    words = [*alphabet, *(c + "</w>" for c in alphabet), *("".join(pair) for pair in pairs)]
+    vocabulary = {word: i for i, word in enumerate(words)} | {START: VOCABULARY - 2, END: VOCABULARY - 1}
+    return CLIPTokenizer(vocab=vocabulary, merges=pairs, **options)
 
 
 class ClipTokenizer:
@@ -44,13 +59,7 @@ class ClipTokenizer:
     """
 
     def __init__(self, merges: Path | None) -> None:
-        from transformers import CLIPTokenizer
-
-        pairs: list[Any] = _read_merges(merges) if merges else []
-        alphabet = _byte_characters()
-        words = [*alphabet, *(c + "</w>" for c in alphabet), *("".join(pair) for pair in pairs)]
-        vocabulary = {word: i for i, word in enumerate(words)} | {START: VOCABULARY - 2, END: VOCABULARY - 1}
-        self._encode = CLIPTokenizer(vocab=vocabulary, merges=pairs)
+        self._encode = _published_tokenizer(_read_merges(merges) if merges else [])
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """(n, 77) int64 tokens: start, text, end, zeros; a longer text loses its tail but keeps its end."""

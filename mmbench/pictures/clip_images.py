@@ -71,7 +71,7 @@ def spectrogram_image(audio: np.ndarray, sample_rate: int, height: int, width: i
     return scaled(np.stack(channels, axis=-1).round().astype(np.uint8), height, width)
 
 
-def _sound_panel(clip: Clip, marks: Sequence[float], width: int, wave_height: int, mel_height: int) -> np.ndarray:
+def sound_panel(clip: Clip, marks: Sequence[float], width: int, wave_height: int, mel_height: int) -> np.ndarray:
     """Waveform over spectrogram; the axis is the video's duration, longer audio is cut, shorter is padded."""
     duration = len(clip.video) / float(clip.fps)
     length = round(duration * clip.sample_rate)
@@ -120,7 +120,7 @@ def clip_sheet(
         strip = np.concatenate([scaled(frame, frame_size, width) for frame in clip.video], axis=1)
         heading = _text(title, 14, INK, 20, strip.shape[1])
         blocks.append(
-            np.concatenate([heading, strip, _sound_panel(clip, times, strip.shape[1], wave_height, mel_height)])
+            np.concatenate([heading, strip, sound_panel(clip, times, strip.shape[1], wave_height, mel_height)])
         )
     total = max(block.shape[1] for block in blocks) + 2 * gap
     rows = [np.full((gap, total, 3), PAPER, np.uint8)]
@@ -151,7 +151,7 @@ def animation(
     columns = []
     for clip, title in zip(clips, titles, strict=True):
         heading = _text(title, 11, MUTED, 16, frame_size)
-        sound = _sound_panel(clip, (), frame_size, mel_height // 2, mel_height)
+        sound = sound_panel(clip, (), frame_size, mel_height // 2, mel_height)
         frames = []
         for i, frame in enumerate(clip.video):
             panel = sound.copy()

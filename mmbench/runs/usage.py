@@ -14,15 +14,16 @@ class Usage:
     """A meter of time and peak memory that runs from its construction on; of this process alone, models included."""
 
     def __init__(self) -> None:
-        self._started = time.monotonic()
+        self._started, self._cpu = time.monotonic(), time.process_time()
         with suppress(OSError):  # elsewhere than on Linux the peak is that of the whole process
             Path("/proc/self/clear_refs").write_text("5")
         if torch := _with_gpu():
             torch.cuda.reset_peak_memory_stats()
 
     def report(self) -> dict[str, Any]:
-        """Seconds, peak_memory_bytes (resident), and on a GPU peak_gpu_bytes (allocated by torch)."""
-        found = {"seconds": round(time.monotonic() - self._started, 3), "peak_memory_bytes": _peak_resident()}
+        """Seconds, cpu_seconds of all threads, peak_memory_bytes (resident), on a GPU peak_gpu_bytes (torch's)."""
+        spent = {"seconds": time.monotonic() - self._started, "cpu_seconds": time.process_time() - self._cpu}
+        found = {name: round(value, 3) for name, value in spent.items()} | {"peak_memory_bytes": _peak_resident()}
         if torch := _with_gpu():
             found["peak_gpu_bytes"] = torch.cuda.max_memory_allocated()
         return found

@@ -20,6 +20,7 @@ from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore
 from mmbench.scores.accounting import Counts, Outcome, account, compare_formats, describe_fitting, identify
 from mmbench.scores.missing_weights import find_all_weights
+from mmbench.scores.optimised import optimised_for
 from mmbench.scores.partners import ALONE, Partners, find_partners
 from mmbench.scores.progress import ScoringSizes, ScoringStages, plan_scoring
 from mmbench.scores.records import Record, finite_all
@@ -286,6 +287,7 @@ class Evaluation:
             video_of=run.video_of,
             fitted=describe_fitting(found.contents),
             warnings=summarize(warned),
+            optimised_for=optimised_for(run, judged.metric),
         )
 
 

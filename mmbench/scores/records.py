@@ -55,6 +55,8 @@ class Record:
         video_of: The system whose videos the run shows, where that is another one.
         warnings: What is odd about the clips, as `mmbench.scores.warnings.summarize` gives it: by name, how many clips
             and the first of them; {} if nothing is, None in records from before it was looked at.
+        optimised_for: The metric that the samples were chosen or guided by, where this is that metric or looks through
+            one of its networks; "" where the number is independent of it.
     """
 
     run_id: str
@@ -88,6 +90,7 @@ class Record:
     unscored: Mapping[str, int] = field(default_factory=dict)
     fitted: str = ""
     warnings: Mapping[str, Mapping[str, Any]] | None = None
+    optimised_for: str = ""
 
     @cached_property
     def key(self) -> str:

@@ -1,4 +1,4 @@
-"""Marks in a score table and the lines that explain them: better, worse, not above real clips, n that it would take."""
+"""Marks in a score table and the lines that explain them: better, worse, optimised for, not above real clips, n."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from mmbench.tables.floors import is_at_floor
 BETTER = "*"  # unlike an arrow, neither mark can be read as the direction of the number
 WORSE = "†"
 AT_FLOOR = "~"
+OPTIMISED = "‡"
 MANY = 100_000  # samples; more than that is as good as no difference
 
 
 def mark_of(cell: Cell, column: Sequence[Record]) -> str:
-    """The marks of a number: significantly better or worse than what it is compared with, at the floor.
+    """The marks of a number: significantly better or worse than its opponent's, optimised for, at the floor.
 
     Args:
         cell: The number.
@@ -24,6 +25,8 @@ def mark_of(cell: Cell, column: Sequence[Record]) -> str:
     mark = ""
     if is_significant(cell) and cell.difference is not None:
         mark = BETTER if (cell.difference.value > 0) == cell.record.higher_is_better else WORSE
+    opponents = [r for r in column if mark and r.system == cell.against]
+    mark += OPTIMISED if not cell.same_as and any(r.optimised_for for r in (cell.record, *opponents)) else ""
     return mark + (AT_FLOOR if not cell.same_as and is_at_floor(cell.record, column) else "")
 
 
@@ -45,9 +48,23 @@ def explain_marks(cells: Sequence[Cell], shown: Sequence[str]) -> list[str]:
         first = pairs[0][0]
         rest = "".join(f" ({', '.join(systems)}: than {against})" for against, systems in pairs[1:])
         notes.append(f"{BETTER} better, {WORSE} worse than {first}{rest}; p < 0.05, paired by sample, after Holm.")
+    if OPTIMISED in text:
+        notes.append(_explain_optimised([cell.record for cell in cells if not cell.same_as]))
     if AT_FLOOR in text:
         notes.append(f"{AT_FLOOR} not above what real clips score at this n: no evidence of quality.")
     return notes
+
+
+def _explain_optimised(records: Sequence[Record]) -> str:
+    """The line that says which systems were chosen or guided by what."""
+    by_metric: dict[str, dict[str, None]] = {}
+    for r in records:
+        if r.optimised_for:
+            by_metric.setdefault(r.optimised_for, {})[r.system] = None
+    told = "; ".join(f"{', '.join(systems)} by {metric}" for metric, systems in by_metric.items())
+    return (
+        f"{OPTIMISED} no independent evidence: the samples were chosen or guided by this or by its networks ({told})."
+    )
 
 
 def short_names(metrics: Iterable[str]) -> dict[str, str]:

@@ -21,6 +21,7 @@ FLAT: tuple[str, ...] = (
 )  # columns of a CSV
 FLAT += tuple(f"difference{end}" for end in ("", "_stderr", "_low", "_high", "_p", "_p_holm", "_n", "_against"))
 FLAT += ("wins", "wins_low", "wins_high", "wins_n", "needs", "same_as", "higher_is_better", "signature", "run")
+FLAT += ("optimised_for",)
 
 
 def numbers_of_record(r: Record) -> dict[str, Any]:
@@ -37,6 +38,7 @@ def numbers_of_record(r: Record) -> dict[str, Any]:
         "higher_is_better": r.higher_is_better,
         "signature": r.signature,
         "run": r.run_id,
+        **({"optimised_for": r.optimised_for} if r.optimised_for else {}),
     }
 
 

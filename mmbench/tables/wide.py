@@ -92,12 +92,17 @@ def make_titles(layout: Layout) -> dict[str, Title]:
 
 
 def find_best(rows: Sequence[Row], heading: str) -> set[int]:
-    """The rows with the best number of a metric, of each dataset and group with two or more systems to choose from."""
+    """The rows with the best number of a metric, of each dataset and group with two or more systems to choose from.
+
+    Controls, borrowed numbers and those that a system was optimised for do not compete.
+    """
     groups: dict[Any, dict[int, float]] = {}
     higher = True
     for k, row in enumerate(rows):
         cell = next((c for c in row.cells if c.heading == heading), None)
         if cell is None or cell.number.value is None or cell.same_as or row.labels.get("system") in CONTROLS:
+            continue
+        if cell.records[0].optimised_for:
             continue
         higher = cell.records[0].higher_is_better
         groups.setdefault((row.labels.get("dataset"), row.labels.get("group")), {})[k] = cell.number.value

@@ -114,6 +114,10 @@ class Watch(TorchDispatchMode):
         ("audioldm_animatediff+mmdisco-res_naive", ["size=tiny", "num_inference_steps=1"]),
         ("auffusion_vc2+mmdisco-vit_frieren", ["size=tiny", "num_inference_steps=1"]),
         ("mm_diffusion+mmdisco-res_mlp", ["size=tiny", "num_inference_steps=3"]),
+        ("tiny+aligner", ["num_inference_steps=1"]),
+        ("audioldm_animatediff+aligner", ["size=tiny", "num_inference_steps=1"]),
+        ("auffusion_vc2+aligner", ["size=tiny", "num_inference_steps=1"]),
+        ("mm_diffusion+aligner", ["size=tiny", "num_inference_steps=3"]),
     ],
 )
 def test_pairs_are_sampled_and_decoded_by_operations_that_have_deterministic_kernels(

@@ -62,6 +62,7 @@ def test_every_registered_system_takes_a_setting_or_refuses_it() -> None:
         "animatediff_difffoley",
         "vc2_specvqgan",
         "auffusion_animatediff",
+        *("pipelines", "wan_stableaudio", "ltx_stableaudio3", "cogvideox_audioldm2", "animatediff_audioldm2"),
     }
     for name in names - taking - {"external"}:
         with pytest.raises(UsageError, match="does not take it"):

@@ -11,8 +11,10 @@ import pytest
 import torch
 
 from mmbench.baselines.kinds.pair import STREAMS, generator_of
-from mmbench.experiments.training import train
+from mmbench.experiments.training.bases import BaseModels
 from mmbench.experiments.training.fakes import requests_of_fakes, texts_of
+from mmbench.experiments.training.filling import fill_pools
+from mmbench.experiments.training.settings import TrainSettings
 from mmbench.registry import make_dataset
 from mmbench.runs.spec import make_requests
 from mmbench.system_names import make_system
@@ -61,18 +63,16 @@ def folder(tmp_path: Path) -> Path:
 LOSSLESS = {"video_codec": "ffv1", "audio_codec": "flac"}
 
 
-def test_held_out_captions_never_enter_training(folder: Path, tmp_path: Path) -> None:
+def test_held_out_captions_never_enter_training(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = make_dataset(f"folder:{folder}")
     held_out = {prompt.text for prompt in dataset.prompts(100, 0)}
     drawn: list[Request] = []
-    settings = train.TrainSettings(
+    settings = TrainSettings(
         system="tiny", dataset="folder", num_fake=40, device="cpu", out=tmp_path / "out", quiet=True
     )
 
     class Pair:
         """Examples that are their texts."""
-
-        encodes = True
 
         def encode(self, item: Any) -> tuple[Any, ...]:
             return self._example(item.prompt.text)
@@ -86,7 +86,8 @@ def test_held_out_captions_never_enter_training(folder: Path, tmp_path: Path) ->
             return torch.zeros(1), torch.zeros(1), number, number.clone()
 
     system = make_system("tiny", dataset=make_dataset("bounce"), device="cpu")
-    real, fake = train._fill_pools(settings, dataset, system, Pair(), 0)  # type: ignore[arg-type]
+    monkeypatch.setattr(system, "pair", Pair)
+    real, fake = fill_pools(settings, dataset, BaseModels(lambda: system), True, 0)
     of_real, of_fake = ({f"caption {int(pool[i][2])}" for i in range(len(pool))} for pool in (real, fake))
     assert held_out
     assert of_fake == of_real == {f"caption {i}" for i in range(20)} - held_out

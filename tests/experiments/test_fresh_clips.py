@@ -11,7 +11,8 @@ import torch
 
 from mmbench.experiments.training.fresh_clips import CutsAnywhere, FreshClips
 from mmbench.mmdisco import training
-from mmbench.mmdisco.pairs import Batches
+from mmbench.mmdisco.batches import Batches
+from mmbench.mmdisco.noising import Noising
 
 STARTS = {"a": 5, "b": 2, "c": 1}  # frames at which a clip of each video may begin
 
@@ -46,10 +47,10 @@ def test_two_epochs_of_a_video_begin_at_other_frames_until_all_were_seen() -> No
 
 
 def test_batches_ask_for_the_epoch_that_a_step_is_in_whenever_they_are_made() -> None:
-    batches = Batches(CLIPS, CLIPS, 0, 3, 100, 0.0)
+    batches = Batches(CLIPS, CLIPS, 0, 3, Noising(100, 0.0))
     starts = [batches[step][0].sample[1].flatten().tolist() for step in range(3)]
     assert len({tuple(sorted(x)) for x in starts}) == 3
-    again = Batches(CLIPS, CLIPS, 0, 3, 100, 0.0)
+    again = Batches(CLIPS, CLIPS, 0, 3, Noising(100, 0.0))
     assert again[2][0].sample[1].flatten().tolist() == starts[2]
 
 

@@ -8,7 +8,7 @@ SonyResearch/MMDisCo@3b9f84f:mmdisco/models/residual_predictor/mm_block.py, vit.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -58,21 +58,23 @@ def modulate(state: State, name: str, x: Tensor, emb: Tensor) -> Tensor:
     return group_norm(x, None, None) * (1 + scale.reshape(shape)) + shift.reshape(shape)
 
 
-def pool(x: Tensor) -> Tensor:
+def pool(x: Tensor, audio_pool: int) -> Tensor:
     if x.ndim == 5:
         return F.avg_pool3d(x.transpose(1, 2), (1, 2, 2)).transpose(1, 2)
-    return F.avg_pool1d(x, 4) if x.ndim == 3 else F.avg_pool2d(x, (1, 2))
+    return F.avg_pool1d(x, audio_pool) if x.ndim == 3 else F.avg_pool2d(x, (1, 2))
 
 
-def res_block(state: State, name: str, v: Tensor, a: Tensor, emb: tuple[Tensor, Tensor], dilation: int, down: bool):
+def res_block(
+    state: State, name: str, v: Tensor, a: Tensor, emb: tuple[Tensor, Tensor], dilation: int, audio_pool: int | None
+):
     streams = []
     for kind, x, e in (("video", v, emb[0]), ("audio", a, emb[1])):
         weight = state[f"{name}.{kind}_in_layers.0.GroupNorm.weight"]
         h = F.silu(group_norm(x, weight, state[f"{name}.{kind}_in_layers.0.GroupNorm.bias"]))
         inner = f"{name}.{kind}_in_layers.2"
         h = video_conv(state, inner, h) if kind == "video" else audio_conv(state, inner, h, dilation)
-        if down:
-            h, x = pool(h), pool(x)
+        if audio_pool is not None:
+            h, x = pool(h, audio_pool), pool(x, audio_pool)
         h = F.silu(modulate(state, f"{name}.{kind}_out_layers.0", h, e))
         pointwise = video_pointwise if kind == "video" else audio_conv
         h = pointwise(state, f"{name}.{kind}_out_layers.3", h)
@@ -83,14 +85,14 @@ def res_block(state: State, name: str, v: Tensor, a: Tensor, emb: tuple[Tensor, 
 
 
 def res_features(
-    state: State, v: Tensor, a: Tensor, emb: tuple[Tensor, Tensor], levels: int, num_blocks: int, dilation_cycle: int
+    state: State, v: Tensor, a: Tensor, emb: tuple[Tensor, Tensor], levels: int, num_blocks: int, cycle: int, pool: int
 ) -> tuple[Tensor, Tensor]:
     """Video (b, f, c, h, w) and audio (b, c, l[, m]) to (b, f, d) and (b, l, d)."""
     name = "feature_extractor.input_blocks"
     v, a = video_conv(state, f"{name}.0.0.video_conv", v), audio_conv(state, f"{name}.0.0.audio_conv", a)
     for k in range(1, levels * (num_blocks + 1)):
-        down = k % (num_blocks + 1) == 0
-        v, a = res_block(state, f"{name}.{k}.0", v, a, emb, 2 ** (k % dilation_cycle), down)
+        between = pool if k % (num_blocks + 1) == 0 else None
+        v, a = res_block(state, f"{name}.{k}.0", v, a, emb, 2 ** (k % cycle), between)
     return v.mean((3, 4)), (a if a.ndim == 3 else a.mean(3)).transpose(1, 2)
 
 
@@ -122,14 +124,29 @@ def vit_features(state: State, kind: str, x: Tensor, emb: Tensor, patch: tuple[i
     return x.reshape(len(x), steps, -1, x.shape[-1]).mean(2)
 
 
-def fuse(state: State, v: Tensor, a: Tensor, temb: Tensor, fusion: str) -> Tensor:
+def stretch(v: Tensor, a: Tensor, starts: Sequence[float] | None) -> tuple[Tensor, Tensor]:
+    """Both to the length of the longer; `starts` of the frames are in audio steps."""
+    if starts is None:
+        length = max(v.shape[1], a.shape[1])
+        v, a = (F.interpolate(x.transpose(1, 2), length).transpose(1, 2) for x in (v, a))
+        return v, a
+    frames, steps = range(v.shape[1]), range(a.shape[1])
+    if len(frames) > len(steps):
+        covers = [max(j for j in steps if j <= starts[i]) for i in frames]
+        return v, torch.stack([a[:, j] for j in covers], dim=1)
+    covers = [max(i for i in frames if starts[i] <= j) for j in steps]
+    return torch.stack([v[:, i] for i in covers], dim=1), a
+
+
+def fuse(
+    state: State, v: Tensor, a: Tensor, temb: Tensor, fusion: str, starts: Sequence[float] | None = None
+) -> Tensor:
     """(b, f, d), (b, l, d), (b, e) to (b, features)."""
     if fusion == "mlp":
         return torch.cat([v.mean(1), a.mean(1)], dim=1)
     time = linear(state, "fusion_model.fm_time_in", temb)[:, None]
     if fusion == "frieren":
-        length = max(v.shape[1], a.shape[1])
-        v, a = (F.interpolate(x.transpose(1, 2), length).transpose(1, 2) for x in (v, a))
+        v, a = stretch(v, a, starts)
     v, a = linear(state, "fusion_model.fm_video_in", v), linear(state, "fusion_model.fm_audio_in", a)
     x = torch.cat([time, torch.cat([v, a], dim=2)] if fusion == "frieren" else [time, v, a], dim=1)
     token = state.get("fusion_model.fm.cls_emb")
@@ -172,9 +189,14 @@ def plain_logit(
         audio_emb = temb + linear(state, "audio_text_embed", texts[1])
     extractor, _, fusion = config.design.partition("_")
     if extractor == "res":
-        sizes = (len(config.channel_mult), config.num_blocks, config.dilation_cycle)
+        sizes = (len(config.channel_mult), config.num_blocks, config.dilation_cycle, config.audio_pool)
         v, a = res_features(state, video.transpose(1, 2), audio, (video_emb, audio_emb), *sizes)
     else:
         v = vit_features(state, "video", video, video_emb, config.video_patch, config.vit_heads)
         a = vit_features(state, "audio", audio, audio_emb, config.audio_patch, config.vit_heads)
-    return linear(state, "last_linear", fuse(state, v, a, temb, fusion)).squeeze(1)
+    starts = None
+    if config.video_times is not None:
+        pooled = config.audio_pool ** (len(config.channel_mult) - 1) if audio.ndim == 3 else 1
+        frames, step = (config.video_patch[0], config.audio_patch[0]) if extractor == "vit" else (1, pooled)
+        starts = [config.video_times[frames * i] / step for i in range(v.shape[1])]
+    return linear(state, "last_linear", fuse(state, v, a, temb, fusion, starts)).squeeze(1)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from mmbench.errors import UsageError
 from mmbench.mmdisco.losses import logit_and_gradient
+from mmbench.mmdisco.toy.config import ToyConfig, draw_timesteps, generators
 from mmbench.mmdisco.toy.data import (
     SCHEDULE,
     TARGETS,
@@ -21,18 +22,11 @@ from mmbench.mmdisco.toy.data import (
     optimal_logit,
     target,
 )
-from mmbench.mmdisco.toy.experiment import (
-    LOSSES,
-    ToyConfig,
-    draw_timesteps,
-    generators,
-    run_toy,
-    sample,
-    train_base,
-    train_discriminator,
-)
-from mmbench.mmdisco.toy.models import AdaptiveMLP, TabulatedEpsilon, timestep_features
-from mmbench.mmdisco.toy.table import PAPER_NLL, lay_out_table, name_winners
+from mmbench.mmdisco.toy.experiment import make_bases, run_toy
+from mmbench.mmdisco.toy.models import AdaptiveMLP, TabulatedBase, timestep_features
+from mmbench.mmdisco.toy.sampling import sample
+from mmbench.mmdisco.toy.table import PAPER_NLL, SOURCE, lay_out_table, name_winners
+from mmbench.mmdisco.toy.training import LOSSES, train_base, train_discriminator
 
 SMALL = ToyConfig(
     base_steps=20,
@@ -103,14 +97,15 @@ def test_optimal_logit_adds_the_difference_of_scores() -> None:
     joint, base = target("ood", 0.25), marginal(0.25)
 
     def h(x: torch.Tensor) -> torch.Tensor:
-        return joint.log_prob(torch.stack([x, y], -1), abar) - base.log_prob(x[..., None], abar)
+        return joint.log_prob(torch.stack([x, y], -1), abar[..., None]) - base.log_prob(x[..., None], abar[..., None])
 
     torch.testing.assert_close(grad_x, (h(x + step) - h(x - step)) / (2 * step), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.e2e
 def test_exact_scores_reach_the_target_with_the_default_sampler() -> None:
-    x, y = sample(exact_epsilon(0.25), optimal_logit("ood", 0.25), 2000, [0], ToyConfig())
+    bases = make_bases(("eps", "eps"), {"eps": exact_epsilon(0.25)})
+    x, y = sample(bases, optimal_logit("ood", 0.25), 2000, [0], ToyConfig())
     record = describe(torch.stack([x[0], y[0]], -1), target("ood", 0.25), exact(target("ood", 0.25), 1))
     assert abs(record["excess"]) < 0.05 + 2 * record["nll_stderr"]
     assert record["spread"] == pytest.approx(1, abs=0.04)
@@ -138,7 +133,7 @@ def test_members_equal_networks_of_their_own() -> None:
 
 def test_table_equals_the_network_between_its_nodes_and_beyond() -> None:
     net = AdaptiveMLP(generators([0, 1], "base"), 1, (16, 8), features=16, branch=16).requires_grad_(False)
-    tabulated = TabulatedEpsilon(net, 20)
+    tabulated = TabulatedBase(net, 20)
     t, x = torch.tensor([4, 17]), torch.linspace(-5.9, 5.9, 501).expand(2, -1)
     want = net(x[:, None, :, None], net.modulate(t[:, None]))[:, 0]
     torch.testing.assert_close(tabulated(x, t, None), want, rtol=0, atol=1e-3)
@@ -167,9 +162,8 @@ def test_a_seed_trains_alike_alone_and_in_company() -> None:
     both, alone = train_base(0.25, [3, 4], SMALL), train_base(0.25, [4], SMALL)
     t = torch.tensor([[0, 499]])
     torch.testing.assert_close(both.modulate(t.expand(2, -1))[1], alone.modulate(t)[0], rtol=1e-3, atol=1e-4)
-    discriminators = [
-        train_discriminator(lambda x, t, c: 0.3 * x, "ind", "all", 0.25, seeds, SMALL) for seeds in ([3, 4], [4])
-    ]
+    bases = make_bases(("eps", "eps"), {"eps": lambda x, t, c: 0.3 * x})
+    discriminators = [train_discriminator(bases, "ind", "all", 0.25, seeds, SMALL) for seeds in ([3, 4], [4])]
     torch.testing.assert_close(discriminators[0].modulation[1], discriminators[1].modulation[0], rtol=1e-3, atol=1e-4)
     assert not torch.allclose(discriminators[0].modulation[0], discriminators[0].modulation[1], atol=1e-2)
 
@@ -204,7 +198,7 @@ def test_winners_are_named_by_each_score_and_shared_where_errors_do_not_tell() -
     def row(method: str, excess: float, energy: float, spread: float) -> dict[str, object]:
         values = {"excess": excess, "energy": energy, "spread": spread, "mode_error": 0.01}
         errors = {f"{name}_stderr": 0.01 for name in values}
-        return {"sigma": 0.25, "setting": "ind", "method": method, **values, **errors}
+        return {"sigma": 0.25, "setting": "ind", "method": method, **SOURCE, **values, **errors}
 
     rows = [
         row("gt", 0, 0, 1),

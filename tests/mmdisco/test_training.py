@@ -19,11 +19,13 @@ import torch
 from torch import Tensor
 
 from mmbench.errors import IntegrityError, NonFiniteError, UsageError
+from mmbench.mmdisco.batches import Batches
 from mmbench.mmdisco.checkpoint import CHECKPOINT, PREVIOUS, load_checkpoint, save_checkpoint
 from mmbench.mmdisco.design import out_of_domain
 from mmbench.mmdisco.discriminator import load_discriminator
 from mmbench.mmdisco.losses import Epsilon, Pair, independent
-from mmbench.mmdisco.pairs import Batches, Example, PairSource, RePaired
+from mmbench.mmdisco.noising import Noising
+from mmbench.mmdisco.pairs import Example, PairSource, RePaired
 from mmbench.mmdisco.schedule import NoiseSchedule
 from mmbench.mmdisco.training import TrainResult, train
 from mmbench.mmdisco.training_config import TrainConfig
@@ -104,7 +106,7 @@ def assert_equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> None:
 
 
 def batches(rank: int = 0, world: int = 1, batch_size: int = 4, seed: int = 0) -> Batches:
-    return Batches(REAL, FAKE, seed, batch_size, 100, 0.3, EMPTY, rank, world)
+    return Batches(REAL, FAKE, seed, batch_size, Noising(100, 0.3, EMPTY), rank, world)
 
 
 def test_two_processes_draw_what_one_does() -> None:
@@ -199,6 +201,17 @@ def test_resuming_is_bit_exact(tmp_path: Path) -> None:
     for kind in ("model", "average"):
         assert_equal(weights(tmp_path / "whole", kind), weights(tmp_path / "parts", kind))
     assert run(CONFIG, tmp_path / "parts").resumed_at == 6
+
+
+def test_a_checkpoint_from_before_a_field_of_the_discriminator_is_resumed(tmp_path: Path) -> None:
+    run(replace(CONFIG, steps=3), tmp_path)
+    state = load_checkpoint(tmp_path)
+    assert state is not None
+    record = json.loads(state["record"])
+    for young in ("audio_pool", "video_times", "pairing"):
+        del record["config"]["discriminator"][young]
+    torch.save(state | {"record": json.dumps(record)}, tmp_path / CHECKPOINT)
+    assert run(CONFIG, tmp_path).resumed_at == 3
 
 
 def script(out: Path, config: TrainConfig, **environment: str) -> subprocess.Popen[bytes]:

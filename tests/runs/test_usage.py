@@ -56,7 +56,7 @@ def test_on_a_gpu_its_peak_is_reset_and_reported(monkeypatch: pytest.MonkeyPatch
 
 def test_without_torch_or_a_gpu_none_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "torch", raising=False)
-    assert set(Usage().report()) == {"seconds", "peak_memory_bytes"}
+    assert set(Usage().report()) == {"seconds", "cpu_seconds", "peak_memory_bytes"}
     without = SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: False))
     monkeypatch.setitem(sys.modules, "torch", without)
-    assert set(Usage().report()) == {"seconds", "peak_memory_bytes"}
+    assert set(Usage().report()) == {"seconds", "cpu_seconds", "peak_memory_bytes"}

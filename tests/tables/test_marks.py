@@ -43,6 +43,20 @@ def test_what_is_not_significant_says_the_n_it_takes() -> None:
     assert [needed_text(n) for n in (1843, 3_547_425)] == ["1,900", "> 100,000"]
 
 
+def test_a_number_that_a_system_was_optimised_for_says_so_wherever_it_stands() -> None:
+    cell = compared(0.5, 0.01, system="a+bestof-4")
+    chosen = replace(cell, record=replace(cell.record, optimised_for="ib_av.official"))
+    assert mark_of(chosen, [chosen.record]) == "*‡"
+    assert mark_of(replace(chosen, p_adjusted=0.5), [chosen.record]) == "‡"
+    assert mark_of(replace(chosen, same_as="a"), [chosen.record]) == "*"
+    loser = compared(-0.5, 0.01, system="c", against="a+bestof-4")
+    assert mark_of(loser, [chosen.record, loser.record]) == "†‡", "worse than a system that was chosen by it"
+    lines = explain_marks([chosen, compared(0.5, 0.01)], ["*‡", "*"])
+    assert lines[1].startswith("‡ no independent evidence")
+    assert "(a+bestof-4 by ib_av.official)" in lines[1]
+    assert not any(line.startswith("‡") for line in explain_marks([cell], ["*"]))
+
+
 def test_chance_is_told_row_by_row() -> None:
     records = [record(system=s, baseline=b) for s, b in (("a", 0.314), ("b", -0.00001), ("c", None))]
     assert note_shuffled(records) == ["By chance (shuffled pairs), row by row: m 0.314, 0.000, none."]

@@ -41,6 +41,13 @@ def test_neither_a_borrowed_number_nor_a_lonely_one_is_best() -> None:
     assert find_best(laid_out([scored("a", 2.0)]).table, "fvd.x ↓") == set()
 
 
+def test_a_number_that_a_system_was_optimised_for_is_never_the_best() -> None:
+    found = [scored("a", 2.0), scored("b", 1.5), scored("a+bestof-4", 1.0, optimised_for="fvd.x")]
+    _columns, rows = to_rows(laid_out(found))
+    assert [row["system"] for row in rows if isinstance(row["fvd ↓"], Strong)] == ["b"]
+    assert rows[2]["fvd ↓"].endswith("‡")
+
+
 def test_datasets_of_a_table_have_each_their_best() -> None:
     rows = [
         Row({"dataset": d, "system": s}, [make_cell([scored(s, v)])])

@@ -114,11 +114,13 @@ class AudioLDM:
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> np.ndarray:
         """(n, 32000) float32 at 16 kHz; the vocoder's last 32 samples, an artefact of its first stage, are cut."""
-        waves = []
-        for latent in latents.split(1):  # one at a time: bounded memory, and nothing depends on the batch
-            mel = self.vae.decode(latent / self.vae.config.scaling_factor).sample
-            waves.append(self.vocoder(mel[:, 0])[:, :NUM_SAMPLES])
+        waves = [self.waves(latent) for latent in latents.split(1)]  # bounded memory, and nothing depends on the batch
         return torch.cat(waves).float().cpu().numpy()
+
+    def waves(self, latents: Tensor) -> Tensor:
+        """What `decode` gives, as a tensor with a graph."""
+        mel = self.vae.decode(latents / self.vae.config.scaling_factor).sample
+        return self.vocoder(mel[:, 0])[:, :NUM_SAMPLES]
 
     @torch.inference_mode()
     def encode(self, wave: np.ndarray) -> Tensor:

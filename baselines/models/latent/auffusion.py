@@ -84,11 +84,13 @@ class Auffusion:
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> np.ndarray:
         """(n, 32000) float32 at 16 kHz."""
-        waves = []
-        for latent in latents.split(1):  # one at a time: bounded memory, and nothing depends on the batch
-            log_mel = auffusion.vae_to_log_mel(self.vae.decode(latent / self.vae.config.scaling_factor).sample)
-            waves.append(self.vocoder(log_mel.mT))
+        waves = [self.waves(latent) for latent in latents.split(1)]  # bounded memory, and nothing depends on the batch
         return torch.cat(waves).float().cpu().numpy()
+
+    def waves(self, latents: Tensor) -> Tensor:
+        """What `decode` gives, as a tensor with a graph."""
+        log_mel = auffusion.vae_to_log_mel(self.vae.decode(latents / self.vae.config.scaling_factor).sample)
+        return self.vocoder(log_mel.mT)
 
     def encode(self, wave: np.ndarray) -> Tensor:
         """(4, 32, 25) float32 on the CPU, the mode, of (32000,) float32 at 16 kHz; silence follows it."""

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
 from mmbench.baselines.models.latent.videocrafter2_sampling import ScaledDDIM
+from mmbench.baselines.parts.imagebind_agreement import agreement
+from mmbench.baselines.parts.stable_diffusion import decode_frames
 from mmbench.errors import UsageError
 from mmbench.mmdisco.design import DiscriminatorConfig, out_of_domain
 from mmbench.mmdisco.discriminator import Discriminator, load_discriminator
@@ -108,6 +110,12 @@ class LatentPair(DiffusionPair):
         """Clips of n pairs of latents."""
         waves, frames = self.audio.decode(audio.float()), self.video.decode(video.float())
         return [Clip.from_float(v, FPS, a, SAMPLE_RATE) for v, a in zip(frames, waves, strict=True)]
+
+    def agreement(self, video: Tensor, audio: Tensor, video_tower: Any, audio_tower: Any) -> Tensor:
+        """The cosine of `ib_av`, for which of each video the first and the last frame are decoded."""
+        ends = video[:, :, [0, -1]].transpose(1, 2)
+        frames = decode_frames(self.video.vae, ends.flatten(0, 1)).unflatten(0, ends.shape[:2])
+        return agreement(frames, self.audio.waves(audio), video_tower, audio_tower)
 
     def encode(self, item: Item) -> tuple[Any, ...]:
         """The example of a real item, whose frames are scaled to 256 x 256 if they are of another size.

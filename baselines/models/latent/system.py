@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mmbench.baselines.kinds.aligner import ALIGNER_SCALE
 from mmbench.baselines.kinds.discriminators import Guide
 from mmbench.baselines.kinds.guided import PairSystem
 from mmbench.baselines.kinds.guiding import Guiding
@@ -70,6 +71,7 @@ class LatentSystem(PairSystem):
         guided_steps: tuple[int, int] | None = None,
         guidance_precision: str = "ieee",
         discriminator: str = "",
+        aligner_scale: float = ALIGNER_SCALE,
         tile: int = TILE,
         compile: bool = False,
         guidance: SystemName | None = None,
@@ -93,10 +95,11 @@ class LatentSystem(PairSystem):
             guided_steps: Guide from one evaluation, counted from 0, up to another alone.
             guidance_precision: Of the gradient: "ieee", "tf32" or "bfloat16".
             discriminator: File of a discriminator, instead of the one that belongs to name and dataset.
+            aligner_scale: Weight of the gradient of +aligner.
             tile: Samples that go through the denoisers together on a GPU, whatever the batch; fewer take less memory.
                 Part of the run's identity, for roundings depend on it. On a CPU, which gains nothing, it is 1.
             compile: Compile the denoisers (torch.compile). Part of the run's identity: fused kernels round differently.
-            guidance: The name with +mmdisco; None for the pair alone.
+            guidance: The name with what follows the plus sign; None for the pair alone.
             modalities: "video", "audio" or both; the model of one that is not named is not loaded, and clips lack it.
 
         Raises:
@@ -131,6 +134,7 @@ class LatentSystem(PairSystem):
             guidance,
             batch_size=tile,
             guide=Guide(discriminator, released, self.released_design, as_released, common.untrained),
+            aligner_scale=aligner_scale,
         )
 
     def _models(self) -> tuple[str, ...]:
@@ -152,16 +156,16 @@ class LatentSystem(PairSystem):
         return LatentPair(video, audio, self.layout(), self._sampling, device, dtype, tile, small=small)
 
     def video_spec(self) -> Spec:
-        """Everything that changes the videos: nothing of the sound, unless a discriminator sees both."""
+        """Everything that changes the videos: nothing of the sound, unless guidance or a choice joins both."""
         return self._modality_spec(0, self.audio_models)
 
     def audio_spec(self) -> Spec:
-        """Everything that changes the sounds: nothing of the video, unless a discriminator sees both."""
+        """Everything that changes the sounds: nothing of the video, unless guidance or a choice joins both."""
         return self._modality_spec(1, self.video_models)
 
     def _modality_spec(self, modality: int, others: Sequence[str]) -> Spec:
         spec = self.spec()
-        if self._guidance is not None:
+        if self.joined:
             return spec
         components = {name: digest for name, digest in spec["components"].items() if name not in others}
         sampling = {**spec["sampling"], "free_scale": spec["sampling"]["free_scale"][modality]}

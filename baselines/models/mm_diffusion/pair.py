@@ -15,11 +15,13 @@ from mmbench.baselines.models.mm_diffusion import super_resolution as enlarging
 from mmbench.baselines.models.mm_diffusion import unet as coupled
 from mmbench.baselines.models.mm_diffusion.super_resolution import SuperResolutionUNet, super_resolve
 from mmbench.baselines.models.mm_diffusion.unet import CoupledUNet
+from mmbench.baselines.parts.imagebind_agreement import agreement
 from mmbench.baselines.parts.options import CommonOptions
+from mmbench.errors import UsageError
 from mmbench.mmdisco.design import DiscriminatorConfig, in_domain
 from mmbench.mmdisco.discriminator import Discriminator, load_discriminator
 from mmbench.mmdisco.dpm_solver import DPMSolver
-from mmbench.mmdisco.losses import JointEpsilon
+from mmbench.mmdisco.losses import JointEpsilon, Times
 from mmbench.mmdisco.schedule import NoiseSchedule
 from mmbench.networks.devices import local_device
 from mmbench.networks.state_dicts import load_state
@@ -96,8 +98,15 @@ class MMDiffusionPair(DiffusionPair):
 
         return epsilon
 
-    def epsilon(self, x_t: Tensor, y_t: Tensor, t: Tensor, condition: Any) -> tuple[Tensor, Tensor]:
-        """Predicted noise of both modalities, attention windows shifted by torch's global generator (in training)."""
+    def epsilon(self, x_t: Tensor, y_t: Tensor, t: Times, condition: Any) -> tuple[Tensor, Tensor]:
+        """Predicted noise of both modalities, attention windows shifted by torch's global generator (in training).
+
+        Raises:
+            UsageError: `t` is a pair: the network has one timestep.
+        """
+        if isinstance(t, tuple):
+            found = "MM-Diffusion predicts both halves with one network, which takes one timestep, and was given two."
+            raise UsageError(found, "a discriminator of pairing 'index'", "mmbench train ... --pairing index")
         rng = np.random.default_rng(int(torch.randint(2**62, ())))
         return self._predict(x_t, y_t, t, self.unet.draw_shifts([rng] * len(x_t), self.form.num_frames))
 
@@ -123,6 +132,11 @@ class MMDiffusionPair(DiffusionPair):
             video = super_resolve(self.enlarge, video.clamp(-1, 1), noise.to(self.device))
         pixels = video.permute(0, 2, 3, 1).float().cpu().numpy() / 2 + 0.5
         return Clip.from_float(pixels, self.form.fps, audio[0].float().cpu().numpy(), self.form.sample_rate)
+
+    def agreement(self, video: Tensor, audio: Tensor, video_tower: Any, audio_tower: Any) -> Tensor:
+        """The cosine of `ib_av` of the small frames and their sound."""
+        frames = (video[:, [0, -1]] / 2 + 0.5).clamp(0, 1)
+        return agreement(frames, audio[:, 0].clamp(-1, 1), video_tower, audio_tower)
 
     def encode(self, item: Item) -> tuple[Any, ...]:
         """Video (f, 3, h, w) and audio (1, s) in [-1, 1] of a real item, and no texts."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mmbench.baselines.kinds.discriminators import SHIPPED
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
+from mmbench.baselines.models.tiny.agreement import agreement
 from mmbench.baselines.models.tiny.networks import (
     AUDIO_LATENT,
     SCHEDULES,
@@ -74,6 +75,10 @@ class TinyPair(DiffusionPair):
 
     def epsilon_audio(self, x_t: Tensor, t: Tensor, text: Tensor | None) -> Tensor:
         return self.audio_model.epsilon(x_t, t, text)
+
+    def agreement(self, video: Tensor, audio: Tensor, video_tower: Any, audio_tower: Any) -> Tensor:
+        frames = self.video_codec.decode(video.transpose(1, 2).flatten(0, 1)).unflatten(0, (len(video), -1))
+        return agreement(frames, self.audio_codec.decode(audio), video_tower, audio_tower)
 
     @torch.no_grad()
     def decode(self, video: Tensor, audio: Tensor, requests: Sequence[Request]) -> list[Clip]:

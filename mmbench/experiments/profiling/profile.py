@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from mmbench.optional_protocols import DeclaresFormat
 from mmbench.registry import lookup, make_dataset
 from mmbench.runs.circumstances import invocation
 from mmbench.runs.spec import make_requests
-from mmbench.system_names import SystemName, make_system, parse_system_name, read_options, takes_setting
+from mmbench.system_names import make_system, parse_system_name, read_options, takes_setting
 from mmbench.types import ClipFormat, Prompt, Request
 
 DTYPES = {"audioldm_animatediff": "float16", "auffusion_vc2": "float16"}  # others were published in float32
@@ -182,8 +182,8 @@ def make_profiled_system(system: str, design: str, dataset: Any, options: Sequen
         **common: Arguments of every system: device, dtype, weights.
     """
     parsed = parse_system_name(system)
-    if parsed.design is None and lookup("system", system.partition(":")[0]).guidable:
-        parsed = SystemName(system, design, "")
+    if not parsed.addition and lookup("system", parsed.base).guidable:
+        parsed = replace(parsed, design=design)
     if not takes_setting(str(parsed), "weights"):  # how real weights are costs no time
         common.pop("weights", None)
     return make_system(str(parsed), dataset=dataset, **common, **read_options(options, [str(parsed)])[str(parsed)])

@@ -25,9 +25,10 @@ def time_training(
 ) -> None:
     """Times steps of training: of the base models themselves, and of a discriminator on frozen ones.
 
-    `base_forward` is without a graph, as a discriminator's step has it; `base_graph` and `base_backward` make a step of
-    the bases; `disc_forward` includes the first gradient that the denoising loss needs. The discriminator's weights are
-    random and nowhere zero: a fresh one's last layers are zero, and products with zeros take a GPU less power.
+    `base_forward` is without a graph, as a discriminator's step has it; `base_graph` and `base_backward` make a step
+    of the bases, of pairs whose networks can be trained; `disc_forward` includes the first gradient that the
+    denoising loss needs. The discriminator's weights are random and nowhere zero: a fresh one's last layers are zero,
+    and products with zeros take a GPU less power.
 
     Args:
         pair: A `DiffusionPair`.
@@ -53,10 +54,12 @@ def _arms(pair: Any, design: str, loss: str, batch_size: int, sizes: dict[str, i
 
     from mmbench.mmdisco.discriminator import Discriminator
     from mmbench.mmdisco.losses import Noised, mmdisco_losses
+    from mmbench.mmdisco.seen import seen_by, view_of
 
     device = pair.device
     model = Discriminator(pair.discriminator(design, **sizes)).to(device)
     fill_randomly(model, "profile")
+    logit = seen_by(model, view_of(pair))
     num_timesteps = pair.schedules[0].num_train_timesteps
     alphas = tuple(schedule.alphas_cumprod.to(device) for schedule in pair.schedules)
     texts = tuple(text.clone().to(device) for text in pair.texts([PROMPT] * batch_size))
@@ -96,7 +99,7 @@ def _arms(pair: Any, design: str, loss: str, batch_size: int, sizes: dict[str, i
             predicted = predict(real)
         lap("base_forward")
         losses = mmdisco_losses(
-            model,
+            logit,
             lambda *_: predicted,
             alphas,
             real,
@@ -112,7 +115,8 @@ def _arms(pair: Any, design: str, loss: str, batch_size: int, sizes: dict[str, i
         if not (learns and losses.total.isfinite()):
             raise MMBenchError("A step of the discriminator trained nothing.", "gradients, and a finite loss")
 
-    return {"bases": bases, "discriminator": discriminator}
+    arms: dict[str, Arm] = {"bases": bases} if trained else {}
+    return {**arms, "discriminator": discriminator}
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import Any
 from mmbench.baselines.kinds.discriminators import DEFAULT_FOLDER, FOLDER_VARIABLE, discriminator_stem
 from mmbench.experiments.sweep.cells import Cell, Sweep
 from mmbench.experiments.training.fakes import VERSION as FAKES_VERSION
-from mmbench.experiments.training.train import TrainSettings
+from mmbench.experiments.training.settings import TrainSettings
 from mmbench.identity import digest_of
 from mmbench.jobs.settings import Settings
 from mmbench.system_names import GUIDANCE, SystemName

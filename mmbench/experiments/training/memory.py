@@ -12,8 +12,10 @@ from rich.console import Console
 
 from mmbench.baselines.kinds.pair import DiffusionPair
 from mmbench.console import log
+from mmbench.experiments.training.bases import PairDescription
 from mmbench.files import append_line
 from mmbench.mmdisco.memory import TrainingMemory, predict_training_memory
+from mmbench.mmdisco.seen import shapes_seen
 from mmbench.mmdisco.training_config import TrainConfig
 from mmbench.runs.generate import Shard
 from mmbench.runs.usage import Usage
@@ -23,14 +25,17 @@ MARGIN = 1.1  # over a prediction: what allocators and convolutions take beside 
 RECORD = "resources.jsonl"
 
 
-def predict(config: TrainConfig, pair: DiffusionPair) -> TrainingMemory:
+def predict(config: TrainConfig, pair: DiffusionPair | PairDescription) -> TrainingMemory:
     """The memory of a discriminator's training on latents of `pair`, which itself is not in it."""
-    video, audio = pair.shapes
-    return predict_training_memory(config, (video, audio), [tuple(text.shape) for text in pair.unconditional])
+    video, audio, *texts = shapes_seen(pair)
+    return predict_training_memory(config, (video, audio), texts)
 
 
 def announce(
-    config: TrainConfig, free: float | None, of: Callable[[TrainConfig], TrainingMemory]
+    config: TrainConfig,
+    free: float | None,
+    of: Callable[[TrainConfig], TrainingMemory],
+    beside: str = " beside the base models",
 ) -> tuple[TrainingMemory, str]:
     """The memory that a training will take, and a line that says so: a warning, with what to type, if there is less.
 
@@ -38,10 +43,11 @@ def announce(
         config: How to train.
         free: Bytes that the device has left; None if that is not known.
         of: Predicts the memory of a training.
+        beside: What takes memory besides, for the line.
     """
     memory = of(config)
     size = min(config.micro_batch or config.batch_size, config.batch_size)
-    line = f"training takes about {memory.peak / GB:.2g} GB beside the base models, with {size} pairs at once"
+    line = f"training takes about {memory.peak / GB:.2g} GB{beside}, with {size} pairs at once"
     fits = free is None or MARGIN * memory.peak <= free
     if free is not None and not fits:
         line += f"; the device has {free / GB:.3g} GB free. {_advice(config, size, free, of)}"

@@ -2,107 +2,50 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 from mmbench.baselines.kinds.discriminators import discriminator_stem
 from mmbench.baselines.kinds.pair import DiffusionPair
 from mmbench.errors import BusyError, UsageError
-from mmbench.experiments.training.fakes import VERSION as FAKES_VERSION
-from mmbench.experiments.training.fakes import requests_of_fakes, texts_of
-from mmbench.experiments.training.fresh_clips import CutsAnywhere, FreshClips
+from mmbench.experiments.training.bases import BaseModels, PairDescription, describe
+from mmbench.experiments.training.filling import fill_pools
 from mmbench.experiments.training.memory import Measured, announce, free_memory, predict
-from mmbench.experiments.training.pools import CHUNK, Example, Pool
+from mmbench.experiments.training.pools import Pool
+from mmbench.experiments.training.settings import TrainSettings
+from mmbench.experiments.training.stored import fill_stored_draws
 from mmbench.files import append_line
-from mmbench.identity import digest_of
-from mmbench.optional_protocols import batch_size_of
+from mmbench.mmdisco.pairing import read_pairing
 from mmbench.registry import discover, lookup, make_dataset
 from mmbench.runs.circumstances import invocation
 from mmbench.runs.generate import Shard
 from mmbench.runs.leases import LeaseTable
-from mmbench.runs.spec import system_code
-from mmbench.system_names import SystemName, make_system, parse_system_name, read_options
-from mmbench.types import LOSSES, Dataset
+from mmbench.system_names import make_system, parse_system_name, read_options
+from mmbench.types import Dataset
+
+if TYPE_CHECKING:
+    from mmbench.mmdisco.training_config import TrainConfig
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainSettings:
-    """The settings of a training; None leaves a value to the library's default.
-
-    Attributes:
-        system: A guidable pair, without +mmdisco.
-        dataset: Real pairs.
-        discriminator: Design.
-        loss: "all", "disc" or "denoise".
-        num_real: Real pairs, encoded beforehand; None for all the dataset has, and for clips that are cut anew in every
-            epoch where that takes no encoder (`FreshClips`).
-        num_fake: Generated pairs, made before training.
-        sizes: channels and num_blocks of the discriminator, where given.
-        options: Further fields of `mmbench.mmdisco.training_config.TrainConfig`.
-        system_options: Options of the system, "NAME=VALUE".
-        weights: Of the system: "real", or "random" to try the plumbing.
-        device: auto, cpu, cuda, cuda:1.
-        dtype: Precision of the base models that generate pairs; "float32" for the system's own.
-        out: Folder; pools of encoded pairs go to OUT/pools and are shared by designs and losses.
-        command: What was typed.
-        folder: Where below `out` the training goes; "" for a name made of system, dataset, sizes and seed, under which
-            +mmdisco finds it.
-        pool_seed: Of which pairs the pools hold; None for the training's. Trainings of one pool seed share pools.
-        re_pair: Pair generated videos and audios of equal texts anew throughout (`mmbench.mmdisco.pairs.RePaired`).
-    """
-
-    system: str
-    dataset: str
-    discriminator: str = "res_mlp"
-    loss: str = "all"
-    num_real: int | None = None
-    num_fake: int = 1000
-    sizes: dict[str, int] = field(default_factory=dict)
-    options: dict[str, Any] = field(default_factory=dict)
-    system_options: Sequence[str] = ()
-    weights: str = "real"
-    device: str = "auto"
-    dtype: str = "float32"
-    out: Path = Path("runs/discriminators")
-    quiet: bool = False
-    command: Sequence[str] = ()
-    folder: str = ""
-    re_pair: bool = False
-    pool_seed: int | None = None
-
-    @property
-    def name(self) -> SystemName:
-        """The guided system that this training is for."""
-        return SystemName(self.system, self.discriminator, "" if self.loss == "all" else self.loss)
-
-
-def make_guidable_pair(
-    name: str, dataset: Dataset, options: Sequence[str] = (), **common: Any
-) -> tuple[Any, DiffusionPair]:
-    """Makes the system called `name` and its pair of base models; refuses systems that cannot be guided.
-
-    Args:
-        name: The pair, without +mmdisco.
-        dataset: Real pairs.
-        options: Of the system, "NAME=VALUE".
-        **common: Arguments of every system: device, dtype, weights.
-    """
+def load_guidable(settings: TrainSettings, dataset: Dataset) -> BaseModels:
+    """The base models of the system that a training is for; refuses systems that cannot be guided."""
+    name = settings.system
     parsed = parse_system_name(name)
-    if parsed.design is not None:
-        found = f"{name!r} names a guided system."
-        raise UsageError(found, "the pair alone", f"--system {parsed.base} --discriminator {parsed.design}")
-    if not lookup("system", name).guidable:
+    if parsed.addition:
+        found = f"{name!r} names a guided system, or a choice of samples."
+        design = f" --discriminator {parsed.design}" if parsed.design else ""
+        raise UsageError(found, "the pair alone", f"--system {parsed.alone}{design}")
+    if not lookup("system", parsed.base).guidable:
         guidable = ", ".join(e.name for e in discover("system")[0].values() if e.guidable)
         found = f"{name!r} is not a pair of diffusion models: there is nothing to train a discriminator for."
         raise UsageError(found, f"one of {guidable or 'none registered yet'}", "mmbench list systems")
-    system = make_system(name, dataset=dataset, **common, **read_options(options, [name])[name])
-    return system, system.pair()
+    common = {"device": settings.device, "weights": settings.weights, "dtype": settings.dtype}
+    options = read_options(settings.system_options, [name])[name]
+    return BaseModels(lambda: make_system(name, dataset=dataset, **common, **options))
 
 
 def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
@@ -111,29 +54,34 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
     Returns:
         Path of the weights, steps, and the last losses.
     """
-    if settings.loss not in LOSSES:
-        raise UsageError(f"--loss is {settings.loss!r}.", ", ".join(LOSSES), "--loss all")
-    if settings.num_fake < 1 or (settings.num_real is not None and settings.num_real < 1):
-        raise UsageError("The pools would be empty.", "at least one real and one generated pair", "--num-fake 1000")
+    settings.refuse_impossible()
     dataset = make_dataset(settings.dataset)
-    common = {"device": settings.device, "weights": settings.weights, "dtype": settings.dtype}
-    system, pair = make_guidable_pair(settings.system, dataset, settings.system_options, **common)
+    bases = load_guidable(settings, dataset)
+    pair = describe(bases, dataset, settings) if settings.stored_draws else bases.pair
     from mmbench.mmdisco.training_config import TrainConfig
 
-    config = TrainConfig(
-        discriminator=pair.discriminator(settings.discriminator, **settings.sizes),
-        loss=settings.loss,
-        **settings.options,
-    )
-    if settings.re_pair and pair.coupled:
-        found = f"--re-pair: {settings.system} makes the video and the audio of a pair together."
-        raise UsageError(found, "models that make each modality on its own", "the same command without --re-pair")
+    design = pair.discriminator(settings.discriminator, **settings.sizes)
+    given: dict[str, Any] = {"loss": settings.loss, **settings.options}
+    config = TrainConfig(replace(design, pairing=read_pairing(settings.pairing)), **given)
+    if pair.coupled:
+        _refuse_halves_of_their_own(settings)
     shape = "".join(f"-{k}{v}" for k, v in sorted(settings.sizes.items()))
-    usual = f"{discriminator_stem(settings.name, dataset, system.weights)}{shape}-s{config.seed}"
+    shape += f"-{settings.pairing}" * (settings.pairing != "index")  # so that +mmdisco takes no other for its own
+    usual = f"{discriminator_stem(settings.name, dataset, bases.weights, bases.label)}{shape}-s{config.seed}"
     folder = settings.out / (settings.folder or usual)
     folder.mkdir(parents=True, exist_ok=True)  # every process of a launcher writes its invocation there
     with _hold_training(folder):
-        return _train(settings, config, dataset, system, pair, folder)
+        return _train(settings, config, dataset, bases, pair, folder)
+
+
+def _refuse_halves_of_their_own(settings: TrainSettings) -> None:
+    """Raise UsageError for settings that take the halves of a coupled model apart."""
+    if settings.re_pair:
+        found = f"--re-pair: {settings.system} makes the video and the audio of a pair together."
+        raise UsageError(found, "models that make each modality on its own", "the same command without --re-pair")
+    if settings.pairing != "index":
+        found = f"--pairing {settings.pairing}: {settings.system} predicts both halves at once, at one timestep."
+        raise UsageError(found, "models that predict each modality on its own", "the same command without --pairing")
 
 
 @contextmanager
@@ -152,17 +100,30 @@ def _hold_training(folder: Path) -> Iterator[None]:
 
 
 def _train(
-    settings: TrainSettings, config: Any, dataset: Dataset, system: Any, pair: DiffusionPair, folder: Path
+    settings: TrainSettings,
+    config: TrainConfig,
+    dataset: Dataset,
+    bases: BaseModels,
+    pair: DiffusionPair | PairDescription,
+    folder: Path,
 ) -> dict[str, Any]:
     from mmbench.mmdisco.pairs import RePaired
     from mmbench.mmdisco.training import train
 
     pool_seed = config.seed if settings.pool_seed is None else settings.pool_seed
-    real, pool = _fill_pools(settings, dataset, system, pair, pool_seed)
+    real, pool = fill_pools(settings, dataset, bases, pair.encodes, pool_seed)
     fake = RePaired(pool, config.seed) if settings.re_pair else pool
+    names, stored, beside = [real.name, pool.name], None, " beside the base models"
+    if isinstance(pair, PairDescription):
+        assert isinstance(real, Pool)  # `fill_pools` refuses to store draws of others
+        stored = fill_stored_draws(settings, config, dataset, bases, pair, real, pool_seed)
+        bases.free()
+        names.append(stored.name)
+        beside = ""
     shown = {k: str(v) if isinstance(v, Path) else v for k, v in vars(settings).items() if k != "command"}
     append_line(folder / "invocations.jsonl", invocation(list(settings.command), shown))
-    memory, _ = announce(config, free_memory(pair.device), lambda other: predict(other, pair))
+    memory, _ = announce(config, free_memory(pair.device), lambda other: predict(other, pair), beside)
+    drawn = f", {stored.draws} stored draws of each" if stored else ""
     with Measured(folder, memory, pair.device):
         result = train(
             config,
@@ -171,9 +132,10 @@ def _train(
             fake,
             folder,
             device=pair.device,
-            pairs=[real.name, pool.name],
-            trained_on=f"{dataset.name} ({len(real)} real pairs), {settings.system} ({len(pool)} generated pairs"
+            pairs=names,
+            trained_on=f"{dataset.name} ({len(real)} real pairs{drawn}), {bases.label} ({len(pool)} generated pairs"
             f"{', re-paired' * settings.re_pair}){f', pools of seed {pool_seed}' if pool_seed != config.seed else ''}",
+            stored=stored,
         )
     last = result.losses[-1] if result.losses else {}
     return {
@@ -183,35 +145,3 @@ def _train(
         "resumed at": result.resumed_at,
         **{k: f"{v:.4f}" for k, v in last.items() if k != "step"},
     }
-
-
-def _fill_pools(
-    settings: TrainSettings, dataset: Dataset, system: Any, pair: DiffusionPair, seed: int
-) -> tuple[Pool | FreshClips, Pool]:
-    """Fills the pools of encoded real and generated pairs that trainings of one system, dataset and seed share."""
-    fresh = settings.num_real is None and not pair.encodes and isinstance(dataset, CutsAnywhere)
-    items = dataset.reference(settings.num_real, seed)
-    texts = texts_of(items)
-    common = {"system": {**system.spec(), "code": system_code(system)}, "dataset": dict(dataset.spec()), "seed": seed}
-    kinds: dict[str, dict[str, Any]] = {
-        "real": {"kind": "real"},
-        "fake": {"kind": "fake", "version": FAKES_VERSION, "texts": digest_of(texts)},
-    }
-    key = {name: digest_of(json.loads(json.dumps({**common, **kind})))[:12] for name, kind in kinds.items()}
-    pools = settings.out / "pools"
-
-    def encode(indices: list[int]) -> list[Example]:
-        with ThreadPoolExecutor() as threads:  # clips are decoded ahead of the one that is encoded
-            return [pair.encode(item) for item in threads.map(items.__getitem__, indices)]
-
-    real: Pool | FreshClips
-    if fresh:
-        real = FreshClips(cast(CutsAnywhere, dataset), pair.encode, seed, f"{settings.system}-fresh-{key['real']}")
-    else:
-        real = Pool(pools / f"{settings.system}-real-{key['real']}", len(items))
-        real.fill(encode, CHUNK, "encode real pairs", settings.quiet)
-    fake = Pool(pools / f"{settings.system}-fake-{key['fake']}", settings.num_fake)
-    requests = requests_of_fakes(texts, settings.num_fake, seed)
-    batch = batch_size_of(system)
-    fake.fill(lambda indices: pair.draw([requests[i] for i in indices]), batch, "generate pairs", settings.quiet)
-    return real, fake

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mmbench.errors import UsageError
-from mmbench.mmdisco.losses import Discriminator
+from mmbench.mmdisco.losses import Discriminator, Pair
 from mmbench.mmdisco.schedule import NoiseSchedule
 from mmbench.statistics.energy import energy_distance
 
@@ -36,12 +36,27 @@ class Mixture:
         return means[which] + self.sigma * torch.randn(n, means.shape[1], generator=generator)
 
     def log_prob(self, points: Tensor, alpha_cumprod: Tensor | float = 1.0) -> Tensor:
-        """(...) log density at points (..., d) of the mixture noised to abar, a number or broadcastable to (...)."""
-        means, abar = points.new_tensor(self.means), torch.as_tensor(alpha_cumprod).to(points)
+        """(...) log density at points (..., d) of the mixture, each axis noised to its abar.
+
+        Args:
+            points: Where.
+            alpha_cumprod: A number, or abar broadcastable to (..., d).
+        """
+        means, abar = points.new_tensor(self.means), torch.atleast_1d(torch.as_tensor(alpha_cumprod).to(points))
         variance = abar * self.sigma**2 + 1 - abar
-        distance = (points[..., None, :] - abar.sqrt()[..., None, None] * means).square().sum(-1)
-        exponent = torch.logsumexp(-distance / (2 * variance[..., None]), -1)
-        return exponent - math.log(len(means)) - means.shape[1] / 2 * torch.log(2 * torch.pi * variance)
+        first = variance[..., :1]  # distances are in its unit
+        squares = (points[..., None, :] - abar.sqrt()[..., None, :] * means).square()
+        distance = (squares * (first / variance)[..., None, :]).sum(-1)
+        exponent = torch.logsumexp(-distance / (2 * first), -1)
+        volume = torch.log(2 * torch.pi * variance).expand(*variance.shape[:-1], means.shape[1]).sum(-1) / 2
+        return exponent - math.log(len(means)) - volume
+
+    def posterior_mean(self, x_t: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        """E[x_0 | x_t] of a mixture on one axis, x_t = a x_0 + b eps, finite at a = 0; a and b broadcast to x_t."""
+        means = x_t.new_tensor(self.means)[:, 0]
+        variance = (a * self.sigma) ** 2 + b**2
+        exponent = -(x_t[..., None] - a[..., None] * means).square() / (2 * variance[..., None])
+        return ((exponent.softmax(-1) * means).sum(-1) * b**2 + a * self.sigma**2 * x_t) / variance
 
     def entropy(self) -> float:
         """-E log q of the mixture itself, by Gauss-Hermite quadrature of 64 nodes per axis: the least mean NLL."""
@@ -73,22 +88,29 @@ def exact_epsilon(sigma: float) -> Discriminator:
         abar = SCHEDULE.alphas_cumprod[t][:, None]
         with torch.enable_grad():
             leaf = x_t.detach().requires_grad_()
-            (score,) = torch.autograd.grad(base.log_prob(leaf[..., None], abar).sum(), leaf)
+            (score,) = torch.autograd.grad(base.log_prob(leaf[..., None], abar[..., None]).sum(), leaf)
         return -(1 - abar).sqrt().to(score) * score
 
     return epsilon
 
 
-def optimal_logit(setting: str, sigma: float) -> Discriminator:
+def optimal_logit(
+    setting: str, sigma: float, alphas_cumprod: Pair = (SCHEDULE.alphas_cumprod, SCHEDULE.alphas_cumprod)
+) -> Discriminator:
     """h* = log q(x_t, y_t) - log p(x_t) - log p(y_t) of the exact mixtures, summed over the points of a member.
 
     (x_t (m, n), y_t (m, n), t (m,)) -> (m,): grad_x is each point's own.
+
+    Args:
+        setting: "ind" or "ood".
+        sigma: Standard deviation of every Gaussian.
+        alphas_cumprod: (T,) of either axis.
     """
     joint, base = target(setting, sigma), marginal(sigma)
 
     def logit(x_t: Tensor, y_t: Tensor, t: Tensor) -> Tensor:
-        abar = SCHEDULE.alphas_cumprod[t][:, None]
-        apart = base.log_prob(x_t[..., None], abar) + base.log_prob(y_t[..., None], abar)
+        abar = torch.stack([axis[t] for axis in alphas_cumprod], -1)[:, None]
+        apart = base.log_prob(x_t[..., None], abar[..., :1]) + base.log_prob(y_t[..., None], abar[..., 1:])
         return (joint.log_prob(torch.stack([x_t, y_t], -1), abar) - apart).sum(1)
 
     return logit

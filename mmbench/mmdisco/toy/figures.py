@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from mmbench.mmdisco.toy.data import target
+from mmbench.mmdisco.toy.table import SOURCE
 
 TITLES = {
     "gt": "ground truth",
@@ -19,14 +20,17 @@ TITLES = {
 FIGURES = {"ind": 2, "ood": 4}  # the paper's numbers
 
 
-def save_figure(points: Mapping[str, Tensor], setting: str, sigma: float, folder: Path) -> Path:
-    """Write figure2_ind_sigma0.25.png, or its like, into `folder`.
+def save_figure(
+    points: Mapping[str, Tensor], setting: str, sigma: float, folder: Path, source: Mapping[str, str] = SOURCE
+) -> Path:
+    """Write figure2_ind_sigma0.25.png, or ind_sigma0.25_flow-flow_index_ode.png of other bases, into `folder`.
 
     Args:
         points: (n, 2) points per method; methods without a title are left out.
         setting: "ind" or "ood".
         sigma: Standard deviation of the Gaussians, for the crosses at their means and the NLL in each title.
         folder: An existing folder.
+        source: Bases, pairing and sampler of the points.
 
     Returns:
         The file written.
@@ -42,6 +46,8 @@ def save_figure(points: Mapping[str, Tensor], setting: str, sigma: float, folder
         axes.set(xlim=(-4.5, 4.5), ylim=(-4.5, 4.5), aspect="equal", xticks=(-3, 0, 3), yticks=(-3, 0, 3))
         nll = -mixture.log_prob(points[method].double()).mean().item()
         axes.set_title(f"{TITLES[method]}\nNLL {nll:.2f}", fontsize=9)
-    path = folder / f"figure{FIGURES[setting]}_{setting}_sigma{sigma:g}.png"
+    number = f"figure{FIGURES[setting]}_" if source == SOURCE else ""
+    words = "" if source == SOURCE else "_" + "_".join(source.values()).replace("/", "-")
+    path = folder / f"{number}{setting}_sigma{sigma:g}{words}.png"
     figure.savefig(path)
     return path

@@ -79,7 +79,7 @@ class AdaptiveMLP(nn.Module):
         return self.out(x)[..., 0]
 
 
-class TabulatedEpsilon:
+class TabulatedBase:
     """A trained base model of one variable as a table, linear between nodes: 20 times cheaper, equal to about 1e-4.
 
     Discriminators and samplers evaluate the same 1-D function some 10^8 times.
@@ -101,7 +101,7 @@ class TabulatedEpsilon:
         self.table = torch.stack(rows, 1)  # (members, T, nodes)
 
     def __call__(self, x_t: Tensor, t: Tensor, condition: object) -> Tensor:
-        """x_t (members, n) with t (members,), or (members, k, r) with (members, k), to predicted noise like x_t."""
+        """x_t (members, n) with t (members,), or (members, k, r) with (members, k), to predictions like x_t."""
         member = torch.arange(len(t)).view(-1, *[1] * (t.ndim - 1))
         row = ((member * self.num_timesteps + t) * self.nodes)[..., None]
         position = (x_t + self.limit) * self.scale

@@ -1,0 +1,1 @@
+"""Any two pipelines of diffusers as a pair of base models."""

@@ -1,0 +1,130 @@
+"""Pipelines of a description: from a repository's commit, from a folder, small or of published size without weights."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mmbench.baselines.models.pipelines.description import HalfDescription
+from mmbench.errors import MMBenchError, UsageError
+from mmbench.types import Weights
+from mmbench.weights import file_digests as digests
+from mmbench.weights import locations
+
+INDEX = "model_index.json"
+DOCS = "docs/pairs.md"
+
+
+def content_of(half: HalfDescription, weights: Weights) -> str:
+    """What tells a pipeline's weights from others: a commit, a digest of a folder's files, or their kind.
+
+    Raises:
+        UsageError: The folder is none of a pipeline, or of another class than described, or a checkpoint is distilled.
+    """
+    if weights == "tiny" or (weights == "random" and half.folder is None):
+        return weights
+    if half.folder is None:
+        from mmbench.baselines.models.pipelines.survey import distilled
+
+        if reason := distilled(half.pipeline):
+            raise UsageError(
+                f"{half.pipeline} cannot be half of a pair: {reason}.", "its base checkpoint", f"see {DOCS}"
+            )
+        return half.revision
+    require_class(half, class_in(half.folder))
+    cache = digests.DigestCache(locations.home() / "digests.json")
+    return digests.digest_of(cache.hashes(half.folder.absolute()))
+
+
+def class_in(folder: Path) -> str:
+    """Name of the class of the pipeline in a folder; raises UsageError if there is none."""
+    try:
+        return str(json.loads((folder / INDEX).read_text(encoding="utf-8"))["_class_name"])
+    except (OSError, ValueError, KeyError) as error:
+        found = f"{folder} holds no {INDEX} of a pipeline."
+        raise UsageError(found, "a folder as save_pretrained writes it", "pipe.save_pretrained(FOLDER)") from error
+
+
+def require_class(half: HalfDescription, name: str) -> None:
+    """Raise UsageError unless a pipeline of this class is the described one and can be guided."""
+    import diffusers
+
+    from mmbench.baselines.models.pipelines.survey import refusal
+
+    if half.class_name and name != half.class_name:
+        raise UsageError(f"{half.source} is a {name}.", f"a {half.class_name}, as described", "class in its table")
+    kind = getattr(diffusers, name, None)
+    if kind is None:
+        raise UsageError(f"{half.source} is a {name}, which diffusers lacks.", "a class of diffusers", "")
+    if reason := refusal(kind):
+        raise UsageError(f"{name} cannot be half of a pair: {reason}.", "another pipeline", "mmbench list pipelines")
+
+
+def load_pipeline(half: HalfDescription, weights: Weights, device: str, dtype: Any, offload: bool = False) -> Any:
+    """Load or build a pipeline on its device, frozen and silent.
+
+    Args:
+        half: Its description, of a commit or a folder.
+        weights: "real"; "random" for untrained weights of published size, or in the folder; "tiny" for small ones.
+        device: Where it runs.
+        dtype: Precision of its weights; None for float32.
+        offload: Keep on a GPU only the network that is at work.
+    """
+    import torch
+
+    pipe = _build(half, weights, dtype or torch.float32)
+    if half.scheduler:
+        pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, **half.scheduler)
+    pipe.set_progress_bar_config(disable=True)
+    for part in pipe.components.values():
+        if isinstance(part, torch.nn.Module):
+            part.eval().requires_grad_(False)
+    if offload and device != "cpu":
+        pipe.enable_model_cpu_offload(device=device)
+        return pipe
+    return pipe.to(device)
+
+
+def _build(half: HalfDescription, weights: Weights, dtype: Any) -> Any:
+    if weights == "tiny":
+        from mmbench.baselines.models.pipelines.tiny import make_tiny
+        from mmbench.baselines.models.pipelines.untrained import quiet
+
+        with quiet():  # of what had better stay in float32
+            return make_tiny(half.class_name)[0].to(dtype)
+    if weights == "random" and half.folder is None:
+        from mmbench.baselines.models.pipelines.full import make_full
+
+        return make_full(half.class_name)[0].to(dtype)
+    from diffusers import DiffusionPipeline
+
+    source: Any = half.folder or half.pipeline
+    how = {} if half.folder else {"revision": half.revision}
+    try:
+        index = DiffusionPipeline.load_config(source, **how)
+        require_class(half, str(index["_class_name"]))
+        return DiffusionPipeline.from_pretrained(source, dtype=dtype, use_safetensors=True, **how)
+    except (OSError, ValueError, AttributeError) as error:  # the last: of no class it knows
+        found = f"{half.source} cannot be loaded: {str(error).splitlines()[0]}"
+        remedy = (
+            "pipe.save_pretrained(FOLDER)" if half.folder else f"hf download {half.pipeline} --revision {half.revision}"
+        )
+        raise MMBenchError(found, "a pipeline of diffusers with safetensors, here or to be had", remedy) from error
+
+
+def small(half: HalfDescription, seconds: float, rate: str) -> HalfDescription:
+    """The description of the small untrained pipeline of the same class, whose clips last some seconds.
+
+    Args:
+        half: Of the published pipeline; its class must be named.
+        seconds: Of the clips [s], at least.
+        rate: "fps" for video, whose frames are spread over that time; "sample_rate" for sound.
+    """
+    from mmbench.baselines.models.pipelines.tiny import make_tiny
+
+    call = make_tiny(half.class_name)[1]
+    kept = {key: half.call[key] for key in ("guidance_scale",) if key in half.call}
+    fps = 0 if rate != "fps" else call["num_frames"] // seconds or call["num_frames"] / seconds
+    return replace(half, call={**call, **kept}, scheduler={}, rate=fps)

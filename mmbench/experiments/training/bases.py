@@ -1,0 +1,168 @@
+"""The base models of a training: loaded when their networks are needed, described on disk so that they need not be.
+
+POOLS/SYSTEM-pair-0a1b….safetensors     schedules, shapes, unconditional texts, and the discriminator's config
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from mmbench.baselines.kinds.pair import DiffusionPair
+from mmbench.experiments.training.settings import TrainSettings
+from mmbench.files import write_whole
+from mmbench.identity import digest_of
+from mmbench.mmdisco.design import DiscriminatorConfig
+from mmbench.mmdisco.schedule import Schedule
+from mmbench.networks.devices import local_device
+from mmbench.optional_protocols import HasLabel, batch_size_of
+from mmbench.runs.spec import system_code
+from mmbench.types import Dataset
+
+if TYPE_CHECKING:
+    from mmbench.mmdisco.seen import View
+
+
+class BaseModels:
+    """A guidable system's pair of base models, loaded when first asked for, until it is freed.
+
+    Args:
+        make: Makes the system, whose networks are not loaded by that.
+
+    Attributes:
+        label: What its pools and discriminators are filed under: its label, else its name.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self.label = self.system.label if isinstance(self.system, HasLabel) else self.system.name
+        self.weights = self.system.weights
+        self.identity = {**self.system.spec(), "code": system_code(self.system)}
+        self.batch_size = batch_size_of(self.system)
+
+    @cached_property
+    def system(self) -> Any:
+        """The system."""
+        return self._make()
+
+    @cached_property
+    def pair(self) -> DiffusionPair:
+        """Its pair."""
+        pair: DiffusionPair = self.system.pair()
+        return pair
+
+    def free(self) -> None:
+        """Let the networks go; they would be loaded anew."""
+        import torch
+
+        loaded = self.__dict__.pop("pair", None) is not None
+        self.__dict__.pop("system", None)
+        if loaded:
+            gc.collect()
+            torch.cuda.empty_cache()  # does nothing where no GPU was used
+
+
+@dataclass(frozen=True, eq=False)
+class DescribedSchedule:
+    """A `Schedule` of any kind, as training reads it.
+
+    Attributes:
+        alphas_cumprod: (T,) float64.
+        said: The schedule's own record.
+    """
+
+    alphas_cumprod: Any
+    said: dict[str, Any]
+
+    @property
+    def num_train_timesteps(self) -> int:
+        """T."""
+        return len(self.alphas_cumprod)
+
+    def record(self) -> dict[str, Any]:
+        """What tells the schedule from others, JSON-able."""
+        return self.said
+
+
+@dataclass(frozen=True, eq=False)
+class PairDescription:
+    """What a training asks of a pair of base models besides the outputs of their networks.
+
+    Attributes:
+        schedules: Of video and audio.
+        shapes: Of one video and one audio latent.
+        unconditional: (video_text, audio_text) of the empty prompt; () for models without text.
+        coupled: Whether each model sees both modalities.
+        encodes: Whether a network encodes clips.
+        config: Of the discriminator that is to be trained.
+        view: What it sees of latents and texts; None for all as they are.
+        device: Where the models would be.
+    """
+
+    schedules: tuple[Schedule, Schedule]
+    shapes: tuple[tuple[int, ...], tuple[int, ...]]
+    unconditional: tuple[Any, ...]
+    coupled: bool
+    encodes: bool
+    config: DiscriminatorConfig
+    view: View | None
+    device: str
+
+    def discriminator(self, design: str, **sizes: int) -> DiscriminatorConfig:
+        """The config of a discriminator, which is described for one design and its sizes."""
+        return self.config
+
+    def epsilon(self, x_t: Any, y_t: Any, t: Any, condition: Any) -> Any:
+        """Refuse to predict: there are no networks."""
+        raise RuntimeError("the base models are described, not loaded: what they predict is stored")
+
+
+def digest_of_pool(bases: BaseModels, dataset: Dataset, **kind: Any) -> str:
+    """12 hex digits of all that a pool's content depends on: base models, dataset, and what its kind needs."""
+    return digest_of(json.loads(json.dumps({"system": bases.identity, "dataset": dict(dataset.spec()), **kind})))[:12]
+
+
+def describe(bases: BaseModels, dataset: Dataset, settings: TrainSettings) -> PairDescription:
+    """Reads the description of a training's base models; without one loads them, and writes it down."""
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    from mmbench.baselines.models.pipelines.pair_view import PairView
+    from mmbench.mmdisco.seen import view_of
+
+    design, sizes = settings.discriminator, settings.sizes
+    digest = digest_of_pool(bases, dataset, kind="pair", design=design, sizes=sizes)
+    file = settings.pools / f"{bases.label}-pair-{digest}.safetensors"
+    if not file.exists():
+        pair = bases.pair
+        facts = {
+            "schedules": [schedule.record() for schedule in pair.schedules],
+            "shapes": pair.shapes,
+            "coupled": pair.coupled,
+            "encodes": pair.encodes,
+            "view": view.record() if (view := view_of(pair)) else None,
+            "config": asdict(pair.discriminator(design, **sizes)),
+        }
+        tensors = {f"levels {k}": schedule.alphas_cumprod for k, schedule in enumerate(pair.schedules)}
+        tensors |= {f"text {k}": text.contiguous() for k, text in enumerate(pair.unconditional)}
+        settings.pools.mkdir(parents=True, exist_ok=True)
+        write_whole(file, lambda beside: save_file(tensors, beside, {"pair": json.dumps(facts)}))
+    with safe_open(file, framework="pt") as opened:
+        facts = json.loads(opened.metadata()["pair"])
+        tensors = {name: opened.get_tensor(name) for name in sorted(opened.keys())}
+    first, second = (DescribedSchedule(tensors[f"levels {k}"], said) for k, said in enumerate(facts["schedules"]))
+    video, audio = (tuple(shape) for shape in facts["shapes"])
+    return PairDescription(
+        schedules=(first, second),
+        shapes=(video, audio),
+        unconditional=tuple(tensor for name, tensor in tensors.items() if name.startswith("text")),
+        coupled=facts["coupled"],
+        encodes=facts["encodes"],
+        config=DiscriminatorConfig(**facts["config"]),
+        view=PairView.from_record(facts["view"]) if facts["view"] else None,
+        device=local_device(settings.device),
+    )

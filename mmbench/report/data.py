@@ -1,0 +1,116 @@
+"""What a report's page holds, as plain data: numbers for tables and plots, values per sample for its browser."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from mmbench.console import jsonable
+from mmbench.report.drawings import draw_forest, draw_histogram
+from mmbench.report.material import Material
+from mmbench.report.verdicts import tell
+from mmbench.scores.records import Record
+from mmbench.tables.compare import Cell, list_caveats
+from mmbench.tables.format import count_text, interval_text, record_row, signed, with_error
+from mmbench.tables.marks import explain_marks, mark_of, note_shuffled, short_names
+from mmbench.types import is_untrained
+
+DIGITS = 5  # of values per sample
+
+
+def describe(material: Material) -> dict[str, Any]:
+    """Everything that the template shows: systems, metrics with their numbers and plots, verdicts, notes."""
+    cells = [cell for column in material.cells.values() for cell in column]
+    records = [cell.record for cell in cells]
+    short = short_names(material.cells)
+    metrics = [_metric(material, metric, short[metric]) for metric in material.cells]
+    marks = [mark_of(cell, [r for r in records if r.metric == cell.record.metric]) for cell in cells]
+    datasets, seeds = (list(dict.fromkeys(getattr(r, name) for r in records)) for name in ("dataset", "seed"))
+    return {
+        "title": " · ".join(material.names),
+        "systems": [_system(material, k, records) for k in range(len(material.names))],
+        "datasets": datasets,
+        "seeds": seeds,
+        "made": max(r.time for r in records),
+        "metrics": metrics,
+        "verdicts": tell(material.cells, short),
+        "notes": [*explain_marks(cells, marks), *note_shuffled(records), *list_caveats(records), *material.notes],
+    }
+
+
+def _system(material: Material, k: int, records: Sequence[Record]) -> dict[str, Any]:
+    name = material.names[k]
+    mine = [r for r in records if r.system == name]
+    first = mine[0] if mine else None
+    warnings = [weights for r in mine[:1] if is_untrained(weights := r.weights)]
+    warnings = [f"{weights} weights" for weights in warnings] + ["lossy clips"] * any(r.lossy for r in mine)
+    scored = "; ".join(dict.fromkeys(f"n = {count_text(r)}" for r in mine)) or "not scored"
+    return {"name": name, "run": first.run_id if first else "", "scored": scored, "warnings": warnings}
+
+
+def _metric(material: Material, metric: str, short: str) -> dict[str, Any]:
+    column = material.cells[metric]
+    records = [cell.record for cell in column]
+    numbers: list[dict[str, Any] | None] = [None] * len(material.names)
+    for cell in column:
+        numbers[material.names.index(cell.record.system)] = _number(cell, records)
+    first = records[0]
+    values = material.scores.get(metric)
+    chance = [next((r.baseline for r in records if r.system == name), None) for name in material.names]
+    return {
+        "name": metric,
+        "short": short,
+        "higher": first.higher_is_better,
+        "networks": first.extractor_weights if is_untrained(first.extractor_weights) else "",
+        "numbers": numbers,
+        "forest": draw_forest(column, material.names),
+        "histogram": None if values is None else draw_histogram(values, chance),
+        "chance": chance,
+    }
+
+
+def _number(cell: Cell, column: Sequence[Record]) -> dict[str, Any]:
+    r, d, wins = cell.record, cell.difference, cell.wins
+    lasting = r.details.get("infinity")
+    told = {
+        **{k: v for k, v in record_row(asdict(r)).items() if v},
+        "difference": d and f"{signed(d.value, d.stderr)} {interval_text(d.low, d.high, d.stderr, sign=True) or ''}",
+        "compared with": cell.against or None,
+        "p after Holm": None if cell.p_adjusted is None else f"{cell.p_adjusted:.3g}",
+        "samples won": wins and f"{wins.share:.0%} [{wins.low:.0%}, {wins.high:.0%}] of {wins.n}",
+        "n needed": cell.needs,
+        "at infinite n": None if lasting is None else with_error(lasting, r.details.get("infinity_stderr")),
+        "run": r.run_id,
+        "again": shlex.join(["mmbench", "evaluate", r.run_id, "--metric", r.metric, "-n", str(r.n_expected)]),
+    }
+    text = with_error(r.value, r.stderr) or "-"
+    return {
+        "text": f"({text})" if cell.same_as else text,
+        "mark": mark_of(cell, column),
+        "value": r.value,
+        "record": {k: str(v) for k, v in told.items() if v is not None},
+    }
+
+
+def samples_as_script(material: Material, events: Sequence[Sequence[Mapping[str, Any] | None]]) -> str:
+    """The rows of the browser as a script that defines REPORT, which a page reads from a file as from a server."""
+    rows = []
+    for r, row in enumerate(material.rows):
+        known = [c.samples[i] for c, i in zip(material.columns, row, strict=True) if i is not None]
+        text = next((str(sample["text"]) for sample in known if sample.get("text")), "")
+        rows.append({"id": str(known[0]["id"]), "text": text, "clips": events[r]})
+    short = short_names(material.cells)
+    scores = {short[metric]: _rounded(values) for metric, values in material.scores.items()}
+    higher = {short[metric]: column[0].record.higher_is_better for metric, column in material.cells.items()}
+    data = {"systems": list(material.names), "rows": rows, "scores": scores, "higher": higher}
+    return f"const REPORT = {json.dumps(jsonable(data), allow_nan=False)};\n"  # ASCII alone: no text ends the script
+
+
+def _rounded(values: np.ndarray) -> list[list[float | None]]:
+    return [[None if math.isnan(x) else float(f"{x:.{DIGITS}g}") for x in column] for column in values.T.tolist()]
