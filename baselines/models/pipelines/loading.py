@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,17 +24,16 @@ def content_of(half: HalfDescription, weights: Weights) -> str:
     """What tells a pipeline's weights from others: a commit, a digest of a folder's files, or their kind.
 
     Raises:
-        UsageError: The folder is none of a pipeline, or of another class than described, or a checkpoint is distilled.
+        UsageError: The folder is none of a pipeline, or of another class than described, or its call takes no argument
+            of a name that is given, or a checkpoint is distilled.
     """
     if weights == "tiny" or (weights == "random" and half.folder is None):
         return weights
-    if half.folder is None:
-        from mmbench.baselines.models.pipelines.survey import distilled
+    from mmbench.baselines.models.pipelines.survey import distilled
 
-        if reason := distilled(half.pipeline):
-            raise UsageError(
-                f"{half.pipeline} cannot be half of a pair: {reason}.", "its base checkpoint", f"see {DOCS}"
-            )
+    if reason := distilled(half.folder.absolute().name if half.folder else half.pipeline):
+        raise UsageError(f"{half.source} cannot be half of a pair: {reason}.", "its base checkpoint", f"see {DOCS}")
+    if half.folder is None:
         return half.revision
     require_class(half, class_in(half.folder))
     cache = digests.DigestCache(locations.home() / "digests.json")
@@ -60,6 +62,17 @@ def require_class(half: HalfDescription, name: str) -> None:
         raise UsageError(f"{half.source} is a {name}, which diffusers lacks.", "a class of diffusers", "")
     if reason := refusal(kind):
         raise UsageError(f"{name} cannot be half of a pair: {reason}.", "another pipeline", "mmbench list pipelines")
+    _require_arguments(half, kind)
+
+
+def _require_arguments(half: HalfDescription, kind: Any) -> None:
+    """Raise UsageError if a description's call has an argument that the pipeline's does not take; say which is near."""
+    parameters = inspect.signature(kind.__call__).parameters
+    for key in half.call:
+        if key not in parameters:
+            near = difflib.get_close_matches(key, parameters, n=1)
+            wanted = f"did you mean {near[0]}?" if near else f"arguments of {kind.__name__}.__call__"
+            raise UsageError(f"The call of {kind.__name__} takes no {key}.", wanted, "call in its table")
 
 
 def load_pipeline(half: HalfDescription, weights: Weights, device: str, dtype: Any, offload: bool = False) -> Any:
@@ -88,9 +101,10 @@ def load_pipeline(half: HalfDescription, weights: Weights, device: str, dtype: A
 
 
 def _build(half: HalfDescription, weights: Weights, dtype: Any) -> Any:
+    from mmbench.baselines.models.pipelines.untrained import quiet, without_bars
+
     if weights == "tiny":
         from mmbench.baselines.models.pipelines.tiny import make_tiny
-        from mmbench.baselines.models.pipelines.untrained import quiet
 
         with quiet():  # of what had better stay in float32
             return make_tiny(half.class_name)[0].to(dtype)
@@ -105,7 +119,8 @@ def _build(half: HalfDescription, weights: Weights, dtype: Any) -> Any:
     try:
         index = DiffusionPipeline.load_config(source, **how)
         require_class(half, str(index["_class_name"]))
-        return DiffusionPipeline.from_pretrained(source, dtype=dtype, use_safetensors=True, **how)
+        with nullcontext() if half.folder is None else without_bars():  # what is downloaded shows how far it is
+            return DiffusionPipeline.from_pretrained(source, dtype=dtype, use_safetensors=True, **how)
     except (OSError, ValueError, AttributeError) as error:  # the last: of no class it knows
         found = f"{half.source} cannot be loaded: {str(error).splitlines()[0]}"
         remedy = (
