@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,17 @@ def half(folder: Path, **call: Any) -> HalfDescription:
 
 def test_an_argument_that_the_call_does_not_take_is_refused_before_loading(folder: Path) -> None:
     content_of(half(folder), "random")
-    with pytest.raises(UsageError, match="The call of CogVideoXPipeline takes no num_frame") as raised:
+    with pytest.raises(UsageError, match="The call of CogVideoXPipeline has no num_frame") as raised:
         content_of(half(folder, num_frame=17), "random")
     assert raised.value.expected == "did you mean num_frames?"
+
+
+def test_a_key_that_the_scheduler_does_not_know_is_refused_not_dropped(folder: Path) -> None:
+    known = load_pipeline(replace(half(folder), scheduler={"snr_shift_scale": 2.0}), "real", "cpu", None)
+    assert known.scheduler.config.snr_shift_scale == 2.0
+    with pytest.raises(UsageError, match="configuration of CogVideoXDDIMScheduler has no snr_shift") as raised:
+        load_pipeline(replace(half(folder), scheduler={"snr_shift": 2.0}), "real", "cpu", None)
+    assert raised.value.expected == "did you mean snr_shift_scale?"
 
 
 def test_a_folder_with_the_name_of_a_distilled_checkpoint_is_refused(folder: Path) -> None:
@@ -54,4 +63,6 @@ def test_what_a_pipeline_says_against_its_call_is_told_with_the_call(folder: Pat
     with pytest.raises(MMBenchError, match=r"CogVideoXPipeline fails when called with .*num_frames = 17") as raised:
         PipelineModel(pipe, CALL, {}, 8)
     assert "RuntimeError: The size of tensor a" in raised.value.found
+    with pytest.raises(UsageError, match="guidance_scale is 'high'"):
+        PipelineModel(pipe, CALL | {"guidance_scale": "high"}, {}, 8)
     PipelineModel(pipe, CALL | {"max_sequence_length": 256}, {}, 8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -62,17 +63,17 @@ def require_class(half: HalfDescription, name: str) -> None:
         raise UsageError(f"{half.source} is a {name}, which diffusers lacks.", "a class of diffusers", "")
     if reason := refusal(kind):
         raise UsageError(f"{name} cannot be half of a pair: {reason}.", "another pipeline", "mmbench list pipelines")
-    _require_arguments(half, kind)
+    _require_known(half.call, kind.__call__, f"The call of {name}", "call")
 
 
-def _require_arguments(half: HalfDescription, kind: Any) -> None:
-    """Raise UsageError if a description's call has an argument that the pipeline's does not take; say which is near."""
-    parameters = inspect.signature(kind.__call__).parameters
-    for key in half.call:
+def _require_known(given: Mapping[str, Any], function: Any, whose: str, key_in_file: str) -> None:
+    """Raise UsageError if a table has a key that a function does not take as an argument; say which is near."""
+    parameters = [name for name in inspect.signature(function).parameters if name != "self"]
+    for key in given:
         if key not in parameters:
             near = difflib.get_close_matches(key, parameters, n=1)
-            wanted = f"did you mean {near[0]}?" if near else f"arguments of {kind.__name__}.__call__"
-            raise UsageError(f"The call of {kind.__name__} takes no {key}.", wanted, "call in its table")
+            wanted = f"did you mean {near[0]}?" if near else f"one of {', '.join(parameters)}"
+            raise UsageError(f"{whose} has no {key}.", wanted, f"another key in {key_in_file} = {{…}} of its table")
 
 
 def load_pipeline(half: HalfDescription, weights: Weights, device: str, dtype: Any, offload: bool = False) -> Any:
@@ -84,11 +85,16 @@ def load_pipeline(half: HalfDescription, weights: Weights, device: str, dtype: A
         device: Where it runs.
         dtype: Precision of its weights; None for float32.
         offload: Keep on a GPU only the network that is at work.
+
+    Raises:
+        MMBenchError: It cannot be loaded, or its class, call or scheduler is not what the description says.
     """
     import torch
 
     pipe = _build(half, weights, dtype or torch.float32)
     if half.scheduler:
+        kind = type(pipe.scheduler)
+        _require_known(half.scheduler, kind.__init__, f"The configuration of {kind.__name__}", "scheduler")
         pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, **half.scheduler)
     pipe.set_progress_bar_config(disable=True)
     for part in pipe.components.values():
