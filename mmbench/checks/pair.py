@@ -54,7 +54,7 @@ def _tried(check: str, what: Callable[[], str]) -> dict[str, Any]:
     try:
         return _row(check, "ok", what())
     except MMBenchError as error:
-        return _row(check, "broken", error.found, error.expected)
+        return _row(check, "broken", error.found, "; ".join(filter(None, (error.expected, error.next))))
 
 
 def _facts(pair: DiffusionPair) -> Iterator[tuple[str, str]]:
@@ -68,7 +68,7 @@ def _facts(pair: DiffusionPair) -> Iterator[tuple[str, str]]:
             yield f"{half} pipeline", pair.models[i].describe()
         schedule, shape = pair.schedules[i], pair.shapes[i]
         snr = (schedule.alphas_cumprod / (1 - schedule.alphas_cumprod)).clamp(1e-12, 1e12).log() / 2
-        levels = f"{schedule.num_train_timesteps} of log SNR {snr[0].item():.1f} to {snr[-1].item():.1f}"
+        levels = f"{schedule.num_train_timesteps} of half log SNR {snr[0].item():.1f} to {snr[-1].item():.1f}"
         yield f"{half} levels", f"{levels}; {schedule.record()['name']}" if "name" in schedule.record() else levels
         yield f"{half} latents", f"{shape}, seen as {seen[i]}" if shape != seen[i] else f"{shape}"
     yield "texts", f"of {seen[2][-1]} and {seen[3][-1]} channels" if len(seen) > 2 else "none"

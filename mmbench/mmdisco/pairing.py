@@ -44,5 +44,5 @@ def require_path(pairing: Pairing, path: Path) -> None:
         f"The discriminator was trained on pairing {pairing!r} of noise levels, and path {path!r} leaves it.",
         f"path {' or '.join(PATHS_OF[pairing])}, or a discriminator of pairing 'independent'; off the levels of its "
         "training a discriminator guides wrongly and raises nothing (excess NLL of 1.6 in the 1-D experiment)",
-        "mmbench train ... --pairing independent, otherwise as it was trained",
+        f"--set path={PATHS_OF[pairing][0]}, or the command that trained it with --pairing independent",
     )

@@ -163,7 +163,7 @@ class Evaluation:
         """
         if not any(samples):
             found_words = f"{run.run_id} has no clips to score."
-            raise MMBenchError(found_words, "at least one sample", "mmbench generate ...")
+            raise MMBenchError(found_words, "at least one sample", "the same command, once its samples no longer fail")
         stages = stages or self._unseen(run, samples)
         with stages.features as stage:
             found = extract(samples, list(self.extractors.values()), self.cache, workers=self.workers, stage=stage)

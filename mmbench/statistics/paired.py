@@ -83,7 +83,7 @@ def paired_difference(a: Score, b: Score, level: float = 0.95) -> Difference:
             )
         value, r = b.value - a.value, np.asarray(b.replicates, np.float64) - np.asarray(a.replicates, np.float64)
         d = bootstrap_estimate(value, r, a.num_scored, level)
-        return Difference(d.value, d.stderr, d.low, d.high, _bootstrap_test(value, r), d.n)
+        return Difference(d.value, d.stderr, d.low, d.high, _bootstrap_test(value, r, d.n), d.n)
     raise _unpaired("The scores hold neither values per sample nor bootstrap replicates on both sides.")
 
 
@@ -104,13 +104,17 @@ def _t_test(d: Estimate) -> float | None:
     return float(2 * stdtr(d.n - 1, -abs(d.value / d.stderr)))
 
 
-def _bootstrap_test(value: float, replicates: np.ndarray) -> float | None:
-    """Two-sided p of `value` under replicates shifted to zero; agrees with the basic interval on excluding 0."""
+def _bootstrap_test(value: float, replicates: np.ndarray, n: int) -> float | None:
+    """Two-sided p of `value` under replicates shifted to zero; agrees with the basic interval on excluding 0.
+
+    It is never below 2^(1 - n), the least that a sign test of n pairs can give: of few clips there are few different
+    resamplings, and all on one side are no rarity.
+    """
     if len(replicates) < 2:
         return None
     null = replicates - value
     tail = min(np.count_nonzero(null <= value), np.count_nonzero(null >= value))
-    return float(min(1.0, 2 * (tail + 1) / (len(replicates) + 1)))
+    return float(min(1.0, max(2 * (tail + 1) / (len(replicates) + 1), 2.0 ** (1 - n))))
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:

@@ -58,8 +58,10 @@ def test_the_last_picture_stays_on_screen_for_as_long_as_it_would(encoded: list[
 
 
 def test_what_a_clip_lacks_is_said(encoded: list[Any]) -> None:
-    with pytest.raises(UsageError, match="8 frames at 8 1/s"):
+    with pytest.raises(UsageError, match="8 frames at 8 1/s") as raised:
         encode_clip(clip(), model(8, 13, num_frames=13), model(16, 16))
+    assert raised.value.next == "a smaller num_frames in its call, or fps = 13"
+    encode_clip(clip(), model(13, 13, num_frames=13), model(16, 16))
     with pytest.raises(UsageError, match=r"Pipe makes latents \(20,\); those of a clip are \(16,\)"):
         encode_clip(clip(), model(4, 4, num_frames=4), model(16, 20))
     with pytest.raises(UsageError, match="leaves num_frames open"):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from mmbench.baselines.models.pipelines.description import of_latents, place_halves
-from mmbench.baselines.models.pipelines.description_file import read_description
+from mmbench.baselines.models.pipelines.description_file import OF_VIEW, read_description
 from mmbench.baselines.models.pipelines.system import DESCRIPTIONS
+from mmbench.baselines.models.pipelines.views import View
 from mmbench.errors import UsageError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -54,6 +56,7 @@ def test_what_a_file_says_is_read(tmp_path: Path) -> None:
         (VIDEO + '[audio]\nfolder = "a"\nfps = 3\n', r"\[audio\] has the key 'fps'", "sample_rate"),
         (VIDEO + '[audio]\nfolder = "a"\ncall = {prompt = "x"}\n', "call gives prompt", "what is no sample's own"),
         (VIDEO + '[audio]\npipeline = "b"\nrevision = "main"\n', "revision is 'main'", "40 hex digits"),
+        (VIDEO + "view = {unshufle = 2}\n" + AUDIO, r"\[video.view\] has the key 'unshufle'", "did you mean unshuffle"),
         (VIDEO + "[audio\n", "is not TOML", "tables video and audio"),
     ],
 )
@@ -62,6 +65,10 @@ def test_a_wrong_key_is_named_with_the_nearest_one(tmp_path: Path, text: str, fo
         read_description(write(tmp_path, text))
     assert raised.match(expected)
     assert raised.match("my_pair.toml")
+
+
+def test_a_view_has_the_keys_that_a_file_may_give() -> None:
+    assert tuple(field.name for field in fields(View)) == OF_VIEW
 
 
 def test_a_repository_needs_a_commit_and_a_user_may_give_it(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ def test_what_is_wrong_is_a_row_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
     too_long = {row["check"]: row for row in examine_pair("wan_stableaudio", "bounce?seconds=4", TINY, device="cpu")}
     assert too_long["real clip"]["status"] == too_long["zero discriminator"]["status"] == "broken"
     assert "too short" in too_long["zero discriminator"]["found"]
+    assert too_long["real clip"]["next"] == "a call for the 4 s of the dataset's clips; see docs/pairs.md"
     (missing,) = examine_pair("wan_stableaudio", "bounce", device="cpu")
     assert (missing["check"], missing["status"]) == ("base models", "broken")
     assert missing["next"].startswith("--set video_revision=COMMIT")

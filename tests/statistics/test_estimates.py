@@ -242,3 +242,12 @@ def test_shuffled_baseline_error_has_both_corrections(clustered: bool) -> None:
     assert estimate.stderr == pytest.approx(np.sqrt(shuffled_by_hand(values, partner)), rel=1e-12)
     margin = stats.t.ppf(0.975, n - 1) * estimate.stderr
     assert (estimate.low, estimate.high) == pytest.approx((estimate.value - margin, estimate.value + margin), rel=1e-12)
+
+
+@pytest.mark.parametrize(("n", "least"), [(2, 0.5), (4, 0.125), (64, 2 / 101)])
+def test_few_clips_cannot_make_a_distance_significant(n: int, least: float) -> None:
+    """All resamplings of two clips may lie on one side of 0, at one chance in two."""
+    replicates = np.linspace(0.9, 1.1, 100)
+    assert paired_difference(set_score(0, 0 * replicates, n), set_score(1, replicates, n)).p_value == pytest.approx(
+        least
+    )

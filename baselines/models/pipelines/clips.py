@@ -47,7 +47,9 @@ def encode_clip(clip: Clip, video: PipelineModel, audio: PipelineModel) -> tuple
     held = math.ceil(exact_rate(video.rate) / exact_rate(clip.fps))  # of the pipeline's frames, by one of the clip's
     if lacking > held:
         found = f"A clip of {clip.size()} has {len(moving)} frames at {video.rate:g} 1/s."
-        raise UsageError(found, f"{num_frames}, as the pipeline makes", "a smaller num_frames in its call")
+        seconds = len(clip.video) / float(clip.fps)
+        wanted = f"{num_frames}, as the pipeline makes"
+        raise UsageError(found, wanted, f"a smaller num_frames in its call, or fps = {num_frames / seconds:g}")
     frames = np.concatenate([moving[:num_frames], np.repeat(moving[-1:], max(lacking, 0), 0)])
     latents = encode_video(video.pipe, frames), encode_audio(audio.pipe, clip.audio, clip.sample_rate)
     wanted = f"a call for the {len(clip.video) / float(clip.fps):g} s of the dataset's clips"

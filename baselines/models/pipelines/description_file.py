@@ -36,6 +36,7 @@ from mmbench.baselines.models.pipelines.description import HalfDescription, Pair
 from mmbench.errors import UsageError
 
 OWN_OF_CALL = ("prompt", "latents", "generator", "output_type", "return_dict")  # what the harness gives
+OF_VIEW = ("layout", "grid", "start", "stop", "unshuffle")  # fields of `views.View`, whose file needs torch
 RATES = (("video", "fps"), ("audio", "sample_rate"))  # tables, and what their rates are called
 DOCS = "docs/pairs.md"
 
@@ -80,6 +81,8 @@ def _read_half(path: Path, table: str, found: Mapping[str, Any], rate: str) -> H
     call = take("call", {}, _is_table, "a table of arguments of the pipeline's call")
     if taken := [key for key in call if key in OWN_OF_CALL]:
         raise UsageError(f"{path}: [{table}] call gives {taken[0]}.", "what is no sample's own", f"see {DOCS}")
+    view = take("view", {}, _is_table, "a table of what a discriminator sees")
+    _refuse_unknown(path, f"{table}.view", view, OF_VIEW)
     return HalfDescription(
         pipeline=pipeline,
         revision=take("revision", "", is_commit, "a commit of 40 hex digits, as the repository's page shows"),
@@ -87,7 +90,7 @@ def _read_half(path: Path, table: str, found: Mapping[str, Any], rate: str) -> H
         class_name=take("class", "", _is_text, 'a class of diffusers, as "WanPipeline"'),
         call=call,
         scheduler=take("scheduler", {}, _is_table, "a table of what is changed in the scheduler's configuration"),
-        view=take("view", {}, _is_table, "a table of what a discriminator sees"),
+        view=view,
         rate=take(rate, 0, _is_positive, "a number above 0"),
     )
 

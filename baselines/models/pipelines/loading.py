@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import json
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,17 +25,16 @@ def content_of(half: HalfDescription, weights: Weights) -> str:
     """What tells a pipeline's weights from others: a commit, a digest of a folder's files, or their kind.
 
     Raises:
-        UsageError: The folder is none of a pipeline, or of another class than described, or a checkpoint is distilled.
+        UsageError: The folder is none of a pipeline, or of another class than described, or its call takes no argument
+            of a name that is given, or a checkpoint is distilled.
     """
     if weights == "tiny" or (weights == "random" and half.folder is None):
         return weights
-    if half.folder is None:
-        from mmbench.baselines.models.pipelines.survey import distilled
+    from mmbench.baselines.models.pipelines.survey import distilled
 
-        if reason := distilled(half.pipeline):
-            raise UsageError(
-                f"{half.pipeline} cannot be half of a pair: {reason}.", "its base checkpoint", f"see {DOCS}"
-            )
+    if reason := distilled(half.folder.absolute().name if half.folder else half.pipeline):
+        raise UsageError(f"{half.source} cannot be half of a pair: {reason}.", "its base checkpoint", f"see {DOCS}")
+    if half.folder is None:
         return half.revision
     require_class(half, class_in(half.folder))
     cache = digests.DigestCache(locations.home() / "digests.json")
@@ -60,6 +63,17 @@ def require_class(half: HalfDescription, name: str) -> None:
         raise UsageError(f"{half.source} is a {name}, which diffusers lacks.", "a class of diffusers", "")
     if reason := refusal(kind):
         raise UsageError(f"{name} cannot be half of a pair: {reason}.", "another pipeline", "mmbench list pipelines")
+    _require_known(half.call, kind.__call__, f"The call of {name}", "call")
+
+
+def _require_known(given: Mapping[str, Any], function: Any, whose: str, key_in_file: str) -> None:
+    """Raise UsageError if a table has a key that a function does not take as an argument; say which is near."""
+    parameters = [name for name in inspect.signature(function).parameters if name != "self"]
+    for key in given:
+        if key not in parameters:
+            near = difflib.get_close_matches(key, parameters, n=1)
+            wanted = f"did you mean {near[0]}?" if near else f"one of {', '.join(parameters)}"
+            raise UsageError(f"{whose} has no {key}.", wanted, f"another key in {key_in_file} = {{…}} of its table")
 
 
 def load_pipeline(half: HalfDescription, weights: Weights, device: str, dtype: Any, offload: bool = False) -> Any:
@@ -71,11 +85,16 @@ def load_pipeline(half: HalfDescription, weights: Weights, device: str, dtype: A
         device: Where it runs.
         dtype: Precision of its weights; None for float32.
         offload: Keep on a GPU only the network that is at work.
+
+    Raises:
+        MMBenchError: It cannot be loaded, or its class, call or scheduler is not what the description says.
     """
     import torch
 
     pipe = _build(half, weights, dtype or torch.float32)
     if half.scheduler:
+        kind = type(pipe.scheduler)
+        _require_known(half.scheduler, kind.__init__, f"The configuration of {kind.__name__}", "scheduler")
         pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, **half.scheduler)
     pipe.set_progress_bar_config(disable=True)
     for part in pipe.components.values():
@@ -88,9 +107,10 @@ def load_pipeline(half: HalfDescription, weights: Weights, device: str, dtype: A
 
 
 def _build(half: HalfDescription, weights: Weights, dtype: Any) -> Any:
+    from mmbench.baselines.models.pipelines.untrained import quiet, without_bars
+
     if weights == "tiny":
         from mmbench.baselines.models.pipelines.tiny import make_tiny
-        from mmbench.baselines.models.pipelines.untrained import quiet
 
         with quiet():  # of what had better stay in float32
             return make_tiny(half.class_name)[0].to(dtype)
@@ -105,7 +125,8 @@ def _build(half: HalfDescription, weights: Weights, dtype: Any) -> Any:
     try:
         index = DiffusionPipeline.load_config(source, **how)
         require_class(half, str(index["_class_name"]))
-        return DiffusionPipeline.from_pretrained(source, dtype=dtype, use_safetensors=True, **how)
+        with nullcontext() if half.folder is None else without_bars():  # what is downloaded shows how far it is
+            return DiffusionPipeline.from_pretrained(source, dtype=dtype, use_safetensors=True, **how)
     except (OSError, ValueError, AttributeError) as error:  # the last: of no class it knows
         found = f"{half.source} cannot be loaded: {str(error).splitlines()[0]}"
         remedy = (

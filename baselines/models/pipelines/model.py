@@ -13,11 +13,12 @@ from torch import Tensor
 from mmbench.baselines.models.pipelines.text_guidance import guider_off, scale_of, unguided_call
 from mmbench.baselines.models.pipelines.texts import PromptStates, prompt_of
 from mmbench.baselines.models.pipelines.views import View, view_of
-from mmbench.errors import UsageError
+from mmbench.errors import MMBenchError, UsageError
 from mmbench.mmdisco.black_box import Denoiser, decode, first_latents
 from mmbench.mmdisco.course import Half
 from mmbench.mmdisco.levels import LevelSchedule
 from mmbench.mmdisco.scheduler_check import follows
+from mmbench.runs.exhausted import is_out_of_memory
 
 NUM_LEVELS = 1000  # timesteps that a discriminator is trained at, on the pipeline's own grid
 TEXTS_KEPT = 512  # prompts whose mean states stay in memory
@@ -52,12 +53,25 @@ class PipelineModel:
         self._states = PromptStates(pipe, self._unguided)
         self.text = lru_cache(TEXTS_KEPT)(self._read)
         half = Half(pipe, self._unguided)
-        self._like = first_latents(half, prompt="")
+        self._like = self._called(half)
         self.shape = tuple(self._like.shape[1:])
         self.view = View(**view) if "layout" in view else replace(view_of(pipe, self.shape, call), **view)
         with guider_off(pipe):
             self.denoiser = Denoiser(half, NUM_LEVELS, prompt="")
         self.schedule = LevelSchedule(self.denoiser.levels, type(pipe.scheduler).__name__)
+
+    def _called(self, half: Half) -> Tensor:
+        """The noise that the loop of a call starts with; raises MMBenchError with what the pipeline says against it."""
+        try:
+            return first_latents(half, prompt="")
+        except MMBenchError:
+            raise
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            own = ", ".join(f"{key} = {value!r}" for key, value in self.call.items() if key != "return_dict")
+            found = f"{type(self.pipe).__name__} fails when called with {own}: {type(error).__name__}: {error}"
+            raise MMBenchError(found, "a call that it can make", "other arguments in call in its table") from error
 
     def _read(self, prompt: str) -> Tensor:
         """The text of a prompt (`texts`), which `text` keeps."""

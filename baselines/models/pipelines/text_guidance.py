@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from mmbench.errors import UsageError
+
 NAME = "guidance_scale"
 
 
@@ -17,8 +19,14 @@ def argument_of(pipe: Any, call: Mapping[str, Any], name: str) -> Any:
 
 
 def scale_of(pipe: Any, call: Mapping[str, Any]) -> float:
-    """The weight of a pipeline's classifier-free guidance; 1.0 for a single, conditional pass."""
+    """The weight of a pipeline's classifier-free guidance; 1.0 for a single, conditional pass.
+
+    Raises:
+        UsageError: It is no number.
+    """
     given = argument_of(pipe, call, NAME) or getattr(getattr(pipe, "guider", None), NAME, None)
+    if isinstance(given, str):
+        raise UsageError(f"{NAME} is {given!r}.", "a number", f"{NAME} in call in its table")
     return max(float(given or 1.0), 1.0)
 
 

@@ -49,6 +49,19 @@ def quiet() -> Iterator[None]:
                 log.set_verbosity(verbosity)
 
 
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Show no progress bars of diffusers and transformers inside the block only."""
+    logs = [log for log in (diffusers.utils.logging, transformers.utils.logging) if log.is_progress_bar_enabled()]
+    try:
+        for log in logs:
+            log.disable_progress_bar()
+        yield
+    finally:
+        for log in logs:
+            log.enable_progress_bar()
+
+
 def _wake(network: nn.Module, salt: str) -> None:
     """Fill matrices that start as zeros, or nearly so: they would hide the prompt, the time or the latents."""
     for key, weight in network.named_parameters():
