@@ -13,7 +13,7 @@ from mmbench.errors import MMBenchError, UsageError
 from mmbench.jobs.compare import compare as set_side_by_side
 from mmbench.tables.compare import Cell, heading
 from mmbench.tables.format import count_text, interval_text, signed, with_error
-from mmbench.tables.marks import AT_FLOOR, mark_of
+from mmbench.tables.marks import AT_FLOOR, OPTIMISED, explain_optimised, mark_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -32,12 +32,14 @@ class Comparison:
 
     def __repr__(self) -> str:
         cells = [cell for column in self._columns for cell in column]
-        rows = [("", "", "value", "n", "Δ [95 %]"), *map(_texts, cells)]
+        rows = [("", "", "value", "n", "Δ [95 %]"), *(_texts(cell, c) for c in self._columns for cell in c)]
         widths = [max(len(row[k]) for row in rows) for k in range(5)]
         lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         lines.append("Δ: paired by sample; * better, † worse, p < 0.05 after Holm's correction.")
         if any(cell.same_as for cell in cells):
             lines.append("( ): the number of another set with the same videos or sounds; it has no difference.")
+        own = [cell.record for cell in cells if not cell.same_as]
+        lines += [explain_optimised(own)] if any(record.optimised_for for record in own) else []
         return "\n".join([*lines, *self.notes])
 
     def to_pandas(self) -> DataFrame:
@@ -45,7 +47,8 @@ class Comparison:
 
         `difference` has `difference_stderr`, a 95 % interval `difference_low`, `difference_high`, a two-sided `p`, and
         `p_holm`, corrected over the whole table; NaN where samples do not pair. `won` is the share of pairs on which
-        the set is better. `same_as` names the set whose number it is, where both have the same videos or sounds.
+        the set is better. `same_as` names the set whose number it is, where both have the same videos or sounds;
+        `optimised_for` the metric that its samples were chosen or guided by, where that makes the value no evidence.
         """
         from pandas import DataFrame
 
@@ -109,6 +112,7 @@ def _row(cell: Cell) -> dict[str, Any]:
         "stderr": nan if record.stderr is None else record.stderr,
         "n": record.n_scored,
         "same_as": cell.same_as,
+        "optimised_for": record.optimised_for,
         "against": cell.against,
         "difference": nan if d is None else d.value,
         "difference_stderr": nan if d is None or d.stderr is None else d.stderr,
@@ -121,13 +125,13 @@ def _row(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _texts(cell: Cell) -> tuple[str, ...]:
-    record = cell.record
+def _texts(cell: Cell, column: Sequence[Cell]) -> tuple[str, ...]:
+    record, records = cell.record, [other.record for other in column]
     value = with_error(record.value, record.stderr) or ""
-    value = f"({value})" if value and cell.same_as else value
+    value = f"({value})" if value and cell.same_as else value + OPTIMISED * bool(record.optimised_for)
     d, difference = cell.difference, ""
     if d is not None:
         interval = interval_text(d.low, d.high, d.stderr, sign=True) or ""
-        mark = mark_of(cell, [record]).replace(AT_FLOOR, "")
+        mark = mark_of(cell, records).replace(AT_FLOOR, "")
         difference = f"{signed(d.value, d.stderr)} {interval} {mark}".strip() + f" to {cell.against}"
     return heading(record), record.system, value, count_text(record), difference

@@ -54,6 +54,7 @@ def generate(
     if path not in MOVERS:
         raise UsageError(f"Unknown path {path!r}.", f"one of {', '.join(MOVERS)}")
     courses = [Course(half, latents_only) for half in halves]
+    remainders: list[Tensor | None] = [None, None]
 
     def move(i: int, prediction: Tensor | None) -> None:
         if on_turn is not None:
@@ -69,7 +70,8 @@ def generate(
             movers = MOVERS[path](here)
             corrections: Corrections = (None, None) if correct is None else correct(here)
             for i in movers:
-                move(i, add_correction(here[i].prediction, corrections[i]))
+                prediction, remainders[i] = add_correction(here[i].prediction, corrections[i], remainders[i])
+                move(i, prediction)
     finally:
         for course in courses:
             course.unwind()
@@ -93,17 +95,37 @@ def _wide(z: Tensor) -> Tensor:
     return z if z.dtype == torch.float64 else z.float()
 
 
-def add_correction(prediction: Tensor, correction: Tensor | None) -> Tensor:
-    """The corrected prediction, added in float32 or the wider of both and rounded once."""
+def add_correction(
+    prediction: Tensor, correction: Tensor | None, remainder: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """The corrected prediction in its own precision, and what rounding to it left out.
+
+    What a pipeline predicts in bfloat16 is a number of bfloat16, so a correction below half of what that resolves would
+    leave no trace, step after step. Its remainder is added at the half's next step. In float32 nothing is left out.
+
+    Args:
+        prediction: Of a half, (n, ...).
+        correction: Of the same shape; None adds nothing.
+        remainder: What was left out at the half's last step.
+
+    Returns:
+        (prediction, remainder); without a correction both as they came.
+
+    Raises:
+        UsageError: A correction of another shape.
+    """
     if correction is None:
-        return prediction
+        return prediction, remainder
     if correction.shape != prediction.shape:
         raise UsageError(
             f"A correction of shape {tuple(correction.shape)} for a prediction of shape {tuple(prediction.shape)}.",
             "a model that predicts as many channels as it reads, and a correction of its latents' shape",
         )
     wide = torch.promote_types(torch.promote_types(prediction.dtype, correction.dtype), torch.float32)
-    return (prediction.to(wide) + correction.to(wide)).to(prediction.dtype)
+    added = correction.to(wide) if remainder is None else correction.to(wide) + remainder.to(wide)
+    exact = prediction.to(wide) + added
+    rounded = exact.to(prediction.dtype)
+    return rounded, None if rounded.dtype == wide else exact - rounded.to(wide)
 
 
 def _lagging(place: Callable[[Step], float]) -> Callable[[Sequence[Step]], list[int]]:

@@ -27,10 +27,11 @@ def record_row(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe_clips(r: Record) -> list[str]:
-    """How many real clips a record compared with, how they differ, and what was done to lossy ones."""
+    """Real clips that a record compared with, how they differ, what was done to lossy ones, what chose the clips."""
     about = r.reference or {}
     real = f"real clips: {real_clips_text(r)}" if "n" in about else None
-    return [words for words in (real, about.get("differs"), r.fitted) if words]
+    chosen = f"no independent evidence: chosen or guided by {r.optimised_for}" if r.optimised_for else None
+    return [words for words in (real, about.get("differs"), r.fitted, chosen) if words]
 
 
 def real_clips_text(r: Record) -> str:

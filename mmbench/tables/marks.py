@@ -49,13 +49,13 @@ def explain_marks(cells: Sequence[Cell], shown: Sequence[str]) -> list[str]:
         rest = "".join(f" ({', '.join(systems)}: than {against})" for against, systems in pairs[1:])
         notes.append(f"{BETTER} better, {WORSE} worse than {first}{rest}; p < 0.05, paired by sample, after Holm.")
     if OPTIMISED in text:
-        notes.append(_explain_optimised([cell.record for cell in cells if not cell.same_as]))
+        notes.append(explain_optimised([cell.record for cell in cells if not cell.same_as]))
     if AT_FLOOR in text:
         notes.append(f"{AT_FLOOR} not above what real clips score at this n: no evidence of quality.")
     return notes
 
 
-def _explain_optimised(records: Sequence[Record]) -> str:
+def explain_optimised(records: Sequence[Record]) -> str:
     """The line that says which systems were chosen or guided by what."""
     by_metric: dict[str, dict[str, None]] = {}
     for r in records:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,20 @@ def test_saved_scores_are_runs_of_the_command_line(
     assert again.returncode == 1
     assert "holds records of a submission, no samples" in again.stderr
     assert mmbench_here(capsys, "show", folder).returncode == 0
+
+
+def test_a_comparison_says_what_was_optimised_for(scores: mm.Scores, shifted: mm.Scores) -> None:
+    found = mm.compare(scores, shifted, metrics=("ib_bounce_av",))
+    ((mine, other),) = found._columns
+    assert "‡" not in repr(found)
+    assert found.to_pandas().optimised_for.tolist() == ["", ""]
+    chosen = replace(mine, record=replace(mine.record, optimised_for="ib_bounce_av.bounce_v1"))
+    judged = replace(found, _columns=[[chosen, other]])
+    value, difference, *below = repr(judged).splitlines()[1:]
+    assert "‡" in value
+    assert "†‡ to mine" in difference, "worse than a set that was chosen by the metric"
+    assert any(line.startswith("‡ no independent evidence") for line in below)
+    assert judged.to_pandas().optimised_for.tolist() == ["ib_bounce_av.bounce_v1", ""]
 
 
 def test_a_comparison_says_how_samples_paired(scores: mm.Scores, shifted: mm.Scores) -> None:

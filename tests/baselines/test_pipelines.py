@@ -74,9 +74,26 @@ def test_alone_and_under_a_zero_discriminator_they_are_the_pipelines_themselves(
     for model, stream, field in zip(pair.models, STREAMS, ("frames", "audios"), strict=True):
         half = model.half(request.prompt.text, generator_of(request, stream))
         alone = np.asarray(getattr(model.pipe(**{**half.call, "output_type": "np"}), field))
-        made = model.decode(latents[0 if field == "frames" else 1], request.prompt.text)
+        generator = generator_of(request, "decoding")
+        made = model.decode(latents[0 if field == "frames" else 1], request.prompt.text, generator)
         np.testing.assert_array_equal(np.asarray(getattr(made, field)), alone)
     assert clip.size() == "16x64x64@8+32000@16000"
+
+
+def test_noise_that_pipelines_add_before_they_decode_is_of_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[float] = []
+
+    def decode(half: Any, latents: Tensor, **call: Any) -> None:
+        drawn.append(float(torch.rand((), generator=call["generator"])))
+
+    monkeypatch.setattr("mmbench.baselines.models.pipelines.model.decode", decode)
+    monkeypatch.setattr("mmbench.baselines.models.pipelines.pair.to_clip", lambda *_: None)
+    pair, asked = pair_of(FIRST[0]), requests(2)
+    latents = torch.zeros(2, *pair.shapes[0]), torch.zeros(2, *pair.shapes[1])
+    pair.decode(*latents, asked)
+    pair.decode(*(z[1:] for z in latents), asked[1:])
+    assert len(set(drawn[:4])) == 4, "each half of each sample has noise of its own"
+    assert drawn[4:] == drawn[2:4], "whatever batch it is in"
 
 
 @pytest.mark.parametrize("name", FIRST)

@@ -7,14 +7,18 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from mmbench import code_identity
 from mmbench.experiments.training import pools
+from mmbench.experiments.training.bases import digest_of_pool
 from mmbench.experiments.training.pools import Pool
+from mmbench.registry import make_dataset
 
 
 @pytest.fixture(autouse=True)
@@ -102,3 +106,16 @@ def test_a_chunk_whose_maker_died_is_made_by_another(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "leases")], check=True)
     Pool(tmp_path, 2).fill(lambda indices: [example(i) for i in indices], 2, "make", quiet=True)
     assert same(Pool(tmp_path, 2)[1], 1)
+
+
+def test_a_pool_is_another_one_for_other_code_of_its_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
+    bounce: Any = make_dataset("bounce")
+    models: Any = SimpleNamespace(identity={"system": "a"})
+    before = digest_of_pool(models, bounce, kind="real", seed=0)
+    assert digest_of_pool(models, bounce, kind="real", seed=0) == before
+    assert digest_of_pool(models, make_dataset("bounce_heavy"), kind="real", seed=0) != before
+    real = code_identity.read_source
+    render = "mmbench.datasets.bounce_world.render"
+    edited = f"{real(render)}\nchanged()"
+    monkeypatch.setattr(code_identity, "read_source", lambda name: edited if name == render else real(name))
+    assert digest_of_pool(models, bounce, kind="real", seed=0) != before, "its clips may be others"

@@ -222,13 +222,49 @@ def test_a_joint_guide_is_asked_at_the_latents_and_levels_of_both() -> None:
 
 def test_a_correction_is_added_in_float32_and_rounded_once() -> None:
     prediction = torch.full((2, 3), 1.0, dtype=torch.bfloat16)
-    assert add_correction(prediction, None) is prediction
+    assert add_correction(prediction, None)[0] is prediction
     correction = torch.full((2, 3), 2.0**-8 * 1.0001)  # just above half of what bfloat16 resolves at 1
-    assert torch.equal(add_correction(prediction, correction), torch.full_like(prediction, 1 + 2.0**-7))
+    assert torch.equal(add_correction(prediction, correction)[0], torch.full_like(prediction, 1 + 2.0**-7))
     assert torch.equal(prediction + correction.bfloat16(), prediction)
-    assert add_correction(prediction.double(), correction).dtype == torch.float64
+    assert add_correction(prediction.double(), correction)[0].dtype == torch.float64
     with pytest.raises(UsageError, match=r"\(2, 1\) for a prediction of shape \(2, 3\)"):
         add_correction(prediction, correction[:, :1])
+
+
+def test_corrections_below_what_bfloat16_resolves_add_up_over_steps() -> None:
+    g = torch.Generator().manual_seed(0)
+    correction = 1e-3 * torch.randn(4096, generator=g)
+    applied, without, remainder = torch.zeros(4096), torch.zeros(4096), None
+    for _ in range(50):
+        prediction = torch.randn(4096, generator=g).bfloat16()
+        guided, remainder = add_correction(prediction, correction, remainder)
+        applied += guided.float() - prediction.float()
+        without += (prediction.float() + correction).bfloat16().float() - prediction.float()
+    share = (torch.stack([applied, without]) @ correction) / (50 * correction @ correction)
+    assert share[0] == pytest.approx(1, abs=0.02)
+    assert share[1] < 0.6, "what one step loses, if each rounds anew"
+    single = torch.ones(3)
+    assert add_correction(single, torch.full((3,), 1e-9)) == (pytest.approx(single), None), "nothing is kept in float32"
+
+
+def test_small_guidance_is_not_lost_in_the_precision_of_a_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipes = {name: made.__wrapped__(name)[0].to(torch.bfloat16) for name in ("WanPipeline", "StableAudio3Pipeline")}
+    video, audio = (Half(pipe, half(name, 12).call) for name, pipe in pipes.items())
+    moved, size = lockstep.Course.move, 3e-4
+    effects: list[Tensor] = []
+
+    def move(course: Any, prediction: Tensor | None) -> None:
+        if prediction is not None and prediction.ndim == 5:
+            effects.append((prediction.float() - course.here.prediction.float()).mean())
+        moved(course, prediction)
+
+    def small(steps: tuple[Step, Step]) -> Corrections:
+        return torch.full(steps[0].prediction.shape, size), None
+
+    monkeypatch.setattr(lockstep.Course, "move", move)
+    generate((video, audio), small, latents_only=True)
+    assert len(effects) == 12
+    assert float(sum(effects)) == pytest.approx(12 * size, rel=0.15)
 
 
 class Failure(Exception):

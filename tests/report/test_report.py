@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 from fractions import Fraction
 from html import unescape
 from pathlib import Path
@@ -113,6 +114,24 @@ def test_a_forest_and_a_histogram_stand_where_their_numbers_are(models: Path) ->
     assert [sum(counts) for counts in plot.counts] == [3, 2]
     assert plot.means[0] == pytest.approx(plot.axis.place(0.2))
     assert plot.chance == (plot.axis.place(0.25), None)
+
+
+def test_what_clips_were_chosen_by_is_no_verdict_without_saying_so(models: Path) -> None:
+    plain = gather([str(models / "early"), str(models / "late")], models / "runs", None)
+    ((metric, (first, second)),) = plain.cells.items()
+    assert not any("independent" in sentence for sentence in describe(plain)["verdicts"])
+    for chosen, other in ((first, second), (second, first)):  # the one that is compared, or its opponent
+        optimised = replace(chosen, record=replace(chosen.record, optimised_for=metric))
+        cells = [optimised, other] if chosen is first else [other, optimised]
+        report = describe(replace(plain, cells={metric: cells}))
+        (verdict,) = report["verdicts"]
+        assert verdict.endswith(f" No independent evidence: {chosen.record.system} was chosen or guided by {metric}.")
+        page = render(report, ["mmbench report"])
+        shown = report["metrics"][0]["numbers"][cells.index(optimised)]
+        assert shown["mark"].endswith("‡")
+        text = f"{shown['text']}{shown['mark']}"
+        assert f"<td>{text}</td>" in page, "in the numbers of the plot, too"
+        assert f"chosen or guided by {metric}" in shown["record"]["beside"]
 
 
 @pytest.mark.parametrize("values", [[0.0, 1.0], [1e-7, 3e-7], [5.0, 5.0], [-1234.0, 99.0], [0.0, 0.0]])

@@ -110,10 +110,10 @@ class PipelineModel:
         for hook in getattr(self.pipe, "_all_hooks", ()):
             hook.offload()
 
-    def decode(self, latents: Tensor, prompt: str) -> Any:
-        """What the pipeline makes of clean latents (1, *shape)."""
+    def decode(self, latents: Tensor, prompt: str, generator: torch.Generator) -> Any:
+        """What the pipeline makes of clean latents (1, *shape); some add noise of `generator` before they decode."""
         half = Half(self.pipe, {**self._unguided, "output_type": "np"})
-        return decode(half, latents.to(self._like), prompt=prompt)
+        return decode(half, latents.to(self._like), prompt=prompt, generator=generator)
 
 
 def sample_rate_of(pipe: Any) -> int:

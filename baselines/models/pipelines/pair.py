@@ -31,6 +31,8 @@ from mmbench.mmdisco.scheduler_check import require_followed
 from mmbench.networks.devices import deterministic_kernels
 from mmbench.types import Clip, ClipFormat, Item, Request, Weights
 
+DECODING = ("video decoding", "audio decoding")  # streams of a request, for pipelines that add noise before they decode
+
 
 class PipelinePair(DiffusionPair):
     """A text-to-video and a text-to-audio pipeline; each sample is made alone, by their own loops in lockstep.
@@ -122,7 +124,10 @@ class PipelinePair(DiffusionPair):
         """The clips of n pairs of latents, by the pipelines' own ends, cut to the dataset's format."""
         rates, clips = (self.video.rate, int(self.audio.rate)), []
         for z, y, request in zip(video.split(1), audio.split(1), requests, strict=True):
-            made = self.video.decode(z, request.prompt.text), self.audio.decode(y, request.prompt.text)
+            made = [
+                model.decode(latent, request.prompt.text, generator_of(request, stream))
+                for model, latent, stream in zip(self.models, (z, y), DECODING, strict=True)
+            ]
             clips.append(to_clip(*made, *rates, self.form))
         return clips
 

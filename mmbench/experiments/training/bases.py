@@ -20,7 +20,7 @@ from mmbench.mmdisco.design import DiscriminatorConfig
 from mmbench.mmdisco.schedule import Schedule
 from mmbench.networks.devices import local_device
 from mmbench.optional_protocols import HasLabel, batch_size_of
-from mmbench.runs.spec import system_code
+from mmbench.runs.spec import dataset_code, system_code
 from mmbench.types import Dataset
 
 if TYPE_CHECKING:
@@ -122,8 +122,9 @@ class PairDescription:
 
 
 def digest_of_pool(bases: BaseModels, dataset: Dataset, **kind: Any) -> str:
-    """12 hex digits of all that a pool's content depends on: base models, dataset, and what its kind needs."""
-    return digest_of(json.loads(json.dumps({"system": bases.identity, "dataset": dict(dataset.spec()), **kind})))[:12]
+    """12 hex digits of all that a pool's content depends on: base models, dataset, their code, what its kind needs."""
+    data = {"name": dataset.name, "code": dataset_code(dataset), **dataset.spec()}
+    return digest_of(json.loads(json.dumps({"system": bases.identity, "dataset": data, **kind})))[:12]
 
 
 def describe(bases: BaseModels, dataset: Dataset, settings: TrainSettings) -> PairDescription:
