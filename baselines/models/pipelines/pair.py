@@ -124,11 +124,11 @@ class PipelinePair(DiffusionPair):
         """The clips of n pairs of latents, by the pipelines' own ends, cut to the dataset's format."""
         rates, clips = (self.video.rate, int(self.audio.rate)), []
         for z, y, request in zip(video.split(1), audio.split(1), requests, strict=True):
-            made = [
+            frames, sound = (
                 model.decode(latent, request.prompt.text, generator_of(request, stream))
                 for model, latent, stream in zip(self.models, (z, y), DECODING, strict=True)
-            ]
-            clips.append(to_clip(*made, *rates, self.form))
+            )
+            clips.append(to_clip(frames, sound, *rates, self.form))
         return clips
 
     def encode(self, item: Item) -> tuple[Any, ...]:
