@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from mmbench.baselines.parts.options import CommonOptions
+from mmbench.baselines.parts.sample_rates import sample_rate_of
 from mmbench.errors import MediaError, MMBenchError, UsageError
 from mmbench.registry import register
 from mmbench.types import Clip, Dataset, Request, Spec, Weights
@@ -33,11 +34,6 @@ from mmbench.weights import locations
 VERSION = 1  # raised when the code changes what it draws
 FPS = 24.0  # what all three are trained on
 GRID = 8  # LTX-2 makes 8 k + 1 frames, the others 4 k + 1
-SAMPLE_RATES = (  # where pipelines tell the rate of their sound
-    "vocoder.config.output_sampling_rate",
-    "audio_sample_rate",
-    "sound_tokenizer.config.sampling_rate",
-)
 
 
 @register("system", "diffusers_joint", "Video and sound by a pipeline of diffusers: --set model=REPO or =FOLDER")
@@ -185,14 +181,3 @@ def sound_of(output: Any) -> np.ndarray:
     """(n,) floats, the mean of all channels, of what a pipeline returned for one prompt."""
     audio = _array(_only(output, ("audio", "sound")))
     return audio.reshape(-1, audio.shape[-1]).mean(0, dtype=np.float64)
-
-
-def sample_rate_of(pipeline: Any) -> int:
-    """Samples per second of a pipeline's sound; raises MMBenchError if it does not say."""
-    for path in SAMPLE_RATES:
-        value: Any = pipeline
-        for name in path.split("."):
-            value = getattr(value, name, None)
-        if value is not None:
-            return int(value)
-    raise MMBenchError("The pipeline does not say its sound's sample rate.", f"one of {', '.join(SAMPLE_RATES)}")

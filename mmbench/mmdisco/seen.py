@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -24,10 +24,17 @@ class View(Protocol):
         ...
 
 
+@runtime_checkable
+class ShowsView(Protocol):
+    """A pair of base models of whose latents and texts discriminators see a view; None for all as they are."""
+
+    @property
+    def view(self) -> View | None: ...
+
+
 def view_of(pair: object) -> View | None:
     """The view that a discriminator has of a pair's latents; None if it takes them as they are."""
-    view: View | None = getattr(pair, "view", None)
-    return view
+    return pair.view if isinstance(pair, ShowsView) else None
 
 
 class Viewing(nn.Module):

@@ -56,12 +56,13 @@ class Column:
         return {m: "unscored" if np.isnan(x) else f"{x:.3f}" for m, x in known.items()}
 
 
-def open_columns(places: Sequence[Path], out: Path = Path("runs")) -> list[Column]:
+def open_columns(places: Sequence[Path], out: Path = Path("runs"), verb: str = "preview") -> list[Column]:
     """Runs and clips as columns, in order; those of one name are told apart by the options that differ.
 
     Args:
         places: Folders of runs, folders of records of a submission, folders of clips, or videos.
         out: Where records of clips lie.
+        verb: The command of mmbench that shows them, for errors.
 
     Raises:
         MMBenchError: The clips of a submission are not where they were, or are others by now.
@@ -75,7 +76,7 @@ def open_columns(places: Sequence[Path], out: Path = Path("runs")) -> list[Colum
     if len(jobs) > 1 and not any(c.is_submission for c in columns):
         what = ", ".join(f"{dataset} seed {seed}" for dataset, seed in jobs)
         together = " ".join(next(iter(jobs.values())))
-        raise UsageError(f"Runs of {what} do not pair.", "runs of one dataset and seed", f"mmbench preview {together}")
+        raise UsageError(f"Runs of {what} do not pair.", "runs of one dataset and seed", f"mmbench {verb} {together}")
     told = [
         (c.name, c.run.run_id if c.run else c.folder, c.run.spec if c.run else {"clips": c.folder}) for c in columns
     ]

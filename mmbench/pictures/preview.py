@@ -33,13 +33,16 @@ LEAST_SIZE = (
 )
 
 
-def find_places(names: Sequence[str], out: Path, command: Sequence[str] = ()) -> tuple[list[Path], list[str]]:
+def find_places(
+    names: Sequence[str], out: Path, command: Sequence[str] = (), verb: str = "preview"
+) -> tuple[list[Path], list[str]]:
     """Where the runs and clips called `names` lie; without names all runs in `out`, controls first, or all submissions.
 
     Args:
         names: Runs, folders of clips, or videos.
         out: Folder of runs.
         command: The words that were typed, for what an error says to type.
+        verb: The command of mmbench that shows them.
 
     Returns:
         The places, and a note on what is left out.
@@ -62,7 +65,7 @@ def find_places(names: Sequence[str], out: Path, command: Sequence[str] = ()) ->
     runs = sorted(runs, key=lambda f: next((i for i, name in enumerate(first) if f.name.startswith(name)), 2))
     if not runs or not scored:
         return runs or scored, []
-    words = ["mmbench", "preview", *(folder.name for folder in [*runs, *scored]), *name_out(out)]
+    words = ["mmbench", verb, *(folder.name for folder in [*runs, *scored]), *name_out(out)]
     return runs, [f"Submissions are not shown. try: {shlex.join(words)}"]
 
 

@@ -59,7 +59,7 @@ def gather(
     """
     if num is not None and num < 1:
         raise UsageError(f"--num-samples is {num}.", "a whole number from 1", "mmbench report --num-samples 16")
-    places, left_out = find_places(names, out, command)
+    places, left_out = find_places(names, out, command, "report")
     called = list(names) if names else [place.name for place in places]
     found = {
         name: [(f, r) for f, r in records if is_named(r, metrics)]
@@ -70,7 +70,7 @@ def gather(
         raise MMBenchError(f"{lacking[0]} is not scored.", "records of what is reported", again)
     if not names:  # in the order of `mmbench table`: controls, pairs, then what guides them
         called.sort(key=lambda name: table_order(found[name][0][1]))
-    columns = open_columns([places[0].parent / name for name in called] if not names else places, out)
+    columns = open_columns([places[0].parent / name for name in called] if not names else places, out, "report")
     sets = [choose(found[name], list(found.values())) for name in called if name in found]
     if len(sets) != len(columns):
         raise UsageError("A packed file holds no samples.", "runs or clips", "mmbench report RUN ...")

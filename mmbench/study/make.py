@@ -64,7 +64,7 @@ def make_study(
     if (folder / KEY).exists():
         raise UsageError(f"{folder} holds a study.", "a new folder: its key would be lost", "--out another_study")
     places, _ = find_places(names, out, command)
-    columns = open_columns(places, out)
+    columns = open_columns(places, out, "study make")
     if len(columns) != 2:
         raise UsageError(f"{names[0]} and {names[1]} are one.", "two runs or folders")
     rows = _draw_rows(columns, num_pairs, seed)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmbench.baselines.diffusers_joint import DiffusersJoint, sample_rate_of
+from mmbench.baselines.diffusers_joint import DiffusersJoint
+from mmbench.baselines.parts.sample_rates import sample_rate_of
 from mmbench.errors import MediaError, MMBenchError, UsageError
 from mmbench.registry import make_dataset
 from mmbench.runs.spec import make_requests

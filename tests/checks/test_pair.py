@@ -15,13 +15,16 @@ def test_all_that_training_and_guidance_need_is_tried() -> None:
     assert {row["status"] for row in rows.values()} == {"ok"}
     assert "UniPCMultistepScheduler keeps to its levels within" in rows["video pipeline"]["found"]
     assert rows["audio latents"]["found"] == "(8, 64), seen as (8, 32)"
-    assert rows["zero discriminator"]["found"] == "changes no bit of a sample, 16x64x64@8+32000@16000"
+    assert rows["zero discriminator"]["found"] == (
+        "changes no bit of a sample, 16x64x64@8+32000@16000; its halves are up to 499 of 1000 levels apart"
+    )
 
 
 def test_a_pair_of_ones_own_loops_is_looked_at_too() -> None:
     rows = {row["check"]: row for row in examine_pair("tiny", "bounce", ("num_inference_steps=2",), device="cpu")}
     assert {row["status"] for row in rows.values()} == {"ok"}
     assert "video pipeline" not in rows
+    assert rows["zero discriminator"]["found"].endswith("up to 0 of 1000 levels apart")  # one timestep for both
 
 
 def test_what_is_wrong_is_a_row_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

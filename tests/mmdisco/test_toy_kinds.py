@@ -30,18 +30,10 @@ from mmbench.mmdisco.toy.experiment import make_bases, run_toy
 from mmbench.mmdisco.toy.sampling import Sampler, predict_natively, sample, sample_natively, step_ancestrally
 from mmbench.mmdisco.toy.table import lay_out_table, name_winners
 from mmbench.mmdisco.toy.training import train_base
+from tests.mmdisco.test_toy import SMALL
 
 SIGMA = 0.25
 PAIRS: list[tuple[BaseKind, BaseKind]] = [("eps", "eps"), ("v", "v"), ("flow", "flow"), ("eps", "flow"), ("v", "flow")]
-SMALL = ToyConfig(
-    base_steps=20,
-    steps=10,
-    num_samples=50,
-    num_points=60,
-    batch_size=64,
-    distinct_timesteps=8,
-    num_inference_steps=10,
-)
 
 
 def exact_bases(kinds: tuple[BaseKind, BaseKind], pairing: Pairing = "index") -> Bases:

@@ -13,7 +13,8 @@ from torch import Tensor
 from mmbench.baselines.models.pipelines.text_guidance import guider_off, scale_of, unguided_call
 from mmbench.baselines.models.pipelines.texts import PromptStates, prompt_of
 from mmbench.baselines.models.pipelines.views import View, view_of
-from mmbench.errors import MMBenchError, UsageError
+from mmbench.baselines.parts.sample_rates import sample_rate_of
+from mmbench.errors import MMBenchError
 from mmbench.mmdisco.black_box import Denoiser, decode, first_latents
 from mmbench.mmdisco.course import Half
 from mmbench.mmdisco.levels import LevelSchedule
@@ -22,11 +23,6 @@ from mmbench.runs.exhausted import is_out_of_memory
 
 NUM_LEVELS = 1000  # timesteps that a discriminator is trained at, on the pipeline's own grid
 TEXTS_KEPT = 512  # prompts whose mean states stay in memory
-SAMPLE_RATES = (  # where pipelines tell the rate of their sound
-    "vocoder.config.sampling_rate",
-    "vae.config.sampling_rate",
-    "vae.config.sample_rate",
-)
 
 
 class PipelineModel:
@@ -114,16 +110,3 @@ class PipelineModel:
         """What the pipeline makes of clean latents (1, *shape); some add noise of `generator` before they decode."""
         half = Half(self.pipe, {**self._unguided, "output_type": "np"})
         return decode(half, latents.to(self._like), prompt=prompt, generator=generator)
-
-
-def sample_rate_of(pipe: Any) -> int:
-    """Samples per second of a pipeline's sound; raises UsageError if it does not say."""
-    for path in SAMPLE_RATES:
-        value: Any = pipe
-        for name in path.split("."):
-            value = getattr(value, name, None)
-        if value is not None:
-            return int(value)
-    raise UsageError(
-        f"{type(pipe).__name__} does not say its rate.", "fps or sample_rate in its table", "docs/pairs.md"
-    )

@@ -5,7 +5,6 @@ Layouts are those of the tensors that the pipelines of diffusers 0.42.1 hand to 
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmbench.baselines.models.pipelines.rates import pictures_per_latent, sound_grid
+from mmbench.baselines.models.pipelines.text_guidance import argument_of
 from mmbench.errors import UsageError
 
 Layout = Literal["channels_first", "frames_first", "channels_last", "packed"]
@@ -136,26 +136,21 @@ def least_unshuffle(height: int, width: int) -> int:
     return next((k for k in sides if max(height, width) <= MAX_SIDE * k), sides[-1])
 
 
-def argument(pipe: Any, call: Mapping[str, Any], name: str) -> Any:
-    """An argument of a pipeline's call, or what it is where `call` does not say it."""
-    return call.get(name, inspect.signature(type(pipe).__call__).parameters[name].default)
-
-
 def _grid(pipe: Any, call: Mapping[str, Any]) -> tuple[int, int, int]:
     """(f, h, w) of LTX's packed latents."""
     space = pipe.vae_spatial_compression_ratio * pipe.transformer_spatial_patch_size
-    time = (argument(pipe, call, "num_frames") - 1) // pipe.vae_temporal_compression_ratio + 1
-    height, width = (argument(pipe, call, side) // space for side in ("height", "width"))
+    time = (argument_of(pipe, call, "num_frames") - 1) // pipe.vae_temporal_compression_ratio + 1
+    height, width = (argument_of(pipe, call, side) // space for side in ("height", "width"))
     return time // pipe.transformer_temporal_patch_size, height, width
 
 
 def _kept(pipe: Any, call: Mapping[str, Any]) -> tuple[int, int | None]:
     """Where the clip is in the latents: CogVideoX 1.5 pads at the front, Stable Audio always makes its longest."""
     if type(pipe).__name__ == "CogVideoXPipeline":
-        return front_padding(pipe, argument(pipe, call, "num_frames") or pipe.transformer.config.sample_frames), None
-    if type(pipe).__name__ == "StableAudioPipeline" and argument(pipe, call, "audio_end_in_s") is not None:
+        return front_padding(pipe, argument_of(pipe, call, "num_frames") or pipe.transformer.config.sample_frames), None
+    if type(pipe).__name__ == "StableAudioPipeline" and argument_of(pipe, call, "audio_end_in_s") is not None:
         rate, samples = sound_grid(pipe)
-        seconds = (argument(pipe, call, f"audio_{end}_in_s") or 0 for end in ("start", "end"))
+        seconds = (argument_of(pipe, call, f"audio_{end}_in_s") or 0 for end in ("start", "end"))
         start, end = (Fraction(t).limit_denominator(1_000_000) * rate / samples for t in seconds)
         return math.floor(start), math.ceil(end)
     return 0, None
