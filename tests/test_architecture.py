@@ -23,6 +23,8 @@ ROOMS = [
         "experiments",
         "study",
         "report",
+        "leaderboard",
+        "pages",
         "pictures",
         "jobs",
         "tables",

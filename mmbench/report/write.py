@@ -11,11 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from mmbench.errors import MMBenchError
 from mmbench.files import write_whole
+from mmbench.pages.render import colors, render
 from mmbench.progress import Stage
 from mmbench.report.data import describe, samples_as_script
 from mmbench.report.material import Material
@@ -23,7 +21,6 @@ from mmbench.report.media import write_media
 
 TEMPLATES = Path(__file__).parent / "data"
 PAGE, SAMPLES, CLIPS = "index.html", "samples.js", "clips"
-COLORS = ("#3a6ea5", "#d1603d", "#3f8f5b", "#8d5aa8", "#b58a1b", "#4a9aa5", "#b0486f", "#6f7480")
 
 
 def write_report(
@@ -52,7 +49,7 @@ def write_report(
         ]
         events = write_media(sources, folder / CLIPS, workers, progress)
         write_whole(folder / SAMPLES, samples_as_script(material, events).encode())
-        write_whole(folder / PAGE, render(describe(material), command).encode())
+        write_whole(folder / PAGE, render_report(describe(material), command).encode())
     except OSError as error:
         raise MMBenchError(f"Cannot write to {folder}: {error.strerror}.", "a folder you may write", "--to") from error
     unreadable = sum(bool(e and "unreadable" in e) for row in events for e in row)
@@ -64,17 +61,6 @@ def write_report(
     ]
 
 
-def render(report: dict[str, Any], command: Sequence[str]) -> str:
-    """The page as HTML; every text in it is escaped by the template."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    own = {name: Markup((TEMPLATES / name).read_text(encoding="utf-8")) for name in ("report.css", "report.js")}
-    colors = [COLORS[k % len(COLORS)] for k in range(len(report["systems"]))]
-    return environment.get_template("report.html").render(
-        **report, command=" ".join(command), style=own["report.css"], script=own["report.js"], colors=colors
-    )
+def render_report(report: dict[str, Any], command: Sequence[str]) -> str:
+    """The page as HTML."""
+    return render(TEMPLATES, "report.html", **report, command=" ".join(command), colors=colors(len(report["systems"])))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from mmbench.files import write_whole
+from mmbench.pages.render import render
 from mmbench.study.design import Item, Study
 from mmbench.study.questions import CHOICES
 
@@ -16,11 +15,9 @@ TEMPLATES = Path(__file__).parent / "data"
 
 def write_pages(study: Study, folder: Path) -> None:
     """Write rater-1.html to rater-N.html into a folder."""
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    template = environment.get_template("rater.html")
     folder.mkdir(parents=True, exist_ok=True)
     for rater in range(1, study.raters + 1):
-        text = template.render(rater=rater, items=len(study.items), page=_content(study, rater))
+        text = render(TEMPLATES, "rater.html", rater=rater, items=len(study.items), page=_content(study, rater))
         write_whole(folder / f"rater-{rater}.html", text.encode())
 
 

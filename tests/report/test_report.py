@@ -20,7 +20,7 @@ from mmbench.report.data import describe, samples_as_script
 from mmbench.report.drawings import axis_of, draw_histogram
 from mmbench.report.material import gather
 from mmbench.report.media import events_of
-from mmbench.report.write import render, write_report
+from mmbench.report.write import render_report, write_report
 from mmbench.types import Clip
 from tests.commands import mmbench_here
 
@@ -126,7 +126,7 @@ def test_what_clips_were_chosen_by_is_no_verdict_without_saying_so(models: Path)
         report = describe(replace(plain, cells={metric: cells}))
         (verdict,) = report["verdicts"]
         assert verdict.endswith(f" No independent evidence: {chosen.record.system} was chosen or guided by {metric}.")
-        page = render(report, ["mmbench report"])
+        page = render_report(report, ["mmbench report"])
         shown = report["metrics"][0]["numbers"][cells.index(optimised)]
         assert shown["mark"].endswith("‡")
         text = f"{shown['text']}{shown['mark']}"
@@ -166,7 +166,7 @@ def test_every_word_is_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert done.returncode == 0, done.stderr
     material = gather([str(tmp_path / name), str(tmp_path / "plain")], out, None)
     assert [row["text"] for row in content(material)["rows"]] == [prompt.strip() for prompt in HOSTILE]
-    page = render(describe(material), ["mmbench report", "<i>"])
+    page = render_report(describe(material), ["mmbench report", "<i>"])
     assert "<b>" not in page
     assert "<i>" not in page
     assert "49" not in "".join(re.findall(r"<h1>.*?</h1>", page))

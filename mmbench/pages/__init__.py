@@ -1,0 +1,1 @@
+"""Pages of HTML: what every page of ours shares: templates that escape, a style, sortable tables."""
