@@ -3,12 +3,14 @@
 # make quick    the tests of less than seconds each, in about a minute: no whole jobs, no full-size networks
 # make gpu      the tests that need a GPU, kept in results/gpu
 # make browser  the tests of pages in Chromium, which the distribution has; installs what drives it
+# make chaos    kills, damaged and hostile files for MINUTES (60), kept in results/reliability
 # make install  only create .venv
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+MINUTES ?= 60
 
-.PHONY: install run test check tests quick gpu browser bench clean
+.PHONY: install run test check tests quick gpu browser chaos bench clean
 install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
@@ -38,6 +40,10 @@ gpu: install
 browser: install
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[browser]'
 	$(BIN)/python -m pytest tests/browser -n 0 $(ARGS)
+
+chaos: install
+	MMBENCH_CHAOS=$(MINUTES) MMBENCH_CHAOS_RECORD=results/reliability/chaos.jsonl \
+		$(BIN)/python -m pytest tests/chaos -n 2 --dist worksteal $(ARGS)
 
 bench: install
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only -p no:xdist $(ARGS)
