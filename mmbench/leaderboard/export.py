@@ -20,6 +20,8 @@ from mmbench.runs.store import read_manifest
 from mmbench.scores.records import Record, read_records, read_samples
 from mmbench.tables.runs import short_name
 
+WITH_PROMPTS = "try: mmbench evaluate CLIPS --requests FILE, with the file of `mmbench prompts`, or --prompts FILE"
+
 
 def export(
     names: Sequence[str],
@@ -30,7 +32,7 @@ def export(
     num_samples: int | None = None,
     with_samples: bool = False,
     command: Sequence[str] = (),
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], list[str]]:
     """Write the records of runs to a file that a leaderboard takes.
 
     Args:
@@ -44,7 +46,7 @@ def export(
         command: What was typed, for errors.
 
     Returns:
-        A row per record that was written: system, metric, n, value.
+        A row per record that was written: system, metric, n, value; and notes on what will keep some from a ranking.
 
     Raises:
         UsageError: The file is there, no such run, or `author` has a name that cannot stand on a page.
@@ -59,12 +61,15 @@ def export(
     if not folders:
         raise UsageError(f"{out} holds no runs.", "a folder of runs", "mmbench run --num-samples 8")
     lines: list[Line] = []
-    rows = []
+    rows, notes = [], []
     for folder in dict.fromkeys(folders):
         run, records = read_manifest(folder), _choose(folder, metrics, num_samples)
         lines.append(run_line(run, _digest_dataset(run, records)))
         for record in records:
-            lines.append(record_line(record, _samples_of(folder, record), with_samples))
+            samples = _samples_of(folder, record)
+            lines.append(record_line(record, samples, with_samples))
+            if not any(sample.text for sample in samples):
+                notes.append(f"{run.system} has no prompts on record: it is ranked with none that has. {WITH_PROMPTS}")
             rows.append({"system": run.system, "metric": record.metric, "n": record.n_expected, "value": record.value})
     content = "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in _headed(author, lines))
 
@@ -78,7 +83,7 @@ def export(
         write_whole(to, write)
     except OSError as error:
         raise MMBenchError(f"Cannot write {to}: {error.strerror}.", "a folder you may write to", "--to FILE") from error
-    return rows
+    return rows, list(dict.fromkeys(notes))
 
 
 def _headed(author: Author, lines: Sequence[Line]) -> list[Line]:

@@ -53,14 +53,18 @@ class Ranking:
 
 
 def rank_all(entries: Sequence[Entry]) -> list[Ranking]:
-    """A ranking for each protocol among entries, those of one setting together."""
+    """A ranking for each protocol among entries, those of one setting together; first where most systems are."""
     groups: dict[Protocol, list[Entry]] = {}
+    systems: dict[Setting, set[str]] = {}
     for entry in entries:
-        groups.setdefault(protocol_of(entry), []).append(entry)
+        protocol = protocol_of(entry)
+        groups.setdefault(protocol, []).append(entry)
+        systems.setdefault(protocol.setting, set()).add(entry.name)
 
     def order(protocol: Protocol) -> tuple[object, ...]:
-        s: Setting = protocol.setting
-        return s.untrained, s.dataset, -s.n, s.seed, s.dataset_digest, s.prompts, protocol.metric, protocol.id
+        s = protocol.setting
+        which = s.dataset, -s.n, s.seed, s.dataset_digest, s.prompts
+        return s.untrained, -len(systems[s]), *which, protocol.metric, protocol.id
 
     return [rank_entries(protocol, groups[protocol]) for protocol in sorted(groups, key=order)]
 
@@ -74,7 +78,8 @@ def rank_entries(protocol: Protocol, entries: Sequence[Entry]) -> Ranking:
     newest: dict[tuple[str, str], Entry] = {}
     for entry in sorted(entries, key=lambda e: (e.author.date, e.record.time, e.origin)):
         newest[entry.author.team, entry.record.system] = entry
-    why = {id(e): _why_not(e) or (OLDER if e not in newest.values() else "") for e in entries}
+    current = {id(entry) for entry in newest.values()}
+    why = {id(e): _why_not(e) or (OLDER if id(e) not in current else "") for e in entries}
     ranked = [e for e in entries if not why[id(e)]]
     p_values, num_paired = _test_all(ranked, protocol.higher_is_better)
     places = {id(e): place for e, place in zip(ranked, rank_intervals(p_values), strict=True)}
