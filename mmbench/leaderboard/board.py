@@ -107,11 +107,11 @@ def find_repeats(known: Sequence[Entry], entries: Sequence[Entry]) -> list[str]:
         entries: New ones; they are held against each other, too.
     """
     refused = []
-    named: dict[tuple[str, Protocol], Entry] = {}
+    named: dict[tuple[tuple[str, str, str], Protocol], Entry] = {}
     scored: dict[tuple[str, Protocol], Entry] = {}
     for number, entry in enumerate([*known, *entries]):
         protocol = protocol_of(entry)
-        same_name = named.setdefault((entry.name, protocol), entry)
+        same_name = named.setdefault((entry.key, protocol), entry)
         same_clips = scored.setdefault((entry.clips, protocol), entry)
         if number < len(known):
             continue

@@ -62,25 +62,24 @@ def _setting(rankings: Sequence[Ranking]) -> dict[str, Any]:
     """A setting: its table of ranks, a row per system, and its rankings."""
     setting = rankings[0].protocol.setting
     short = _short(rankings)
-    names = {row.entry.name: row.entry for ranking in rankings for row in ranking.rows}
-    places = [{row.entry.name: row for row in ranking.rows} for ranking in rankings]
+    systems = {row.entry.key: row.entry for ranking in rankings for row in ranking.rows}
+    places = [{row.entry.key: row for row in ranking.rows} for ranking in rankings]
 
-    def order(name: str) -> tuple[object, ...]:  # as the first metric ranks them: there is no rank over metrics
-        rank = _rank_order(places[0][name]) if name in places[0] else ""
-        return rank == "", rank, name
+    def order(
+        key: tuple[str, str, str],
+    ) -> tuple[object, ...]:  # as the first metric ranks them: there is no rank over metrics
+        rank = _rank_order(places[0][key]) if key in places[0] else ""
+        return rank == "", rank, key
 
-    systems = [
-        {
-            **_system(names[name]),
-            "cells": [_cell(ranking, place.get(name)) for ranking, place in zip(rankings, places, strict=True)],
-        }
-        for name in sorted(names, key=order)
+    shown = [
+        {**_system(systems[key]), "cells": [_cell(place.get(key)) for place in places]}
+        for key in sorted(systems, key=order)
     ]
     return {
         "title": setting.title,
         "untrained": setting.untrained,
         "about": {"dataset": setting.dataset_digest or "none", "prompts": setting.prompts},
-        "systems": systems,
+        "systems": shown,
         "rankings": [_ranking(ranking, short[ranking.protocol]) for ranking in rankings],
     }
 
@@ -101,12 +100,10 @@ def _system(entry: Entry) -> dict[str, Any]:
     return {"team": author.team, "system": r.system, "version": author.version, "link": author.link, "warnings": kinds}
 
 
-def _cell(ranking: Ranking, row: Row | None) -> dict[str, Any] | None:
-    return (
-        None
-        if row is None
-        else {"rank": _rank_text(row), "sort": _rank_order(row), "value": _value_text(row.entry.record)}
-    )
+def _cell(row: Row | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    return {"rank": _rank_text(row), "sort": _rank_order(row), "value": _value_text(row.entry.record)}
 
 
 def _rank_text(row: Row) -> str:

@@ -55,11 +55,11 @@ class Ranking:
 def rank_all(entries: Sequence[Entry]) -> list[Ranking]:
     """A ranking for each protocol among entries, those of one setting together; first where most systems are."""
     groups: dict[Protocol, list[Entry]] = {}
-    systems: dict[Setting, set[str]] = {}
+    systems: dict[Setting, set[tuple[str, str, str]]] = {}
     for entry in entries:
         protocol = protocol_of(entry)
         groups.setdefault(protocol, []).append(entry)
-        systems.setdefault(protocol.setting, set()).add(entry.name)
+        systems.setdefault(protocol.setting, set()).add(entry.key)
 
     def order(protocol: Protocol) -> tuple[object, ...]:
         s = protocol.setting
@@ -83,12 +83,12 @@ def rank_entries(protocol: Protocol, entries: Sequence[Entry]) -> Ranking:
     ranked = [e for e in entries if not why[id(e)]]
     p_values, num_paired = _test_all(ranked, protocol.higher_is_better)
     places = {id(e): place for e, place in zip(ranked, rank_intervals(p_values), strict=True)}
-    rows = [Row(e, *places.get(id(e), (None, None)), why[id(e)]) for e in entries]
+    rows = [Row(e, *places[id(e)]) if id(e) in places else Row(e, why=why[id(e)]) for e in entries]
     sign = -1 if protocol.higher_is_better else 1
 
     def order(row: Row) -> tuple[object, ...]:
         value = row.entry.record.value
-        return value is None, sign * (value or 0.0), row.entry.name, row.entry.origin
+        return value is None, sign * (value or 0.0), row.entry.key, row.entry.origin
 
     return Ranking(protocol, tuple(sorted(rows, key=order)), len(ranked), num_paired)
 

@@ -87,9 +87,14 @@ class Entry:
     origin: str
 
     @property
+    def key(self) -> tuple[str, str, str]:
+        """Team, system and version: one number of these under a protocol."""
+        return self.author.team, self.record.system, self.author.version
+
+    @property
     def name(self) -> str:
-        """Team, system and version."""
-        return f"{self.author.team} / {self.record.system} / {self.author.version}"
+        """The same in words."""
+        return " / ".join(self.key)
 
 
 def digest_prompts(samples: Sequence[Sample]) -> str:
