@@ -26,7 +26,7 @@ METHOD = (
     "A rank is an interval: after all systems that are surely better, before all that are surely worse. Sure is what "
     "Holm's method leaves over all ordered pairs of a protocol, of one-sided tests: sample by sample where both sent "
     "the same samples, else Welch's of values and standard errors, which takes them for independent. All intervals of "
-    "a protocol hold the true ranks with 95 % probability (Mogstad, Romano, Shaikh & Wilhelm 2024)."
+    "a protocol hold the true ranks at once with 95 % probability (after Mogstad, Romano, Shaikh & Wilhelm 2024)."
 )
 
 

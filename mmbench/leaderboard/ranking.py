@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
+from mmbench.identity import digest_of
 from mmbench.leaderboard.protocol import Protocol, Setting, protocol_of
-from mmbench.leaderboard.submission import Entry, Sample
+from mmbench.leaderboard.submission import Entry
 from mmbench.statistics.paired import paired_difference
 from mmbench.statistics.ranks import rank_intervals, welch_p_values
 from mmbench.tables.borrowed import CONTROLS
@@ -110,36 +112,26 @@ def _test_all(entries: Sequence[Entry], higher_is_better: bool) -> tuple[np.ndar
     values = np.array([sign * (e.record.value or 0.0) for e in entries])
     stderrs = np.array([math.nan if e.record.stderr is None else e.record.stderr for e in entries])
     p = welch_p_values(values, stderrs, np.array([float(e.record.n_scored) for e in entries]))
+    samples = [_by_name(e) for e in entries]
     num_paired = 0
-    for j, a in enumerate(entries):
-        for k in range(j):
-            scores = pair_samples(entries[k], a)
-            if scores is None:
-                continue
-            d = paired_difference(*scores)
-            if d.p_value is not None:
-                p[j, k] = d.p_value / 2 if sign * d.value > 0 else 1 - d.p_value / 2
-                p[k, j] = 1 - p[j, k] if d.p_value < 1 else p[j, k]
-                num_paired += 1
+    for j, k in combinations(range(len(entries)), 2):
+        (names, second), (others, first) = samples[j], samples[k]
+        if not names or names != others:
+            continue
+        d = paired_difference(first, second)
+        if d.p_value is not None:
+            p[j, k] = d.p_value / 2 if sign * d.value > 0 else 1 - d.p_value / 2
+            p[k, j] = 1 - p[j, k] if d.p_value < 1 else p[j, k]
+            num_paired += 1
     return p, num_paired
 
 
-def pair_samples(a: Entry, b: Entry) -> tuple[Score, Score] | None:
-    """Scores of two entries in which equal places are one sample of the same name and prompt; None where none pair."""
-    first, second = _by_name(a.samples), _by_name(b.samples)
-    if not first or {k: s.text for k, s in first.items()} != {k: s.text for k, s in second.items()}:
-        return None
-    scores = [_score(entry, [samples[k].value for k in sorted(first)]) for entry, samples in ((a, first), (b, second))]
-    return (scores[0], scores[1])
+def _by_name(entry: Entry) -> tuple[str, Score]:
+    """The score of an entry with values in the order of the samples' names, and what stands for names and prompts.
 
-
-def _by_name(samples: Sequence[Sample] | None) -> dict[str, Sample]:
-    """Samples by name, if any has a value."""
-    known = samples or ()
-    return {s.id: s for s in known} if any(s.value is not None for s in known) else {}
-
-
-def _score(entry: Entry, values: Sequence[float | None]) -> Score:
-    r = entry.record
-    per_sample = np.array([math.nan if v is None else v for v in values], np.float64)
-    return Score(r.value if r.value is not None else math.nan, r.stderr, r.n_scored, per_sample=per_sample)
+    Entries of which this is equal pair place by place; it is "" where there are no values.
+    """
+    r, samples = entry.record, sorted(entry.samples or (), key=lambda sample: sample.id)
+    per_sample = np.array([math.nan if s.value is None else s.value for s in samples], np.float64)
+    names = "" if np.isnan(per_sample).all() else digest_of([[s.id, s.text] for s in samples])
+    return names, Score(r.value or 0.0, r.stderr, r.n_scored, per_sample=per_sample)

@@ -8,12 +8,13 @@ from mmbench.statistics.paired import holm
 
 
 def rank_intervals(p_values: np.ndarray, level: float = 0.95) -> list[tuple[int, int]]:
-    """Simultaneous intervals for the ranks of m systems, 1 being the best (Mogstad, Romano, Shaikh & Wilhelm 2024).
+    """Simultaneous intervals for the ranks of m systems, 1 being the best.
 
-    A system stands after all that are surely better and before all that are surely worse. With probability `level`
-    at least, every interval holds its system's true rank, which is one more than the number of truly better systems:
-    Holm's method over all ordered pairs rejects no true hypothesis with that probability, however the tests depend
-    on each other, and a wrong direction is a true hypothesis rejected.
+    Made of tests of all pairs, as by Mogstad, Romano, Shaikh & Wilhelm (2024; arXiv 2401.15205 describes it), with
+    Holm's method in place of theirs. A system stands after all that are surely better and before all that are surely
+    worse. With probability `level` at least, every interval holds its system's true rank, which is one more than the
+    number of truly better systems: Holm's method over all ordered pairs rejects no true hypothesis with that
+    probability, however the tests depend on each other, and a wrong direction is a true hypothesis rejected.
 
     Args:
         p_values: (m, m); at [j, k] the one-sided p-value of "j is not better than k", NaN where it is not tested.

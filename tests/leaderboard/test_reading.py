@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mmbench.errors import IntegrityError
@@ -48,6 +49,19 @@ def test_every_changed_value_is_found_by_its_checksum(tmp_path: Path) -> None:
             changed = send(tmp_path / "changed.jsonl", "fast", VALUES, with_samples=True)
             edit(changed, number + 1, lambda found, name=name: found.update({name: "other"}), sign=False)
             assert f"line {number + 1}: " in refused(changed), name
+
+
+def test_no_flipped_byte_goes_unseen(tmp_path: Path) -> None:
+    """A flip is refused at its line, or the file still says what it said."""
+    path = send(tmp_path / "s.jsonl", "fast", VALUES, with_samples=True)
+    data, (entry,) = path.read_bytes(), read_submission(path)[0]
+    rng = np.random.default_rng(0)
+    for place, bit in zip(rng.integers(len(data), size=300), rng.integers(8, size=300), strict=True):
+        flipped = bytearray(data)
+        flipped[place] ^= 1 << int(bit)
+        path.write_bytes(flipped)
+        entries, reasons = read_submission(path)
+        assert reasons or entries == [entry]
 
 
 def test_a_file_that_was_cut_glued_or_is_of_something_else_is_refused(tmp_path: Path) -> None:
