@@ -12,6 +12,7 @@ from mmbench.leaderboard.reading import read_submission
 from mmbench.runs.requests import line_digest
 from tests.commands import mmbench, mmbench_here
 
+pytestmark = pytest.mark.e2e
 SENT = ["--team", "My lab", "--licence", "CC-BY-4.0", "--date", "2026-01-02"]
 
 
