@@ -65,6 +65,7 @@ def export(
 def add(
     files: Annotated[list[Path], typer.Argument(help="Submissions, as `mmbench leaderboard export` wrote them.")],
     board: Board = Path("board"),
+    dry_run: opt.DryRun = False,
     format: opt.Form = Format.table,
 ) -> None:
     """Put submissions on a leaderboard: all of them, or none where a line of one is refused, which is named.
@@ -73,11 +74,11 @@ def add(
 
       mmbench leaderboard add submission.jsonl
 
-      mmbench leaderboard add lab_a.jsonl lab_b.jsonl --board board
+      mmbench leaderboard add lab_a.jsonl lab_b.jsonl --board board --dry-run
     """
     from mmbench.leaderboard.board import add as add_files
 
-    added = add_files(files, board)
+    added = add_files(files, board, dry_run)
     rows = [
         {
             "file": str(one.file),
@@ -88,6 +89,7 @@ def add(
         for one in added
     ]
     notes = list(dict.fromkeys(note for one in added for note in one.notes))
+    notes += ["Nothing was written: --dry-run."] * dry_run
     show_rows(rows, list(rows[0]), format, notes=notes)
 
 

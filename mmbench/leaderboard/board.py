@@ -52,12 +52,13 @@ def read_board(folder: Path) -> list[Entry]:
     return entries
 
 
-def add(files: Sequence[Path], folder: Path) -> list[Added]:
+def add(files: Sequence[Path], folder: Path, dry_run: bool = False) -> list[Added]:
     """Put submissions on a board: all of them, or, where a line of one is refused, none.
 
     Args:
         files: Submissions, as `export` wrote them.
         folder: The board's folder; made if it is not there.
+        dry_run: Say what would be added; write nothing.
 
     Raises:
         IntegrityError: Names every line that is refused, with the reason: changed, not whole, not plausible, not of
@@ -76,7 +77,8 @@ def add(files: Sequence[Path], folder: Path) -> list[Added]:
     if refused:
         refuse(refused)
     contents = {folder / _file_name(entries, file.read_bytes()): file.read_bytes() for file, entries in new}
-    _write_all(contents)
+    if not dry_run:
+        _write_all(contents)
     return [Added(path, entries, note_unchecked(entries)) for path, (_, entries) in zip(contents, new, strict=True)]
 
 

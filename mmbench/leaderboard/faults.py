@@ -23,6 +23,7 @@ TYPES: dict[str, tuple[type, ...]] = {  # of a record's fields, by the first wor
 }
 OF_RUN = ("run_id", "digest", "system", "dataset", "seed", "weights", "video_of")
 NARROWEST, WIDEST = 1.9, 12.8  # half of a 95 % interval in standard errors: normal; t with one degree of freedom
+MOST_SAMPLES, LARGEST = 10**7, 1e15  # what no honest number exceeds, so that a page can be drawn of all
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 
@@ -96,6 +97,8 @@ def _find_count_faults(r: Record) -> Iterator[str]:
     counts = {name: getattr(r, name) for name in vars(r) if name.startswith("n_")}
     if negative := [name for name, count in counts.items() if count is not None and count < 0]:
         yield f"{negative[0]} is {counts[negative[0]]}"
+    if max(count or 0 for count in counts.values()) > MOST_SAMPLES:
+        yield f"more than {MOST_SAMPLES:,} samples"
     total = r.n_scored + r.n_unscored + r.n_failed + (r.n_missing or 0)
     if total > r.n_expected or (r.n_missing is not None and total != r.n_expected) or r.n_expected < 1:
         parts = f"{r.n_scored} scored + {r.n_unscored} unscored + {r.n_failed} failed + {r.n_missing} missing"
@@ -109,6 +112,9 @@ def _find_count_faults(r: Record) -> Iterator[str]:
 
 
 def _find_number_faults(r: Record) -> Iterator[str]:
+    numbers = r.value, r.stderr, r.low, r.high, r.baseline, r.baseline_stderr
+    if any(number is not None and abs(number) > LARGEST for number in numbers):
+        yield f"a number beyond {LARGEST:g}"
     if (r.value is None) != (r.n_scored == 0):
         yield f"its value is {r.value} of {r.n_scored} scored samples"
     if r.stderr is not None and (r.stderr < 0 or r.value is None or r.n_scored < 2):

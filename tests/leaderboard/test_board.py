@@ -29,6 +29,16 @@ def test_files_stand_on_the_board_byte_for_byte(tmp_path: Path) -> None:
     assert {e.record.system for e in read_board(tmp_path / "board")} == {"fast", "slow"}
 
 
+def test_a_dry_run_says_what_it_would_write(tmp_path: Path) -> None:
+    file = send(tmp_path / "s.jsonl", "fast", VALUES)
+    (would,) = add([file], tmp_path / "board", dry_run=True)
+    assert names(tmp_path / "board") == []
+    (did,) = add([file], tmp_path / "board")
+    assert would.file == did.file
+    with pytest.raises(IntegrityError, match="is there already"):
+        add([file], tmp_path / "board", dry_run=True)
+
+
 def test_one_refused_line_keeps_every_file_off(tmp_path: Path) -> None:
     good = send(tmp_path / "good.jsonl", "fast", VALUES)
     bad = edit(send(tmp_path / "bad.jsonl", "slow", VALUES), 3, lambda line: line["record"].update(n_scored=2))

@@ -100,6 +100,39 @@ def test_the_same_board_gives_the_same_bytes_and_what_left_it_is_gone(board: Pat
     assert kept.exists()
 
 
+def test_a_distance_no_larger_than_that_of_real_clips_is_marked(tmp_path: Path) -> None:
+    of_set = {"metric": "fvd.stylegan_v_16f", "extractor_weights": "real", "reference": {"dataset": "bounce", "n": 16}}
+    near, far = ({"floor": floor, "num_reference": 16} for floor in (10.0, 0.1))
+    files = [
+        send(tmp_path / "a", "near", scatter(4.0), details=near, **of_set),
+        send(tmp_path / "b", "far", scatter(8.0), an_author(team="Lab B"), details=far, **of_set),
+    ]
+    add(files, tmp_path / "board")
+    page = (build_site(tmp_path / "board", tmp_path / "site") / "index.html").read_text()
+    assert re.search(r"4\.0+ ± [\d.]+~", page)
+    assert not re.search(r"8\.0+ ± [\d.]+~", page)
+    assert "~ not above what as many real clips would score" in page
+
+
+EXTREMES = [0.0, -0.0, 5e-324, 1e-320, 1e-300, -1e-9, 1e15, -1e15, 1e15 - 0.125]
+
+
+def test_no_number_that_is_taken_keeps_the_page_from_being_made(tmp_path: Path) -> None:
+    values = [[x, x + spread] for x in EXTREMES for spread in (0.0, abs(x) * 1e-3, 1e-12)]
+    files = [
+        send(tmp_path / f"{k}", f"s{k}", pair, an_author(team=f"T{k}"), baseline=pair[0], baseline_stderr=0.0)
+        for k, pair in enumerate(values)
+        if max(map(abs, pair)) <= 1e14 or pair[0] == pair[1]
+    ]
+    assert len(files) > 20
+    add(files, tmp_path / "board")
+    site = build_site(tmp_path / "board", tmp_path / "site")
+    assert len(json.loads((site / "rows.json").read_text())["rows"]) == len(files)
+    for k, file in enumerate(files):  # each alone on an axis of its own
+        add([file], tmp_path / f"board{k}")
+        build_site(tmp_path / f"board{k}", tmp_path / "site")
+
+
 def test_a_site_that_cannot_be_written_is_said(board: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(MMBenchError, match="Cannot write to"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,16 @@ def test_a_submission_is_read_as_it_was_written(tmp_path: Path, with_samples: bo
     assert entry.samples == (tuple(samples) if with_samples else None)
 
 
+def change_field(name: str, line: dict[str, Any]) -> None:
+    line[name] = "other"
+
+
 def test_every_changed_value_is_found_by_its_checksum(tmp_path: Path) -> None:
     path = send(tmp_path / "s.jsonl", "fast", VALUES, with_samples=True)
     for number, line in enumerate(json.loads(text) for text in path.read_text().splitlines()):
         for name in line:
             changed = send(tmp_path / "changed.jsonl", "fast", VALUES, with_samples=True)
-            edit(changed, number + 1, lambda found, name=name: found.update({name: "other"}), sign=False)
+            edit(changed, number + 1, partial(change_field, name), sign=False)
             assert f"line {number + 1}: " in refused(changed), name
 
 
@@ -127,6 +132,8 @@ RECORDS: list[tuple[str, dict[str, Any], str]] = [
     ("text for a number", {"value": "0.5"}, "value is '0.5', not float"),
     ("truth for a number", {"n_scored": True}, "n_scored is True, not int"),
     ("number for truth", {"lossy": 1}, "lossy is 1, not bool"),
+    ("too many", dict.fromkeys(("n_expected", "n_present", "n_scored"), 10**8), "more than 10,000,000 samples"),
+    ("too large", {"baseline": 1e300}, "a number beyond 1e+15"),
     ("a further field", {"rank": 1}, "a record has no rank"),
     ("a name", {"metric": "a\u202e"}, "not printed"),
 ]
