@@ -42,6 +42,8 @@ def read_submission(path: Path, name: str = "") -> tuple[list[Entry], list[str]]
         except MMBenchError as error:
             faults = [error.found]
         refused += [f"{reader.name} line {number}: {fault}" for fault in faults]
+        if reader.author is None:  # whatever follows, nobody sent it
+            break
     if not refused and not reader.entries:
         refused = [f"{reader.name} holds no record"]
     elif not refused and reader.num_lines != len(lines) - 1:
@@ -68,22 +70,22 @@ class _Reader:
         self.name = name
         self.num_lines = -1
         self.entries: list[Entry] = []
-        self._author: Author | None = None
+        self.author: Author | None = None
         self._runs: dict[str, tuple[RunSpec, str]] = {}
 
     def take(self, number: int, text: str) -> list[str]:
         """Read a line; gives what is wrong with it."""
         line = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_once)
         if not isinstance(line, dict) or "kind" not in line:
-            return ["no line of a submission"]
+            return ["no line of a submission: records alone do not say whose they are"]
         stated = line.pop("sha256", None)
         if stated != line_digest(line):
             return ["it was changed: its checksum is not that of its content"]
         kind = line.pop("kind")
         if kind == "submission" and number == 1:
             return self._take_head(line)
-        if self._author is None:
-            return ["no submission says above it whose it is"]
+        if self.author is None:
+            return ["a submission begins with the line that says whose it is"]
         if kind == "run":
             return self._take_run(line)
         return self._take_record(number, line) if kind == "record" else [f"a line of kind {kind!r}"]
@@ -92,8 +94,8 @@ class _Reader:
         if line.pop("format") != FORMAT_VERSION:
             return [f"another format than {FORMAT_VERSION}, which this version of mmbench reads"]
         self.num_lines = line.pop("lines")
-        self._author = Author(**line)
-        return find_author_faults(self._author)
+        self.author = Author(**line)
+        return find_author_faults(self.author)
 
     def _take_run(self, line: Line) -> list[str]:
         stated = line.pop("dataset_digest")
@@ -114,8 +116,8 @@ class _Reader:
         samples = None if line["samples"] is None else tuple(Sample(**sample) for sample in line["samples"])
         record = parse_record(line["record"])
         origin = f"{self.name} line {number}"
-        assert self._author is not None
-        entry = Entry(self._author, run, record, dataset, str(line["prompts"]), str(line["clips"]), samples, origin)
+        assert self.author is not None
+        entry = Entry(self.author, run, record, dataset, str(line["prompts"]), str(line["clips"]), samples, origin)
         protocol_of(entry)  # here, so that a name that is none is found at its line
         self.entries.append(entry)
         return [*find_record_faults(record, run), *find_sample_faults(entry)]

@@ -87,7 +87,9 @@ def test_a_file_that_was_cut_glued_or_is_of_something_else_is_refused(tmp_path: 
         none.write_text(text)
         assert "none line 1: " in refused(none), text
     none.write_text("".join(lines[1:]))
-    assert "no submission says above it whose it is" in refused(none)
+    assert refused(none) == f"{none} line 1: a submission begins with the line that says whose it is"
+    none.write_text("".join(json.dumps({"run_id": "a", "value": k}) + "\n" for k in range(9)))
+    assert refused(none) == f"{none} line 1: no line of a submission: records alone do not say whose they are"
 
 
 AUTHORS: list[tuple[str, Any, str]] = [
