@@ -13,7 +13,7 @@ from mmbench.files import write_whole
 from mmbench.identity import digest_bytes
 from mmbench.leaderboard.definitions import find_definition_faults, note_unchecked
 from mmbench.leaderboard.protocol import Protocol, protocol_of
-from mmbench.leaderboard.reading import read_submission, refuse
+from mmbench.leaderboard.reading import list_reasons, read_submission, refuse
 from mmbench.leaderboard.submission import Entry
 
 SAME = 1e-3  # relative difference up to which machines may disagree on one number of the same clips
@@ -46,9 +46,10 @@ def read_board(folder: Path) -> list[Entry]:
         entries, refused = [*entries, *found], [*refused, *reasons]
     refused += find_repeats([], entries)
     if refused:
-        told = "".join(f"\n  {reason}" for reason in refused)
         again = f"git -C {shlex.quote(str(folder))} checkout -- . or move them elsewhere and add what was sent"
-        raise IntegrityError(f"{folder} is damaged:{told}", "files as mmbench leaderboard add left them", again)
+        raise IntegrityError(
+            f"{folder} is damaged:{list_reasons(refused)}", "files as mmbench leaderboard add left them", again
+        )
     return entries
 
 
@@ -70,7 +71,9 @@ def add(files: Sequence[Path], folder: Path, dry_run: bool = False) -> list[Adde
     new: list[tuple[Path, list[Entry]]] = []
     for file in files:
         entries, reasons = read_submission(file)
-        refused += reasons
+        if reasons:
+            refused += reasons
+            continue
         refused += [f"{entry.origin}: {fault}" for entry in entries for fault in find_definition_faults(entry)]
         refused += find_repeats([*known, *(e for _, earlier in new for e in earlier)], entries)
         new.append((file, entries))

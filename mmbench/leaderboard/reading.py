@@ -55,12 +55,17 @@ def read_submission(path: Path, name: str = "") -> tuple[list[Entry], list[str]]
 def refuse(reasons: Sequence[str]) -> NoReturn:
     """Raise the error of what does not go on a leaderboard, a line for each reason."""
     count = f"{len(reasons)} lines are" if len(reasons) > 1 else "One line is"
-    found = f"{count} refused, nothing was written:" + "".join(f"\n  {reason}" for reason in reasons)
     raise IntegrityError(
-        found,
+        f"{count} refused, nothing was written:{list_reasons(reasons)}",
         "files of mmbench leaderboard export, as they were written",
         "mmbench leaderboard export RUN --team TEAM --licence LICENCE --to FILE",
     )
+
+
+def list_reasons(reasons: Sequence[str]) -> str:
+    """Reasons below each other, with escapes for what of somebody's text would act on a terminal."""
+    escaped = ("".join(c if c.isprintable() else ascii(c)[1:-1] for c in reason) for reason in reasons)
+    return "".join(f"\n  {reason}" for reason in escaped)
 
 
 class _Reader:

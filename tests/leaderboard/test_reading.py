@@ -183,3 +183,11 @@ def test_runs_are_what_their_digest_says(tmp_path: Path) -> None:
 def test_the_error_names_every_line() -> None:
     with pytest.raises(IntegrityError, match=r"2 lines are refused.*\n  a line 1: x\n  b line 2: y"):
         refuse(["a line 1: x", "b line 2: y"])
+
+
+def test_nobodys_text_acts_on_a_terminal(tmp_path: Path) -> None:
+    path = edit(send(tmp_path / "s.jsonl", "fast", VALUES), 3, lambda line: line.update(run="\x1b[2J\u202e\n"))
+    with pytest.raises(IntegrityError) as error:
+        refuse(read_submission(path)[1])
+    assert "its run \\x1b[2J\\u202e\\n is not above it" in error.value.found
+    assert all(line.isprintable() for line in error.value.found.split("\n"))
