@@ -224,6 +224,8 @@ def _mmbench(command: Command, words: list[str]) -> Treatment:
             return Treatment(Mode.run, "one pair and one rater", words, small)
         case ["study", "tally", *_]:
             return _parsed("answers of people; tests/study has raters", words)
+        case ["leaderboard", *_]:
+            return Treatment(Mode.run, "what the commands before it scored and sent", words)
         case ["preview", *_]:
             return Treatment(Mode.run, "one sample", words, ("--num", "1"))
         case ["list" | "show" | "table" | "merge" | "plan" | "doctor" | "pack" | "unpack", *_]:

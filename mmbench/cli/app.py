@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from mmbench import __version__
-from mmbench.cli import checks, data, look, method, profile, records, stats, study, sweep, weights
+from mmbench.cli import checks, data, leaderboard, look, method, profile, records, stats, study, sweep, weights
 from mmbench.cli.compare import compare
 from mmbench.cli.exports import export
 from mmbench.cli.prompts import prompts
@@ -93,6 +93,7 @@ def describe(
 for name, command in COMMANDS.items():
     app.command(name, cls=SystemOptions)(command)
 app.add_typer(data.app, name="data")
+app.add_typer(leaderboard.app, name="leaderboard")
 app.add_typer(stats.app, name="stats")
 app.add_typer(study.app, name="study")
 app.add_typer(weights.app, name="weights")

@@ -96,7 +96,7 @@ def comparable(records: Sequence[Record], any_n: bool = False) -> None:
         ("n", [0 if any_n else r.n_expected for r in records]),
         ("signature", [r.signature for r in records]),
         ("dataset", [r.dataset for r in records]),
-        ("reference", [str(_identify_reference(r)) for r in records]),
+        ("reference", [str(identify_reference(r)) for r in records]),
     ):
         if len(set(values)) > 1:
             again = ["mmbench", "evaluate", *dict.fromkeys(r.run_id for r in records), "--metric", records[0].metric]
@@ -114,7 +114,7 @@ def _at_least_n(records: Sequence[Record]) -> str:
     return shlex.join(["mmbench", "evaluate", *runs, "--num-samples", str(n), "--metric", records[0].metric])
 
 
-def _identify_reference(record: Record) -> dict[str, Any]:
+def identify_reference(record: Record) -> dict[str, Any]:
     """Which real clips a record compared with, without the words that describe them, which older records lack."""
     about = record.reference or {}
     words = (*DESCRIBES, *OF_PAIRS) if "paired_by" in about else DESCRIBES

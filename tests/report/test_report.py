@@ -17,7 +17,7 @@ import pytest
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.media.clip_files import write_lossless
 from mmbench.report.data import describe, samples_as_script
-from mmbench.report.drawings import axis_of, draw_histogram
+from mmbench.report.drawings import draw_histogram
 from mmbench.report.material import gather
 from mmbench.report.media import events_of
 from mmbench.report.write import render_report, write_report
@@ -132,14 +132,6 @@ def test_what_clips_were_chosen_by_is_no_verdict_without_saying_so(models: Path)
         text = f"{shown['text']}{shown['mark']}"
         assert f"<td>{text}</td>" in page, "in the numbers of the plot, too"
         assert f"chosen or guided by {metric}" in shown["record"]["beside"]
-
-
-@pytest.mark.parametrize("values", [[0.0, 1.0], [1e-7, 3e-7], [5.0, 5.0], [-1234.0, 99.0], [0.0, 0.0]])
-def test_ticks_are_round_and_in_order(values: list[float]) -> None:
-    ticks = axis_of(values).ticks
-    assert 2 <= len(ticks) <= 12
-    assert [place for place, _ in ticks] == sorted(place for place, _ in ticks)
-    assert len({text for _, text in ticks}) == len(ticks)
 
 
 def test_events_are_those_of_av_align(models: Path) -> None:

@@ -1,0 +1,1 @@
+"""Leaderboards: submissions, what is refused, ranks, and the page."""
