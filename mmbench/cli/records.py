@@ -148,6 +148,8 @@ def table(
 
       mmbench table --paper figure5 --out results/tiny/figure5.jsonl
 
+      mmbench table --paper all --out runs --out results/toy
+
       mmbench table --compute
     """
     from mmbench.tables.narrow import show_comparison, show_table
@@ -164,6 +166,11 @@ def table(
     if paper:
         from mmbench.experiments.paper import lay_out
 
+        if paper == "all" and not by and not suite:
+            from mmbench.experiments.published.gather import gather_tables, open_places
+            from mmbench.tables.paper_text import show_paper
+
+            return show_paper(gather_tables(open_places(out or ()), **filters), format)
         if len(places) > 1 or by or suite:
             once = f"mmbench table --paper {paper} --out {places[0]}"
             found_words = "A table of the paper is of one place, by no group and of no suite."

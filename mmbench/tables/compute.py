@@ -32,6 +32,8 @@ def add_compute(layout: Layout, places: Mapping[str, Path]) -> Layout:
 
 
 def _seconds_of(row: Row, places: Mapping[str, Path]) -> dict[str, float]:
+    if not row.cells:  # of a system that was not run
+        return {}
     run_id = row.cells[0].records[0].run_id
     lines = read_resources(places[run_id], run_id)
     spent = {column: seconds_per_sample(lines, key) for key, column in COLUMNS.items()}
