@@ -143,10 +143,8 @@ class PaperTable:
 
     @property
     def remarks(self) -> list[str]:
-        """Lines below it: settings, what differs, the printed table's own note, the command, then `notes`."""
-        settings = [f"Published with: {self.entry.settings}."] if self.entry.settings else []
-        own = [str(note)] if (note := published()[self.number].get("note")) else []
-        return [*settings, *own, f"What differs: {self.entry.differs}.", f"Ours: {self.entry.command}", *self.notes]
+        """What to know of its numbers: what is printed below it, why single ones differ, and `notes`."""
+        return [*([str(note)] if (note := published()[self.number].get("note")) else []), *self.reasons, *self.notes]
 
     @property
     def reasons(self) -> list[str]:
@@ -169,9 +167,7 @@ class PaperTable:
     def to_rows(self) -> list[dict[str, Any]]:
         """A row for each number, as JSON has it, with table, reason and command."""
         about = {"differs": self.entry.differs, "command": self.entry.command}
-        return [
-            {"table": self.number, **line.to_json(), "reason": line.reason or None, **about} for line in self.lines
-        ]
+        return [{"table": self.number, **line.to_json(), "reason": line.reason or None, **about} for line in self.lines]
 
 
 def make_line(entry: Entry, table: str, row: str, column: str, cell: Any, ours: Ours | None = None) -> Line:
@@ -180,7 +176,8 @@ def make_line(entry: Entry, table: str, row: str, column: str, cell: Any, ours: 
     Args:
         entry: Of the table.
         table: Its number.
-        row, column: Where the cell stands.
+        row: Of the cell.
+        column: The same.
         cell: A number, [mean, standard deviation] or "15%".
         ours: What stands beside.
     """

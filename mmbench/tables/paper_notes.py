@@ -84,8 +84,3 @@ def read_entries() -> tuple[Entry, ...]:
 def entry_of(table: str) -> Entry:
     """The experiment of a table, by its number."""
     return next(entry for entry in read_entries() if table in entry.tables)
-
-
-def find_command(table: str) -> str:
-    """The command that makes ours of a table, by its number."""
-    return entry_of(table).command

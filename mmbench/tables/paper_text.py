@@ -40,9 +40,11 @@ def show_paper(tables: Sequence[PaperTable], format: Format) -> None:
 
 def _show(table: PaperTable) -> None:
     """One table in a terminal: the printed numbers alone where nothing of ours is on record."""
+    settings = [f"Published with: {table.entry.settings}."] if table.entry.settings else []
+    about = [*settings, f"What differs: {table.entry.differs}.", f"Ours: {table.entry.command}", *table.remarks]
     if not table.has_ours:
         columns, rows = table.printed_rows()
-        return show_pieces(rows, columns, ["row"], Format.table, table.title, table.remarks)
+        return show_pieces(rows, columns, ["row"], Format.table, table.title, about)
     lines = [line.to_text() for line in table.lines]
     columns = [name for name in COLUMNS if name != "n" or table_width(lines, COLUMNS) <= terminal_width()]
-    return show_pieces(lines, columns, ["row", "column"], Format.table, table.title, [*table.remarks, *table.reasons])
+    return show_pieces(lines, columns, ["row", "column"], Format.table, table.title, about)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.errors import UsageError
+from mmbench.experiments.profiling.columns import TABLES
 from mmbench.experiments.published.profiles import fill_profile
 from mmbench.experiments.published.studies import fill_study
 from mmbench.experiments.published.sweeps import fill_sweep
@@ -19,6 +20,7 @@ from mmbench.tables.published import published
 from mmbench.tables.runs import find_records
 
 PLACES = (Path("runs"), Path("study"))  # where commands put what they make
+ALONE = ("1", "11", "12", "14")  # tables that no record of a run fills
 
 
 def open_places(places: Sequence[Path]) -> list[Path]:
@@ -33,29 +35,33 @@ def open_places(places: Sequence[Path]) -> list[Path]:
     return list(places) or [place for place in PLACES if place.exists()]
 
 
-def gather_tables(places: Sequence[Path], metrics: Sequence[str] = (), **filters: Any) -> list[PaperTable]:
-    """All tables of results in the order of the paper; nothing on record leaves the printed numbers.
+def gather_tables(
+    places: Sequence[Path], numbers: Sequence[str] = (), metrics: Sequence[str] = (), **filters: Any
+) -> list[PaperTable]:
+    """Tables of results in the order of the paper; nothing on record leaves the printed numbers.
 
     Args:
         places: Of `open_places`: folders, which may hold runs, sweeps, profile.jsonl, and folders `sweep`, `toy` and
             `study`; or packed files.
+        numbers: Of the tables; all if empty.
         metrics: Of runs only records of these; of all if empty.
         **filters: dataset, systems, num_samples, seed, of runs and of sweeps.
 
     Raises:
         IntegrityError: Something on record is damaged.
     """
-    found = find_records(*places, none_is_fine=True, metrics=metrics, **filters)
+    wanted = [number for number in published() if not numbers or number in numbers]
+    found = []
+    if set(wanted) & set(SYSTEMS):
+        found = find_records(*places, none_is_fine=True, metrics=metrics, **filters)
     tables = []
-    for number in published():
+    for number in wanted:
         if number in SYSTEMS:
             tables.append(fill_systems(number, found))
         elif number in SWEPT:
             tables.append(fill_sweep(number, places, **filters))
-        elif number == "1":
-            tables.append(fill_toy(places))
-        elif number == "14":
-            tables.append(fill_study(places))
-        else:
+        elif number in TABLES.values():
             tables.append(fill_profile(number, places))
+        else:
+            tables.append(fill_toy(places) if number == "1" else fill_study(places))
     return tables

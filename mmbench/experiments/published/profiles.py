@@ -28,7 +28,12 @@ def fill_profile(table: str, places: Sequence[Path]) -> PaperTable:
     entry, printed = entry_of(table), published()[table]
     what = next(name for name, number in TABLES.items() if number == table)
     files = [file for place in places if (file := place / "profile.jsonl").is_file()]
-    found = [(record, file) for file in files for record in read_objects(file, "mmbench profile") if record.get("what") == what]
+    found = [
+        (record, file)
+        for file in files
+        for record in read_objects(file, "mmbench profile")
+        if record.get("what") == what
+    ]
     newest: dict[str, tuple[dict[str, Any], Path]] = {}
     left_out: dict[str, None] = {}
     for record, file in sorted(found, key=lambda pair: str(pair[0]["time"])):

@@ -34,7 +34,9 @@ def fill_study(places: Sequence[Path]) -> PaperTable:
         command = shlex.join(["mmbench", "study", "tally", str(folder / ANSWERS)])
         first, second = study.systems
         if first != PAIR or not second.startswith(f"{PAIR}+mmdisco"):
-            notes.append(f"Not beside, a study of {first} and {second}, not of {PAIR} without and with MMDisCo: {command}")
+            notes.append(
+                f"Not beside, a study of {first} and {second}, not of {PAIR} without and with MMDisCo: {command}"
+            )
         elif ours or not files:
             notes.append(f"Not beside, {folder}: {'another study stands there' if ours else 'it has no answers yet'}.")
         else:
