@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,10 @@ def _cell(text: str | None, value: float | None) -> dict[str, Any]:
 
 
 def _describe_miniature(layout: Layout) -> dict[str, Any]:
-    columns, rows = wide.to_rows(layout)
+    bare = replace(
+        layout, table=[replace(row, paper={}) for row in layout.table]
+    )  # which stand above, of another world
+    columns, rows = wide.to_rows(bare)
     cells = [["" if row.get(c) is None else str(row[c]) for c in columns] for row in rows]
     return {"title": layout.title, "columns": columns, "rows": cells, "notes": layout.notes}
 

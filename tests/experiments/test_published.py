@@ -10,6 +10,7 @@ import pytest
 
 from mmbench.errors import IntegrityError, UsageError
 from mmbench.experiments.published.gather import gather_tables, open_places
+from mmbench.files import append_line
 from mmbench.study.design import Study
 from mmbench.tables.beside_printed import Line, PaperTable
 from mmbench.tables.published import published
@@ -86,6 +87,19 @@ def test_runs_that_were_made_otherwise_are_named_and_not_beside(
     table = table_of(tmp_path, "2")
     assert not table.has_ours
     assert why in " ".join(table.notes)
+
+
+def test_runs_with_options_are_shown_and_not_subtracted(tmp_path: Path) -> None:
+    run = add_run(tmp_path, GUIDED, "landscape_ind", {"fvd": (411.0, 3.0)})
+    asked = {"resolved": {"options": ["joint_scale=2,1", "discriminator=mine.safetensors", "num_inference_steps=20"]}}
+    append_line(tmp_path / run / "invocations.jsonl", asked)
+    line = line_of(table_of(tmp_path, "2"), f"landscape, {GUIDED}", "fvd")
+    assert line.ours is not None
+    assert line.ours.unlike == "asked for with joint_scale=2,1"
+    assert line.over_error is None
+    (tmp_path / run / "invocations.jsonl").write_text("{")
+    with pytest.raises(IntegrityError, match=r"invocations.jsonl is corrupt"):
+        table_of(tmp_path, "2")
 
 
 def test_miniatures_and_other_variants_are_never_beside(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mmbench.dataset_names import published_name
@@ -13,9 +13,10 @@ from mmbench.tables.known_suites import PAPER
 from mmbench.tables.layout import Number
 from mmbench.tables.paper import RELEASE, RELEASED, SYSTEMS
 from mmbench.tables.paper_notes import Entry, entry_of
-from mmbench.tables.runs import RunOnRecord
+from mmbench.tables.runs import RunOnRecord, read_run_file
 from mmbench.types import is_untrained
 
+HEEDED = ("discriminator", "num_inference_steps")  # options that make no other experiment, or are looked at
 Found = Sequence[tuple[RunOnRecord, Record]]
 
 
@@ -95,8 +96,17 @@ def _choose(column: str, found: Found, entry: Entry) -> _Choice:
     run, r = fitting[-1]
     for other in {other.name for other, _ in fitting} - {run.name}:
         left_out[other] = f"{run.name} is newer, or of a size nearer to the paper's"
-    unlike = why_unlike(r.reference is not None, r.n_expected, entry)
+    unlike = why_unlike(r.reference is not None, r.n_expected, entry) or _name_options(run)
     return _Choice(Ours(Number(r.value, r.stderr), count_text(r), run.name, unlike), left_out)
+
+
+def _name_options(run: RunOnRecord) -> str:
+    """The options that a run was asked for with, which the published one had not; "" for none."""
+    options: dict[str, None] = {}
+    for line in read_run_file(run.place, run.name, "invocations.jsonl"):
+        options |= dict.fromkeys(map(str, (line.get("resolved") or {}).get("options") or ()))
+    other = [option for option in options if option.partition("=")[0] not in HEEDED]
+    return f"asked for with {', '.join(other)}" if other else ""
 
 
 def _why_left_out(run: RunOnRecord, record: Record, entry: Entry) -> str:
@@ -106,9 +116,8 @@ def _why_left_out(run: RunOnRecord, record: Record, entry: Entry) -> str:
             return f"{kind} {what}, no quality"
     if record.value is None:
         return "it has no value"
-    sampling = dict(run.spec.spec.get("system", {}) if isinstance(run.spec.spec.get("system"), dict) else {}).get(
-        "sampling", {}
-    )
+    about = run.spec.spec.get("system")
+    sampling = about.get("sampling", {}) if isinstance(about, Mapping) else {}
     steps = sampling.get("num_inference_steps", entry.num_inference_steps)
     if steps != entry.num_inference_steps:
         return f"sampled in {steps} steps, not {entry.num_inference_steps}"
