@@ -115,9 +115,7 @@ def _cell(text: str | None, value: float | None) -> dict[str, Any]:
 
 
 def _describe_miniature(layout: Layout) -> dict[str, Any]:
-    bare = replace(
-        layout, table=[replace(row, paper={}) for row in layout.table]
-    )  # which stand above, of another world
+    bare = replace(layout, table=[replace(row, paper={}) for row in layout.table])
     columns, rows = wide.to_rows(bare)
     cells = [["" if row.get(c) is None else str(row[c]) for c in columns] for row in rows]
     return {"title": layout.title, "columns": columns, "rows": cells, "notes": layout.notes}

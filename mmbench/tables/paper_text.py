@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mmbench.console import Format, show_notes, show_rows, table_width, terminal_width
 from mmbench.tables.beside_printed import COLUMNS, ERRORS, PaperTable
@@ -45,6 +45,22 @@ def _show(table: PaperTable) -> None:
     if not table.has_ours:
         columns, rows = table.printed_rows()
         return show_pieces(rows, columns, ["row"], Format.table, table.title, about)
-    lines = [line.to_text() for line in table.lines]
-    columns = [name for name in COLUMNS if name != "n" or table_width(lines, COLUMNS) <= terminal_width()]
-    return show_pieces(lines, columns, ["row", "column"], Format.table, table.title, about)
+    lines, keys = [line.to_text() for line in table.lines], ["row", "column"]
+    if table_width(lines, COLUMNS) > terminal_width():
+        lines, keys = _stack(lines), ["row"]
+    columns = [*keys, *(name for name in COLUMNS if name not in ("row", "column"))]
+    if table_width(lines, columns) > terminal_width():
+        columns.remove("n")
+    return show_pieces(lines, columns, keys, Format.table, table.title, about)
+
+
+def _stack(lines: Sequence[Mapping[str, str | None]]) -> list[dict[str, str | None]]:
+    """Lines for a narrow terminal: the name of a row above its numbers, which are told apart by their columns."""
+    stacked: list[dict[str, str | None]] = []
+    row = None
+    for line in lines:
+        if line["row"] != row:
+            row = line["row"]
+            stacked.append(dict.fromkeys(COLUMNS, "") | {"row": str(row).replace(", ", ",\n")})
+        stacked.append({**line, "row": f"  {line['column']}"})
+    return stacked
