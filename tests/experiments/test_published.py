@@ -215,6 +215,8 @@ def test_seconds_of_the_papers_machine_stand_beside(tmp_path: Path) -> None:
         ({"dataset": "bounce"}, "clips of bounce"),
         ({"system": "tiny+mmdisco-res_mlp"}, "no such system"),
         ({"resolved": {"options": ["num_inference_steps=2"]}}, "options ['num_inference_steps=2']"),
+        ({"resolved": {"dtype": "bfloat16"}}, "dtype bfloat16"),
+        ({"resolved": {"checkpointing": "on"}}, "checkpointing on"),
     ],
 )
 def test_seconds_of_another_machine_or_setting_are_named(tmp_path: Path, changes: dict[str, object], why: str) -> None:

@@ -148,6 +148,23 @@ def test_a_course_of_training_is_drawn_to_scale(tmp_path: Path) -> None:
     assert page.count("In miniature, not the paper") == 1
 
 
+def test_a_sweep_that_mixes_what_does_not_compare_is_named_and_the_rest_is_shown(tmp_path: Path) -> None:
+    first = add_run(tmp_path, "mm_diffusion", "landscape_ind", {"fvd": (450.0, 2.0)})
+    other = add_run(tmp_path, "mm_diffusion+mmdisco", "landscape_ind", {"fvd": (430.0, 2.0)})
+    lines = tmp_path / other / "records.jsonl"
+    lines.write_text(json.dumps(json.loads(lines.read_text()) | {"signature": "fvd.stylegan_v_16f||another"}) + "\n")
+    for file in (tmp_path / other / "scores").iterdir():
+        file.unlink()
+    (tmp_path / other / "scores").rmdir()
+    for table, row in (("figure5", "1/6 of the training"), ("table9", "C=32, L=1")):
+        add_sweep(tmp_path, table, {"no guidance": first, row: other})
+    figure = next(figure for figure in gather_figures([tmp_path]) if figure.number == "5")
+    (table9,) = gather_tables([tmp_path], ["9"])
+    for notes in (figure.notes, table9.notes):
+        assert "is not shown: fvd.stylegan_v_16f cannot be compared across signature" in " ".join(notes)
+    assert not table9.has_ours
+
+
 def test_the_command_writes_one_file_and_refuses_what_it_would_not_heed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -47,11 +47,12 @@ def _show_toy(number: str, entry: Entry, places: Sequence[Path]) -> PaperFigure:
 
 
 def _show_course(number: str, entry: Entry, places: Sequence[Path]) -> PaperFigure:
+    found_curves, notes = find_curves(places)
     sets = [
         CurveSet(found.name, GRIDS[found.asked.table].axis, draw_curves(points), bool(found.departs))
-        for found, points in find_curves(places)
+        for found, points in found_curves
     ]
-    return PaperFigure(number, entry, curve_sets=[s for s in sets if s.curves])
+    return PaperFigure(number, entry, curve_sets=[s for s in sets if s.curves], notes=notes)
 
 
 def _show_samples(number: str, entry: Entry, places: Sequence[Path]) -> PaperFigure:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmbench.experiments.profiling.columns import DATASETS, PERCENT, TABLES, columns_of_rounds
+from mmbench.experiments.profiling.columns import DATASETS, DTYPES, PERCENT, TABLES, columns_of_rounds
 from mmbench.experiments.published.lines import read_objects
 from mmbench.tables.beside_printed import Ours, PaperTable, make_line
 from mmbench.tables.layout import Number
@@ -63,6 +63,7 @@ def _why_left_out(record: dict[str, Any], base: str) -> str:
     if record["batch"] != BATCH:
         return f"batches of {record['batch']}, not {BATCH}"
     plain = {"sizes": {}, "options": [], "cpu_time": False, "loss": "all", "discriminator": "res_mlp"}
+    plain |= {"checkpointing": "auto", "dtype": resolved.get("dtype") and DTYPES.get(base, "float32")}
     other = [f"{name} {resolved[name]}" for name, value in plain.items() if resolved.get(name, value) != value]
     return ", ".join(other)
 

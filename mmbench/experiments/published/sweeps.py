@@ -123,7 +123,20 @@ def _number(cell: MetricCell, labels: Any, entry: Entry, found: FoundSweep) -> O
     return Ours(cell.number, cell.count + several, found.sweep.log.name, unlike)
 
 
-def find_curves(places: Sequence[Path], **filters: Any) -> list[tuple[FoundSweep, list[dict[str, Any]]]]:
-    """The sweeps of Figure 5 that have points, those of the published setting first, each with its points."""
-    found = [(f, list_points(f.sweep)) for f in find_swept(places, "figure5", **filters)]
-    return sorted(((f, points) for f, points in found if points), key=lambda pair: bool(pair[0].departs))
+def find_curves(places: Sequence[Path]) -> tuple[list[tuple[FoundSweep, list[dict[str, Any]]]], list[str]]:
+    """The sweeps of Figure 5 that have points, those of the published setting first, and notes on others.
+
+    Returns:
+        Each sweep with its points, as `list_points` gives them; and why a sweep is not shown.
+    """
+    found, notes = [], []
+    for f in find_swept(places, "figure5"):
+        try:
+            points = list_points(f.sweep)
+        except IntegrityError:
+            raise
+        except MMBenchError as error:
+            notes.append(f"{f.sweep.log.name} is not shown: {error.found}")
+            continue
+        found += [(f, points)] if points else []
+    return sorted(found, key=lambda pair: bool(pair[0].departs)), notes
