@@ -45,7 +45,8 @@ def _show(table: PaperTable) -> None:
     if not table.has_ours:
         columns, rows = table.printed_rows()
         return show_pieces(rows, columns, ["row"], Format.table, table.title, about)
-    lines, keys = [line.to_text() for line in table.lines], ["row", "column"]
+    lines: Sequence[Mapping[str, str | None]] = [line.to_text() for line in table.lines]
+    keys = ["row", "column"]
     if table_width(lines, COLUMNS) > terminal_width():
         lines, keys = _stack(lines), ["row"]
     columns = [*keys, *(name for name in COLUMNS if name not in ("row", "column"))]
