@@ -55,9 +55,9 @@ def _show(table: PaperTable) -> None:
     return show_pieces(lines, columns, keys, Format.table, table.title, about)
 
 
-def _stack(lines: Sequence[Mapping[str, str | None]]) -> list[dict[str, str | None]]:
+def _stack(lines: Sequence[Mapping[str, str | None]]) -> list[Mapping[str, str | None]]:
     """Lines for a narrow terminal: the name of a row above its numbers, which are told apart by their columns."""
-    stacked: list[dict[str, str | None]] = []
+    stacked: list[Mapping[str, str | None]] = []
     row = None
     for line in lines:
         if line["row"] != row:
