@@ -217,6 +217,8 @@ def _mmbench(command: Command, words: list[str]) -> Treatment:
             return _parsed("a download of gigabytes", words)
         case ["table", *_] if "--num-samples" in words:
             return Treatment(Mode.run, "of as many samples as the runs before it had", words, SMALL)
+        case ["report", *_] if "--paper" in words:
+            return Treatment(Mode.run, "as printed, on the records of the repository", words)
         case ["report", *_]:
             return Treatment(Mode.run, "as printed, of few samples", words, SMALL)
         case ["study", "make", *_]:

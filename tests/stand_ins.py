@@ -22,6 +22,8 @@ def write_stand_ins(folder: Path, page: str, said: Sequence[Command], monkeypatc
     for name, num in (("my_samples", 2), ("model_a", 3), ("model_b", 3), ("real_clips", 6)):
         if name in words:
             write_clips(folder / name, num)
+    if "results/" in words:
+        (folder / "results").symlink_to(REPOSITORY / "results")
     if "delivered" in words:
         write_clips(folder / "delivered", 3, "{:06d}.mkv")
         (folder / "delivered" / "prompts.csv").unlink()

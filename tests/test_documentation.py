@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 import yaml
 
-from mmbench.experiments.paper import COMMANDS, SETTINGS
 from mmbench.plugin_files import VARIABLE
+from mmbench.tables.paper_notes import read_entries
 from tests.commands import environment, mmbench_here
 from tests.conftest import REPOSITORY
 from tests.document_rules import Mode, Treatment, command_called, options_of_systems, parse, treatment
@@ -115,11 +115,17 @@ def test_commands_of_the_papers_page_are_whole_ones() -> None:
     said = [words for text in spoken_commands("docs/paper.md") if len(words := text.split()[1:]) > 1]
     said = [words for words in said if words[0] != "profile" or len(words) > 2]
     assert len(said) >= 12
-    for words in [*said, *(command.split()[1:] for command in (*COMMANDS.values(), *SETTINGS.values()))]:
+    for words in [*said, *(entry.command.split()[1:] for entry in read_entries())]:
         parse([word for word in words if word != "--help"])
     numbers = {str(number) for number in range(1, 15)}
     named = "\n".join(line.partition("|")[2].partition("|")[0] for line in read("docs/paper.md").splitlines())
     assert numbers <= set(re.findall(r"\d+", named)), "a table of the paper that the page does not have"
+
+
+def test_the_table_of_the_papers_page_is_that_of_the_data_file() -> None:
+    lines = [line for line in read("docs/paper.md").splitlines() if line.startswith(("| Table ", "| Figure "))]
+    made = [f"| {e.label} | {e.what} | `{e.command}` | {e.differs} |" for e in read_entries()]
+    assert lines == made, "\n".join(["docs/paper.md has another table than paper_notes.toml:", *made])
 
 
 @pytest.mark.parametrize("page", LINKED)

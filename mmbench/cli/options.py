@@ -40,7 +40,8 @@ Options = Annotated[
     ),
 ]
 Paper = Annotated[
-    str, typer.Option(help="As this table of the paper (2 to 4, 7 to 10, 13, figure5), its numbers beside.")
+    str,
+    typer.Option(help="As this table of the paper (1 to 4, 7 to 14, figure5), its numbers beside; all: every table."),
 ]
 Layout = Annotated[
     str, typer.Option(help="Of another benchmark: av-benchmark, javisbench, verse-bench, t2av-compass, vbench.")

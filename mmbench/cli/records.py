@@ -148,6 +148,8 @@ def table(
 
       mmbench table --paper figure5 --out results/tiny/figure5.jsonl
 
+      mmbench table --paper all --out runs --out results/toy
+
       mmbench table --compute
     """
     from mmbench.tables.narrow import show_comparison, show_table
@@ -163,7 +165,13 @@ def table(
         raise UsageError("--compute has a row for each run.", "it without --paper and --by", f"{again} --compute")
     if paper:
         from mmbench.experiments.paper import lay_out
+        from mmbench.experiments.published.gather import ALONE, gather_tables, open_places
 
+        if paper in ("all", *ALONE) and not by and not suite:
+            from mmbench.tables.paper_text import show_paper
+
+            numbers = [] if paper == "all" else [paper]
+            return show_paper(gather_tables(open_places(out or ()), numbers, **filters), format)
         if len(places) > 1 or by or suite:
             once = f"mmbench table --paper {paper} --out {places[0]}"
             found_words = "A table of the paper is of one place, by no group and of no suite."

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mmbench.files import read_lines
 from mmbench.runs.store import RESOURCES
 from mmbench.tables.layout import Layout, Row
-from mmbench.tables.packed import read_packed
+from mmbench.tables.runs import read_run_file
 
 COLUMNS = {"seconds": "s / sample", "cpu_seconds": "CPU s / sample"}
 NOTE = (
@@ -32,6 +30,8 @@ def add_compute(layout: Layout, places: Mapping[str, Path]) -> Layout:
 
 
 def _seconds_of(row: Row, places: Mapping[str, Path]) -> dict[str, float]:
+    if not row.cells:  # of a system that was not run
+        return {}
     run_id = row.cells[0].records[0].run_id
     lines = read_resources(places[run_id], run_id)
     spent = {column: seconds_per_sample(lines, key) for key, column in COLUMNS.items()}
@@ -45,11 +45,7 @@ def read_resources(place: Path, run_id: str) -> list[dict[str, Any]]:
         place: The run's folder, or a packed file.
         run_id: Which of the runs in a packed file.
     """
-    if place.is_file():
-        runs = [run for run in read_packed(place).runs if run.name == run_id]
-        return [dict(line) for run in runs for line in run.files.get(RESOURCES, [])]
-    file = place / RESOURCES
-    return [json.loads(line) for line in read_lines(file)] if file.is_file() else []
+    return read_run_file(place, run_id, RESOURCES)
 
 
 def seconds_per_sample(lines: Sequence[Mapping[str, Any]], key: str) -> float | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mmbench.errors import MMBenchError
+from mmbench.errors import IntegrityError, MMBenchError
+from mmbench.files import read_lines
 from mmbench.runs.find import name_out, run_folders
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import read_manifest
@@ -62,6 +64,28 @@ def read_runs(*places: Path) -> list[RunOnRecord]:
 def places_of(*places: Path) -> dict[str, Path]:
     """The folder of each run, or its packed file, by run id."""
     return {run.spec.run_id: run.place for run in read_runs(*places)}
+
+
+def read_run_file(place: Path, run_id: str, name: str) -> list[dict[str, Any]]:
+    """The lines of a file of JSON lines that a run has beside its records; [] where it has none.
+
+    Args:
+        place: The run's folder, or a packed file.
+        run_id: Which of the runs in a packed file.
+        name: Of the file: "invocations.jsonl".
+
+    Raises:
+        IntegrityError: A line of it is damaged; names the file.
+    """
+    if place.is_file():
+        runs = [run for run in read_packed(place).runs if run.name == run_id]
+        return [dict(line) for run in runs for line in run.files.get(name, [])]
+    file = place / name
+    try:
+        return [json.loads(line) for line in read_lines(file)] if file.is_file() else []
+    except ValueError as error:
+        next = "delete that line: it says how samples were made, and holds none"
+        raise IntegrityError(f"{file} is corrupt: {error}.", "one JSON object a line", next) from error
 
 
 def find_records(

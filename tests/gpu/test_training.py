@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from mmbench.experiments.profiling.columns import columns_of_rounds
+from mmbench.experiments.profiling.columns import DTYPES, columns_of_rounds
 from mmbench.experiments.profiling.profile import (
-    DTYPES,
     make_batch,
     make_profiled_system,
     profiled_dataset,

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from mmbench.experiments.paper import lay_out
 from mmbench.files import append_line
 from mmbench.runs.store import RESOURCES
-from mmbench.tables.compute import read_resources, seconds_per_sample
+from mmbench.tables.compute import NOTE, add_compute, read_resources, seconds_per_sample
 from tests.commands import mmbench_here
 from tests.tables.test_newest import add
 
@@ -38,6 +39,13 @@ def test_the_table_shows_them_of_folders_and_of_packed_files(
     plain = mmbench_here(capsys, "table", "--out", out).stdout
     assert "s / sample" not in plain
     assert "s / sample" in mmbench_here(capsys, "table", "--out", out, "--compute").stdout
+
+
+def test_a_row_of_a_system_that_was_not_run_has_no_seconds(tmp_path: Path) -> None:
+    layout = add_compute(lay_out("2", tmp_path), {})
+    assert len(layout.table) == 4
+    assert all(not row.cells and "s / sample" not in row.labels for row in layout.table)
+    assert NOTE in layout.notes
 
 
 def test_tables_without_a_row_for_each_run_refuse_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

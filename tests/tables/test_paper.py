@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.experiments.paper import COMMANDS, lay_out
+from mmbench.experiments.paper import lay_out
 from mmbench.files import append_line
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import create_run_folder
@@ -171,17 +171,6 @@ def test_published_numbers_are_found_by_the_first_cells() -> None:
     assert published_values("9", (128, 4)) == {"fvd": 407, "fad": 5.43, "ib_av": 0.162}
     assert published_values("9", (None, None))["fvd"] == 447
     assert published_values("9", (64, 4)) == published_values("77", ("x",)) == published_values("9", ()) == {}
-
-
-@pytest.mark.parametrize(
-    ("number", "rows", "words"), [("1", 10, "toy"), ("11", 7, "training"), ("12", 3, "inference"), ("14", 3, "1/72")]
-)
-def test_tables_that_no_run_fills_are_printed_with_the_command_for_ours(number: str, rows: int, words: str) -> None:
-    layout = lay_out(number, Path("nowhere"))
-    assert len(layout.rows) == rows
-    assert all(any(name.startswith("paper ") for name in row) for row in layout.rows)
-    assert words in " ".join(layout.notes)
-    assert f"Ours: {COMMANDS[number]}" in layout.notes
 
 
 def test_tables_of_settings_say_where_ours_are() -> None:

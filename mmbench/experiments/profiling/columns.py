@@ -10,6 +10,7 @@ from mmbench.tables.published import published
 
 TABLES = {"training": "11", "inference": "12"}
 DATASETS = {"mm_diffusion": "landscape_ind", "audioldm_animatediff": "vggsound", "auffusion_vc2": "vggsound"}
+DTYPES = {"audioldm_animatediff": "float16", "auffusion_vc2": "float16"}  # others were published in float32
 MEMORY = {"peak_gpu_bytes": "peak GPU [GB]", "peak_memory_bytes": "peak resident [GB]"}
 SETTING = ("dtype", "sampler", "steps", "guidance", "checkpointed")
 PERCENT = ("overhead", "speedup")

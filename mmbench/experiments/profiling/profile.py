@@ -14,7 +14,7 @@ from typing import Any
 from mmbench.baselines.kinds.guided import PairSystem
 from mmbench.dataset_names import parse_dataset_name
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.experiments.profiling.columns import DATASETS, TABLES, make_rows
+from mmbench.experiments.profiling.columns import DATASETS, DTYPES, TABLES, make_rows
 from mmbench.experiments.profiling.gpu import gpu_state
 from mmbench.experiments.profiling.inference import PROMPT, time_inference
 from mmbench.experiments.profiling.stopwatch import WARM_UP, Stopwatch, free_memory
@@ -28,7 +28,6 @@ from mmbench.runs.spec import make_requests
 from mmbench.system_names import make_system, parse_system_name, read_options, takes_setting
 from mmbench.types import ClipFormat, Prompt, Request
 
-DTYPES = {"audioldm_animatediff": "float16", "auffusion_vc2": "float16"}  # others were published in float32
 CHECKPOINTED = {"auffusion_vc2": 1}  # base models, the video's first, that were trained so: its config's use_checkpoint
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from mmbench.errors import IntegrityError, MMBenchError
 
 Paired = dict[str, dict[str, dict[str, float]]]  # {run: {metric: {"value", "stderr"}}}
+SETTINGS = ("weights", "options", "num_real", "num_fake", "training")  # of a line that asks, beside who and how many
 KEY_OF_KIND = {"asked": "sweep", "outcome": "row", "differences": "differences"}  # a key that only this kind has
 
 
@@ -29,6 +30,7 @@ class Asked:
         seed: Of the runs.
         metrics: Columns, name.variant.
         time: When (UTC).
+        settings: Of training and sampling: weights, options, num_real, num_fake, training, as far as the line has them.
     """
 
     table: str
@@ -38,6 +40,7 @@ class Asked:
     seed: int
     metrics: tuple[str, ...]
     time: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,8 @@ def _parse_line(line: Mapping[str, Any]) -> Asked | Outcome | Differences:
         return Differences(dict(line["differences"]))
     if kind == "asked":
         known = {k: line[k] for k in ("table", "system", "dataset", "n", "seed")}
-        return Asked(**known, metrics=tuple(line["metrics"]), time=str(line["time"]))
+        settings = {k: line[k] for k in SETTINGS if k in line}
+        return Asked(**known, metrics=tuple(line["metrics"]), time=str(line["time"]), settings=settings)
     raise ValueError(f"a line with the keys {', '.join(line)} is of no sweep")
 
 
