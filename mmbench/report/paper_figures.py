@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from mmbench.errors import MediaError
+from mmbench.pages.axis import MARGIN, WIDTH, Axis, axis_of
 from mmbench.pictures.columns import open_columns
 from mmbench.pictures.contact_sheet import sheet_header, sheet_row
 from mmbench.pictures.rows import pair_columns
-from mmbench.report.drawings import MARGIN, WIDTH, Axis, axis_of
 from mmbench.tables.paper_notes import Entry
 from mmbench.types import Clip, ClipSource
 
