@@ -71,3 +71,14 @@ def spectrogram_image(audio: np.ndarray, sample_rate: int, height: int, width: i
     place = np.clip(level, 0.0, 1.0) * (len(COLORMAP) - 1)
     channels = [np.interp(place, np.arange(len(COLORMAP)), COLORMAP[:, c]) for c in range(3)]
     return scaled(np.stack(channels, axis=-1).round().astype(np.uint8), height, width)
+
+
+def common_palette(image: np.ndarray) -> Any:
+    """A picture whose palette of 256 colours, white among them, suits an image (h, w, 3) uint8; for Image.quantize."""
+    from PIL import Image
+
+    palette = Image.fromarray(np.ascontiguousarray(image[::2, ::2])).quantize(256, kmeans=1)
+    colors = np.array(palette.getpalette(), np.uint8).reshape(-1, 3)
+    colors[colors.astype(int).sum(axis=1).argmax()] = PAPER
+    palette.putpalette(colors.tobytes())
+    return palette

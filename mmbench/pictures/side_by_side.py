@@ -14,7 +14,7 @@ from mmbench.files import write_whole
 from mmbench.media.clip_files import AAC_RATES
 from mmbench.media.film import write_film
 from mmbench.media.resample import resample_audio
-from mmbench.pictures.clip_images import INK, MARK, MUTED, PAPER, scaled, write_text
+from mmbench.pictures.clip_images import INK, MARK, MUTED, PAPER, common_palette, scaled, write_text
 from mmbench.pictures.panels import Panel, longest
 from mmbench.pictures.sound_track import LANE, MEL, sound_track
 
@@ -153,8 +153,7 @@ def write_gif(title: str, panels: Sequence[Panel], file: Path) -> None:
     grid = Grid(title, panels, GIF_PANEL)
     frames = [grid.picture(k / GIF_RATE) for k in range(math.ceil(grid.seconds * GIF_RATE - 1e-6))]
     # one palette for all frames, so that what stands still stays still
-    some = np.concatenate(frames[:: max(1, len(frames) // 8)])
-    palette = Image.fromarray(np.ascontiguousarray(some[::2, ::2])).quantize(256, kmeans=1)
+    palette = common_palette(np.concatenate(frames[:: max(1, len(frames) // 8)]))
     images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     buffer = io.BytesIO()
     images[0].save(
