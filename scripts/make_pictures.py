@@ -96,7 +96,13 @@ def real_clips() -> Block:
 @cache
 def columns_of(out: Path) -> list[Column]:
     """The runs that are shown, in order."""
-    return open_columns([find_run(f"{system}-bounce-s{SEED}", out) for system in SYSTEMS], out)
+    found = {system: find_run(f"{system}-bounce-s{SEED}", out) for system in SYSTEMS}
+    if lacking := [system for system, folder in found.items() if folder is None]:
+        systems = " ".join(f"-s {system}" for system in lacking)
+        raise SystemExit(
+            f"{out} lacks {lacking[0]}. try: mmbench run {systems} -n {NUM_SAMPLES} --seed {SEED} --out {out}"
+        )
+    return open_columns([folder for folder in found.values() if folder is not None], out)
 
 
 @cache

@@ -43,12 +43,12 @@ class Events:
     @property
     def heard_in_time(self) -> np.ndarray:
         """Which sounds begin while something is seen to happen: (K,) bool."""
-        return self._coincide().any(axis=1)
+        return np.asarray(self._coincide().any(axis=1))
 
     @property
     def seen_in_time(self) -> np.ndarray:
         """While which of what is seen a sound begins: (L,) bool."""
-        return self._coincide().any(axis=0)
+        return np.asarray(self._coincide().any(axis=0))
 
     def describe(self) -> str:
         """How many sounds coincide with what is seen, in a few words."""
