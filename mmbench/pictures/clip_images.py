@@ -74,11 +74,11 @@ def spectrogram_image(audio: np.ndarray, sample_rate: int, height: int, width: i
 
 
 def common_palette(image: np.ndarray) -> Any:
-    """A picture whose palette of 256 colours, white among them, suits an image (h, w, 3) uint8; for Image.quantize."""
+    """A picture whose palette of 256 colours, its whites pure, suits an image (h, w, 3) uint8; for Image.quantize."""
     from PIL import Image
 
     palette = Image.fromarray(np.ascontiguousarray(image[::2, ::2])).quantize(256, kmeans=1)
     colors = np.array(palette.getpalette(), np.uint8).reshape(-1, 3)
-    colors[colors.astype(int).sum(axis=1).argmax()] = PAPER
+    colors[colors.min(axis=1) >= 244] = PAPER  # Pillow looks colours up in steps: paper would become its neighbour
     palette.putpalette(colors.tobytes())
     return palette

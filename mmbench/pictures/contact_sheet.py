@@ -18,11 +18,11 @@ from mmbench.pictures.panels import Panel, longest
 from mmbench.pictures.sound_track import LANE, MEL, event_lane, sound_track
 
 DENSITY = 2  # pixels of the file per pixel of the page; everything below is in those of the page
-WIDTH, LEFT, RIGHT = 850, 154, 12  # of the sheet, and where the time axis begins and how far from the edge it ends
+WIDTH, LEFT, RIGHT = 850, 160, 12  # of the sheet, and where the time axis begins and how far from the edge it ends
 LEAST_FRAME, MOST_FRAME = 64, 112  # shorter side of a frame at least, height of one that is no taller than wide at most
 TITLE, AXIS, GAP, LEGEND = 30, 18, 10, 34
 VOID = (238, 240, 243)
-BREAK = re.compile(r"(?<=[+_\- ,(])")  # names may be broken behind these
+BREAK = re.compile(r"(?<=[+_\- ,])")  # names may be broken behind these
 
 
 def time_scale(panels: Sequence[Panel]) -> float:
@@ -133,7 +133,7 @@ def _label(draw: Any, panel: Panel, height: int) -> None:
     lines += [(f"{metric} {value}", 11.0, MUTED) for metric, value in panel.scores.items()]
     top = 0.0
     for text, size, color in lines[: int(height // 16)]:
-        _line(draw, GAP, top, text, size, color, LEFT - 2 * GAP, "la")
+        _line(draw, GAP, top, text, size, color, LEFT - GAP - 4, "la")
         top += size + 4
 
 
@@ -144,7 +144,7 @@ def broken(name: str, draw: Any, size: float) -> list[str]:
     font = ImageFont.load_default(size)
     lines = [""]
     for part in BREAK.split(name):
-        if lines[-1] and draw.textlength(lines[-1] + part, font) > LEFT - 2 * GAP:
+        if lines[-1] and draw.textlength(lines[-1] + part, font) > LEFT - GAP - 4:
             lines.append("")
         lines[-1] += part
     return [line.strip() for line in lines]

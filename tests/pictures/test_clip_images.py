@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from mmbench.pictures.clip_images import INK, WAVE, log_spectrogram, spectrogram_image, waveform_image, write_text
+from mmbench.pictures.clip_images import (
+    INK,
+    WAVE,
+    common_palette,
+    log_spectrogram,
+    spectrogram_image,
+    waveform_image,
+    write_text,
+)
 
 RATE = 16000
 
@@ -47,3 +55,14 @@ def test_text_that_is_too_wide_ends_earlier() -> None:
 
     assert drawn("a small wooden ball bouncing", 400).max() > 100
     assert 60 < drawn("a small wooden ball bouncing", 100).max() <= 100
+
+
+def test_paper_stays_white_in_few_colours() -> None:
+    image = np.full((120, 120, 3), 255, np.uint8)
+    image[:, :90] = np.random.default_rng(0).integers(0, 255, (120, 90, 3))
+    image[::7, 100:] = 251
+    image[::5, 100:] = 249
+    drawn = np.asarray(
+        Image.fromarray(image).quantize(palette=common_palette(image), dither=Image.Dither.NONE).convert("RGB")
+    )
+    assert (drawn[(image == 255).all(axis=-1)] == 255).all()
