@@ -1,1 +1,1 @@
-"""What a person looks at and listens to: drawings of clips, contact sheets, the preview page."""
+"""What a person looks at and listens to: drawings of clips, contact sheets, videos side by side."""

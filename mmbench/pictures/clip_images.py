@@ -1,13 +1,12 @@
-"""Pictures of clips for people: contact sheets and animations, as arrays."""
+"""What pictures of clips are made of: colours, text, scaled frames, waveforms and spectrograms, as arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from mmbench.types import Clip
-
+Color = tuple[int, int, int]
 INK, MUTED, PAPER, MARK = (38, 42, 52), (110, 116, 128), (255, 255, 255), (226, 74, 51)
 WAVE = (52, 101, 164)
 FLOOR_DB = -70.0
@@ -28,13 +27,16 @@ def log_spectrogram(audio: np.ndarray, sample_rate: int, *, num_bands: int = 64,
     return np.maximum(10.0 * np.log10(np.maximum(power, 1e-12) / full_scale), FLOOR_DB).astype(np.float32)
 
 
-def _text(text: str, size: int, color: tuple[int, int, int], height: int, width: int) -> np.ndarray:
-    from PIL import Image, ImageDraw, ImageFont
+def write_text(draw: Any, x: float, y: float, text: str, size: float, color: Color, width: float, at: str) -> None:
+    """Draw one line of text at (x, y) by its anchor `at`, its end left out where it is wider than `width` [px]."""
+    from PIL import ImageFont
 
-    image = Image.new("RGB", (width, height), PAPER)
     font = ImageFont.load_default(size)
-    ImageDraw.Draw(image).text((1, height / 2), text, fill=color, font=font, anchor="lm")
-    return np.asarray(image)
+    if draw.textlength(text, font) > width:
+        while text and draw.textlength(text + "…", font) > width:
+            text = text[:-1]
+        text += "…"
+    draw.text((x, y), text, fill=color, font=font, anchor=at)
 
 
 def scaled(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -71,92 +73,12 @@ def spectrogram_image(audio: np.ndarray, sample_rate: int, height: int, width: i
     return scaled(np.stack(channels, axis=-1).round().astype(np.uint8), height, width)
 
 
-def sound_panel(clip: Clip, marks: Sequence[float], width: int, wave_height: int, mel_height: int) -> np.ndarray:
-    """Waveform over spectrogram; the axis is the video's duration, longer audio is cut, shorter is padded."""
-    duration = len(clip.video) / float(clip.fps)
-    length = round(duration * clip.sample_rate)
-    audio = np.pad(clip.audio[:length], (0, max(0, length - len(clip.audio))))
-    wave = waveform_image(audio, wave_height, width)
-    for time in marks:
-        column = int(time / duration * width)
-        if 0 <= column < width:
-            wave[: wave_height // 5, max(0, column - 1) : column + 1] = MARK
-    return np.concatenate([wave, spectrogram_image(audio, clip.sample_rate, mel_height, width)])
+def common_palette(image: np.ndarray) -> Any:
+    """A picture whose palette of 256 colours, its whites pure, suits an image (h, w, 3) uint8; for Image.quantize."""
+    from PIL import Image
 
-
-def clip_sheet(
-    clips: Sequence[Clip],
-    titles: Sequence[str],
-    *,
-    marks: Sequence[Sequence[float]] | None = None,
-    frame_size: int = 64,
-    wave_height: int = 44,
-    mel_height: int = 56,
-    gap: int = 10,
-) -> np.ndarray:
-    """A picture of clips under each other: frames in a row over waveform and mel spectrogram, on one time axis.
-
-    Args:
-        clips: Clips of any format; frame i stands over the time from i / fps to (i + 1) / fps.
-        titles: One line of text per clip.
-        marks: Times [s] per clip, drawn as short red strokes over the waveform (impacts, onsets).
-        frame_size: Height of a frame in the picture [px]; its width follows from the clip.
-        wave_height: Height of the waveform [px].
-        mel_height: Height of the spectrogram [px].
-        gap: Space around and between clips [px].
-
-    Returns:
-        (H, W, 3) uint8.
-
-    Raises:
-        ValueError: No clips, or not one title (and mark list) per clip.
-    """
-    marks = [()] * len(clips) if marks is None else marks
-    if not clips or len(titles) != len(clips) or len(marks) != len(clips):
-        raise ValueError(f"{len(clips)} clips, {len(titles)} titles, {len(marks)} lists of marks: expected one of each")
-    blocks = []
-    for clip, title, times in zip(clips, titles, marks, strict=True):
-        width = round(frame_size * clip.video.shape[2] / clip.video.shape[1])
-        strip = np.concatenate([scaled(frame, frame_size, width) for frame in clip.video], axis=1)
-        heading = _text(title, 14, INK, 20, strip.shape[1])
-        blocks.append(
-            np.concatenate([heading, strip, sound_panel(clip, times, strip.shape[1], wave_height, mel_height)])
-        )
-    total = max(block.shape[1] for block in blocks) + 2 * gap
-    rows = [np.full((gap, total, 3), PAPER, np.uint8)]
-    for block in blocks:
-        padding = ((0, gap), (gap, total - gap - block.shape[1]), (0, 0))
-        rows.append(np.pad(block, padding, constant_values=255))
-    return np.concatenate(rows)
-
-
-def animation(
-    clips: Sequence[Clip], titles: Sequence[str], *, frame_size: int = 128, mel_height: int = 40, gap: int = 6
-) -> np.ndarray:
-    """An animation of clips side by side, each over its spectrogram with a playhead at the frame's time.
-
-    Args:
-        clips: Clips with equally many frames.
-        titles: One short line of text per clip.
-        frame_size: Height and width of a frame in the picture [px].
-        mel_height: Height of the spectrogram [px].
-        gap: Space around and between clips [px].
-
-    Returns:
-        (T, H, W, 3) uint8.
-    """
-    num_frames = len(clips[0].video)
-    if any(len(clip.video) != num_frames for clip in clips) or len(titles) != len(clips):
-        raise ValueError("an animation needs clips with equally many frames and one title per clip")
-    columns = []
-    for clip, title in zip(clips, titles, strict=True):
-        heading = _text(title, 11, MUTED, 16, frame_size)
-        sound = sound_panel(clip, (), frame_size, mel_height // 2, mel_height)
-        frames = []
-        for i, frame in enumerate(clip.video):
-            panel = sound.copy()
-            column = int(i / num_frames * frame_size)
-            panel[:, column : column + 2] = MARK
-            frames.append(np.concatenate([scaled(frame, frame_size, frame_size), panel, heading]))
-        columns.append(np.pad(np.stack(frames), ((0, 0), (gap, gap), (0, gap), (0, 0)), constant_values=255))
-    return np.pad(np.concatenate(columns, axis=2), ((0, 0), (0, 0), (gap, 0), (0, 0)), constant_values=255)
+    palette = Image.fromarray(np.ascontiguousarray(image[::2, ::2])).quantize(256, kmeans=1)
+    colors = np.array(palette.getpalette(), np.uint8).reshape(-1, 3)
+    colors[colors.min(axis=1) >= 244] = PAPER  # Pillow looks colours up in steps: paper would become its neighbour
+    palette.putpalette(colors.tobytes())
+    return palette

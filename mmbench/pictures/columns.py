@@ -1,4 +1,4 @@
-"""What a gallery shows side by side: runs and anybody's clips, with their scores."""
+"""What is shown side by side: runs and anybody's clips, with their scores."""
 
 from __future__ import annotations
 
@@ -16,22 +16,20 @@ from mmbench.jobs.submissions import Cut, find_clips, list_sources
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore, read_manifest
 from mmbench.scores.records import read_records, read_samples, read_score
-from mmbench.tables.format import with_error
 from mmbench.tables.labels import name_apart
 from mmbench.types import ClipSource, is_untrained
 
 
 @dataclass(frozen=True)
 class Column:
-    """A run or a submission in a gallery.
+    """A run or a submission that is shown beside others.
 
     Attributes:
         name: Its heading.
         folder: Of its videos.
         sources: Sample i; None where there is none.
         samples: What identifies each, as `scores.records.read_samples` gives it.
-        values: Of each metric its value as text.
-        per_sample: Of each metric its values per sample.
+        per_sample: Of each metric with values per sample, those; said to be of random networks where they are.
         run: Its identity; None for clips that were not scored.
         failures: Why samples could not be read, by index; filled as they are looked at.
     """
@@ -40,7 +38,6 @@ class Column:
     folder: str
     sources: Sequence[ClipSource | None]
     samples: Sequence[Mapping[str, Any]]
-    values: Mapping[str, str]
     per_sample: Mapping[str, np.ndarray]
     run: RunSpec | None = None
     failures: dict[int, str] = field(default_factory=dict)
@@ -92,8 +89,8 @@ def _open_run(folder: Path) -> Column:
     for index in present:
         sources[index] = store.source(index)
         samples[index] = {"id": f"{index:06d}", "text": store.record(index).text}
-    values, per_sample = _read_values([folder], [f"{i:06d}" for i in range(len(sources))])
-    return Column(store.run.system, folder.name, sources, samples, values, per_sample, store.run)
+    per_sample = _read_values([folder], [f"{i:06d}" for i in range(len(sources))])
+    return Column(store.run.system, folder.name, sources, samples, per_sample, store.run)
 
 
 def _open_clips(place: Path, out: Path) -> Column:
@@ -105,8 +102,8 @@ def _open_clips(place: Path, out: Path) -> Column:
     name = run.system if run else path.resolve().stem
     texts = _texts_on_record(folders) or (read_prompts(path) if path.is_dir() else {})
     samples = [{"id": s.id, "text": texts.get(s.id) or texts.get(Path(s.path).name, "")} for s in sources]
-    values, per_sample = _read_values(folders, [s.id for s in sources])
-    return Column(name, run.run_id if run else name, sources, samples, values, per_sample, run)
+    per_sample = _read_values(folders, [s.id for s in sources])
+    return Column(name, run.run_id if run else name, sources, samples, per_sample, run)
 
 
 def _texts_on_record(folders: Sequence[Path]) -> dict[str, str]:
@@ -115,16 +112,15 @@ def _texts_on_record(folders: Sequence[Path]) -> dict[str, str]:
     return {row["id"]: row["text"] for row in rows if row.get("text")}
 
 
-def _read_values(folders: Sequence[Path], ids: Sequence[str]) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    """Of each metric the value as text, of the largest n and the latest of it, and its values by id of the sample."""
-    values, per_sample = {}, {}
+def _read_values(folders: Sequence[Path], ids: Sequence[str]) -> dict[str, np.ndarray]:
+    """Values by id of the sample of each metric that has them, of the largest n and the latest of it."""
+    per_sample = {}
     records = [(record, folder) for folder in folders for record in read_records(folder)]
     for record, folder in sorted(records, key=lambda found: (found[0].n_expected, found[0].time)):
-        metric = record.metric.partition(".")[0]
-        unreal = f", {record.extractor_weights} networks" if is_untrained(record.extractor_weights) else ""
-        values[metric] = f"{with_error(record.value, record.stderr)} (n = {record.n_scored}{unreal})"
+        unreal = f" ({record.extractor_weights} networks)" if is_untrained(record.extractor_weights) else ""
         if (scores := read_score(folder, record).per_sample) is not None:
             rows = read_samples(folder, record)
             known = {row.get("id", ""): x for row, x in zip(rows, scores, strict=True)}
+            metric = record.metric.partition(".")[0] + unreal
             per_sample[metric] = np.array([known.get(id, np.nan) for id in ids])
-    return values, per_sample
+    return per_sample

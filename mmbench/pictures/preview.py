@@ -1,33 +1,34 @@
-"""Runs and anybody's clips to look at and listen to: a contact sheet, an MP4 of each, a page that plays them.
+"""Runs and anybody's clips to look at and listen to: contact sheets, and videos of samples side by side.
 
-FOLDER/contact_sheet.png     a row per sample, a block per run or submission
-FOLDER/RUN/000003.mp4        sample 3 of a run, row 3 of a submission, enlarged, H.264 and AAC
-FOLDER/index.html            all of them with their scores; needs nothing but the files beside it
+FOLDER/contact_sheet.png     a block per sample, a row per run or submission; further sheets of eight samples follow
+FOLDER/000003.mp4            sample 3 of runs, row 3 of submissions: all in step, each heard in turn
+FOLDER/000003.gif            the same without sound, on request
 """
 
 from __future__ import annotations
 
 import io
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mmbench.errors import MediaError, MMBenchError, UsageError
+from mmbench.errors import MMBenchError, UsageError
 from mmbench.files import write_whole
 from mmbench.jobs.submissions import find_set
-from mmbench.media.clip_files import write_preview
 from mmbench.pictures.columns import Column
 from mmbench.pictures.contact_sheet import sheet_header, sheet_row
-from mmbench.pictures.page import Cell, page
+from mmbench.pictures.panels import load_panels
 from mmbench.pictures.rows import pair_columns
+from mmbench.pictures.side_by_side import write_gif, write_side_by_side
 from mmbench.progress import Stage
 from mmbench.runs.find import name_out, run_folders
 from mmbench.types import Clip
 
+SHEET_SAMPLES = 8  # on one contact sheet
 LEAST_SIZE = (
     256  # smaller videos are enlarged by a whole factor, so that players and chroma subsampling spare them [px]
 )
@@ -70,15 +71,16 @@ def find_places(
 
 
 def preview(
-    columns: Sequence[Column], num: int, folder: Path, progress: Stage | None = None
+    columns: Sequence[Column], num: int, folder: Path, progress: Stage | None = None, *, gif: bool = False
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Write the gallery of the first samples of runs and submissions.
+    """Draw the first samples of runs and submissions, side by side.
 
     Args:
         columns: Runs of the same prompts and seeds, or submissions, which pair as `mmbench compare` pairs them.
         num: Samples to show, at most.
-        folder: Where the files go; those of an earlier gallery are replaced.
+        folder: Where the files go; those of an earlier preview are replaced.
         progress: Told of each sample.
+        gif: Whether to write a GIF of each sample, too.
 
     Returns:
         What was written, rows of file and what; and notes on what has no partner or cannot be read.
@@ -92,36 +94,42 @@ def preview(
     indices, notes = pair_columns(columns, num)
     if not indices:
         raise MMBenchError(f"None of the first {num} samples is there.", "samples", "mmbench run")
-    names = [column.name for column in columns]
-    pictures, written = [sheet_header(names)], 0
-    rows: list[tuple[str, str, list[Cell]]] = []
+    blocks: list[np.ndarray] = []
+    sheets: list[Path] = []
     try:
-        for row in indices:
-            id, text = _title(columns, row)
-            clips = [None if i is None else _load(c, i) for c, i in zip(columns, row, strict=True)]
-            pictures.append(sheet_row(f"{id}   {text}", clips))
-            cells = list(_cells(columns, row, clips, folder, len(rows)))
-            written += sum(bool(cell.file) for cell in cells)
-            rows.append((id, text, cells))
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, row in enumerate(indices):
+            id, title = sample_title(columns, row)
+            panels = load_panels(columns, row)
+            blocks += [sheet_header(panels)] if not blocks else []
+            blocks.append(sheet_row(title, panels))
+            if len(blocks) > SHEET_SAMPLES or number == len(indices) - 1:
+                sheets.append(folder / f"contact_sheet{f'_{len(sheets) + 1}' * bool(sheets)}.png")
+                write_whole(sheets[-1], png_bytes(np.concatenate(blocks)))
+                blocks = []
+            stem = folder / f"{number if columns[0].is_submission else int(id):06d}"
+            write_side_by_side(title, panels, stem.with_suffix(".mp4"))
+            if gif:
+                write_gif(title, panels, stem.with_suffix(".gif"))
             if progress:
                 progress.advance()
-        run = columns[0].run
-        title = f"{run.dataset}, seed {run.seed}" if run and not columns[0].is_submission else ", ".join(names)
-        text = page(title, [(c.name, c.values) for c in columns], rows)
-        write_whole(folder / "index.html", text.encode())
-        write_whole(folder / "contact_sheet.png", _png(np.concatenate(pictures)))
     except OSError as error:
         raise MMBenchError(f"Cannot write to {folder}: {error.strerror}.", "a folder you may write", "--to") from error
     notes += [f"{c.name}: {len(c.failures)} clips cannot be read." for c in columns if c.failures]
-    return [
-        {"file": str(folder / "index.html"), "what": f"{len(indices)} samples of {len(names)} sets, to be played"},
-        {"file": str(folder / "contact_sheet.png"), "what": "the same as one picture"},
-        {"file": str(folder / "*" / "*.mp4"), "what": f"{written} videos with sound"},
-    ], notes
+    what = f"{len(indices)} samples of {len(columns)} sets"
+    rows = [{"file": str(sheet), "what": "contact sheet"} for sheet in sheets]
+    rows.append({"file": str(folder / "*.mp4"), "what": f"{what} in step, each heard in turn"})
+    if gif:
+        rows.append({"file": str(folder / "*.gif"), "what": f"{what} in step, without sound"})
+    return rows, notes
 
 
-def _title(columns: Sequence[Column], row: Sequence[int | None]) -> tuple[str, str]:
-    """What a row is called, and the one prompt of the samples in it; runs say the index, submissions the file."""
+def sample_title(columns: Sequence[Column], row: Sequence[int | None]) -> tuple[str, str]:
+    """What a row is called, and that with the one prompt of its samples; runs say the index, submissions the file.
+
+    Raises:
+        UsageError: The samples were made for different prompts.
+    """
     known = [c.samples[i] for c, i in zip(columns, row, strict=True) if i is not None]
     texts = list(dict.fromkeys(sample["text"] for sample in known if sample.get("text")))
     id = str(known[0]["id"])
@@ -129,30 +137,8 @@ def _title(columns: Sequence[Column], row: Sequence[int | None]) -> tuple[str, s
         found = f"Sample {id} has {len(texts)} prompts: {', '.join(map(repr, texts))}."
         alone = f"mmbench preview {columns[0].folder}"
         raise UsageError(found, "runs of the same version of a dataset", alone)
-    return (id if columns[0].is_submission else str(int(id))), "".join(texts)
-
-
-def _load(column: Column, index: int) -> Clip | None:
-    source = column.sources[index]
-    try:
-        return source.load() if source else None
-    except MediaError as error:
-        column.failures[index] = error.found
-        return None
-
-
-def _cells(
-    columns: Sequence[Column], row: Sequence[int | None], clips: Sequence[Clip | None], folder: Path, number: int
-) -> Iterator[Cell]:
-    for column, index, clip in zip(columns, row, clips, strict=True):
-        if clip is None or index is None:
-            yield Cell("", {}, "" if index is None else column.failures.get(index, ""))
-            continue
-        place = number if column.is_submission else index
-        file = Path(column.folder) / f"{place:06d}.mp4"
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        write_preview(enlarged(clip), folder / file)
-        yield Cell(file.as_posix(), column.scores(index))
+    name = id if columns[0].is_submission else str(int(id))
+    return name, f"{name}   {''.join(texts)}"
 
 
 def enlarged(clip: Clip) -> Clip:
@@ -161,7 +147,8 @@ def enlarged(clip: Clip) -> Clip:
     return replace(clip, video=clip.video.repeat(factor, axis=1).repeat(factor, axis=2)) if factor > 1 else clip
 
 
-def _png(image: np.ndarray) -> bytes:
+def png_bytes(image: np.ndarray) -> bytes:
+    """An image (h, w, 3) uint8 as PNG."""
     from PIL import Image
 
     buffer = io.BytesIO()

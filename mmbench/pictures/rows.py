@@ -1,4 +1,4 @@
-"""Which samples of the columns of a gallery stand in one row."""
+"""Which samples of several columns stand in one row."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mmbench.tables.pairing import PLACE, Pairing, pair_by_content, pair_by_plac
 
 
 def pair_columns(columns: Sequence[Column], num: int) -> tuple[list[list[int | None]], list[str]]:
-    """Rows of a gallery: of each column the index of its sample, None without.
+    """Rows of samples: of each column the index of its sample, None without.
 
     Runs stand in step. Where there are submissions, the first samples of the first column lead, and the others follow
     as `mmbench compare` pairs them.

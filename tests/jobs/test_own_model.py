@@ -118,5 +118,5 @@ def test_a_user_takes_the_comparison_with_her(models: Path, capsys: pytest.Captu
             assert "late" in printed.stdout, (words, format)
     shown = mmbench_here(capsys, "preview", "good", "late", "--num", "2", "--to", "look")
     assert shown.returncode == 0, shown.stderr
-    assert len(list((models / "look").glob("*/*.mp4"))) == 3
-    assert (models / "look" / "index.html").read_text().count("<dt>av_align</dt>") == 2 + 3
+    files = sorted(file.name for file in (models / "look").iterdir())
+    assert files == ["000000.mp4", "000001.mp4", "contact_sheet.png"]

@@ -1,22 +1,22 @@
-"""`mmbench preview`: what stands where on the sheet, what the files hold, and which runs may stand side by side."""
+"""`mmbench preview`: what the files hold, and which runs may stand side by side."""
 
 from __future__ import annotations
 
-import re
 import shutil
-from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmbench.errors import UsageError
 from mmbench.media.clip_files import write_lossless
 from mmbench.media.decode import decode
-from mmbench.pictures import contact_sheet as sheet
 from mmbench.pictures.columns import open_columns
-from mmbench.pictures.preview import enlarged, find_places, preview
+from mmbench.pictures.contact_sheet import LEGEND
+from mmbench.pictures.panels import load_panels
+from mmbench.pictures.preview import enlarged, find_places, preview, sample_title
+from mmbench.pictures.rows import pair_columns
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore
 from mmbench.scores.records import save
@@ -24,63 +24,6 @@ from mmbench.types import Clip, Prompt, Request, Score
 from tests.builders import clip as noise
 from tests.builders import record
 from tests.commands import mmbench_here
-
-
-def grey(seconds: float = 2.0, frames: int = 16, size: tuple[int, int] = (32, 32)) -> Clip:
-    """Frames of one grey each, 10 levels apart, over silence."""
-    video = np.zeros((frames, *size, 3), np.uint8) + (10 * np.arange(frames, dtype=np.uint8))[:, None, None, None]
-    return Clip(video, frames / seconds, np.zeros(round(seconds * 16000), np.float32), 16000)
-
-
-@pytest.mark.parametrize("num_runs", [1, 2, 3, 5, 8])
-def test_blocks_of_a_row_stand_under_their_names(num_runs: int) -> None:
-    head, row = sheet.sheet_header(["run"] * num_runs), sheet.sheet_row("prompt", [grey()] * num_runs)
-    width = sheet.block_width(num_runs)
-    assert head.shape[1] == row.shape[1] == sheet.GAP + num_runs * (width + sheet.GAP)
-    assert head.shape[1] <= max(sheet.SHEET_WIDTH, sheet.GAP + num_runs * (sheet.NARROWEST + sheet.GAP))
-    for k in range(num_runs):  # silence is the darkest colour, from edge to edge
-        left = sheet.GAP + k * (width + sheet.GAP)
-        dark = (row[-sheet.GAP - sheet.AXIS_HEIGHT - 2] == row[-sheet.GAP - sheet.AXIS_HEIGHT - 2, left]).all(axis=-1)
-        assert dark[left : left + width].all()
-        assert not dark[left - 1]
-        assert not dark[left + width : left + width + 1].any()
-
-
-@pytest.mark.parametrize("width", [512, 853, 1024])
-def test_a_frame_stands_at_its_time(width: int) -> None:
-    strip = sheet.frame_strip(grey(), width / 2.0)
-    assert strip.shape[1] == width
-    step = 1 if width > 700 else 2
-    for i in range(0, 16, step):
-        middle = round((i + step / 2) * width / 16)
-        np.testing.assert_allclose(strip[:, middle], 10 * i, atol=1)
-    assert (np.diff(strip[0, :, 0].astype(int)) >= 0).all(), "no line between frames"
-
-
-def test_few_frames_keep_their_shape_and_many_are_thinned() -> None:
-    few = sheet.frame_strip(grey(frames=3, size=(32, 64)), 512)
-    assert few.shape[0] == sheet.FRAME_HEIGHT
-    shown = (few != sheet.VOID).any(axis=(0, 2))
-    assert shown.sum() == 3 * 2 * sheet.FRAME_HEIGHT
-    assert shown[round(1024 / 3) : round(1024 / 3) + 2 * sheet.FRAME_HEIGHT].all()
-    many = sheet.frame_strip(replace(grey(frames=25), fps=12.5), 256)
-    assert len(np.unique(many[0, :, 0])) <= 512 / sheet.LEAST_FRAME + 1
-
-
-def test_a_shorter_clip_ends_earlier_and_an_absent_one_is_said_to_be() -> None:
-    row = sheet.sheet_row("prompt", [grey(2.0), grey(1.0, 8), None])
-    width, middle = sheet.block_width(3), sheet.TITLE + 20
-    second = sheet.GAP + width + sheet.GAP
-    assert (row[middle, second + width // 2 + 2 : second + width] == 255).all()
-    third = second + width + sheet.GAP
-    assert (row[middle, third : third + 40] == sheet.VOID).all()
-
-
-@pytest.mark.parametrize(
-    ("duration", "step"), [(2.0, 0.5), (10.0, 2.0), (0.375, 0.1), (4.0, 1.0), (1.0, 0.2), (5.0, 1.0)]
-)
-def test_ticks_are_round_and_few(duration: float, step: float) -> None:
-    assert sheet.tick_step(duration) == pytest.approx(step)
 
 
 def make_run(out: Path, system: str, *, seed: int = 0, indices: tuple[int, ...] = (0, 1), text: str = "a ball") -> Path:
@@ -91,38 +34,33 @@ def make_run(out: Path, system: str, *, seed: int = 0, indices: tuple[int, ...] 
     return store.folder
 
 
-class Links(HTMLParser):
-    """What a page refers to."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.found: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found += [str(value) for name, value in attrs if name in ("src", "href")]
-
-
-def test_a_gallery_holds_what_can_be_seen_and_heard(tmp_path: Path) -> None:
-    a, b = make_run(tmp_path, "a+x", text="<b> ball"), make_run(tmp_path, "b", indices=(1, 2), text="<b> ball")
+def test_what_can_be_seen_and_heard(tmp_path: Path) -> None:
+    a, b = make_run(tmp_path, "a+x"), make_run(tmp_path, "b", indices=(1, 2))
     score = Score(0.5, 0.1, 2, per_sample=np.array([0.25, np.nan]))
     save(a, record(metric="m.v", n_expected=2, n_scored=1), score, [{"id": "000000"}, {"id": "000001"}])
     to = tmp_path / "look"
-    rows, notes = preview(open_columns([a, b]), 8, to)
+    columns = open_columns([a, b])
+    assert [columns[0].scores(i) for i in (0, 1)] == [{"m": "0.250"}, {"m": "unscored"}]
+    rows, notes = preview(columns, 8, to, gif=True)
     assert notes == []
-    assert [row["what"] for row in rows][2] == "4 videos with sound"
-    text = (to / "index.html").read_text()
-    links = Links(text).found
-    assert sorted(links) == sorted(str(p.relative_to(to)).replace("+", "%2B") for p in to.glob("*/*.mp4"))
-    assert len(links) == 4
-    assert "://" not in text
-    assert text.count("no sample") == 2
-    assert "&lt;b&gt; ball 2" in text
-    assert re.search(r"<dt>m</dt><dd>0.250</dd>.*<dt>m</dt><dd>unscored</dd>", text, re.DOTALL)
-    clip = decode(to / a.name / "000001.mp4")
-    assert clip.video.shape == (3, 256, 256, 3)
-    assert len(clip.audio) == pytest.approx(6000, abs=2048)
-    assert (to / "contact_sheet.png").read_bytes()[:4] == b"\x89PNG"
+    assert [row["what"] for row in rows] == [
+        "contact sheet",
+        "3 samples of 2 sets in step, each heard in turn",
+        "3 samples of 2 sets in step, without sound",
+    ]
+    names = [f"{i:06d}.{suffix}" for i in range(3) for suffix in ("gif", "mp4")]
+    assert sorted(file.name for file in to.iterdir()) == [*names, "contact_sheet.png"]
+    turns = [len(decode(to / f"{i:06d}.mp4").video) // 9 for i in range(3)]  # 3 frames at 8 fps are 9 of the film
+    assert turns == [1, 2, 1]
+
+
+def test_a_sheet_holds_eight_samples_and_the_next_one_the_rest(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "a", indices=tuple(range(9)))
+    rows, _ = preview(open_columns([run]), 9, tmp_path / "look")
+    assert [Path(row["file"]).name for row in rows[:-1]] == ["contact_sheet.png", "contact_sheet_2.png"]
+    heights = [Image.open(row["file"]).height for row in rows[:-1]]
+    header = 2 * LEGEND
+    assert heights[0] - header == 8 * (heights[1] - header)
 
 
 def test_small_videos_are_enlarged_pixel_by_pixel() -> None:
@@ -174,17 +112,17 @@ def test_submissions_stand_side_by_side_by_their_names_with_their_scores(
     submit(capsys, "one", (0, 1, 2)), submit(capsys, "two", (3, 4), first=1)
     (tmp_path / "new").mkdir()
     write_lossless(noise(9, samples=6000), tmp_path / "new" / "clip2.mkv")
+    columns = open_columns(find_places(("one", "two", "new"), Path("runs"))[0])
+    rows, _ = pair_columns(columns, 8)
+    assert rows == [[0, None, None], [1, 0, None], [2, 1, 0]]
+    assert sample_title(columns, rows[2])[0] == "clip2"
+    panels = load_panels(columns, rows[2])
+    assert "av_align" in panels[1].scores
+    assert panels[1].clip is not None
+    np.testing.assert_array_equal(panels[1].clip.video, noise(4, samples=6000).video, "the clip of the same name")
     shown = mmbench_here(capsys, "preview", "one", "two", "new", "--to", "look")
     assert shown.returncode == 0, shown.stderr
-    text = (tmp_path / "look" / "index.html").read_text()
-    rows = [re.findall(r'src="([^"]+)"|class="none">([^<]+)', row) for row in text.split("<tr>")[2:]]
-    there = [[bool(file) for file, _ in row] for row in rows]
-    assert there == [[True, False, False], [True, True, False], [True, True, True]]
-    assert "<th>clip2<br>" in text
-    assert "<dt>av_align</dt>" in text
-    shown_there = decode(tmp_path / "look" / rows[2][1][0]).video.astype(int)
-    off = [np.abs(shown_there - enlarged(noise(k, samples=6000)).video).mean() for k in range(5)]
-    assert np.argmin(off) == 4, "the clip of the same name"
+    assert sorted(file.name for file in Path("look").glob("*.mp4")) == [f"{i:06d}.mp4" for i in range(3)]
     assert "two to one: paired by file name, 2 of 3; only in one: clip0." in " ".join(shown.stdout.split())
     (tmp_path / "one" / "clip0.mkv").unlink()
     record = next((tmp_path / "runs").glob("one-*")).name
@@ -198,18 +136,20 @@ def test_a_clip_that_cannot_be_read_says_why_in_its_place(tmp_path: Path) -> Non
     run = make_run(tmp_path, "a", indices=(0, 1))
     file = run / "samples" / "000001.mkv"
     file.write_bytes(file.read_bytes()[:2000])
-    rows, notes = preview(open_columns([run]), 2, tmp_path / "look")
-    assert rows[2]["what"] == "1 videos with sound"
+    columns = open_columns([run])
+    assert "000001.mkv holds" in load_panels(columns, [1])[0].reason
+    rows, notes = preview(columns, 2, tmp_path / "look")
+    assert rows[-1]["what"] == "2 samples of 1 sets in step, each heard in turn"
     assert notes == ["a: 1 clips cannot be read."]
-    assert "000001.mkv holds" in (tmp_path / "look" / "index.html").read_text()
 
 
 def test_random_weights_are_said_beside_samples_and_scores(tmp_path: Path) -> None:
     store = SampleStore.create(tmp_path, RunSpec("a", "d", 0, "random", {}))
-    save(store.folder, record(extractor_weights="random"), Score(0.5, 0.1, 8), [None] * 8)
+    score = Score(0.5, 0.1, 8, per_sample=np.full(8, 0.5))
+    save(store.folder, record(extractor_weights="random"), score, [{"id": f"{i:06d}"} for i in range(8)])
     (column,) = open_columns([store.folder])
     assert column.name == "a, random weights"
-    assert column.values["m"] == "0.50 ± 0.10 (n = 8, random networks)"
+    assert list(column.per_sample) == ["m (random networks)"]
 
 
 def test_runs_that_do_not_pair_are_refused(tmp_path: Path) -> None:
@@ -226,7 +166,7 @@ def test_the_command_and_its_errors(tmp_path: Path, capsys: pytest.CaptureFixtur
     make_run(tmp_path, "a")
     good = mmbench_here(capsys, "preview", "a-d", "--out", tmp_path, "--format", "quiet")
     assert good.returncode == 0, good.stderr
-    assert (tmp_path / "preview" / "index.html").is_file()
+    assert (tmp_path / "preview" / "contact_sheet.png").is_file()
     for arguments, code, hint in [
         (["nothing", "--out", tmp_path], 2, "mmbench list runs"),
         (["--out", tmp_path / "empty"], 1, "mmbench run"),
