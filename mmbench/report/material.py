@@ -13,7 +13,7 @@ from mmbench.jobs.scored_sets import choose, find_sets, is_named
 from mmbench.pictures.columns import Column, open_columns
 from mmbench.pictures.preview import find_places
 from mmbench.pictures.rows import pair_columns
-from mmbench.report.truth import Truth, find_truth
+from mmbench.report.truth import UNKNOWN, Truth, find_truth
 from mmbench.runs.find import name_out
 from mmbench.scores.records import Scored, read_samples
 from mmbench.tables.compare import Cell
@@ -44,7 +44,7 @@ class Material:
     rows: Sequence[Sequence[int | None]]
     notes: Sequence[str]
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    truth: Truth = Truth()
+    truth: Truth = UNKNOWN
 
 
 def gather(
@@ -119,12 +119,11 @@ def _labels_of_rows(
     """Of each label that is on record the group of each row, as the first set that knows it says."""
     known: dict[str, list[str]] = {}
     for k, (scores, column) in enumerate(zip(sets, columns, strict=True)):
-        samples = {s.get("id", ""): s for scored in scores[:1] for s in read_samples(scored.folder, scored.record)}
+        largest = max(scores, key=lambda scored: scored.record.n_expected)
+        samples = {sample.get("id", ""): sample for sample in read_samples(largest.folder, largest.record)}
+        mine = [{} if (i := row[k]) is None else samples.get(column.samples[i]["id"], {}) for row in rows]
         for label in (name for name in labels_on_record(list(samples.values())) if name != "prompt"):
             groups = known.setdefault(label, [""] * len(rows))
-            for r, row in enumerate(rows):
-                i = row[k]
-                groups[r] = groups[r] or (
-                    "" if i is None else group_of(samples.get(column.samples[i]["id"], {}), label)
-                )
+            for r, sample in enumerate(mine):
+                groups[r] = groups[r] or group_of(sample, label)
     return known

@@ -19,7 +19,7 @@ from mmbench.metrics.extractors.optical_flow import flow_peaks
 from mmbench.pictures.clip_images import PAPER, spectrogram_image, waveform_image
 from mmbench.pictures.preview import enlarged
 from mmbench.progress import Stage
-from mmbench.report.truth import Truth
+from mmbench.report.truth import UNKNOWN, Truth
 from mmbench.types import Clip, ClipSource
 
 WIDTH, WAVE_HEIGHT, MEL_HEIGHT = 384, 32, 64  # of the picture of a sound [px]
@@ -31,7 +31,7 @@ def write_media(
     folder: Path,
     workers: int,
     progress: Stage | None = None,
-    truth: Truth = Truth(),  # noqa: B008 (it is frozen)
+    truth: Truth = UNKNOWN,
 ) -> list[list[Events | None]]:
     """Write `folder`/SET/ROW.mp4 and .png of every clip, and tell its events; of unreadable clips the reason.
 

@@ -51,6 +51,9 @@ class Truth:
         return look
 
 
+UNKNOWN = Truth()
+
+
 def find_truth(columns: Sequence[Column], rows: Sequence[Sequence[int | None]]) -> Truth:
     """True event times of rows of samples: those that the dataset of their runs knows of its real clips.
 
@@ -61,13 +64,13 @@ def find_truth(columns: Sequence[Column], rows: Sequence[Sequence[int | None]]) 
     k = next((k for k, c in enumerate(columns) if c.run is not None and not c.is_submission), None)
     run = None if k is None else columns[k].run
     if k is None or run is None:
-        return Truth()
+        return UNKNOWN
     try:
         dataset = make_dataset(run.dataset)
     except MMBenchError as error:
         return Truth(note=f"True times of events are not looked for: {error.found}")
     if not isinstance(dataset, KnowsEvents):
-        return Truth()
+        return UNKNOWN
     indices = [row[k] for row in rows]
     requests = make_requests(dataset, 1 + max((i for i in indices if i is not None), default=-1), run.seed)
 

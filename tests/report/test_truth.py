@@ -13,7 +13,7 @@ from mmbench.baselines.ground_truth import STREAM
 from mmbench.media.clip_files import read_lossless
 from mmbench.registry import make_dataset
 from mmbench.report.material import gather
-from mmbench.report.truth import Truth, find_truth
+from mmbench.report.truth import UNKNOWN, find_truth
 from mmbench.report.write import write_report
 from mmbench.runs.spec import make_requests
 from tests.commands import mmbench
@@ -79,5 +79,5 @@ def test_datasets_that_know_no_events_have_no_legend(runs: Path, tmp_path: Path)
     assert column.run is not None
     (tmp_path / "prompts.txt").write_text("a ball bouncing\n")
     prompts = replace(column, run=replace(column.run, dataset=f"prompts:{tmp_path / 'prompts.txt'}"))
-    assert find_truth([prompts], [[0]]) == Truth()
+    assert find_truth([prompts], [[0]]) == UNKNOWN
     assert list(find_truth([column], [[None]]).items) == [None]
