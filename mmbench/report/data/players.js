@@ -1,7 +1,7 @@
 // ---------------------------------------------------------------- players in step
 // The clip that is heard leads and is never touched; the others run a little faster or slower until they are with it.
 const NEAR = 0.006, FAR = 0.15;  // seconds: below, nothing is done; above, a jump
-const GAIN = 10, MOST = 0.6;  // change of rate per second of distance, and the largest: nobody hears the followers
+const SOON = 0.1, MOST = 0.6;  // seconds in which a distance is made up for; the largest change of rate, which nobody hears
 let late = 0.03;  // seconds that a clip with sound is known to start after a muted one, learned from each start
 let playing = null, heard = 0;  // the row that plays; the set that is heard, in every row
 
@@ -108,10 +108,14 @@ class Row {
       late = Math.max(0, Math.min(0.2, late + 0.3 * (followers.reduce((sum, v) => sum + v.currentTime, 0) / followers.length - this.time)));
       this.learning = Infinity;
     }
+    const now = performance.now() / 1000;  // where frames come late, a correction must last until the next but one
+    this.lag = Math.max(Math.min(1, now - (this.seen || now)), 0.8 * (this.lag || 0));
+    this.seen = now;
+    const gain = 1 / Math.max(SOON, 2 * this.lag);
     for (const video of followers) {
       const behind = leader.currentTime - video.currentTime;
       if (Math.abs(behind) > FAR) video.currentTime = this.within(video, leader.currentTime);
-      const wanted = Math.abs(behind) < NEAR ? rate : rate * (1 + Math.max(-MOST, Math.min(MOST, GAIN * behind)));
+      const wanted = Math.abs(behind) < NEAR ? rate : rate * (1 + Math.max(-MOST, Math.min(MOST, gain * behind)));
       if (Math.abs(video.playbackRate - wanted) > 0.01 * rate) video.playbackRate = wanted;
     }
     this.tell();
