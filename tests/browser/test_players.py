@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from mmbench.media.clip_files import read_lossless, write_preview
 from mmbench.pictures.preview import enlarged
 from mmbench.report.material import gather
-from tests.browser.enlarged import write_enlarged
+from tests.browser.enlarged import read_script, write_enlarged
 from tests.browser.spread import require_step, watch
 from tests.browser.test_report import READY
 
@@ -36,8 +37,11 @@ def six(runs: Path, report: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def unequal(runs: Path, report: Path) -> Path:
-    """A report whose second clip of the first row ends after 1.25 s."""
+    """A report whose second clip of the first row ends after 1.25 s; the second row has no first clip."""
     folder = write_enlarged(gather((), runs, None), report, runs / "unequal", 8, 3)
+    data = read_script(folder)
+    data["rows"][1]["clips"][0] = None
+    (folder / "samples.js").write_text(f"const REPORT = {json.dumps(data)};\n")
     clip = read_lossless(next(runs.glob("tiny-*")) / "samples" / "000000.mkv")
     file = folder / "clips" / "1" / "000000.mp4"
     file.unlink()
@@ -95,12 +99,12 @@ def test_dragging_moves_all_and_goes_on_where_it_was_let_go(page: Any, report: P
     page.locator(".row .play").first.click()
     page.wait_for_function("() => playing && playing.time > 0.02")
     box = scrub.bounding_box()
-    x = lambda share: box["x"] + 8 + share * (box["width"] - 16)  # noqa: E731
     y = box["y"] + box["height"] / 2
-    page.mouse.move(x(0.5), y)
+    places = [box["x"] + 8 + share * (box["width"] - 16) for share in (0.5, 0.3, 0.7, 0.2, 0.6)]
+    page.mouse.move(places[0], y)
     page.mouse.down()
-    for share in (0.3, 0.7, 0.2, 0.6):
-        page.mouse.move(x(share), y)
+    for x in places[1:]:
+        page.mouse.move(x, y)
         times = page.evaluate(TIMES)
         assert max(times) - min(times) <= 0.040
         assert page.evaluate(PAUSED)
@@ -142,6 +146,22 @@ def test_everything_is_at_the_keys(page: Any, report: Path) -> None:
     page.fill("[name=find]", "")
     page.locator("[name=find]").press("j")  # a word is typed, no row is left
     assert page.input_value("[name=find]") == "j"
+
+
+def test_a_click_or_a_digit_chooses_whom_to_hear_by_set(page: Any, unequal: Path) -> None:
+    open_row(page, unequal)
+    heard = "(n) => [...document.querySelectorAll('.row')[n].querySelectorAll('video')].map((v) => !v.muted)"
+    assert page.evaluate(heard, 1) == [True, False]  # the first that is there
+    page.keyboard.press("2")
+    assert page.evaluate(heard, 0) == [False, True, False]
+    assert page.evaluate(heard, 1) == [True, False]  # the second set, which is the first clip
+    page.locator(".row video").nth(2).click()
+    assert (page.evaluate(heard, 0), page.evaluate(heard, 1)) == ([False, False, True], [False, True])
+    button = page.locator(".row .hear").first
+    button.press("Enter")
+    assert page.evaluate(heard, 0) == [True, False, False]
+    assert button.get_attribute("aria-pressed") == "true"
+    assert page.locator(".row").nth(1).locator("figure").first.inner_text().endswith("no sample")
 
 
 def test_nothing_lies_over_the_picture(page: Any, report: Path) -> None:
