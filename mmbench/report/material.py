@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,11 @@ from mmbench.jobs.scored_sets import choose, find_sets, is_named
 from mmbench.pictures.columns import Column, open_columns
 from mmbench.pictures.preview import find_places
 from mmbench.pictures.rows import pair_columns
+from mmbench.report.truth import UNKNOWN, Truth, find_truth
 from mmbench.runs.find import name_out
 from mmbench.scores.records import Scored, read_samples
 from mmbench.tables.compare import Cell
+from mmbench.tables.groups import group_of, labels_on_record
 from mmbench.tables.side_by_side import compare_sets
 from mmbench.tables.table import table_order
 
@@ -31,6 +33,8 @@ class Material:
         scores: Values per row and set, (rows, sets), NaN without; by metric, of those with values per sample.
         rows: Of each row the index of each set's sample; None where it has none.
         notes: What a reader must know: how samples paired, what was left out.
+        labels: What samples can be filtered by, prompts apart; of each the group of each row, "" without.
+        truth: True times of events in the rows' real clips.
     """
 
     names: Sequence[str]
@@ -39,6 +43,8 @@ class Material:
     scores: Mapping[str, np.ndarray]
     rows: Sequence[Sequence[int | None]]
     notes: Sequence[str]
+    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    truth: Truth = UNKNOWN
 
 
 def gather(
@@ -80,7 +86,9 @@ def gather(
     systems = [_name_of(scores, compared.columns, k, columns) for k, scores in enumerate(sets)]
     scores = {metric: _per_row(metric, sets, columns, rows) for metric in cells}
     kept = {metric: values for metric, values in scores.items() if not np.isnan(values).all()}
-    return Material(systems, columns, cells, kept, rows, [*compared.notes, *unpaired, *left_out])
+    truth = find_truth(columns, rows)
+    notes = [*compared.notes, *unpaired, *left_out, *([truth.note] if truth.note else [])]
+    return Material(systems, columns, cells, kept, rows, notes, _labels_of_rows(sets, columns, rows), truth)
 
 
 def _name_of(scores: Sequence[Scored], compared: Sequence[Sequence[Cell]], k: int, columns: Sequence[Column]) -> str:
@@ -103,3 +111,19 @@ def _per_row(
             i = row[k]
             values[r, k] = np.nan if i is None else by_id.get(column.samples[i]["id"], np.nan)
     return values
+
+
+def _labels_of_rows(
+    sets: Sequence[Sequence[Scored]], columns: Sequence[Column], rows: Sequence[Sequence[int | None]]
+) -> dict[str, list[str]]:
+    """Of each label that is on record the group of each row, as the first set that knows it says."""
+    known: dict[str, list[str]] = {}
+    for k, (scores, column) in enumerate(zip(sets, columns, strict=True)):
+        largest = max(scores, key=lambda scored: scored.record.n_expected)
+        samples = {sample.get("id", ""): sample for sample in read_samples(largest.folder, largest.record)}
+        mine = [{} if (i := row[k]) is None else samples.get(column.samples[i]["id"], {}) for row in rows]
+        for label in (name for name in labels_on_record(list(samples.values())) if name != "prompt"):
+            groups = known.setdefault(label, [""] * len(rows))
+            for r, sample in enumerate(mine):
+                groups[r] = groups[r] or group_of(sample, label)
+    return known

@@ -1,8 +1,8 @@
-"""The clips of a report: an MP4, a picture of the sound, and the events that AV-Align sees, for each sample."""
+"""The clips of a report: an MP4, a picture of the sound, and the events that AV-Align finds, for each sample."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from io import BytesIO
@@ -16,17 +16,22 @@ from mmbench.files import write_whole
 from mmbench.media.clip_files import write_preview
 from mmbench.metrics.av_align import AVAlign
 from mmbench.metrics.extractors.optical_flow import flow_peaks
-from mmbench.pictures.clip_images import spectrogram_image, waveform_image
+from mmbench.pictures.clip_images import PAPER, spectrogram_image, waveform_image
 from mmbench.pictures.preview import enlarged
 from mmbench.progress import Stage
+from mmbench.report.truth import UNKNOWN, Truth
 from mmbench.types import Clip, ClipSource
 
 WIDTH, WAVE_HEIGHT, MEL_HEIGHT = 384, 32, 64  # of the picture of a sound [px]
-Events = dict[str, Any]  # seconds, onsets, motion; or why there is no clip
+Events = dict[str, Any]  # seconds, fps, onsets, motion, truth; or why there is no clip
 
 
 def write_media(
-    sources: Sequence[Sequence[ClipSource | None]], folder: Path, workers: int, progress: Stage | None = None
+    sources: Sequence[Sequence[ClipSource | None]],
+    folder: Path,
+    workers: int,
+    progress: Stage | None = None,
+    truth: Truth = UNKNOWN,
 ) -> list[list[Events | None]]:
     """Write `folder`/SET/ROW.mp4 and .png of every clip, and tell its events; of unreadable clips the reason.
 
@@ -35,16 +40,19 @@ def write_media(
         folder: Where they go.
         workers: Clips at once.
         progress: Told of each row.
+        truth: True times of events of the rows.
 
     Returns:
-        Of each row, per set: `seconds`, times of `onsets` and of peaks of `motion` [s]; or `unreadable` with the
-        reason; None where there is no clip.
+        Of each row, per set: `seconds`, `fps`, times of `onsets` and of peaks of `motion` [s], and where they are
+        known those in `truth`, by modality; or `unreadable` with the reason; None where there is no clip.
     """
     for k in range(len(sources[0]) if sources else 0):
         (folder / str(k)).mkdir(parents=True, exist_ok=True)
 
     def write_row(row: int) -> list[Events | None]:
-        return [None if s is None else _write(s, folder / str(k) / f"{row:06d}") for k, s in enumerate(sources[row])]
+        known = truth.of_row(row)
+        stems = [folder / str(k) / f"{row:06d}" for k in range(len(sources[row]))]
+        return [None if s is None else _write(s, stem, known) for s, stem in zip(sources[row], stems, strict=True)]
 
     found = []
     with ThreadPoolExecutor(workers) as pool:
@@ -55,14 +63,20 @@ def write_media(
     return found
 
 
-def _write(source: ClipSource, stem: Path) -> Events:
+def _write(source: ClipSource, stem: Path, known: Callable[[Clip], Mapping[str, Sequence[float]]]) -> Events:
     try:
         clip = source.load()
     except MediaError as error:
         return {"unreadable": error.found}
     write_preview(enlarged(clip), stem.with_suffix(".mp4"))
     write_whole(stem.with_suffix(".png"), _picture(clip))
-    return events_of(clip)
+    truth = {half: _listed(times) for half, times in known(clip).items()}
+    return events_of(clip) | ({"truth": truth} if truth else {})
+
+
+def _listed(times: Iterable[float]) -> list[float]:
+    """Times [s] for a page."""
+    return [round(float(x), 3) for x in times]
 
 
 @cache
@@ -78,9 +92,8 @@ def events_of(clip: Clip) -> Events:
     motion = flow_peaks(flow, float(clip.fps), metric.preset.flow_threshold)
     seconds = len(clip.video) / float(clip.fps)
     times = {"onsets": onsets, "motion": motion}
-    return {"seconds": round(seconds, 4)} | {
-        k: [round(float(x), 3) for x in v if x < seconds] for k, v in times.items()
-    }
+    shape = {"seconds": round(seconds, 4), "fps": round(float(clip.fps), 4)}
+    return shape | {k: _listed(x for x in v if x < seconds) for k, v in times.items()}
 
 
 def _picture(clip: Clip) -> bytes:
@@ -92,5 +105,8 @@ def _picture(clip: Clip) -> bytes:
     wave = waveform_image(audio, WAVE_HEIGHT, WIDTH)
     image = np.concatenate([wave, spectrogram_image(audio, clip.sample_rate, MEL_HEIGHT, WIDTH)])
     buffer = BytesIO()
-    Image.fromarray(image).quantize(64).save(buffer, "png", optimize=True)
+    picture = Image.fromarray(image).quantize(64)
+    paper = np.argwhere((wave == PAPER).all(-1))  # what is beside the waveform lets the page through, light or dark
+    clear = {"transparency": picture.getpixel((int(paper[0, 1]), int(paper[0, 0])))} if len(paper) else {}
+    picture.save(buffer, "png", optimize=True, **clear)
     return buffer.getvalue()

@@ -47,7 +47,7 @@ def write_report(
             [None if i is None else c.sources[i] for c, i in zip(material.columns, row, strict=True)]
             for row in material.rows
         ]
-        events = write_media(sources, folder / CLIPS, workers, progress)
+        events = write_media(sources, folder / CLIPS, workers, progress, material.truth)
         write_whole(folder / SAMPLES, samples_as_script(material, events).encode())
         write_whole(folder / PAGE, render_report(describe(material), command).encode())
     except OSError as error:
