@@ -11,6 +11,9 @@ import typer
 
 from mmbench.cli import options as opt
 from mmbench.console import Format, show_rows
+from mmbench.errors import UsageError
+
+LIMIT_MB = 50.0  # what mail and most hosts of pages still take
 
 
 def report(
@@ -22,28 +25,47 @@ def report(
     ] = None,
     metric: opt.Metric = None,
     out: opt.Out = Path("runs"),
-    to: Annotated[Path | None, typer.Option(help="Where the report goes; default: OUT/report.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="Where the report goes; default: OUT/report, or OUT/report.html.")
+    ] = None,
+    single: Annotated[bool, typer.Option("--single", help="One file of HTML with the clips inside.")] = False,
+    limit_mb: Annotated[
+        float | None, typer.Option(help="With --single: most that the file takes; default: 50.", min=0.1)
+    ] = None,
     workers: opt.Workers = None,
     format: opt.Form = Format.table,
 ) -> None:
-    """Write a report of what is scored: verdicts, table, plots, and every sample to play side by side.
+    """Write a report of runs and clips: verdicts, table, plots, and every sample to play side by side.
 
-    Its index.html needs no server and nothing from outside; hand on the whole folder.
+    Its index.html needs no server and nothing from outside; hand on the whole folder. What is not scored is shown
+    without numbers. With --single, one file holds all: numbers and plots, and the clips of as many samples as fit.
 
     Examples:
 
       mmbench report
 
       mmbench report tiny-bounce tiny+mmdisco-res_frieren-bounce --num-samples 16 --to report
+
+      mmbench report --single --limit-mb 20
     """
     import os
 
     from mmbench.progress import progress
     from mmbench.report.material import gather
+    from mmbench.report.single import write_single
     from mmbench.report.write import write_report
 
-    command = ("mmbench", *sys.argv[1:])
+    command, makers = ("mmbench", *sys.argv[1:]), workers or os.cpu_count() or 1
+    if limit_mb is not None and not single:
+        raise UsageError("--limit-mb is of --single.", "both", shlex.join([*command, "--single"]))
     material = gather(runs or (), out, num_samples, metric or (), command)
+    notes = [material.notice] if material.notice else []
     with progress("report", len(material.rows), quiet=format is not Format.table) as bar:
-        rows = write_report(material, to or out / "report", [shlex.join(command)], workers or os.cpu_count() or 1, bar)
-    show_rows(rows, ["file", "what"], format, notes=material.notes)
+        if single:
+            limit = LIMIT_MB if limit_mb is None else limit_mb
+            rows, left_out = write_single(material, to or out / "report.html", command, limit, makers, bar)
+            notes += left_out
+        else:
+            rows = write_report(material, to or out / "report", [shlex.join(command)], makers, bar)
+    unscored = [f"{name} is not scored. try: {again}" for name, again in material.unscored.items()]
+    show_rows(rows, ["file", "what"], format, notes=[*notes, *unscored, *material.notes])

@@ -1,10 +1,8 @@
-"""The clips of a report: an MP4, a picture of the sound, and the events that AV-Align sees, for each sample."""
+"""A clip for a page: an MP4, a picture of its sound, and the events that AV-Align hears and sees."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -18,49 +16,23 @@ from mmbench.metrics.av_align import AVAlign
 from mmbench.metrics.extractors.optical_flow import flow_peaks
 from mmbench.pictures.clip_images import spectrogram_image, waveform_image
 from mmbench.pictures.preview import enlarged
-from mmbench.progress import Stage
 from mmbench.types import Clip, ClipSource
 
 WIDTH, WAVE_HEIGHT, MEL_HEIGHT = 384, 32, 64  # of the picture of a sound [px]
 Events = dict[str, Any]  # seconds, onsets, motion; or why there is no clip
 
 
-def write_media(
-    sources: Sequence[Sequence[ClipSource | None]], folder: Path, workers: int, progress: Stage | None = None
-) -> list[list[Events | None]]:
-    """Write `folder`/SET/ROW.mp4 and .png of every clip, and tell its events; of unreadable clips the reason.
-
-    Args:
-        sources: Of each row one clip per set; None where there is none.
-        folder: Where they go.
-        workers: Clips at once.
-        progress: Told of each row.
+def write_media(source: ClipSource, stem: Path) -> Events:
+    """Write `stem`.mp4 and .png of a clip, each whole or not at all, and tell its events.
 
     Returns:
-        Of each row, per set: `seconds`, times of `onsets` and of peaks of `motion` [s]; or `unreadable` with the
-        reason; None where there is no clip.
+        `seconds`, times of `onsets` and of peaks of `motion` [s]; or `unreadable` with the reason, and no files.
     """
-    for k in range(len(sources[0]) if sources else 0):
-        (folder / str(k)).mkdir(parents=True, exist_ok=True)
-
-    def write_row(row: int) -> list[Events | None]:
-        return [None if s is None else _write(s, folder / str(k) / f"{row:06d}") for k, s in enumerate(sources[row])]
-
-    found = []
-    with ThreadPoolExecutor(workers) as pool:
-        for events in pool.map(write_row, range(len(sources))):
-            found.append(events)
-            if progress:
-                progress.advance()
-    return found
-
-
-def _write(source: ClipSource, stem: Path) -> Events:
     try:
         clip = source.load()
     except MediaError as error:
         return {"unreadable": error.found}
-    write_preview(enlarged(clip), stem.with_suffix(".mp4"))
+    write_whole(stem.with_suffix(".mp4"), partial(write_preview, enlarged(clip)))
     write_whole(stem.with_suffix(".png"), _picture(clip))
     return events_of(clip)
 

@@ -1,5 +1,6 @@
 // ---------------------------------------------------------------- two metrics
 const metrics = Object.keys(REPORT.scores), SVG = "http://www.w3.org/2000/svg";
+const media = (file) => (typeof MEDIA === "undefined" ? file : MEDIA[file]);  // a page of one file holds its clips
 const option = (text, value = text) => make("option", { textContent: text, value });
 
 function drawScatter() {
@@ -125,8 +126,8 @@ function figure(row, k) {
   caption.append(make("span", { className: "dot" }), ` ${k + 1} ${REPORT.systems[k]}`);
   if (!about) return [make("figure", {}, caption, make("p", { className: "soft", textContent: "no sample" }))];
   if (about.unreadable) return [make("figure", {}, caption, make("p", { className: "warning", textContent: about.unreadable }))];
-  const stem = `clips/${k}/${String(row).padStart(6, "0")}`;
-  const video = make("video", { src: `${stem}.mp4`, preload: "auto", muted: true, playsInline: true,
+  const stem = `clips/${about.file}`;
+  const video = make("video", { src: media(`${stem}.mp4`), preload: "auto", muted: true, playsInline: true,
     className: `set-${k}`, tabIndex: 0 });
   video.setAttribute("aria-label", `${REPORT.systems[k]}: ${REPORT.rows[row].text}`);
   const line = make("i", { className: "now" });
@@ -136,7 +137,7 @@ function figure(row, k) {
     return mark;
   }));
   const told = `waveform and spectrogram; onsets at ${about.onsets.join(", ") || "no time"} s, motion at ${about.motion.join(", ") || "no time"} s`;
-  const sound = make("div", { className: "sound" }, make("img", { src: `${stem}.png`, alt: told, loading: "lazy" }), ...marks, line);
+  const sound = make("div", { className: "sound" }, make("img", { src: media(`${stem}.png`), alt: told, loading: "lazy" }), ...marks, line);
   cursor(video, line, about.seconds);
   const values = make("dl", { className: "scores" });
   for (const metric of metrics) {
