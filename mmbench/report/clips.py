@@ -7,7 +7,7 @@ FOLDER/3f2a....json        its events; written last, so that the others are whol
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
@@ -28,7 +28,7 @@ SUFFIXES = (".mp4", ".png", ".json")
 
 def make_clips(
     sources: Sequence[Sequence[ClipSource | None]], folder: Path, workers: int = 1
-) -> Iterator[list[Events | None]]:
+) -> Generator[list[Events | None], None, None]:
     """Make the files of every clip that `folder` does not hold yet, and tell each one's events, row by row.
 
     Args:

@@ -15,7 +15,8 @@ from mmbench.tables.borrowed import CONTROLS
 from mmbench.tables.compare import Cell
 from mmbench.tables.format import digits_of, with_error
 
-HEIGHT, LEFT, BOTTOM, TOP = 220.0, 64.0, 196.0, 10.0  # of the plane [user units]
+LEFT, RIGHT, BOTTOM, TOP = 64.0, WIDTH - 30, 196.0, 10.0  # of the plane [user units]
+LEAST = 0.8  # of an axis of powers of ten: so much always holds two ticks
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def draw_limits(cells: Sequence[Cell], order: Sequence[str]) -> Plane | None:
     if not any(parts.values()):
         return None
     counts = sorted({n for k in parts for n, _ in parts[k]}, reverse=True)
-    across = Axis(0.0, 1 / counts[-1], LEFT, WIDTH - 12)
+    across = Axis(0.0, 1 / counts[-1], LEFT, RIGHT)
     limits = {k: (r.details["infinity"], Z95 * (r.details.get("infinity_stderr") or 0.0)) for k, r in known}
     ends = [x for limit, margin in limits.values() for x in (limit - margin, limit + margin)]
     up = axis_of([*ends, *(v for k in parts for _, v in parts[k])], start=BOTTOM, end=TOP)
@@ -129,7 +130,9 @@ def draw_cost(cells: Sequence[Cell], order: Sequence[str], seconds: Mapping[str,
     if not timed:
         return None
     controls = [r for r in valued if not _is_timed(r)]
-    across = axis_of([*timed.values()], start=LEFT, end=WIDTH - 12)
+    first, last = min(timed.values()), max(timed.values())
+    spare = max(LEAST - (last - first), 0.2) / 2
+    across = Axis(first - spare, last + spare, LEFT, RIGHT)
     shown = [r for r in valued if r.system in timed or r in controls]
     up = axis_of([x for r in shown for x in (r.value, r.low, r.high) if x is not None], start=BOTTOM, end=TOP)
     points, lines, rows = [], [], []
@@ -151,8 +154,7 @@ def _is_timed(record: Record) -> bool:
 
 
 def _log_ticks(axis: Axis) -> list[tuple[float, str]]:
-    """Ticks at 1, 2 and 5 times powers of ten; at its ends where the axis holds fewer than two of them."""
+    """Ticks at 1, 2 and 5 times powers of ten."""
     powers = range(math.floor(axis.low), math.ceil(axis.high) + 1)
-    values = [m * 10.0**p for p in powers for m in (1, 2, 5) if axis.low <= math.log10(m * 10.0**p) <= axis.high]
-    values = values if len(values) > 1 else [10**axis.low, 10**axis.high]
-    return [(axis.place(math.log10(v)), f"{v:.3g} s") for v in values]
+    values = [(math.log10(m) + p, m * 10.0**p) for p in powers for m in (1, 2, 5)]
+    return [(axis.place(x), f"{v:g} s") for x, v in values if axis.low <= x <= axis.high]

@@ -58,7 +58,8 @@ def write_single(
         raise UsageError(found, "a file for the page", retype(command, "--to", str(file / "report.html")))
     total, typed = len(material.rows), [shlex.join(command)]
     bare = len(_page(replace(material, rows=[]), typed, [], {}).encode()) + ROOM
-    left, media, events = int(limit_mb * MB) - bare, {}, []
+    left, events = int(limit_mb * MB) - bare, []
+    media: dict[str, str] = {}
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mmbench.tables.compare import Cell, is_significant
-from mmbench.tables.format import interval_text, signed
+from mmbench.tables.format import interval_text, signed, with_error
 from mmbench.tables.marks import needed_text
 
 
@@ -30,10 +30,12 @@ def tell(cells: Mapping[str, Sequence[Cell]], names: Mapping[str, str]) -> list[
 def _clause(cell: Cell) -> str:
     d, r = cell.difference, cell.record
     assert d is not None
-    by = f"{signed(d.value, d.stderr).lstrip('+−-')} {interval_text(d.low, d.high, d.stderr, sign=True) or ''}".strip()
     if not is_significant(cell):
+        by = f"{signed(d.value, d.stderr)} {interval_text(d.low, d.high, d.stderr, sign=True) or ''}".strip()
         needs = f", for which it would take n = {needed_text(cell.needs)}" if cell.needs else ""
         return f"no sure difference between {r.system} and {cell.against} ({by}{needs})"
+    ends = [d.low, d.high] if d.value > 0 else [None if x is None else -x for x in (d.high, d.low)]
+    by = f"{with_error(abs(d.value), d.stderr)} {interval_text(*ends, d.stderr) or ''}".strip()
     word = "better" if (d.value > 0) == r.higher_is_better else "worse"
     return f"{r.system} is {word} than {cell.against} by {by}"
 

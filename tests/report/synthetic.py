@@ -7,6 +7,7 @@ import os
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -96,10 +97,12 @@ def _scores(k: int, n: int, seed: int) -> dict[str, Score]:
         scores[metric] = mean_score(values, baseline=chance, baseline_stderr=0.1 / np.sqrt(n))
     infinity, slope = 400.0 - 50 * k, 6000.0
     value = infinity + slope / n
-    details = {"num_reference": n, "floor": slope / n, "infinity": infinity, "infinity_stderr": 8.0}
-    points = {"infinity_points": [[n // parts, infinity + slope * parts / n] for parts in (1, 2, 3, 4)]}
+    details: dict[str, Any] = {"num_reference": n, "floor": slope / n}
+    if n >= 8:  # below, parts are too small for a value at infinite n
+        points = [[n // parts, infinity + slope * parts / n] for parts in (1, 2, 3, 4)]
+        details |= {"infinity": infinity, "infinity_stderr": 8.0, "infinity_points": points}
     replicates = value + 10 * common.normal(size=200) + own.normal(size=200)
-    return scores | {DISTANCE: bootstrap_score(value, replicates, n, details | points)}
+    return scores | {DISTANCE: bootstrap_score(value, replicates, n, details)}
 
 
 def _record(run: RunSpec, metric: str, score: Score, n: int, number: int) -> Record:
