@@ -49,3 +49,14 @@ def test_of_clips_is_what_scored_them(tmp_path: Path, capsys: pytest.CaptureFixt
     command = metric["numbers"][0]["record"]["again"]
     assert command == shlex.join(["mmbench", *map(str, typed)])
     assert mmbench_here(capsys, *shlex.split(command)[1:]).returncode == 0
+
+
+def test_of_what_is_not_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "some runs"
+    done = mmbench_here(capsys, "generate", "-s", "ground_truth", "-n", "4", "--out", out)
+    assert done.returncode == 0, done.stderr
+    (command,) = gather([], out, None).unscored.values()
+    assert mmbench_here(capsys, *shlex.split(command)[1:]).returncode == 0
+    scored = gather([], out, None)
+    assert not scored.unscored
+    assert "av_align.mmdisco_96ms" in scored.cells
