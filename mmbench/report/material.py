@@ -74,7 +74,7 @@ def gather(
 
     Raises:
         UsageError: A name that is nothing, `num` below 1, or runs of different datasets or seeds.
-        MMBenchError: None of `metrics` is scored, or nothing that is scored compares.
+        MMBenchError: None of `metrics` is scored.
     """
     if num is not None and num < 1:
         raise UsageError(f"--num-samples is {num}.", "a whole number from 1", "mmbench report --num-samples 16")
@@ -92,7 +92,7 @@ def gather(
         raise MMBenchError(f"{', '.join(metrics)} is not scored.", "records of what is reported", shlex.join(words))
     scored = [k for k, records in enumerate(found) if records]
     sets = {k: choose(found[k], [found[j] for j in scored]) for k in scored}
-    compared = compare_sets(list(sets.values()), typed=called) if sets else Comparison([], [])
+    compared = compare_sets(list(sets.values()), even_alone=True) if sets else Comparison([], [])
     cells = {column[0].record.metric: column for column in compared.columns}
     systems = [_name_of(sets.get(k, ()), compared.columns, column.name) for k, column in enumerate(columns)]
     rows, unpaired = pair_columns(columns, max(len(c.sources) for c in columns))

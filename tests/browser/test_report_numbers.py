@@ -107,3 +107,16 @@ def test_plots_are_named_and_have_their_numbers(page: Any, place: Path) -> None:
     figure.locator("summary").click()
     assert figure.locator("tr").count() == 4
     assert "infinite n" in figure.locator("tr").first.text_content()
+
+
+def test_what_is_not_scored_plays_without_numbers(page: Any, tmp_path: Path) -> None:
+    write_runs(tmp_path / "runs", 2, 2, scored=False)
+    write_report(gather([], tmp_path / "runs", None), tmp_path / "report", ["mmbench report"])
+    page.goto(f"file://{tmp_path}/report/index.html")
+    page.wait_for_function(READY, timeout=30000)
+    assert page.locator(".row video").count() == 4
+    assert page.locator(".sets .warning:visible", has_text="not scored").count() == 2
+    assert not page.locator("#numbers").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.select_option("[name=order]", "random")
+    assert page.locator(".row").count() == 2

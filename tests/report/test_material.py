@@ -51,6 +51,23 @@ def test_nothing_scored_is_a_page_to_look_at(tmp_path: Path, capsys: pytest.Capt
     assert "<svg" not in page.split('id="scatter"')[0], "no plot of nothing"
 
 
+def test_numbers_that_one_set_alone_has_are_there(tmp_path: Path) -> None:
+    out = tmp_path / "runs"
+    for run, gone in zip(write_runs(out, 2, 8), ("fvd", "a"), strict=True):
+        records = run / "records.jsonl"
+        lines = [line for line in records.read_text().splitlines() if f'"metric": "{gone}' not in line]
+        records.write_text("".join(f"{line}\n" for line in lines if '"metric": "ib' not in line))
+    material = gather([], out, None)
+    report = describe(material)
+    shown = {m["short"]: [bool(number) for number in m["numbers"]] for m in report["metrics"]}
+    assert shown == {"av_align": [True, False], "fvd": [False, True]}
+    assert f"{DISTANCE} is not scored for ground_truth." in report["notes"]
+    assert report["verdicts"] == []
+    assert "Nothing is compared: no metric of two sets, or samples that do not pair." in render_report(
+        report, ["mmbench"]
+    )
+
+
 def test_clips_that_were_not_evaluated_are_shown(tmp_path: Path) -> None:
     out = tmp_path / "runs"
     scored = write_runs(out, 1, 4)[0]
