@@ -34,10 +34,14 @@ def _clause(cell: Cell) -> str:
         by = f"{signed(d.value, d.stderr)} {interval_text(d.low, d.high, d.stderr, sign=True) or ''}".strip()
         needs = f", for which it would take n = {needed_text(cell.needs)}" if cell.needs else ""
         return f"no sure difference between {r.system} and {cell.against} ({by}{needs})"
-    ends = [d.low, d.high] if d.value > 0 else [None if x is None else -x for x in (d.high, d.low)]
-    by = f"{with_error(abs(d.value), d.stderr)} {interval_text(*ends, d.stderr) or ''}".strip()
+    low, high = (d.low, d.high) if d.value > 0 else (_minus(d.high), _minus(d.low))
+    by = f"{with_error(abs(d.value), d.stderr)} {interval_text(low, high, d.stderr) or ''}".strip()
     word = "better" if (d.value > 0) == r.higher_is_better else "worse"
     return f"{r.system} is {word} than {cell.against} by {by}"
+
+
+def _minus(x: float | None) -> float | None:
+    return None if x is None else -x
 
 
 def _caveat(cell: Cell, column: Sequence[Cell]) -> str:
