@@ -1,6 +1,6 @@
 """Time of `mmbench report` by number of samples: of a first report, and of a second one into the same folder.
 
-python results/report/measure.py 128 512             synthetic runs of 6 systems; prints the table of README.md
+python results/report/measure.py 8 32 128            synthetic runs of 6 systems; prints a table
 python results/report/measure.py --linked 2048       whose samples are links to four files: all but making the clips
 """
 
