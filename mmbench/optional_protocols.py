@@ -107,6 +107,19 @@ class LacksRealClips(Protocol):
 
 
 @runtime_checkable
+class KnowsEvents(Dataset, Protocol):
+    """A dataset that knows when something happens in its real clips, seen and heard at once.
+
+    Attributes:
+        events: What happens, for a legend: "impacts".
+        event_times: The name in `Item.truth` of the times [s].
+    """
+
+    events: str
+    event_times: str
+
+
+@runtime_checkable
 class RejectsFiles(Protocol):
     """A dataset that cannot use all files it was given: those it does not use, each with `path` and `reason`."""
 

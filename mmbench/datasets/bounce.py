@@ -40,6 +40,7 @@ class Bounce:
 
     format = FORMAT
     default_metrics = ("fvd_bounce", "fad_bounce", "ib_bounce_tv", "ib_bounce_ta", "ib_bounce_av", "av_align")
+    events, event_times = "impacts", "impact_times"
 
     def __init__(self, name: str, world: World, shape: Mapping[str, float] | None = None) -> None:
         self.name = name

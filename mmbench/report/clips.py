@@ -18,16 +18,23 @@ from mmbench.files import read_json, write_whole
 from mmbench.identity import digest_of
 from mmbench.media.sources import file_digest
 from mmbench.report.media import Events, write_media
+from mmbench.report.truth import UNKNOWN, Look, Truth
 from mmbench.runs.store import StoredSource
 from mmbench.types import ClipSource
 
 AHEAD = 16  # rows that are begun before the first of them is asked for
-MAKERS = ("mmbench.report.media", "mmbench.media", "mmbench.pictures.clip_images", "mmbench.metrics")
+MAKERS = (
+    "mmbench.report.media",
+    "mmbench.report.truth",
+    "mmbench.media",
+    "mmbench.pictures.clip_images",
+    "mmbench.metrics",
+)
 SUFFIXES = (".mp4", ".png", ".json")
 
 
 def make_clips(
-    sources: Sequence[Sequence[ClipSource | None]], folder: Path, workers: int = 1
+    sources: Sequence[Sequence[ClipSource | None]], folder: Path, workers: int = 1, truth: Truth = UNKNOWN
 ) -> Generator[list[Events | None], None, None]:
     """Make the files of every clip that `folder` does not hold yet, and tell each one's events, row by row.
 
@@ -35,6 +42,7 @@ def make_clips(
         sources: Of each row one clip per set; None where there is none.
         folder: Where they go; clips of an earlier report in it are used again where file and code are the same.
         workers: Clips at once.
+        truth: True times of events of the rows.
 
     Yields:
         Of each row, per set: `file`, the name of its files without suffix, and what `write_media` tells; None where
@@ -44,7 +52,9 @@ def make_clips(
     with ThreadPoolExecutor(workers) as pool:
         for start in range(0, len(sources), AHEAD):
             rows = sources[start : start + AHEAD]
-            done = pool.map(partial(_make, folder=folder), [source for row in rows for source in row])
+            looks = [truth.of_row(start + k) for k in range(len(rows))]
+            pieces = [(source, look) for row, look in zip(rows, looks, strict=True) for source in row]
+            done = pool.map(partial(_make, folder=folder), *zip(*pieces, strict=True))
             for row in rows:
                 yield [next(done) for _ in row]
 
@@ -58,27 +68,27 @@ def drop_others(folder: Path, events: Sequence[Sequence[Events | None]]) -> None
                 known.with_suffix(suffix).unlink(missing_ok=True)
 
 
-def _make(source: ClipSource | None, folder: Path) -> Events | None:
+def _make(source: ClipSource | None, look: Look, folder: Path) -> Events | None:
     if source is None:
         return None
     try:
-        name = _name(source)
+        name = _name(source, look)
     except MediaError as error:
         return {"unreadable": error.found}
     files = [folder / f"{name}{suffix}" for suffix in SUFFIXES]
     if all(file.is_file() for file in files):
         return dict(read_json(files[-1]))
-    events = write_media(source, folder / name)
+    events = write_media(source, folder / name, look)
     if "unreadable" not in events:
         events = {"file": name, **events}
         write_whole(files[-1], json.dumps(events).encode())
     return events
 
 
-def _name(source: ClipSource) -> str:
-    """The digest of a clip's file, whatever its record says of it, and of the code that shows it."""
+def _name(source: ClipSource, look: Look) -> str:
+    """The digest of a clip's file, whatever its record says of it, of what is true of it, and of the code."""
     digest = file_digest(source.path) if isinstance(source, StoredSource) else source.digest
-    return digest_of([digest, _code()])
+    return digest_of([digest, look.of, _code()])
 
 
 @cache

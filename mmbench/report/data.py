@@ -45,6 +45,7 @@ def describe(material: Material) -> dict[str, Any]:
         "metrics": metrics,
         "untimed": _list_untimed(material) if any(m["cost"] for m in metrics) else [],
         "verdicts": tell(material.cells, short),
+        "truth": material.truth.name,
         "notes": [
             *explain_marks(cells, marks),
             *note_borrowed(borrowed),
@@ -138,10 +139,12 @@ def samples_as_script(material: Material, events: Sequence[Sequence[Mapping[str,
         known = [c.samples[i] for c, i in zip(material.columns, row, strict=True) if i is not None]
         text = next((str(sample["text"]) for sample in known if sample.get("text")), "")
         rows.append({"id": str(known[0]["id"]), "text": text, "clips": events[r]})
+    labels = {label: list(values)[: len(rows)] for label, values in material.labels.items()}
     short = short_names(material.cells)
     scores = {short[metric]: _rounded(values) for metric, values in material.scores.items()}
     higher = {short[metric]: column[0].record.higher_is_better for metric, column in material.cells.items()}
     data = {"systems": list(material.names), "rows": rows, "scores": scores, "higher": higher}
+    data |= {"labels": labels, "truth": material.truth.name}
     return f"const REPORT = {json.dumps(jsonable(data), allow_nan=False)};\n"  # ASCII alone: no text ends the script
 
 

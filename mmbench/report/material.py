@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,13 @@ from mmbench.jobs.scored_sets import choose, is_named, records_at
 from mmbench.pictures.columns import Column, open_columns
 from mmbench.pictures.preview import find_places
 from mmbench.pictures.rows import pair_columns
+from mmbench.report.truth import UNKNOWN, Truth, find_truth
 from mmbench.runs.find import name_out
 from mmbench.runs.store import read_manifest
 from mmbench.scores.records import Scored, read_samples
 from mmbench.tables.compare import Cell
 from mmbench.tables.compute import read_resources, seconds_per_sample
+from mmbench.tables.groups import group_of, labels_on_record
 from mmbench.tables.side_by_side import Comparison, compare_sets
 from mmbench.tables.table import table_order
 from mmbench.types import ClipSource
@@ -39,6 +41,8 @@ class Material:
         unscored: The command that scores each set without records, by its name.
         seconds: What a sample of each set took [s], by its name; those on record.
         notice: What of the samples is not shown; "" if all are.
+        labels: What samples can be filtered by, prompts apart; of each the group of each row, "" without.
+        truth: True times of events in the rows' real clips.
     """
 
     names: Sequence[str]
@@ -51,6 +55,8 @@ class Material:
     unscored: Mapping[str, str]
     seconds: Mapping[str, float]
     notice: str = ""
+    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    truth: Truth = UNKNOWN
 
     @property
     def sources(self) -> list[list[ClipSource | None]]:
@@ -98,6 +104,7 @@ def gather(
     rows, unpaired = pair_columns(columns, max(len(c.sources) for c in columns))
     scores = {metric: _per_row(metric, sets, columns, rows) for metric in cells}
     shown = rows[:num]
+    truth = find_truth(columns, shown)
     cut = f"Of {len(rows)} samples the first {len(shown)} are shown; numbers and plots are of all."
     return Material(
         names=systems,
@@ -105,7 +112,7 @@ def gather(
         cells=cells,
         scores={metric: values for metric, values in scores.items() if not np.isnan(values).all()},
         rows=shown,
-        notes=[*compared.notes, *unpaired, *left_out],
+        notes=[*compared.notes, *unpaired, *left_out, *filter(None, [truth.note])],
         folders={r.run_id: folder for records in found for folder, r in records},
         unscored={
             systems[k]: shlex.join(["mmbench", "evaluate", called[k], *name_out(out)])
@@ -119,6 +126,8 @@ def gather(
             and (seconds := seconds_per_sample(read_resources(place, place.name), "seconds")) is not None
         },
         notice=cut if len(shown) < len(rows) else "",
+        labels=_labels_of_rows(sets, columns, shown),
+        truth=truth,
     )
 
 
@@ -142,3 +151,19 @@ def _per_row(
             i = row[k]
             values[r, k] = np.nan if i is None else by_id.get(columns[k].samples[i]["id"], np.nan)
     return values
+
+
+def _labels_of_rows(
+    sets: Mapping[int, Sequence[Scored]], columns: Sequence[Column], rows: Sequence[Sequence[int | None]]
+) -> dict[str, list[str]]:
+    """Of each label that is on record the group of each row, as the first set that knows it says."""
+    known: dict[str, list[str]] = {}
+    for k, scores in sets.items():
+        largest = max(scores, key=lambda scored: scored.record.n_expected)
+        samples = {sample.get("id", ""): sample for sample in read_samples(largest.folder, largest.record)}
+        mine = [{} if (i := row[k]) is None else samples.get(columns[k].samples[i]["id"], {}) for row in rows]
+        for label in (name for name in labels_on_record(list(samples.values())) if name != "prompt"):
+            groups = known.setdefault(label, [""] * len(rows))
+            for r, sample in enumerate(mine):
+                groups[r] = groups[r] or group_of(sample, label)
+    return known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
@@ -14,19 +15,26 @@ from mmbench.files import write_whole
 from mmbench.media.clip_files import write_preview
 from mmbench.metrics.av_align import AVAlign
 from mmbench.metrics.extractors.optical_flow import flow_peaks
-from mmbench.pictures.clip_images import spectrogram_image, waveform_image
+from mmbench.pictures.clip_images import PAPER, spectrogram_image, waveform_image
 from mmbench.pictures.preview import enlarged
+from mmbench.report.truth import Look
 from mmbench.types import Clip, ClipSource
 
 WIDTH, WAVE_HEIGHT, MEL_HEIGHT = 384, 32, 64  # of the picture of a sound [px]
-Events = dict[str, Any]  # seconds, onsets, motion; or why there is no clip
+Events = dict[str, Any]  # seconds, fps, onsets, motion, truth; or why there is no clip
 
 
-def write_media(source: ClipSource, stem: Path) -> Events:
+def write_media(source: ClipSource, stem: Path, look: Look) -> Events:
     """Write `stem`.mp4 and .png of a clip, each whole or not at all, and tell its events.
 
+    Args:
+        source: The clip.
+        stem: Of its files.
+        look: Tells the true times of events in it.
+
     Returns:
-        `seconds`, times of `onsets` and of peaks of `motion` [s]; or `unreadable` with the reason, and no files.
+        `seconds`, `fps`, times of `onsets` and of peaks of `motion` [s], and where they are known those in
+        `truth`, by modality; or `unreadable` with the reason, and no files.
     """
     try:
         clip = source.load()
@@ -34,7 +42,13 @@ def write_media(source: ClipSource, stem: Path) -> Events:
         return {"unreadable": error.found}
     write_whole(stem.with_suffix(".mp4"), partial(write_preview, enlarged(clip)))
     write_whole(stem.with_suffix(".png"), _picture(clip))
-    return events_of(clip)
+    truth = {half: _listed(times) for half, times in look(clip).items()}
+    return events_of(clip) | ({"truth": truth} if truth else {})
+
+
+def _listed(times: Iterable[float]) -> list[float]:
+    """Times [s] for a page."""
+    return [round(float(x), 3) for x in times]
 
 
 @cache
@@ -50,9 +64,8 @@ def events_of(clip: Clip) -> Events:
     motion = flow_peaks(flow, float(clip.fps), metric.preset.flow_threshold)
     seconds = len(clip.video) / float(clip.fps)
     times = {"onsets": onsets, "motion": motion}
-    return {"seconds": round(seconds, 4)} | {
-        k: [round(float(x), 3) for x in v if x < seconds] for k, v in times.items()
-    }
+    shape = {"seconds": round(seconds, 4), "fps": round(float(clip.fps), 4)}
+    return shape | {k: _listed(x for x in v if x < seconds) for k, v in times.items()}
 
 
 def _picture(clip: Clip) -> bytes:
@@ -64,5 +77,8 @@ def _picture(clip: Clip) -> bytes:
     wave = waveform_image(audio, WAVE_HEIGHT, WIDTH)
     image = np.concatenate([wave, spectrogram_image(audio, clip.sample_rate, MEL_HEIGHT, WIDTH)])
     buffer = BytesIO()
-    Image.fromarray(image).quantize(64).save(buffer, "png", optimize=True)
+    picture = Image.fromarray(image).quantize(64)
+    paper = np.argwhere((wave == PAPER).all(-1))  # what is beside the waveform lets the page through, light or dark
+    clear = {"transparency": picture.getpixel((int(paper[0, 1]), int(paper[0, 0])))} if len(paper) else {}
+    picture.save(buffer, "png", optimize=True, **clear)
     return buffer.getvalue()

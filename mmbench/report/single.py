@@ -64,11 +64,11 @@ def write_single(
         file.parent.mkdir(parents=True, exist_ok=True)
         with (
             TemporaryDirectory(dir=file.parent, prefix=f".{file.name}.") as folder,
-            closing(make_clips(material.sources, Path(folder), workers)) as rows,
+            closing(make_clips(material.sources, Path(folder), workers, material.truth)) as rows,
         ):
             for number, row in enumerate(rows):
                 known = {name: url for e in row if e for name, url in _inline(e, Path(folder)) if name not in media}
-                alone = replace(material, rows=material.rows[number : number + 1], scores={})
+                alone = replace(material, rows=material.rows[number : number + 1], scores={}, labels={})
                 size = sum(map(len, known)) + sum(map(len, known.values())) + 8 * len(known)
                 size += len(samples_as_script(alone, [row])) + 100
                 if size > left:

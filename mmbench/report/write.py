@@ -49,7 +49,7 @@ def write_report(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         events = []
-        for row in make_clips(material.sources, folder / CLIPS, workers):
+        for row in make_clips(material.sources, folder / CLIPS, workers, material.truth):
             events.append(row)
             if progress:
                 progress.advance()
