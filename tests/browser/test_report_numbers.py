@@ -16,7 +16,7 @@ from tests.report.synthetic import write_runs
 pytestmark = pytest.mark.e2e
 
 NAMES = "() => [...document.querySelectorAll('#numbers tbody tr')].map((row) => row.dataset.name)"
-READY = "[...document.querySelectorAll('video')].every((v) => v.readyState >= 2)"
+READY = "[...document.querySelectorAll('.row:first-child video')].every((v) => v.readyState >= 2)"
 
 
 @pytest.fixture(scope="module")
