@@ -81,6 +81,7 @@ def test_one_file_plays_and_asks_for_nothing(page: Any, place: Path) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(f"file://{place}/single.html")
+    page.locator(".row").first.scroll_into_view_if_needed()
     page.wait_for_function(READY, timeout=30000)
     assert page.locator(".row video").count() == 24
     assert {re.split("[:,]", url)[0] for url in asked if not url.endswith("single.html")} <= {"data"}
