@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -130,7 +130,8 @@ def frechet_score(ours: list[np.ndarray], reference: Reference, ddof: int, seed:
 
     Returns:
         The score. Details: `num_reference` clips; `floor`, the distance between random halves of the real clips;
-        `infinity`, the distance at infinite n; the kernel distance; `authentic`, the share of clips that are not
+        `infinity`, the distance at infinite n, and `infinity_points`, n and mean distance of the parts that it was
+        fitted to; the kernel distance; `authentic`, the share of clips that are not
         copies of real ones; each with `_stderr`; None where there are too few clips or only the reference's statistics,
         `infinity` and `authentic` also where clips have different numbers of rows.
     """
@@ -141,7 +142,7 @@ def frechet_score(ours: list[np.ndarray], reference: Reference, ddof: int, seed:
     value = frechet_distance(Moments.of(rows), reference.moments, ddof)
     indices = resample_indices(n, NUM_REPLICATES, seed)
     replicates = frechet_replicates(rows, reference.moments, indices, ddof, clips)
-    details: dict[str, float | None] = {"num_reference": reference.num_clips, "floor": reference.floor}
+    details: dict[str, Any] = {"num_reference": reference.num_clips, "floor": reference.floor}
     details |= dict.fromkeys(("infinity", "infinity_stderr", kind, f"{kind}_stderr", "authentic", "authentic_stderr"))
     if reference.clips is not None:
         details |= _at_infinity(ours, reference.clips, ddof, seed) | kernel_distance(kind, ours, reference.clips)
@@ -161,11 +162,12 @@ def _authenticity(ours: list[np.ndarray], theirs: list[np.ndarray]) -> dict[str,
     return authenticity(np.stack(ours).reshape(len(ours), -1), np.stack(theirs).reshape(len(theirs), -1))
 
 
-def _at_infinity(ours: list[np.ndarray], theirs: list[np.ndarray], ddof: int, seed: int) -> dict[str, float | None]:
+def _at_infinity(ours: list[np.ndarray], theirs: list[np.ndarray], ddof: int, seed: int) -> dict[str, Any]:
     if len({clip.shape for clip in (*ours, *theirs)}) > 1:
         return {}  # clips of different lengths do not weigh the same
     try:
         found = extrapolate(partial(_distance, ddof=ddof), np.stack(ours), np.stack(theirs), seed=seed)
     except MMBenchError:  # too few clips
         return {}
-    return {"infinity": found.value, "infinity_stderr": found.stderr}
+    points = [[len(ours) // parts, value] for parts, value in found.points]
+    return {"infinity": found.value, "infinity_stderr": found.stderr, "infinity_points": points}

@@ -179,7 +179,7 @@ def _keep_differences(
     found: dict[str, list[Line]] = {}
     for (dataset, n, seed), cells in groups.items():
         try:
-            ordered = sorted(cells, key=lambda cell: table_order(cell[1]))
+            ordered = sorted(cells, key=lambda cell: table_order(cell[1].system))
             columns = table_of([read_scored(folder, r) for folder, r in ordered])
         except MMBenchError as error:
             log.warning("No paired differences are kept on %s, n = %d, seed %d: %s", dataset, n, seed, error.found)

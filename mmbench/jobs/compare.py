@@ -96,7 +96,7 @@ def compare_newest(places: Sequence[Path], by: str, command: Sequence[str], **fi
     """
     found = newest_set(*places, **filters)
     sets: dict[str, list[Scored]] = {}
-    for r in sorted(found.records, key=table_order):
+    for r in sorted(found.records, key=lambda r: table_order(r.system)):
         sets.setdefault(r.system, []).append(read_recorded(found.places[r.run_id], r))
     _require_label(sets, by, command, name_out(places[0]))
     compared = compare_sets(list(sets.values()), by=by)

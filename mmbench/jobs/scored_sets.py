@@ -59,6 +59,16 @@ def find_sets(names: Sequence[str], out: Path, typed: Sequence[str]) -> dict[str
     return found
 
 
+def records_at(place: Path, out: Path) -> Found:
+    """The records of a run's folder, or of clips as they are now; none of what was not scored.
+
+    Args:
+        place: A run's folder, or clips.
+        out: Where records of clips lie.
+    """
+    return _recorded([place] if (place / "manifest.json").is_file() else find_evaluated(place, out))
+
+
 def _recorded(folders: Sequence[Path]) -> Found:
     return [(folder, r) for folder in folders for r in read_records(folder)]
 

@@ -12,15 +12,17 @@ MARGIN = 12.0
 
 @dataclass(frozen=True)
 class Axis:
-    """A linear axis: places of values, and ticks at round numbers."""
+    """A linear axis: places of values between `start`, that of `low`, and `end`, and ticks at round numbers."""
 
     low: float
     high: float
+    start: float = MARGIN
+    end: float = WIDTH - MARGIN
 
     def place(self, value: float) -> float:
         """Where a value stands."""
         share = (value - self.low) / (self.high - self.low)
-        return round(MARGIN + min(max(share, 0.0), 1.0) * (WIDTH - 2 * MARGIN), 2)
+        return round(self.start + min(max(share, 0.0), 1.0) * (self.end - self.start), 2)
 
     @property
     def ticks(self) -> list[tuple[float, str]]:
@@ -36,9 +38,11 @@ def _round_step(step: float) -> float:
     return next(power * k for k in (1, 2, 5, 10) if power * k >= step * (1 - 1e-9))
 
 
-def axis_of(values: Sequence[float], include: float | None = None) -> Axis:
-    """An axis that holds all finite values with a margin, and `include`."""
+def axis_of(
+    values: Sequence[float], include: float | None = None, start: float = MARGIN, end: float = WIDTH - MARGIN
+) -> Axis:
+    """An axis from `start` to `end` that holds all finite values with a margin, and `include`."""
     known = [v for v in (*values, *([] if include is None else [include])) if math.isfinite(v)]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
     pad = 0.06 * (high - low) or abs(high) * 0.1 or 1.0
-    return Axis(low - pad, high + pad)
+    return Axis(low - pad, high + pad, start, end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from mmbench.datasets.copies.texts import read_prompts
 from mmbench.errors import UsageError
 from mmbench.jobs.scored_sets import find_evaluated
 from mmbench.jobs.submissions import Cut, find_clips, list_sources
+from mmbench.runs.find import name_out
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore, read_manifest
 from mmbench.scores.records import read_records, read_samples, read_score
@@ -72,8 +74,8 @@ def open_columns(places: Sequence[Path], out: Path = Path("runs"), verb: str = "
             jobs.setdefault((c.run.dataset, c.run.seed), []).append(c.run.run_id)
     if len(jobs) > 1 and not any(c.is_submission for c in columns):
         what = ", ".join(f"{dataset} seed {seed}" for dataset, seed in jobs)
-        together = " ".join(next(iter(jobs.values())))
-        raise UsageError(f"Runs of {what} do not pair.", "runs of one dataset and seed", f"mmbench {verb} {together}")
+        together = shlex.join(["mmbench", verb, *next(iter(jobs.values())), *name_out(out)])
+        raise UsageError(f"Runs of {what} do not pair.", "runs of one dataset and seed", together)
     told = [
         (c.name, c.run.run_id if c.run else c.folder, c.run.spec if c.run else {"clips": c.folder}) for c in columns
     ]

@@ -1,10 +1,9 @@
-"""The clips of a report: an MP4, a picture of the sound, and the events that AV-Align finds, for each sample."""
+"""A clip for a page: an MP4, a picture of its sound, and the events that AV-Align hears and sees."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from collections.abc import Iterable
+from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -18,59 +17,32 @@ from mmbench.metrics.av_align import AVAlign
 from mmbench.metrics.extractors.optical_flow import flow_peaks
 from mmbench.pictures.clip_images import PAPER, spectrogram_image, waveform_image
 from mmbench.pictures.preview import enlarged
-from mmbench.progress import Stage
-from mmbench.report.truth import UNKNOWN, Truth
+from mmbench.report.truth import Look
 from mmbench.types import Clip, ClipSource
 
 WIDTH, WAVE_HEIGHT, MEL_HEIGHT = 384, 32, 64  # of the picture of a sound [px]
 Events = dict[str, Any]  # seconds, fps, onsets, motion, truth; or why there is no clip
 
 
-def write_media(
-    sources: Sequence[Sequence[ClipSource | None]],
-    folder: Path,
-    workers: int,
-    progress: Stage | None = None,
-    truth: Truth = UNKNOWN,
-) -> list[list[Events | None]]:
-    """Write `folder`/SET/ROW.mp4 and .png of every clip, and tell its events; of unreadable clips the reason.
+def write_media(source: ClipSource, stem: Path, look: Look) -> Events:
+    """Write `stem`.mp4 and .png of a clip, each whole or not at all, and tell its events.
 
     Args:
-        sources: Of each row one clip per set; None where there is none.
-        folder: Where they go.
-        workers: Clips at once.
-        progress: Told of each row.
-        truth: True times of events of the rows.
+        source: The clip.
+        stem: Of its files.
+        look: Tells the true times of events in it.
 
     Returns:
-        Of each row, per set: `seconds`, `fps`, times of `onsets` and of peaks of `motion` [s], and where they are
-        known those in `truth`, by modality; or `unreadable` with the reason; None where there is no clip.
+        `seconds`, `fps`, times of `onsets` and of peaks of `motion` [s], and where they are known those in
+        `truth`, by modality; or `unreadable` with the reason, and no files.
     """
-    for k in range(len(sources[0]) if sources else 0):
-        (folder / str(k)).mkdir(parents=True, exist_ok=True)
-
-    def write_row(row: int) -> list[Events | None]:
-        known = truth.of_row(row)
-        stems = [folder / str(k) / f"{row:06d}" for k in range(len(sources[row]))]
-        return [None if s is None else _write(s, stem, known) for s, stem in zip(sources[row], stems, strict=True)]
-
-    found = []
-    with ThreadPoolExecutor(workers) as pool:
-        for events in pool.map(write_row, range(len(sources))):
-            found.append(events)
-            if progress:
-                progress.advance()
-    return found
-
-
-def _write(source: ClipSource, stem: Path, known: Callable[[Clip], Mapping[str, Sequence[float]]]) -> Events:
     try:
         clip = source.load()
     except MediaError as error:
         return {"unreadable": error.found}
-    write_preview(enlarged(clip), stem.with_suffix(".mp4"))
+    write_whole(stem.with_suffix(".mp4"), partial(write_preview, enlarged(clip)))
     write_whole(stem.with_suffix(".png"), _picture(clip))
-    truth = {half: _listed(times) for half, times in known(clip).items()}
+    truth = {half: _listed(times) for half, times in look(clip).items()}
     return events_of(clip) | ({"truth": truth} if truth else {})
 
 

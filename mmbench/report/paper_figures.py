@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from mmbench.errors import MediaError
 from mmbench.pages.axis import MARGIN, WIDTH, Axis, axis_of
 from mmbench.pictures.columns import open_columns
 from mmbench.pictures.contact_sheet import sheet_header, sheet_row
+from mmbench.pictures.panels import load_panels
+from mmbench.pictures.preview import png_bytes, sample_title
 from mmbench.pictures.rows import pair_columns
 from mmbench.tables.paper_notes import Entry
-from mmbench.types import Clip, ClipSource
 
 HEIGHT = 200.0  # of a curve's plane [user units]
 
@@ -158,24 +157,13 @@ def make_sheet(folders: Sequence[Path], first: int, num: int, out: Path) -> byte
     Returns:
         None where there is no such sample.
     """
-    from PIL import Image
-
     columns = open_columns(folders, out)
     rows = [row for row in pair_columns(columns, first + num)[0] if max(i for i in row if i is not None) >= first]
     if not rows:
         return None
-    pictures = [sheet_header([column.name for column in columns])]
+    blocks: list[np.ndarray] = []
     for row in rows:
-        samples = [c.samples[i] for c, i in zip(columns, row, strict=True) if i is not None]
-        clips = [None if i is None else _load(c.sources[i]) for c, i in zip(columns, row, strict=True)]
-        pictures.append(sheet_row(str(samples[0].get("text", "")), clips))
-    buffer = io.BytesIO()
-    Image.fromarray(np.concatenate(pictures)).save(buffer, "png", optimize=True)
-    return buffer.getvalue()
-
-
-def _load(source: ClipSource | None) -> Clip | None:
-    try:
-        return source.load() if source else None
-    except MediaError:
-        return None  # the sheet says that there is no sample
+        panels = load_panels(columns, row)
+        blocks += [sheet_header(panels)] if not blocks else []
+        blocks.append(sheet_row(sample_title(columns, row)[1], panels))
+    return png_bytes(np.concatenate(blocks))

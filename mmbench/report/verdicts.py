@@ -1,40 +1,47 @@
-"""What a comparison says, in one sentence for each number that differs and each that does not."""
+"""What a comparison says of each metric, in one sentence: what differs, and what does not surely."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from mmbench.tables.compare import Cell, is_significant
-from mmbench.tables.format import interval_text, signed
+from mmbench.tables.format import interval_text, signed, with_error
 from mmbench.tables.marks import needed_text
 
 
 def tell(cells: Mapping[str, Sequence[Cell]], names: Mapping[str, str]) -> list[str]:
-    """Sentences: which system is better by how much, with 95 % interval, and what n an unsure difference needs.
+    """A sentence per metric: which system is better by how much, with 95 % interval, and what n an unsure one needs.
 
-    A system that was chosen or guided by the metric, or is compared with one that was, has a sentence that says so.
+    Where a system, or the one it is compared with, was chosen or guided by the metric, another sentence says so.
 
     Args:
         cells: By metric.
         names: What each metric is called.
     """
-    return [
-        _sentence(cell, names[metric]) + _caveat(cell, column)
-        for metric, column in cells.items()
-        for cell in column
-        if cell.difference
-    ]
+    told = []
+    for metric, column in cells.items():
+        if compared := [cell for cell in column if cell.difference]:
+            clauses = "; ".join(map(_clause, compared))
+            caveats = dict.fromkeys(_caveat(cell, column) for cell in compared)
+            told.append(f"{names[metric]}: {clauses}.{''.join(caveats)}")
+    return told
 
 
-def _sentence(cell: Cell, metric: str) -> str:
+def _clause(cell: Cell) -> str:
     d, r = cell.difference, cell.record
     assert d is not None
-    by = f"{signed(d.value, d.stderr).lstrip('+−-')} {interval_text(d.low, d.high, d.stderr, sign=True) or ''}".strip()
     if not is_significant(cell):
-        needs = f"; at this difference it would take n = {needed_text(cell.needs)}" if cell.needs else ""
-        return f"{metric}: no sure difference between {r.system} and {cell.against} ({by}){needs}."
+        by = f"{signed(d.value, d.stderr)} {interval_text(d.low, d.high, d.stderr, sign=True) or ''}".strip()
+        needs = f", for which it would take n = {needed_text(cell.needs)}" if cell.needs else ""
+        return f"no sure difference between {r.system} and {cell.against} ({by}{needs})"
+    low, high = (d.low, d.high) if d.value > 0 else (_minus(d.high), _minus(d.low))
+    by = f"{with_error(abs(d.value), d.stderr)} {interval_text(low, high, d.stderr) or ''}".strip()
     word = "better" if (d.value > 0) == r.higher_is_better else "worse"
-    return f"{metric}: {r.system} is {word} than {cell.against} by {by}."
+    return f"{r.system} is {word} than {cell.against} by {by}"
+
+
+def _minus(x: float | None) -> float | None:
+    return None if x is None else -x
 
 
 def _caveat(cell: Cell, column: Sequence[Cell]) -> str:

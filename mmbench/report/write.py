@@ -1,8 +1,8 @@
 """`mmbench report`: a folder whose index.html works from a file and from any static host.
 
-FOLDER/index.html            table, verdicts, plots, browser of samples
-FOLDER/samples.js            what the browser shows: prompts, values per sample, events
-FOLDER/clips/SET/000003.mp4  row 3 of a set, and the picture of its sound beside it
+FOLDER/index.html          table, verdicts, plots, browser of samples
+FOLDER/samples.js          what the browser shows: prompts, values per sample, events
+FOLDER/clips/3f2a....mp4   a clip, and the picture of its sound and its events beside it
 """
 
 from __future__ import annotations
@@ -11,22 +11,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
+from mmbench import __version__
 from mmbench.errors import MMBenchError
 from mmbench.files import write_whole
 from mmbench.pages.render import colors, render
 from mmbench.progress import Stage
+from mmbench.report.clips import drop_others, make_clips
 from mmbench.report.data import describe, samples_as_script
 from mmbench.report.material import Material
-from mmbench.report.media import write_media
+from mmbench.report.media import Events
 
 TEMPLATES = Path(__file__).parent / "data"
 PAGE, SAMPLES, CLIPS = "index.html", "samples.js", "clips"
+Written = list[dict[str, Any]]  # rows of file and what
 
 
 def write_report(
     material: Material, folder: Path, command: Sequence[str], workers: int = 1, progress: Stage | None = None
-) -> list[dict[str, Any]]:
-    """Write a report; files of an earlier one in the folder are replaced.
+) -> Written:
+    """Write a report; files of an earlier one in the folder are replaced, and its clips used again.
 
     Args:
         material: What it shows.
@@ -43,24 +48,42 @@ def write_report(
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        sources = [
-            [None if i is None else c.sources[i] for c, i in zip(material.columns, row, strict=True)]
-            for row in material.rows
-        ]
-        events = write_media(sources, folder / CLIPS, workers, progress, material.truth)
+        events = []
+        for row in make_clips(material.sources, folder / CLIPS, workers, material.truth):
+            events.append(row)
+            if progress:
+                progress.advance()
         write_whole(folder / SAMPLES, samples_as_script(material, events).encode())
         write_whole(folder / PAGE, render_report(describe(material), command).encode())
+        drop_others(folder / CLIPS, events)
     except OSError as error:
         raise MMBenchError(f"Cannot write to {folder}: {error.strerror}.", "a folder you may write", "--to") from error
-    unreadable = sum(bool(e and "unreadable" in e) for row in events for e in row)
-    shown = f"{len(material.rows)} samples of {len(material.names)} sets"
     return [
-        {"file": str(folder / PAGE), "what": f"{shown}, {len(material.cells)} metrics"},
+        {"file": str(folder / PAGE), "what": tell_content(material)},
         {"file": str(folder / CLIPS), "what": "clips and pictures of their sounds"},
-        *([{"file": "", "what": f"{unreadable} clips cannot be read: the page says why"}] if unreadable else []),
+        *count_unreadable(events),
     ]
 
 
-def render_report(report: dict[str, Any], command: Sequence[str]) -> str:
-    """The page as HTML."""
-    return render(TEMPLATES, "report.html", **report, command=" ".join(command), colors=colors(len(report["systems"])))
+def tell_content(material: Material) -> str:
+    """What a page shows: "64 samples of 6 sets, 5 metrics"."""
+    return f"{len(material.rows)} samples of {len(material.names)} sets, {len(material.cells)} metrics"
+
+
+def count_unreadable(events: Sequence[Sequence[Events | None]]) -> Written:
+    """A row that says how many clips cannot be read; none if all can."""
+    unreadable = sum(bool(e and "unreadable" in e) for row in events for e in row)
+    return [{"file": "", "what": f"{unreadable} clips cannot be read: the page says why"}] if unreadable else []
+
+
+def render_report(report: dict[str, Any], command: Sequence[str], inline: str = "") -> str:
+    """The page as HTML.
+
+    Args:
+        report: As `mmbench.report.data.describe` gives it.
+        command: What was typed.
+        inline: Script with the samples, to stand in the page; "" for the file beside it.
+    """
+    script = Markup(inline.replace("<", "\\u003c"))  # stands in strings alone, where it could end the script
+    told = {"command": " ".join(command), "version": __version__, "colors": colors(len(report["systems"]))}
+    return render(TEMPLATES, "report.html", **report, **told, inline=script)

@@ -33,7 +33,11 @@ class Comparison:
 
 
 def compare_sets(
-    sets: Sequence[Sequence[Scored]], baseline: str = "", typed: Sequence[str] = (), by: str = ""
+    sets: Sequence[Sequence[Scored]],
+    baseline: str = "",
+    typed: Sequence[str] = (),
+    by: str = "",
+    even_alone: bool = False,
 ) -> Comparison:
     """Compares sets of samples under every metric that at least two of them have; one set alone is only grouped.
 
@@ -43,10 +47,11 @@ def compare_sets(
             there, else the first set.
         typed: What the sets were called on the command line, for what an error says to type.
         by: Also compare by groups of samples: "prompt", or a label such as a column of the table of prompts.
+        even_alone: Give the numbers that one set alone has, too, and none at all where no metric compares.
 
     Raises:
         UsageError: No set is called `baseline`, or no sample of a set has the label.
-        MMBenchError: No metric compares.
+        MMBenchError: No metric compares, unless `even_alone`.
     """
     specs = [find_spec(scores[0]) for scores in sets]
     sets = _distinct(sets, specs)
@@ -60,7 +65,7 @@ def compare_sets(
         lacking = [heads[k].system for k in range(len(sets)) if k not in found]
         if lacking:
             left_out.append(f"{metric} is not scored for {', '.join(lacking)}.")
-        if len(found) < 2 <= len(sets):
+        if len(found) < 2 <= len(sets) and not even_alone:
             continue
         if reason := _incomparable([s.record for s in found.values()]):
             left_out.append(reason)
@@ -70,7 +75,7 @@ def compare_sets(
         for group, part in (split_column(found, by) if by else {"": found}).items():
             columns.append([replace(_cell(k, part, opponent[k], pairs.get(k)), group=group) for k in part])
             shown += [(group, s) for s in part.values()]
-    if not columns:
+    if not columns and not even_alone:
         names = " ".join(typed or [head.run_id for head in heads])
         raise MMBenchError(" ".join(["No metric compares.", *left_out]), "one", f"mmbench evaluate {names}")
     columns = adjust(columns)

@@ -32,9 +32,9 @@ def gather(out: Path, none_is_fine: bool = False, **filters: Any) -> list[Record
     return list(latest.values())
 
 
-def table_order(record: Record) -> tuple[Any, ...]:
-    """The key that sorts records as tables do: ground_truth first, systems by name, independent last."""
-    return record.system != "ground_truth", record.system == "independent", record.system
+def table_order(system: str) -> tuple[bool, bool, str]:
+    """The key that sorts systems as tables do: ground_truth first, systems by name, independent last."""
+    return system != "ground_truth", system == "independent", system
 
 
 def pivot(records: Sequence[Record], places: Mapping[str, Path] | None = None, any_n: bool = False) -> Layout:
@@ -49,7 +49,7 @@ def pivot(records: Sequence[Record], places: Mapping[str, Path] | None = None, a
         MMBenchError: A column would mix n, signatures, datasets or kinds of weights, or a system has several runs.
     """
     by_metric: dict[str, list[Record]] = {}
-    for r in sorted(records, key=table_order):
+    for r in sorted(records, key=lambda r: table_order(r.system)):
         by_metric.setdefault(r.metric, []).append(r)
     for metric, column in by_metric.items():
         comparable(column, any_n)

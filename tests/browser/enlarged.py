@@ -33,7 +33,14 @@ def write_enlarged(material: Material, small: Path, to: Path, rows: int, systems
         systems: Sets; those that the small report lacks have no scores on record, but values per sample.
     """
     known, sets = read_script(small), len(material.names)
-    events = [[known["rows"][r % len(known["rows"])]["clips"][k % sets] for k in range(systems)] for r in range(rows)]
+    shown = [row["clips"] for row in known["rows"]]
+    events = [[dict(shown[r % len(shown)][k % sets]) for k in range(systems)] for r in range(rows)]
+    (to / "clips").mkdir(parents=True)
+    for r, row in enumerate(events):
+        for k, clip in enumerate(row):
+            there, clip["file"] = small / "clips" / clip["file"], f"{k}-{r:06d}"
+            for suffix in (".mp4", ".png"):
+                os.link(there.with_suffix(suffix), to / "clips" / f"{clip['file']}{suffix}")
     names = [*material.names, *(f"further_{k}" for k in range(sets, systems))][:systems]
     rng = np.random.default_rng(0)
     enlarged = replace(
@@ -44,13 +51,6 @@ def write_enlarged(material: Material, small: Path, to: Path, rows: int, systems
         rows=[[r % len(material.rows)] * systems for r in range(rows)],
         labels={name: [groups[r % len(groups)] for r in range(rows)] for name, groups in material.labels.items()},
     )
-    to.mkdir(parents=True)
     (to / "samples.js").write_text(samples_as_script(enlarged, events))
     (to / "index.html").write_text(render_report(describe(enlarged), ["mmbench report"]))
-    for k in range(systems):
-        (to / "clips" / str(k)).mkdir(parents=True)
-        for r in range(rows):
-            for suffix in (".mp4", ".png"):
-                there = small / "clips" / str(k % sets) / f"{r % len(known['rows']):06d}{suffix}"
-                os.link(there, to / "clips" / str(k) / f"{r:06d}{suffix}")
     return to

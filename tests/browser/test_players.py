@@ -43,7 +43,7 @@ def unequal(runs: Path, report: Path) -> Path:
     data["rows"][1]["clips"][0] = None
     (folder / "samples.js").write_text(f"const REPORT = {json.dumps(data)};\n")
     clip = read_lossless(next(runs.glob("tiny-*")) / "samples" / "000000.mkv")
-    file = folder / "clips" / "1" / "000000.mp4"
+    file = folder / "clips" / "1-000000.mp4"
     file.unlink()
     write_preview(enlarged(type(clip)(clip.video[:10], clip.fps, clip.audio[:20000], clip.sample_rate)), file)
     return folder

@@ -176,6 +176,10 @@ def test_floor_and_infinity_stand_beside_the_value() -> None:
     details = (score := FAD().score({"vggish": rows(300, 0)}, {"vggish": rows(300, 1)}, seed=0)).details
     assert 1.3 < details["floor"] / score.value < 3
     assert abs(details["infinity"]) < 4 * details["infinity_stderr"]
+    points = np.array(details["infinity_points"])
+    assert points[:, 0].tolist() == [300, 150, 100, 75]
+    assert points[0, 1] == pytest.approx(score.value, rel=1e-9)
+    assert np.polyfit(1 / points[:, 0], points[:, 1], 1)[1] == pytest.approx(details["infinity"], abs=1e-6)
     few = FAD().score({"vggish": rows(3, 0)}, {"vggish": rows(3, 1)}, seed=0).details
     assert few["num_reference"] == 3
     assert few["floor"] is few["infinity"] is few["infinity_stderr"] is None

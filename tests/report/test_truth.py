@@ -13,7 +13,7 @@ from mmbench.baselines.ground_truth import STREAM
 from mmbench.media.clip_files import read_lossless
 from mmbench.registry import make_dataset
 from mmbench.report.material import gather
-from mmbench.report.truth import UNKNOWN, find_truth
+from mmbench.report.truth import UNKNOWN, Look, find_truth
 from mmbench.report.write import write_report
 from mmbench.runs.spec import make_requests
 from tests.commands import mmbench
@@ -80,4 +80,4 @@ def test_datasets_that_know_no_events_have_no_legend(runs: Path, tmp_path: Path)
     (tmp_path / "prompts.txt").write_text("a ball bouncing\n")
     prompts = replace(column, run=replace(column.run, dataset=f"prompts:{tmp_path / 'prompts.txt'}"))
     assert find_truth([prompts], [[0]]) == UNKNOWN
-    assert list(find_truth([column], [[None]]).items) == [None]
+    assert list(find_truth([column], [[None]]).rows) == [Look()]

@@ -113,17 +113,17 @@ function figure(row, k) {
     box.append(make("figcaption", {}, ...title), why);
     return { box };
   }
-  const stem = `clips/${k}/${String(row).padStart(6, "0")}`, cursor = make("i", { className: "now" });
+  const stem = `clips/${about.file}`, cursor = make("i", { className: "now" });
   const hearing = make("button", { type: "button", className: "hear" }, ...title);
   hearing.setAttribute("aria-label", `hear ${name}`);
   const video = make("video", { preload: "auto", muted: true, playsInline: true, hearing, cursor, seconds: about.seconds });
-  video.dataset.src = `${stem}.mp4`;
+  video.dataset.src = media(`${stem}.mp4`);
   video.setAttribute("aria-label", `${name}: ${REPORT.rows[row].text}`);
   for (const one of [video, hearing]) one.addEventListener("click", (event) => {
     hear(k);
     if (event.detail) box.closest(".row").focus({ preventScroll: true });  // the keys are for this row from now on
   });
-  const sound = make("div", { className: "sound" }, make("img", { src: `${stem}.png`, alt: told(about), loading: "lazy" }), ...marks(about), cursor);
+  const sound = make("div", { className: "sound" }, make("img", { src: media(`${stem}.png`), alt: told(about), loading: "lazy" }), ...marks(about), cursor);
   box.append(make("figcaption", {}, hearing), video, sound, values(row, k));
   return { box, video, about };
 }

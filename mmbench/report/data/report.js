@@ -1,5 +1,6 @@
 // ---------------------------------------------------------------- two metrics
 const metrics = Object.keys(REPORT.scores), SVG = "http://www.w3.org/2000/svg";
+const media = (file) => (typeof MEDIA === "undefined" ? file : MEDIA[file]);  // a page of one file holds its clips
 const option = (text, value = text) => make("option", { textContent: text, value });
 
 function drawScatter() {
@@ -11,7 +12,7 @@ function drawScatter() {
   const range = (i) => { const v = pairs.map((p) => p[i]); return [v.reduce((a, b) => Math.min(a, b), Infinity),
     v.reduce((a, b) => Math.max(a, b), -Infinity)]; };
   const [left, right] = range(1), [low, high] = range(2);
-  const x = (v) => (30 + 480 * (v - left) / (right - left || 1)).toFixed(1);
+  const x = (v) => (70 + 430 * (v - left) / (right - left || 1)).toFixed(1);
   const y = (v) => (310 - 295 * (v - low) / (high - low || 1)).toFixed(1);
   const path = (k) => pairs.filter((p) => p[0] === k).map((p) => `M${x(p[1])} ${y(p[2])}h0`).join("");
   const draw = (name, given, text = "") => {
@@ -22,8 +23,8 @@ function drawScatter() {
   };
   const short = (v) => Number(v.toPrecision(3)).toString();
   plane.replaceChildren(...REPORT.systems.map((_, k) => draw("path", { class: `set-${k}`, d: path(k) })),
-    draw("text", { x: 30, y: 332 }, short(left)), draw("text", { x: 505, y: 332 }, short(right)),
-    draw("text", { x: 12, y: 312 }, short(low)), draw("text", { x: 12, y: 20 }, short(high)));
+    draw("text", { x: 70, y: 332 }, short(left)), draw("text", { x: 500, y: 332 }, short(right)),
+    draw("text", { class: "up", x: 58, y: 314 }, short(low)), draw("text", { class: "up", x: 58, y: 20 }, short(high)));
   find("scatter-told").textContent = `${pairs.length} samples of ${REPORT.systems.length} sets.`;
 }
 if (metrics.length > 1) {
