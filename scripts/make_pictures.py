@@ -41,6 +41,7 @@ from mmbench.pictures.contact_sheet import sheet_header, sheet_row
 from mmbench.pictures.panels import Panel, load_panels, panel_of
 from mmbench.pictures.preview import sample_title
 from mmbench.pictures.side_by_side import write_gif
+from mmbench.pictures.truth import find_truth
 from mmbench.runs.find import find_run
 from mmbench.types import Request
 
@@ -114,7 +115,9 @@ def gains(out: Path) -> np.ndarray:
 @cache
 def all_panels(out: Path) -> list[list[Panel]]:
     """Every sample of every run."""
-    return [load_panels(columns_of(out), [i] * len(SYSTEMS)) for i in range(NUM_SAMPLES)]
+    columns, rows = columns_of(out), [[i] * len(SYSTEMS) for i in range(NUM_SAMPLES)]
+    truth = find_truth(columns, rows)
+    return [load_panels(columns, row, truth.of_row(i)) for i, row in enumerate(rows)]
 
 
 def share_in_time(video: Panel, sound: Panel | None = None) -> float:

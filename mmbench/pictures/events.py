@@ -7,16 +7,13 @@ from functools import cache
 
 import numpy as np
 
-from mmbench.baselines.ground_truth import STREAM
 from mmbench.dataset_names import parse_dataset_name
 from mmbench.datasets.bounce_world.seen_impacts import seen_impacts
 from mmbench.metrics.extractors.onsets import OnsetTimes
 from mmbench.metrics.extractors.optical_flow import flow_peaks, flow_trajectory
-from mmbench.registry import make_dataset
-from mmbench.runs.spec import RunSpec
-from mmbench.types import Clip, Dataset, Request
+from mmbench.types import Clip
 
-BOUNCE = ("bounce", "bounce_heavy")  # whose impacts can be seen by the dust they raise, and are known of real clips
+BOUNCE = ("bounce", "bounce_heavy")  # whose impacts can be seen by the dust they raise
 LATE = 0.03  # how long after its cause an onset may be reported [s]: hop and window of the detector
 
 
@@ -82,18 +79,3 @@ def find_events(clip: Clip, dataset: str = "", known: np.ndarray | None = None) 
 @cache
 def _onsets() -> OnsetTimes:
     return OnsetTimes(22050, 512)
-
-
-def true_impacts(run: RunSpec, index: int, clip: Clip) -> np.ndarray:
-    """Times (M,) [s] of the impacts in a sample of ground_truth; none for other runs, or if the clip is another one."""
-    if run.system != "ground_truth" or parse_dataset_name(run.dataset).base not in BOUNCE:
-        return np.empty(0)
-    dataset: Dataset = _dataset(run.dataset)
-    prompt = dataset.prompts(index + 1, run.seed)[index]
-    item = dataset.real(Request(prompt, index, run.seed), STREAM)
-    return np.asarray(item.truth["impact_times"]) if item.clip.digest() == clip.digest() else np.empty(0)
-
-
-@cache
-def _dataset(name: str) -> Dataset:
-    return make_dataset(name)

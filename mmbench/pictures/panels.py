@@ -9,7 +9,8 @@ import numpy as np
 
 from mmbench.errors import MediaError
 from mmbench.pictures.columns import Column
-from mmbench.pictures.events import Events, find_events, true_impacts
+from mmbench.pictures.events import Events, find_events
+from mmbench.pictures.truth import Look
 from mmbench.types import Clip, Item
 
 
@@ -50,12 +51,18 @@ def longest(panels: Sequence[Panel]) -> float:
     return max(panel.seconds for panel in panels) or 1.0
 
 
-def load_panels(columns: Sequence[Column], row: Sequence[int | None]) -> list[Panel]:
-    """A panel per column; a clip that cannot be read says why in its place, and its column counts it."""
-    return [Panel(c.name) if i is None else _load(c, i) for c, i in zip(columns, row, strict=True)]
+def load_panels(columns: Sequence[Column], row: Sequence[int | None], look: Look) -> list[Panel]:
+    """A panel per column; a clip that cannot be read says why in its place, and its column counts it.
+
+    Args:
+        columns: Sets of samples.
+        row: Index of each one's sample; None where it has none.
+        look: What tells true times of events in clips of the row.
+    """
+    return [Panel(c.name) if i is None else _load(c, i, look) for c, i in zip(columns, row, strict=True)]
 
 
-def _load(column: Column, index: int) -> Panel:
+def _load(column: Column, index: int, look: Look) -> Panel:
     source = column.sources[index]
     if source is None:
         return Panel(column.name)
@@ -65,7 +72,7 @@ def _load(column: Column, index: int) -> Panel:
         column.failures[index] = error.found
         return Panel(column.name, reason=error.found)
     run = column.run
-    known = true_impacts(run, index, clip) if run is not None else None
+    known = np.asarray(next(iter(look(clip).values()), ()))  # a real half has those of the real clip
     return Panel(column.name, clip, find_events(clip, run.dataset if run else "", known), column.scores(index))
 
 

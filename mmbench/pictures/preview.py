@@ -24,6 +24,7 @@ from mmbench.pictures.contact_sheet import sheet_header, sheet_row
 from mmbench.pictures.panels import load_panels
 from mmbench.pictures.rows import pair_columns
 from mmbench.pictures.side_by_side import write_gif, write_side_by_side
+from mmbench.pictures.truth import find_truth
 from mmbench.progress import Stage
 from mmbench.runs.find import name_out, run_folders
 from mmbench.types import Clip
@@ -94,13 +95,15 @@ def preview(
     indices, notes = pair_columns(columns, num)
     if not indices:
         raise MMBenchError(f"None of the first {num} samples is there.", "samples", "mmbench run")
+    truth = find_truth(columns, indices)
+    notes += [truth.note] if truth.note else []
     blocks: list[np.ndarray] = []
     sheets: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for number, row in enumerate(indices):
             id, title = sample_title(columns, row)
-            panels = load_panels(columns, row)
+            panels = load_panels(columns, row, truth.of_row(number))
             blocks += [sheet_header(panels)] if not blocks else []
             blocks.append(sheet_row(title, panels))
             if len(blocks) > SHEET_SAMPLES or number == len(indices) - 1:

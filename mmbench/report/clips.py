@@ -17,15 +17,15 @@ from mmbench.errors import MediaError
 from mmbench.files import read_json, write_whole
 from mmbench.identity import digest_of
 from mmbench.media.sources import file_digest
+from mmbench.pictures.truth import UNKNOWN, Look, Truth
 from mmbench.report.media import Events, write_media
-from mmbench.report.truth import UNKNOWN, Look, Truth
 from mmbench.runs.store import StoredSource
 from mmbench.types import ClipSource
 
 AHEAD = 16  # rows that are begun before the first of them is asked for
 MAKERS = (
     "mmbench.report.media",
-    "mmbench.report.truth",
+    "mmbench.pictures.truth",
     "mmbench.media",
     "mmbench.pictures.clip_images",
     "mmbench.metrics",

@@ -14,7 +14,7 @@ from mmbench.jobs.scored_sets import choose, is_named, records_at
 from mmbench.pictures.columns import Column, open_columns
 from mmbench.pictures.preview import find_places
 from mmbench.pictures.rows import pair_columns
-from mmbench.report.truth import UNKNOWN, Truth, find_truth
+from mmbench.pictures.truth import UNKNOWN, Truth, find_truth
 from mmbench.runs.find import name_out
 from mmbench.runs.store import read_manifest
 from mmbench.scores.records import Scored, read_samples

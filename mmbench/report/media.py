@@ -17,7 +17,7 @@ from mmbench.metrics.av_align import AVAlign
 from mmbench.metrics.extractors.optical_flow import flow_peaks
 from mmbench.pictures.clip_images import PAPER, spectrogram_image, waveform_image
 from mmbench.pictures.preview import enlarged
-from mmbench.report.truth import Look
+from mmbench.pictures.truth import Look
 from mmbench.types import Clip, ClipSource
 
 WIDTH, WAVE_HEIGHT, MEL_HEIGHT = 384, 32, 64  # of the picture of a sound [px]

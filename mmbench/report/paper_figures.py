@@ -16,6 +16,7 @@ from mmbench.pictures.contact_sheet import sheet_header, sheet_row
 from mmbench.pictures.panels import load_panels
 from mmbench.pictures.preview import png_bytes, sample_title
 from mmbench.pictures.rows import pair_columns
+from mmbench.pictures.truth import find_truth
 from mmbench.tables.paper_notes import Entry
 
 HEIGHT = 200.0  # of a curve's plane [user units]
@@ -161,9 +162,10 @@ def make_sheet(folders: Sequence[Path], first: int, num: int, out: Path) -> byte
     rows = [row for row in pair_columns(columns, first + num)[0] if max(i for i in row if i is not None) >= first]
     if not rows:
         return None
+    truth = find_truth(columns, rows)
     blocks: list[np.ndarray] = []
-    for row in rows:
-        panels = load_panels(columns, row)
+    for number, row in enumerate(rows):
+        panels = load_panels(columns, row, truth.of_row(number))
         blocks += [sheet_header(panels)] if not blocks else []
         blocks.append(sheet_row(sample_title(columns, row)[1], panels))
     return png_bytes(np.concatenate(blocks))

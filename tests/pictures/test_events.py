@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from mmbench.baselines.ground_truth import STREAM
 from mmbench.datasets.bounce import bounce
-from mmbench.pictures.events import find_events, true_impacts
-from mmbench.runs.spec import RunSpec
+from mmbench.pictures.events import find_events
 from mmbench.types import Clip, Item, Request
-from tests.builders import clip as noise
 from tests.media_files import clicks
 from tests.pictures.drawn import events
 
@@ -49,17 +46,3 @@ def test_clips_of_other_datasets_are_marked_where_they_move() -> None:
     assert any(start <= 0.5 <= end for start, end in found.seen)
     assert np.abs(found.heard - 1.0).min() < 0.05
     assert not len(find_events(Clip(video, 8.0, np.empty(0, np.float32), 16000)).heard)
-
-
-@pytest.mark.parametrize(
-    ("system", "dataset"), [("ground_truth", "bounce"), ("tiny", "bounce"), ("ground_truth", "vggsound")]
-)
-def test_impacts_are_known_of_real_clips_alone(system: str, dataset: str) -> None:
-    item = real(1)
-    known = true_impacts(RunSpec(system, dataset, 3, "none", {}), 1, item.clip)
-    expected = item.truth["impact_times"] if (system, dataset) == ("ground_truth", "bounce") else []
-    np.testing.assert_array_equal(known, expected)
-
-
-def test_nothing_is_known_of_another_clip() -> None:
-    assert not len(true_impacts(RunSpec("ground_truth", "bounce", 3, "none", {}), 0, noise()))

@@ -17,6 +17,7 @@ from mmbench.pictures.contact_sheet import LEGEND
 from mmbench.pictures.panels import load_panels
 from mmbench.pictures.preview import enlarged, find_places, preview, sample_title
 from mmbench.pictures.rows import pair_columns
+from mmbench.pictures.truth import Look
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore
 from mmbench.scores.records import save
@@ -27,7 +28,7 @@ from tests.commands import mmbench_here
 
 
 def make_run(out: Path, system: str, *, seed: int = 0, indices: tuple[int, ...] = (0, 1), text: str = "a ball") -> Path:
-    run = RunSpec(system, "d", seed, "none", {"system": system, "seed": seed})
+    run = RunSpec(system, "bounce", seed, "none", {"system": system, "seed": seed})
     store = SampleStore.create(out, run)
     for i in indices:
         store.commit(Request(Prompt(f"p{i}", f"{text} {i}"), i, seed), noise(i, samples=6000), 0.1)
@@ -116,7 +117,7 @@ def test_submissions_stand_side_by_side_by_their_names_with_their_scores(
     rows, _ = pair_columns(columns, 8)
     assert rows == [[0, None, None], [1, 0, None], [2, 1, 0]]
     assert sample_title(columns, rows[2])[0] == "clip2"
-    panels = load_panels(columns, rows[2])
+    panels = load_panels(columns, rows[2], Look())
     assert "av_align" in panels[1].scores
     assert panels[1].clip is not None
     np.testing.assert_array_equal(panels[1].clip.video, noise(4, samples=6000).video, "the clip of the same name")
@@ -137,7 +138,7 @@ def test_a_clip_that_cannot_be_read_says_why_in_its_place(tmp_path: Path) -> Non
     file = run / "samples" / "000001.mkv"
     file.write_bytes(file.read_bytes()[:2000])
     columns = open_columns([run])
-    assert "000001.mkv holds" in load_panels(columns, [1])[0].reason
+    assert "000001.mkv holds" in load_panels(columns, [1], Look())[0].reason
     rows, notes = preview(columns, 2, tmp_path / "look")
     assert rows[-1]["what"] == "2 samples of 1 sets in step, each heard in turn"
     assert notes == ["a: 1 clips cannot be read."]

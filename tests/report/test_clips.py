@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from mmbench.pictures.truth import UNKNOWN, Look
 from mmbench.report import clips
 from mmbench.report.material import gather
-from mmbench.report.truth import UNKNOWN, Look
 from mmbench.report.write import write_report
 from mmbench.runs.store import SampleStore
 from tests.report.synthetic import CLIPS, write_runs

@@ -11,9 +11,9 @@ import pytest
 
 from mmbench.baselines.ground_truth import STREAM
 from mmbench.media.clip_files import read_lossless
+from mmbench.pictures.truth import UNKNOWN, Look, find_truth
 from mmbench.registry import make_dataset
 from mmbench.report.material import gather
-from mmbench.report.truth import UNKNOWN, Look, find_truth
 from mmbench.report.write import write_report
 from mmbench.runs.spec import make_requests
 from tests.commands import mmbench
