@@ -10,7 +10,7 @@ from mmbench.tables.marks import needed_text
 
 
 def tell(cells: Mapping[str, Sequence[Cell]], names: Mapping[str, str]) -> list[str]:
-    """A sentence per metric: which system is better by how much, with 95 % interval, and what n an unsure one needs.
+    """A sentence per metric, sure things first: who is better by how much, with 95 % interval; what n the unsure need.
 
     Where a system, or the one it is compared with, was chosen or guided by the metric, another sentence says so.
 
@@ -21,7 +21,7 @@ def tell(cells: Mapping[str, Sequence[Cell]], names: Mapping[str, str]) -> list[
     told = []
     for metric, column in cells.items():
         if compared := [cell for cell in column if cell.difference]:
-            clauses = "; ".join(map(_clause, compared))
+            clauses = "; ".join(map(_clause, sorted(compared, key=lambda cell: not is_significant(cell))))
             caveats = dict.fromkeys(_caveat(cell, column) for cell in compared)
             told.append(f"{names[metric]}: {clauses}.{''.join(caveats)}")
     return told
