@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -95,8 +94,7 @@ def _run(folder: Path, verify: bool) -> dict[str, Any]:
     out |= _list_unreadable(folder, records)
     out["records"] = [asdict(r) for r in records]
     for name, file in (("differences", DIFFERENCES), ("resources", RESOURCES), ("invocations", "invocations.jsonl")):
-        lines = folder / file
-        out[name] = [json.loads(x) for x in read_lines(lines)] if lines.exists() else []
+        out[name] = read_lines(folder / file)
     return out
 
 

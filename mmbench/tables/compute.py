@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,8 +47,7 @@ def read_resources(place: Path, run_id: str) -> list[dict[str, Any]]:
     if place.is_file():
         runs = [run for run in read_packed(place).runs if run.name == run_id]
         return [dict(line) for run in runs for line in run.files.get(RESOURCES, [])]
-    file = place / RESOURCES
-    return [json.loads(line) for line in read_lines(file)] if file.is_file() else []
+    return read_lines(place / RESOURCES)
 
 
 def seconds_per_sample(lines: Sequence[Mapping[str, Any]], key: str) -> float | None:

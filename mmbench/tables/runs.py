@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from mmbench.console import log
 from mmbench.errors import MMBenchError
 from mmbench.runs.find import name_out, run_folders
 from mmbench.runs.spec import RunSpec
@@ -40,28 +41,60 @@ class RunOnRecord:
         return self.place if self.place.is_file() else self.place.parent
 
 
-def read_runs(*places: Path) -> list[RunOnRecord]:
+def read_run(folder: Path) -> RunOnRecord:
+    """The run in a folder; IntegrityError if its manifest or a record is damaged."""
+    return RunOnRecord(read_manifest(folder), read_records(folder), folder.name, folder)
+
+
+def damage_of(folder: Path) -> str:
+    """What is damaged of a run, and what to type; "" if it can be read."""
+    try:
+        read_run(folder)
+    except MMBenchError as error:
+        return _say_damage(folder, error)
+    return ""
+
+
+def _say_damage(folder: Path, error: MMBenchError) -> str:
+    return f"Not shown, for it is damaged: {folder.name}. {error.found} try: {error.next}"
+
+
+def read_runs(*places: Path, tell: Callable[[str], object] = log.warning) -> list[RunOnRecord]:
     """The runs in folders of runs and packed files; one that is in several counts where it is first.
 
+    Args:
+        *places: Folders, or files.
+        tell: Told of each run that is damaged and therefore left out.
+
     Raises:
-        IntegrityError: A manifest, record or line is damaged.
+        IntegrityError: A packed file is damaged, or each of the runs is.
     """
     found: dict[str, RunOnRecord] = {}
+    damaged: dict[Path, MMBenchError] = {}
     for place in places:
         if place.is_file():
             runs = [
                 RunOnRecord(r.spec, r.records, r.name, place, tuple(r.differences)) for r in read_packed(place).runs
             ]
         else:
-            runs = [RunOnRecord(read_manifest(f), read_records(f), f.name, f) for f in run_folders(place)]
+            runs = []
+            for folder in run_folders(place):
+                try:
+                    runs.append(read_run(folder))
+                except MMBenchError as error:
+                    damaged[folder] = error
         for run in runs:
             found.setdefault(run.name, run)
+    if damaged and not found:
+        raise next(iter(damaged.values()))
+    for folder, error in damaged.items():
+        tell(_say_damage(folder, error))
     return list(found.values())
 
 
 def places_of(*places: Path) -> dict[str, Path]:
     """The folder of each run, or its packed file, by run id."""
-    return {run.spec.run_id: run.place for run in read_runs(*places)}
+    return {run.spec.run_id: run.place for run in read_runs(*places, tell=log.debug)}
 
 
 def find_records(
@@ -72,6 +105,7 @@ def find_records(
     num_samples: int | None = None,
     seed: int | None = None,
     none_is_fine: bool = False,
+    tell: Callable[[str], object] = log.warning,
 ) -> list[tuple[RunOnRecord, Record]]:
     """The records that fit the filters, each with its run.
 
@@ -83,12 +117,13 @@ def find_records(
         num_samples: Only records of this n.
         seed: Only records of runs with this seed.
         none_is_fine: Give none where nothing fits, instead of raising.
+        tell: Told of each run that is damaged.
 
     Raises:
         MMBenchError: Nothing fits; says what is there instead.
-        IntegrityError: Something on record is damaged.
+        IntegrityError: All that is on record is damaged.
     """
-    there = [(run, r) for run in read_runs(*places) for r in run.records]
+    there = [(run, r) for run in read_runs(*places, tell=tell) for r in run.records]
     tests: dict[str, tuple[Any, Callable[[Record], bool], Callable[[Record], Any]]] = {
         "dataset": (dataset, lambda r: r.dataset == dataset, lambda r: r.dataset),
         "system": (systems, lambda r: r.system in systems, lambda r: r.system),
