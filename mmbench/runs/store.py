@@ -24,14 +24,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mmbench.errors import IntegrityError, MMBenchError
-from mmbench.files import append_line, read_json, write_json, write_whole
+from mmbench.errors import IntegrityError, MediaError, MMBenchError
+from mmbench.files import append_line, read_json, read_lines, write_json, write_whole, writing
 from mmbench.media.clip_files import read_lossless, write_lossless
 from mmbench.runs.leases import Lease, LeaseTable
 from mmbench.runs.spec import RunSpec
 from mmbench.types import Clip, Request
 
-RESOURCES = "resources.jsonl"
+INVOCATIONS, RESOURCES = "invocations.jsonl", "resources.jsonl"
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,16 @@ class StoredSource:
     id: str
     path: Path
     digest: str = ""
+
+    @property
+    def remedy(self) -> str:
+        """What to type if it is damaged: the command that made it makes again what is removed."""
+        try:
+            commands = [line["command"] for line in read_lines(self.path.parents[1] / INVOCATIONS)]
+        except (IntegrityError, KeyError):
+            commands = []
+        again = shlex.join(commands[-1]) if commands else "mmbench run ..., as before"
+        return f"rm -f {shlex.join(str(self.path.with_suffix(suffix)) for suffix in ('.json', '.mkv'))} && {again}"
 
     def load(self) -> Clip:
         """Decode the sample; MediaError if it is damaged."""
@@ -129,7 +139,7 @@ def create_run_folder(out: Path, run: RunSpec, folders: Sequence[str] = ()) -> P
 
 def note_invocation(folder: Path, record: Mapping[str, Any]) -> None:
     """Add one process's circumstances to a run's invocations."""
-    append_line(folder / "invocations.jsonl", record)
+    append_line(folder / INVOCATIONS, record)
 
 
 class SampleStore:
@@ -187,6 +197,32 @@ class SampleStore:
             found = f"{path} is corrupt: {error}."
             raise IntegrityError(found, "why a sample failed", f"rm {shlex.quote(str(path))}") from error
 
+    def find_damaged(self, indices: Sequence[int], decode: bool = False) -> dict[int, str]:
+        """What is wrong with stored samples, by index: a record that cannot be read, media gone or of another length.
+
+        Args:
+            indices: Samples to look at.
+            decode: Also hold each to the digest of its content, which takes as long as reading it.
+        """
+        found: dict[int, str] = {}
+        for index in indices:
+            try:
+                record, path = self.record(index), self._path(index, ".mkv")
+                if not path.is_file() or path.stat().st_size != record.bytes:
+                    there = f"has {path.stat().st_size} bytes" if path.is_file() else "is not there"
+                    raise IntegrityError(f"{path.name} {there}, where its record says {record.bytes}.")
+                if decode:
+                    self.verify(index)
+            except (IntegrityError, MediaError) as error:
+                found[index] = error.found
+        return found
+
+    def discard(self, index: int) -> None:
+        """Remove a damaged sample, so that it is missing: its record first, which made it exist."""
+        for suffix in (".json", ".mkv"):
+            with writing(self._path(index, suffix)):
+                self._path(index, suffix).unlink(missing_ok=True)
+
     def source(self, index: int) -> StoredSource:
         """A stored sample as something to load."""
         return StoredSource(f"{index:06d}", self._path(index, ".mkv"))
@@ -233,7 +269,7 @@ class SampleStore:
                 f"Sample {index} of {self.folder} decodes to digest {found}, but its record says "
                 f"{self.record(index).digest}.",
                 "the pixels and samples that were stored",
-                f"rm {self._path(index, '.*')} and run the same command again",
+                self.source(index).remedy,
             )
 
     def merge(self, other: SampleStore) -> int:
@@ -250,6 +286,10 @@ class SampleStore:
             )
         added = 0
         status = other.status()
+        for index, reason in other.find_damaged(status.present).items():
+            raise IntegrityError(
+                f"Sample {index} of {other.folder} is damaged: {reason}", "", other.source(index).remedy
+            )
         for index in status.present:
             record = other.record(index)
             if self.has(index):
