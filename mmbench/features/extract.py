@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import cached_property
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from mmbench.features.cache import FeatureCache
 from mmbench.identity import digest_bytes
 from mmbench.media.padding import FITTED
 from mmbench.optional_protocols import HasWeights
+from mmbench.processes import worker_pool
 from mmbench.progress import Progress, Stage
 from mmbench.types import ClipSource, Extractor, Features
 
@@ -292,7 +292,7 @@ def _run_jobs(jobs: list[Job], workers: int) -> Iterator[JobResult]:
     if not rest:
         return
     chunks = [rest[k : k + CHUNK] for k in range(0, len(rest), CHUNK)]
-    with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=get_context("spawn")) as pool:
+    with worker_pool(min(workers, len(chunks))) as pool:
         futures: list[Future[list[JobResult]]] = [pool.submit(_run_chunk, chunk) for chunk in chunks]
         for future in as_completed(futures):
             yield from future.result()
