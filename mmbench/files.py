@@ -191,6 +191,14 @@ def read_lines(path: Path, again: str = "") -> list[dict[str, Any]]:
     return values
 
 
+def has_checksums(path: Path) -> bool:
+    """Whether all of a JSON file, or of a file of JSON lines, is covered by checksums; one that is not there is."""
+    if not path.is_file():
+        return True
+    parts = path.read_bytes().splitlines() if path.suffix == ".jsonl" else [path.read_bytes()]
+    return all(SEALED.search(part) for part in parts)
+
+
 def format_lines(records: Sequence[Mapping[str, Any]]) -> bytes:
     """JSON lines, each with its checksum."""
     lines = (seal(json.dumps(record, ensure_ascii=False, allow_nan=False)) + b"\n" for record in records)

@@ -145,7 +145,11 @@ class Shelf:
         try:
             return {name: file[f"{digest}/{name}"] for name in names}
         except IntegrityError as error:
+            others = {d: held for d, (holder, held) in self._index.items() if holder is file and d != digest}
             self._drop(file.path, error)
+            for other, held in others.items():
+                with suppress(IntegrityError):  # what is whole comes into the next file
+                    self._pending[other] = {name: file[f"{other}/{name}"] for name in held}
             return None
 
     def recall(self, digests: Sequence[str | None]) -> list[Features | None]:

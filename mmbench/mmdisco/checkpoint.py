@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
 from io import BytesIO
@@ -53,7 +54,8 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
         IntegrityError: If there are checkpoints, none of which can be read.
     """
     errors = []
-    for path in (folder / CHECKPOINT, folder / PREVIOUS):
+    there = folder / CHECKPOINT, folder / PREVIOUS
+    for path in there:
         try:
             state: dict[str, Any] = _load(path)
         except FileNotFoundError:
@@ -65,10 +67,11 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
             log.warning("%s cannot be read, so the one before it is resumed", errors[0])
         return state
     if errors:
+        remove = shlex.join(["rm", *(str(path) for path in there if path.exists())])
         raise IntegrityError(
             f"No checkpoint in {folder} can be read ({'; '.join(errors)}).",
             "a checkpoint of `train`",
-            f"remove {folder} to start again",
+            f"{remove}; then the same command, which starts anew",
         )
     return None
 

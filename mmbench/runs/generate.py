@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import signal
 import threading
 import time
@@ -16,10 +14,9 @@ from mmbench.errors import MediaError, MMBenchError, NonFiniteError, StoppedErro
 from mmbench.progress import Progress, Stage
 from mmbench.runs.exhausted import refuse_broken_machine, refuse_exhausted_device
 from mmbench.runs.store import SampleStore
-from mmbench.types import Clip, Request, System
+from mmbench.types import Request, System
 
 ALIKE = 8  # failures of one reason in a row after which the next samples are not tried
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 @dataclass(frozen=True)
@@ -194,7 +191,7 @@ def _make(store: SampleStore, system: System, batch: Sequence[Request], streak: 
     started = time.monotonic()
     try:
         for request, clip in zip(batch, system.generate(batch), strict=True):
-            _commit(store, request, clip, time.monotonic() - started)
+            store.commit(request, clip, time.monotonic() - started)
             streak.break_off()
             done += 1
             started = time.monotonic()
@@ -222,21 +219,3 @@ def _isolate(
         return
     for request in batch[done:]:
         _make(store, system, [request], streak)
-
-
-def _commit(store: SampleStore, request: Request, clip: Clip, seconds: float) -> None:
-    try:
-        store.commit(request, clip, seconds)
-    except OSError as error:
-        if error.errno not in DISK_ERRORS:
-            raise
-        reason = os.strerror(error.errno)
-        try:
-            store.fail(request, "disk", reason)
-        except OSError:
-            log.warning("sample %d: not even its failure could be recorded", request.index)
-        raise StoppedError(
-            f"Sample {request.index} could not be stored in {store.folder}: {reason}. All earlier ones are safe.",
-            "free space there",
-            "free some, then the same command with --retry-failed",
-        ) from error

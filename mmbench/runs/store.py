@@ -52,7 +52,7 @@ class SampleRecord:
 
 @dataclass(frozen=True)
 class FailureRecord:
-    """Why a sample could not be made: `kind` is "non-finite", "disk", "media" or "error"."""
+    """Why a sample could not be made: `kind` is "non-finite", "media" or "error"; older ones may say "disk"."""
 
     index: int
     prompt_id: str

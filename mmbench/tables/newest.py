@@ -43,8 +43,7 @@ def newest_set(*places: Path, **filters: Any) -> NewestSet:
         **filters: Of `mmbench.tables.runs.find_records`, which raises where nothing fits.
     """
     sets: dict[Key, list[Entry]] = {}
-    damaged = list[str]()
-    for run, r in find_records(*places, tell=damaged.append, **filters):
+    for run, r in find_records(*places, **filters):
         sets.setdefault((r.dataset, r.n_expected, r.seed), []).append((run, r))
     shown = max(sets, key=lambda key: max(r.time for _, r in sets[key]))
     where = "".join(f" --out {shlex.quote(str(place))}" for place in places if places != (Path("runs"),))
@@ -58,7 +57,7 @@ def newest_set(*places: Path, **filters: Any) -> NewestSet:
         command = f"mmbench table -d {shlex.quote(key[0])} -n {key[1]} --seed {key[2]}{where}"
         on = "compared with no dataset" if key[0] == "none" else key[0]
         notes.append(f"Not shown, {on} with n = {key[1]} and seed {key[2]}: {names}. try: {command}")
-    return NewestSet(records, [*notes, *damaged], {run.spec.run_id: run.place for run, _ in joined})
+    return NewestSet(records, notes, {run.spec.run_id: run.place for run, _ in joined})
 
 
 def _tell_apart(found: Sequence[tuple[RunOnRecord, Record]]) -> tuple[list[Record], list[str]]:

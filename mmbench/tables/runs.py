@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -59,12 +60,19 @@ def _say_damage(folder: Path, error: MMBenchError) -> str:
     return f"Not shown, for it is damaged: {folder.name}. {error.found} try: {error.next}"
 
 
-def read_runs(*places: Path, tell: Callable[[str], object] = log.warning) -> list[RunOnRecord]:
+@cache
+def _warn_once(text: str) -> None:
+    """Warn of something that commands come upon several times."""
+    log.warning("%s", text)
+
+
+def read_runs(*places: Path) -> list[RunOnRecord]:
     """The runs in folders of runs and packed files; one that is in several counts where it is first.
+
+    Warns of each run that is damaged, and leaves it out.
 
     Args:
         *places: Folders, or files.
-        tell: Told of each run that is damaged and therefore left out.
 
     Raises:
         IntegrityError: A packed file is damaged, or each of the runs is.
@@ -88,13 +96,13 @@ def read_runs(*places: Path, tell: Callable[[str], object] = log.warning) -> lis
     if damaged and not found:
         raise next(iter(damaged.values()))
     for folder, error in damaged.items():
-        tell(_say_damage(folder, error))
+        _warn_once(_say_damage(folder, error))
     return list(found.values())
 
 
 def places_of(*places: Path) -> dict[str, Path]:
     """The folder of each run, or its packed file, by run id."""
-    return {run.spec.run_id: run.place for run in read_runs(*places, tell=log.debug)}
+    return {run.spec.run_id: run.place for run in read_runs(*places)}
 
 
 def find_records(
@@ -105,7 +113,6 @@ def find_records(
     num_samples: int | None = None,
     seed: int | None = None,
     none_is_fine: bool = False,
-    tell: Callable[[str], object] = log.warning,
 ) -> list[tuple[RunOnRecord, Record]]:
     """The records that fit the filters, each with its run.
 
@@ -117,13 +124,12 @@ def find_records(
         num_samples: Only records of this n.
         seed: Only records of runs with this seed.
         none_is_fine: Give none where nothing fits, instead of raising.
-        tell: Told of each run that is damaged.
 
     Raises:
         MMBenchError: Nothing fits; says what is there instead.
         IntegrityError: All that is on record is damaged.
     """
-    there = [(run, r) for run in read_runs(*places, tell=tell) for r in run.records]
+    there = [(run, r) for run in read_runs(*places) for r in run.records]
     tests: dict[str, tuple[Any, Callable[[Record], bool], Callable[[Record], Any]]] = {
         "dataset": (dataset, lambda r: r.dataset == dataset, lambda r: r.dataset),
         "system": (systems, lambda r: r.system in systems, lambda r: r.system),
