@@ -144,9 +144,15 @@ def read_json(path: Path) -> Any:
         IntegrityError: It cannot be read, is not JSON, or contradicts its checksum.
     """
     try:
-        return unseal(path.read_bytes())
+        return unseal(_read(path))
     except (ValueError, RecursionError, OSError) as error:
         raise _corrupt(str(path), error, f"rm {shlex.quote(str(path))}") from error
+
+
+def _read(path: Path) -> bytes:
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no file of bytes")  # a pipe, say, at which a reader would wait for ever
+    return path.read_bytes()
 
 
 def _corrupt(where: str, error: Exception, next: str) -> IntegrityError:
@@ -168,7 +174,7 @@ def read_lines(path: Path, again: str = "") -> list[dict[str, Any]]:
         IntegrityError: A line is damaged; names it.
     """
     try:
-        whole = path.read_bytes()
+        whole = _read(path)
     except FileNotFoundError:
         return []
     except OSError as error:

@@ -71,6 +71,8 @@ class TensorFile:
 
         self.path = path
         with _reading(path):
+            if not path.is_file():
+                raise FileNotFoundError("there is no such file of bytes")
             self._file: Any = safe_open(path, framework=framework).__enter__()
             self.metadata: dict[str, str] = dict(self._file.metadata() or {})
             self.names = sorted(self._file.keys())

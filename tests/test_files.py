@@ -14,6 +14,7 @@ import pytest
 
 from mmbench.errors import DiskError, IncompleteError, IntegrityError
 from mmbench.files import append_line, read_json, read_lines, write_json, write_whole
+from mmbench.tensor_files import read_tensors
 from tests.builders import strip_checksums
 
 
@@ -212,3 +213,10 @@ def test_a_line_that_a_full_disk_cut_off_is_taken_back(tmp_path: Path, monkeypat
         append_line(path, {"next": 1})
     assert (path.read_bytes(), caught.value.errno) == (before, 28)
     assert isinstance(pickle.loads(pickle.dumps(caught.value)), OSError), "it crosses pools of processes"
+
+
+@pytest.mark.parametrize("read", [read_json, read_lines, read_tensors])
+def test_a_pipe_in_the_place_of_a_file_is_named_and_not_waited_for(read: Callable[[Path], Any], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(IntegrityError, match="pipe"):
+        read(tmp_path / "pipe")

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from mmbench.console import log
 from mmbench.errors import IntegrityError
-from mmbench.files import seal, write_whole
+from mmbench.files import seal, write_whole, writing
 from mmbench.mmdisco.design import DiscriminatorConfig
 from mmbench.tensor_files import write_tensors
 
@@ -39,7 +39,8 @@ def save_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
     """Stores the state of a training; the one before stays as `checkpoint.previous.pt`."""
     current = folder / CHECKPOINT
     if current.exists():
-        current.replace(folder / PREVIOUS)
+        with writing(current):
+            current.replace(folder / PREVIOUS)
     for left in folder.glob(f".{CHECKPOINT}.*"):
         left.unlink()  # what a kill while saving left
     written = BytesIO()

@@ -1,4 +1,4 @@
-"""A disk that fails at the n-th operation of a small run: full, over quota, read-only, or broken.
+"""A disk that fails at the n-th operation of a small run: full, over quota, read-only, gone, or broken.
 
     python -m tests.chaos.faults --seed 0 --count 12      # operations and errors drawn by seed; count 0 for all
 
@@ -28,7 +28,7 @@ from tests.chaos.mutations import numbers
 
 JOB = ("run", "--system", "fixture_system", *DATASET, "--metric", "fixture_metric", "-n", "2", "--workers", "1")
 OPERATIONS = ("open", "write", "fsync", "replace", "rename", "link", "mkdir")
-ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENOENT, errno.EIO)
 PASSING = (errno.EIO,)  # errors of one operation; the others stay, as a full disk does
 
 
