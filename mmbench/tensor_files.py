@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 from zlib import crc32
@@ -33,11 +34,9 @@ def pack_tensors(tensors: Mapping[str, Any], metadata: Mapping[str, str] | None 
     texts = dict(metadata or {})
     sums = {name: _sum(value) for name, value in tensors.items()} | {"": _sum_texts(texts)}
     of_torch = any(hasattr(value, "untyped_storage") for value in tensors.values())
-    if of_torch:
-        from safetensors.torch import save
-    else:
-        from safetensors.numpy import save
-    return save(dict(tensors), texts | {SUMS: json.dumps(sums)})
+    library = import_module(f"safetensors.{'torch' if of_torch else 'numpy'}")
+    packed: bytes = library.save(dict(tensors), texts | {SUMS: json.dumps(sums)})
+    return packed
 
 
 def _sum(value: Any) -> int:

@@ -95,8 +95,8 @@ def read_runs(*places: Path) -> list[RunOnRecord]:
             found.setdefault(run.name, run)
     if damaged and not found:
         raise next(iter(damaged.values()))
-    for folder, error in damaged.items():
-        _warn_once(_say_damage(folder, error))
+    for folder, reason in damaged.items():
+        _warn_once(_say_damage(folder, reason))
     return list(found.values())
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-HANG = 120.0  # [s]
+HANG = 600.0  # [s] far more than any takes on a busy machine
 
 
 @dataclass(frozen=True)

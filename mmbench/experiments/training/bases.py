@@ -141,7 +141,7 @@ def describe(bases: BaseModels, dataset: Dataset, settings: TrainSettings) -> Pa
     file = settings.pools / f"{bases.label}-pair-{digest}.safetensors"
     if (known := _read_description(file)) is None:
         pair = bases.pair
-        facts = {
+        facts: dict[str, Any] = {
             "schedules": [schedule.record() for schedule in pair.schedules],
             "shapes": pair.shapes,
             "coupled": pair.coupled,
@@ -154,17 +154,17 @@ def describe(bases: BaseModels, dataset: Dataset, settings: TrainSettings) -> Pa
         make_folder(settings.pools)
         write_tensors(file, tensors, {"pair": json.dumps(facts)})
         known = json.loads(json.dumps(facts)), tensors
-    facts, tensors = known
-    first, second = (DescribedSchedule(tensors[f"levels {k}"], said) for k, said in enumerate(facts["schedules"]))
-    video, audio = (tuple(shape) for shape in facts["shapes"])
+    stored, parts = known
+    first, second = (DescribedSchedule(parts[f"levels {k}"], said) for k, said in enumerate(stored["schedules"]))
+    video, audio = (tuple(shape) for shape in stored["shapes"])
     return PairDescription(
         schedules=(first, second),
         shapes=(video, audio),
-        unconditional=tuple(tensor for name, tensor in tensors.items() if name.startswith("text")),
-        coupled=facts["coupled"],
-        encodes=facts["encodes"],
-        config=DiscriminatorConfig(**facts["config"]),
-        view=PairView.from_record(facts["view"]) if facts["view"] else None,
+        unconditional=tuple(tensor for name, tensor in parts.items() if name.startswith("text")),
+        coupled=stored["coupled"],
+        encodes=stored["encodes"],
+        config=DiscriminatorConfig(**stored["config"]),
+        view=PairView.from_record(stored["view"]) if stored["view"] else None,
         device=local_device(settings.device),
     )
 
