@@ -92,7 +92,7 @@ def carry_out(seed: int, count: int) -> Iterator[Fault]:
         whole, work, log = Path(place) / "whole", Path(place) / "work", Path(place) / "log"
         whole.mkdir()
         done = command(whole, JOB, Disk(0, 0, log).install)
-        if done.code:
+        if done.code != 0:
             raise RuntimeError(done.err)
         operations, expected = log.read_text().split(), state_of(whole)
         every = [(n, error) for n in range(1, len(operations) + 1) for error in ERRORS]
@@ -105,7 +105,7 @@ def carry_out(seed: int, count: int) -> Iterator[Fault]:
                 wrong = f"it crashed: {done.err[-400:]}"
             elif done.code and os.strerror(error) not in done.err:
                 wrong = f"it does not say what failed: {done.err}"
-            elif command(work, JOB).code:
+            elif command(work, JOB).code != 0:
                 wrong = "it does not go on"
             elif state_of(work) != expected:
                 wrong = "it goes on to something else"

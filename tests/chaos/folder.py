@@ -49,7 +49,7 @@ def build(folder: Path) -> None:
     folder.mkdir()
     for words in BUILD:
         done = command(folder, words)
-        if done.code:
+        if done.code != 0:
             raise RuntimeError(f"{' '.join(words)}: {done.code}\n{done.out}\n{done.err}")
 
 
