@@ -185,8 +185,9 @@ class SampleStore:
         path = self._path(index, ".json")
         try:
             return SampleRecord(**read_json(path))
-        except TypeError as error:
-            raise IntegrityError(f"{path} is corrupt: {error}.", "a sample's record", f"rm {path}") from error
+        except (IntegrityError, TypeError) as error:
+            reason = error.found if isinstance(error, IntegrityError) else f"{path} is corrupt: {error}."
+            raise IntegrityError(reason, "a sample's record", self.source(index).remedy) from error
 
     def failure(self, index: int) -> FailureRecord:
         """The record of a sample that failed."""

@@ -97,13 +97,13 @@ def judge(done: Outcome, before: Outcome) -> str:
     return "detected" if said or "damaged" in done.out else "silent"
 
 
-def carry_out(seed: int, count: int, commands: int) -> Iterator[Mutation]:
+def carry_out(seed: int, count: int, commands: int, sweep: bool) -> Iterator[Mutation]:
     """Draw mutations and judge them, each by so many of the commands that look at the file."""
     rng = random.Random(seed)
     warm()
     with tempfile.TemporaryDirectory() as place:
         whole, work = Path(place) / "whole", Path(place) / "work"
-        build(whole)
+        build(whole, sweep)
         kinds = files_of(whole)
         untouched: dict[tuple[str, ...], Outcome] = {}
 
@@ -134,9 +134,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--commands", type=int, default=1)
+    parser.add_argument("--sweep", action="store_true", help="also damage a sweep")
     asked = parser.parse_args()
     counts: dict[str, int] = {}
-    for mutation in carry_out(asked.seed, asked.count, asked.commands):
+    for mutation in carry_out(asked.seed, asked.count, asked.commands, asked.sweep):
         print(json.dumps(asdict(mutation)), flush=True)
         counts[mutation.verdict] = counts.get(mutation.verdict, 0) + 1
     print(json.dumps(counts))

@@ -15,6 +15,7 @@ from tests.chaos.mutations import FAILURES, KINDS, judge, mutate
 from tests.commands import environment
 from tests.conftest import REPOSITORY
 
+MUCH = ["--count", "600", "--commands", "5", "--sweep"]
 THOROUGH = bool(os.environ.get("MMBENCH_CHAOS"))
 
 pytestmark = pytest.mark.e2e
@@ -30,7 +31,7 @@ def draw(driver: str, *options: str) -> list[dict[str, Any]]:
 
 
 def test_no_damage_of_a_file_passes_for_other_numbers() -> None:
-    *found, counts = draw("mutations", *(["--count", "600", "--commands", "5"] if THOROUGH else ["--count", "36"]))
+    *found, counts = draw("mutations", *(MUCH if THOROUGH else ["--count", "60"]))
     assert [line for line in found if line["verdict"] in FAILURES] == []
     assert counts["detected"] + counts.get("healed", 0) >= len(found) // 8, "most kinds of damage matter"
 
