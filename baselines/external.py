@@ -24,6 +24,7 @@ import numpy as np
 
 from mmbench.baselines.kinds.program import LOG, OUT, ProgramError, read_declaration, run_program
 from mmbench.errors import MediaError, UsageError
+from mmbench.files import writing
 from mmbench.registry import register
 from mmbench.types import Clip, Dataset, Request, Spec
 
@@ -86,7 +87,8 @@ class External:
         parent = self._folder or Path(tempfile.mkdtemp(prefix="mmbench-external-"))
         work = (parent / f"{requests[0].index:06d}-{requests[-1].index:06d}").absolute()
         shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
+        with writing(work):
+            work.mkdir(parents=True)
         trouble = run_program(self._declared, [self._line(r, work / OUT) for r in requests], work)
         outcomes: dict[Any, Outcome] = {}
         for request in requests:

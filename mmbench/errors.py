@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import traceback
 from pathlib import Path
 
@@ -48,6 +49,25 @@ class IncompleteError(MMBenchError):
 
 class StoppedError(IncompleteError):
     """A signal or a full disk ended the work; nothing that was to follow is tried."""
+
+
+class DiskError(StoppedError, OSError):
+    """A file or folder cannot be written: the disk is full, read-only or gone; also an OSError, with its number.
+
+    Args:
+        found: What cannot be written, and why.
+        expected: What would have been right.
+        next: The command or change to try next.
+        number: As `errno` names it; None if it is not known.
+    """
+
+    def __init__(self, found: str, expected: str = "", next: str = "", number: int | None = None) -> None:
+        super().__init__(found, expected, next)
+        self.errno = number
+        self.strerror = os.strerror(number) if number else found
+
+    def __reduce__(self) -> tuple[type[DiskError], tuple[str, str, str, int | None]]:  # type: ignore[override]
+        return type(self), (self.found, self.expected, self.next, self.errno)
 
 
 class BusyError(MMBenchError):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mmbench.errors import MediaError
+from mmbench.files import SEALED
 from mmbench.scores.records import Record
 from mmbench.types import Clip, Features
 
@@ -104,3 +105,10 @@ def folder_of(out: Path, name: str) -> Path:
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def strip_checksums(file: Path) -> Path:
+    """Make of a JSON file, or of JSON lines, what older versions wrote: without checksums."""
+    lines = file.read_bytes().split(b"\n") if file.suffix == ".jsonl" else [file.read_bytes()]
+    file.write_bytes(b"\n".join(SEALED.sub(b"}", line) for line in lines))
+    return file

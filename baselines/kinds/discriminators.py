@@ -12,6 +12,7 @@ from typing import Any
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.optional_protocols import HasLabel
 from mmbench.system_names import SystemName
+from mmbench.tensor_files import TensorFile
 from mmbench.types import Dataset, Weights, is_untrained
 from mmbench.weights import checkpoints as published
 
@@ -77,10 +78,8 @@ def declared_config(path: Path | None) -> dict[str, Any]:
     """The config that a discriminator's file declares, as `mmbench train` writes it; {} for None and other files."""
     if path is None or path.suffix != ".safetensors":
         return {}
-    from safetensors import safe_open
-
-    with safe_open(path, framework="np") as file:
-        config: dict[str, Any] = json.loads((file.metadata() or {}).get("config", "{}"))
+    with TensorFile(path) as file:
+        config: dict[str, Any] = json.loads(file.metadata.get("config", "{}"))
     return config
 
 

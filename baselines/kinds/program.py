@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from mmbench.errors import MMBenchError, UsageError
+from mmbench.processes import ending_with_us
 from mmbench.types import Weights
 
 PROMPTS, OUT, LOG = "prompts.jsonl", "out", "log.txt"
@@ -160,12 +161,13 @@ def run_program(declared: Declaration, lines: Sequence[Mapping[str, Any]], work:
             stderr=subprocess.STDOUT,
             start_new_session=True,  # a group of its own: the first Ctrl-C lets it finish, and all of it can be ended
         )
-        try:
-            code = process.wait(declared.timeout)
-        except subprocess.TimeoutExpired:
-            return f"{declared.name} did not end within {declared.timeout:g} s"
-        finally:
-            _end_group(process)
+        with ending_with_us(process.pid):
+            try:
+                code = process.wait(declared.timeout)
+            except subprocess.TimeoutExpired:
+                return f"{declared.name} did not end within {declared.timeout:g} s"
+            finally:
+                _end_group(process)
     if code < 0:
         return f"{declared.name} was ended by {signal.Signals(-code).name}"
     return f"{declared.name} ended with exit code {code}" if code else ""

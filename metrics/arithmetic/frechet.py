@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmbench.errors import MMBenchError
+from mmbench.errors import IntegrityError, MMBenchError
 
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -81,9 +81,20 @@ class Moments:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Moments:
-        """The inverse of `arrays`."""
+        """The inverse of `arrays`; IntegrityError for what are no moments, which would give any distance at all."""
         mean, scatter = (np.asarray(arrays[key], dtype=np.float64) for key in ("mean", "scatter"))
-        return cls(int(arrays["n"]), mean, scatter)
+        num = int(arrays["n"])
+        finite = bool(np.isfinite(mean).all() and np.isfinite(scatter).all())
+        if scatter.shape != (*mean.shape, *mean.shape) or mean.ndim != 1:
+            wrong = f"a mean of shape {mean.shape} and a scatter of shape {scatter.shape}"
+        elif num < 2 or not finite:
+            wrong = f"n = {num}" if finite else "NaN or infinity"
+        elif not np.allclose(scatter, scatter.T, rtol=1e-6, atol=0) or (np.diag(scatter) < 0).any():
+            wrong = "a scatter that is not symmetric, or has negative variances"
+        else:
+            return cls(num, mean, scatter)
+        expected, next = "sums over at least 2 real clips", "mmbench stats export --dataset NAME --out FILE"
+        raise IntegrityError(f"The statistics of the real clips are damaged: they have {wrong}.", expected, next)
 
 
 def checked(features: np.ndarray) -> np.ndarray:

@@ -114,7 +114,7 @@ def run(
     )
     failed = sum({s.record.run_id: s.record.n_failed for s in scored}.values())
     if failed:
-        raise IncompleteError(f"{failed} samples failed.", "", "mmbench list runs; then --retry-failed")
+        raise IncompleteError(f"{failed} samples failed or are damaged.", "", "the same command with --retry-failed")
     return None
 
 
@@ -179,7 +179,7 @@ def generate(
     show_rows(rows, ["run", "present", "failed", "missing", "folder"], format)
     failed = sum(r["failed"] for r in rows)
     if failed:
-        raise IncompleteError(f"{failed} samples failed.", "", f"mmbench show {rows[0]['run']}; then --retry-failed")
+        raise IncompleteError(f"{failed} samples failed.", "", "the same command with --retry-failed")
     return None
 
 

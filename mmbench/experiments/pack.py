@@ -6,7 +6,6 @@ differences; samples, scores, features and pictures are not.
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
@@ -17,18 +16,16 @@ from typing import Any
 
 from mmbench.console import log
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.experiments.sweep.log import Differences, read_lines, read_log
+from mmbench.experiments.sweep.log import Differences, read_log
 from mmbench.experiments.sweep.table import open_sweep, pair_runs
-from mmbench.files import read_json, write_whole
+from mmbench.files import format_lines, read_json, read_lines, write_json, write_whole
 from mmbench.runs.find import run_folders
 from mmbench.runs.store import read_manifest
-from mmbench.scores.records import Record, read_records, read_scored
+from mmbench.scores.records import RECORDS, Record, read_records, read_scored
 from mmbench.tables.compare import table_of
 from mmbench.tables.numbers import numbers_of_difference
 from mmbench.tables.packed import DIFFERENCES, Line, Packed, PackedRun, pack_lines, read_packed
 from mmbench.tables.table import table_order
-
-RECORDS = "records.jsonl"
 
 
 def pack(sources: Sequence[Path], out: Path) -> Packed:
@@ -91,7 +88,7 @@ def unpack(file: Path, out: Path) -> list[Path]:
         for run in packed.runs:
             _write_run(beside / run.name, run)
         for name, lines in packed.logs.items():
-            _write_lines(beside / f"{name}.jsonl", lines)
+            write_whole(beside / f"{name}.jsonl", format_lines(lines))
         os.replace(beside, out)
     except OSError as error:
         found = f"Cannot write to {out}: {error.strerror}."
@@ -198,14 +195,8 @@ def _sort_runs(runs: Sequence[PackedRun], swept: Sequence[str]) -> list[PackedRu
 
 def _write_run(folder: Path, run: PackedRun) -> None:
     folder.mkdir()
-    text = json.dumps(run.manifest, indent=1, ensure_ascii=False)
-    (folder / "manifest.json").write_text(text, encoding="utf-8")
+    write_json(folder / "manifest.json", run.manifest, indent=1)
     own = {RECORDS: run.lines, DIFFERENCES: run.differences}
     for name, lines in (own | run.files).items():
         if lines or name in run.files:
-            _write_lines(folder / name, lines)
-
-
-def _write_lines(file: Path, lines: Sequence[Line]) -> None:
-    text = "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines)
-    file.write_text(text, encoding="utf-8")
+            write_whole(folder / name, format_lines(lines))

@@ -2,7 +2,8 @@
 
     CACHE/<extractor>-<digest>/<time>-<pid>.safetensors    tensors called <content digest>/<feature>
 
-A file is whole or absent (written beside, renamed) and never changed, so processes may share the folder.
+A file is whole or absent (written beside, renamed) and never changed, so processes may share the folder. What is read
+is checked (see `mmbench.tensor_files`); a damaged file goes, and what it held is computed again.
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ import fcntl
 import os
 import time
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mmbench.console import log
+from mmbench.errors import IntegrityError
 from mmbench.features.extractor_identity import identify_extractor
-from mmbench.files import write_whole
+from mmbench.files import make_folder, writing
 from mmbench.identity import digest_of
+from mmbench.tensor_files import TensorFile, write_tensors
 from mmbench.types import Extractor, Features, Spec
 
 MAX_FILES = 64  # more than this are merged into one when the table is opened
@@ -79,8 +82,8 @@ class Shelf:
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
-        self._files: list[Any] = []
-        self._index: dict[str, tuple[int, list[str]]] = {}
+        self._files: list[TensorFile] = []
+        self._index: dict[str, tuple[TensorFile, list[str]]] = {}
         self._pending: dict[str, Features] = {}
         if folder is not None and folder.is_dir():
             paths = sorted(folder.glob("*.safetensors"))
@@ -90,27 +93,34 @@ class Shelf:
                 self._open(path)
 
     def _open(self, path: Path) -> None:
-        from safetensors import SafetensorError, safe_open
-
         try:
-            file = safe_open(path, framework="numpy").__enter__()
-            keys = list(file.keys())
-        except (SafetensorError, OSError) as error:
-            log.warning("feature file %s is unreadable (%s); its features are computed again", path, error)
+            file = TensorFile(path)
+        except IntegrityError as error:
+            if path.exists():  # else another process has just merged it into another file
+                self._drop(path, error)
             return
-        for key in keys:
+        for key in file.names:
             digest, _, name = key.partition("/")
-            self._index.setdefault(digest, (len(self._files), []))[1].append(name)
+            holder, names = self._index.setdefault(digest, (file, []))
+            if holder is file:
+                names.append(name)
         self._files.append(file)
 
+    def _drop(self, path: Path, error: IntegrityError) -> None:
+        """Forget a damaged file and all that it held, on the disk too."""
+        log.warning("%s Its features are computed again.", error.found)
+        self._index = {digest: held for digest, held in self._index.items() if held[0].path != path}
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
     def _compact(self, folder: Path) -> list[Path]:
-        with open(folder / ".lock", "a") as lock:
+        with writing(folder), open(folder / ".lock", "a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             paths = sorted(folder.glob("*.safetensors"))
             for path in paths:
                 self._open(path)
-            merged = {digest: self[digest] for digest in self._index}
-            whole = _write_features(folder, merged)
+            found = {digest: features for digest in list(self._index) if (features := self._read(digest)) is not None}
+            whole = _write_features(folder, found)
             for path in paths:
                 path.unlink(missing_ok=True)
         self.close()
@@ -119,21 +129,32 @@ class Shelf:
     def close(self) -> None:
         """Close the files; the table is not to be used any more."""
         for file in self._files:
-            file.__exit__(None, None, None)
+            file.close()
         self._files, self._index = [], {}
 
     def __contains__(self, digest: str) -> bool:
         return digest in self._pending or digest in self._index
 
-    def __getitem__(self, digest: str) -> Features:
+    def _read(self, digest: str) -> Features | None:
+        """The features of a content, checked; None if there are none, or they are damaged."""
         if digest in self._pending:
             return self._pending[digest]
-        number, names = self._index[digest]
-        return {name: self._files[number].get_tensor(f"{digest}/{name}") for name in dict.fromkeys(names)}
+        if digest not in self._index:
+            return None
+        file, names = self._index[digest]
+        try:
+            return {name: file[f"{digest}/{name}"] for name in names}
+        except IntegrityError as error:
+            others = {d: held for d, (holder, held) in self._index.items() if holder is file and d != digest}
+            self._drop(file.path, error)
+            for other, held in others.items():
+                with suppress(IntegrityError):  # what is whole comes into the next file
+                    self._pending[other] = {name: file[f"{other}/{name}"] for name in held}
+            return None
 
     def recall(self, digests: Sequence[str | None]) -> list[Features | None]:
-        """Features by digest; None where a digest is None or the table lacks it."""
-        return [self[d] if d is not None and d in self else None for d in digests]
+        """Features by digest; None where a digest is None, or the table lacks it or has it damaged."""
+        return [None if d is None else self._read(d) for d in digests]
 
     def __setitem__(self, digest: str, features: Features) -> None:
         self._pending[digest] = features
@@ -142,15 +163,13 @@ class Shelf:
         """Write what is pending as one file."""
         if self.folder is None or not self._pending:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         self._open(_write_features(self.folder, self._pending))
         self._pending = {}
 
 
 def _write_features(folder: Path, table: Mapping[str, Features]) -> Path:
-    from safetensors.numpy import save_file
-
     tensors = {f"{digest}/{name}": np.array(v, order="C") for digest, fs in table.items() for name, v in fs.items()}
     path = folder / f"{time.time_ns()}-{os.getpid()}.safetensors"
-    write_whole(path, partial(save_file, tensors))
+    write_tensors(path, tensors)
     return path

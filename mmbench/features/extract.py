@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import cached_property
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from mmbench.features.cache import FeatureCache
 from mmbench.identity import digest_bytes
 from mmbench.media.padding import FITTED
 from mmbench.optional_protocols import HasWeights
+from mmbench.processes import worker_pool
 from mmbench.progress import Progress, Stage
 from mmbench.types import ClipSource, Extractor, Features
 
@@ -91,8 +91,12 @@ def _pack(content: Content) -> Features:
     return {"content": np.frombuffer("|".join(vars(content).values()).encode(), np.uint8)}
 
 
-def _unpack(features: Features) -> Content:
-    return Content(*features["content"].tobytes().decode().split("|"))
+def _unpack(features: Features | None) -> Content | None:
+    """What a clip holds; None where that is not known, or damaged in a file from before there were checksums."""
+    try:
+        return None if features is None else Content(*features["content"].tobytes().decode().split("|"))
+    except (LookupError, ValueError, TypeError):
+        return None
 
 
 def extract(
@@ -138,13 +142,10 @@ class _Task:
 
     def recall_contents(self) -> None:
         """Take the contents that the table has of sources that do not say them."""
-        for i, sample in enumerate(self.samples):
-            if (
-                sample is not None
-                and self.out.contents[i] is None
-                and (digest := sample.source.digest) in self.contents
-            ):
-                self.out.contents[i] = _unpack(self.contents[digest])
+        unknown = [i for i, s in enumerate(self.samples) if s is not None and self.out.contents[i] is None]
+        found = self.contents.recall([s.source.digest for i in unknown if (s := self.samples[i])])
+        for i, features in zip(unknown, found, strict=True):
+            self.out.contents[i] = _unpack(features)
 
     def run_plain_extractors(self, workers: int, stage: Stage) -> None:
         """Decode clips one by one, for extractors that take single clips and where a content is unknown."""
@@ -291,7 +292,7 @@ def _run_jobs(jobs: list[Job], workers: int) -> Iterator[JobResult]:
     if not rest:
         return
     chunks = [rest[k : k + CHUNK] for k in range(0, len(rest), CHUNK)]
-    with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=get_context("spawn")) as pool:
+    with worker_pool(min(workers, len(chunks))) as pool:
         futures: list[Future[list[JobResult]]] = [pool.submit(_run_chunk, chunk) for chunk in chunks]
         for future in as_completed(futures):
             yield from future.result()

@@ -31,10 +31,10 @@ from mmbench.errors import IntegrityError, MMBenchError, UsageError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.extract import Extraction, Sample, extract
 from mmbench.features.extractor_identity import extractor_code
-from mmbench.files import write_whole
 from mmbench.identity import digest_of
 from mmbench.optional_protocols import HasSufficientStatistics, in_pairs
 from mmbench.progress import Stage
+from mmbench.tensor_files import TensorFile, read_tensors, write_tensors
 from mmbench.types import Clip, Dataset, Extractor, Features, FeatureTable, Item, Metric, distinct_extractors, full_name
 
 FORMAT = 1  # raised when the layout changes
@@ -143,10 +143,8 @@ def export(
             full_name(m): {"version": m.version, "extractors": [e.name for e in m.extractors()]} for m in metrics
         },
     }
-    from safetensors.numpy import save
-
-    data = save({k: np.array(v, order="C") for k, v in tensors.items()}, {HEADER: json.dumps(about, sort_keys=True)})
-    write_whole(path, data)
+    header = {HEADER: json.dumps(about, sort_keys=True)}
+    write_tensors(path, {k: np.array(v, order="C") for k, v in tensors.items()}, header)
     return read_reference(path)
 
 
@@ -223,8 +221,9 @@ class ReferenceFile:
             IntegrityError: The file lacks what its header promises.
         """
         self.check(metric)
-        tensors, table = self._tensors(), {}
+        table: dict[str, list[Features]] = {}
         try:
+            tensors = read_tensors(self.path)
             for e in metric.extractors():
                 kind = f"features/{e.name}/" if self.about["features"] else f"statistics/{full_name(metric)}/{e.name}/"
                 entries = [k.removeprefix(kind) for k in tensors if k.startswith(kind) and not k.endswith("/lengths")]
@@ -235,22 +234,14 @@ class ReferenceFile:
                     table[e.name] = [{k: columns[k][i] for k in entries} for i in range(len(columns[entries[0]]))]
                 else:
                     table[e.name] = [{k: tensors[kind + k] for k in entries}]
-        except (KeyError, ValueError, IndexError) as error:
+        except (IntegrityError, KeyError, ValueError, IndexError) as error:
             raise _damaged(self.path, error) from error
         return table
 
-    def _tensors(self) -> dict[str, np.ndarray]:
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
-        try:
-            return dict(load_file(self.path))
-        except (SafetensorError, OSError) as error:
-            raise _damaged(self.path, error) from error
-
 
 def _damaged(path: Path, error: object) -> IntegrityError:
-    found = f"{path} is not a whole reference file: {error}."
+    reason = error.found if isinstance(error, IntegrityError) else f"{error}."
+    found = f"{path} is not a whole reference file: {reason}"
     again = f"mmbench stats export --dataset bounce --out {shlex.quote(f'{path.stem}_2.safetensors')}"
     return IntegrityError(found, "a file of mmbench stats export", again)
 
@@ -263,17 +254,15 @@ def read_reference(path: Path) -> ReferenceFile:
         IntegrityError: It is damaged, or another kind of file.
         MMBenchError: It is of a later format.
     """
-    from safetensors import SafetensorError, safe_open
-
     if not path.is_file():
         raise UsageError(f"There is no file {path}.", "a file of mmbench stats export", f"ls {path.parent}")
     try:
-        with safe_open(path, framework="numpy") as file:
-            about = json.loads((file.metadata() or {})[HEADER])
+        with TensorFile(path) as file:
+            about = json.loads(file.metadata[HEADER])
         missing = {"format", "dataset", "seed", "clips", "features", "extractors", "metrics"} - set(about)
         if missing:
             raise ValueError(f"its header lacks {', '.join(sorted(missing))}")
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+    except (IntegrityError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path, error) from error
     if about["format"] != FORMAT:
         raise MMBenchError(f"{path} has format {about['format']}.", f"format {FORMAT}", "a newer mmbench")

@@ -10,6 +10,7 @@ from mmbench.jobs.opening import open_dataset, open_evaluation
 from mmbench.jobs.settings import Settings
 from mmbench.progress import track
 from mmbench.runs.generate import Shard
+from mmbench.runs.leases import STALE
 from mmbench.runs.store import SampleStore
 from mmbench.scores.progress import plan_scoring
 from mmbench.scores.records import Scored
@@ -49,5 +50,6 @@ def _require_all_samples(store: SampleStore, num: int) -> None:
         raise IncompleteError(
             f"{store.folder.name} still lacks {missing} of {num} samples.",
             "all shards done",
-            "the same command again when the other processes have finished",
+            "the same command again when the other processes have finished; the work of one that died on another "
+            f"machine is taken over after {STALE / 60:.0f} minutes",
         )

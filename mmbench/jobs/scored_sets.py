@@ -6,7 +6,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmbench.errors import MMBenchError, UsageError
+from mmbench.console import log
+from mmbench.errors import IntegrityError, MMBenchError, UsageError
 from mmbench.jobs.submissions import find_set, list_sources
 from mmbench.media.sources import submission_digest
 from mmbench.runs.find import name_out, run_folders
@@ -20,7 +21,14 @@ Found = list[tuple[Path, Record]]  # records of one set, each with the folder of
 def find_evaluated(path: Path, out: Path) -> list[Path]:
     """Every folder of records of clips with the content of those at `path`, whatever they were called."""
     digest = submission_digest(list_sources(path))
-    return [folder for folder in run_folders(out) if read_manifest(folder).spec.get("submission") == digest]
+    same = []
+    for folder in run_folders(out):
+        try:
+            if read_manifest(folder).spec.get("submission") == digest:
+                same.append(folder)
+        except IntegrityError as error:
+            log.warning("%s is passed over: %s try: %s", folder.name, error.found, error.next)
+    return same
 
 
 def find_sets(names: Sequence[str], out: Path, typed: Sequence[str]) -> dict[str, Found]:

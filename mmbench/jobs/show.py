@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.errors import UsageError
-from mmbench.files import read_lines
+from mmbench.files import has_checksums, read_lines
 from mmbench.optional_protocols import HasVariants
 from mmbench.registry import Kind, discover
 from mmbench.runs.find import find_run
-from mmbench.runs.store import RESOURCES, SampleStore, read_manifest
-from mmbench.scores.records import Record, read_records, read_samples
+from mmbench.runs.store import INVOCATIONS, RESOURCES, SampleStore, read_manifest
+from mmbench.scores.records import RECORDS, Record, read_records, read_samples
 from mmbench.system_names import ADDITIONS, options_of, parse_system_name
 from mmbench.tables.packed import DIFFERENCES, PackedRun, find_packed
 
@@ -94,10 +93,11 @@ def _run(folder: Path, verify: bool) -> dict[str, Any]:
     records = read_records(folder)
     out |= _list_unreadable(folder, records)
     out["records"] = [asdict(r) for r in records]
-    for name, file in (("differences", DIFFERENCES), ("resources", RESOURCES), ("invocations", "invocations.jsonl")):
-        lines = folder / file
-        out[name] = [json.loads(x) for x in read_lines(lines)] if lines.exists() else []
-    return out
+    for name, file in (("differences", DIFFERENCES), ("resources", RESOURCES), ("invocations", INVOCATIONS)):
+        out[name] = read_lines(folder / file)
+    told = ("manifest.json", RECORDS, DIFFERENCES, RESOURCES, INVOCATIONS)
+    older = [name for name in told if not has_checksums(folder / name)]
+    return out | ({"without checksums": ", ".join(older)} if older else {})
 
 
 def _list_unreadable(folder: Path, records: Sequence[Record]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -138,7 +137,7 @@ def find_clips(folder: Path) -> tuple[Path, Cut]:
         MMBenchError: They are not there any more, or others than were scored.
     """
     told = read_lines(folder / "invocations.jsonl")
-    resolved = json.loads(told[-1])["resolved"]
+    resolved = told[-1]["resolved"] if told else {}
     path = Path(resolved.get("path") or "clips that a program held")
     cut = Cut(resolved.get("clip_frames"), resolved.get("clip_stride"))
     if not path.exists():

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mmbench.errors import IntegrityError, MMBenchError
-from mmbench.files import read_lines
 from mmbench.leaderboard.faults import find_author_faults, find_record_faults, find_sample_faults, require_fields
 from mmbench.leaderboard.protocol import protocol_of
 from mmbench.leaderboard.submission import FORMAT_VERSION, Author, Entry, Line, Sample, digest_dataset
@@ -30,7 +29,7 @@ def read_submission(path: Path, name: str = "") -> tuple[list[Entry], list[str]]
     try:
         if path.stat().st_size > LARGEST:
             return [], [f"{reader.name} has {path.stat().st_size:,} bytes, more than {LARGEST:,}"]
-        lines = read_lines(path)
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         return [], [f"{reader.name} cannot be read: {error}"]
     refused = []

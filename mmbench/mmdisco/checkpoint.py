@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import json
 import pickle
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
+from mmbench.console import log
 from mmbench.errors import IntegrityError
-from mmbench.files import write_whole
+from mmbench.files import seal, write_whole, writing
 from mmbench.mmdisco.design import DiscriminatorConfig
+from mmbench.tensor_files import write_tensors
 
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
-UNREADABLE = (OSError, EOFError, RuntimeError, LookupError, ValueError, pickle.UnpicklingError)  # of a broken file
+UNREADABLE = (OSError, EOFError, RuntimeError, LookupError, ValueError, pickle.UnpicklingError, BadZipFile)
+# of a broken file
 PAIRINGS_IN_WORDS = {
     "index": "one for both (pairing index)",
     "band": "the audio's within 20 % of T of the video's (pairing band)",
@@ -34,10 +39,13 @@ def save_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
     """Stores the state of a training; the one before stays as `checkpoint.previous.pt`."""
     current = folder / CHECKPOINT
     if current.exists():
-        current.replace(folder / PREVIOUS)
+        with writing(current):
+            current.replace(folder / PREVIOUS)
     for left in folder.glob(f".{CHECKPOINT}.*"):
         left.unlink()  # what a kill while saving left
-    write_whole(current, lambda path: torch.save(dict(state), path))
+    written = BytesIO()
+    torch.save(dict(state), written)
+    write_whole(current, written.getbuffer())
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any] | None:
@@ -47,34 +55,50 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
         IntegrityError: If there are checkpoints, none of which can be read.
     """
     errors = []
-    for path in (folder / CHECKPOINT, folder / PREVIOUS):
+    there = folder / CHECKPOINT, folder / PREVIOUS
+    for path in there:
         try:
-            return torch.load(path, map_location="cpu", weights_only=True)
+            state: dict[str, Any] = _load(path)
         except FileNotFoundError:
             continue
         except UNREADABLE as error:
             errors.append(f"{path.name}: {error}")
+            continue
+        if errors:
+            log.warning("%s cannot be read, so the one before it is resumed", errors[0])
+        return state
     if errors:
+        remove = shlex.join(["rm", *(str(path) for path in there if path.exists())])
         raise IntegrityError(
             f"No checkpoint in {folder} can be read ({'; '.join(errors)}).",
             "a checkpoint of `train`",
-            f"remove {folder} to start again",
+            f"{remove}; then the same command, which starts anew",
         )
     return None
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """The state in a file, which is a zip archive: torch does not look at the checksums that it writes there."""
+    with ZipFile(path) as archive:
+        if damaged := archive.testzip():
+            raise ValueError(f"{damaged} contradicts its checksum")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(state, dict) or "step" not in state:
+        raise ValueError("it is not the state of a training")
+    return state
 
 
 def save_weights(folder: Path, weights: Mapping[str, Tensor], config: DiscriminatorConfig) -> Path:
     """Stores a state dict under the official names as safetensors, with the config that `load_discriminator` needs."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     metadata = {"config": json.dumps(asdict(config))}
-    write_whole(folder / WEIGHTS, lambda path: save_file(tensors, path, metadata))
+    write_tensors(folder / WEIGHTS, tensors, metadata)
     return folder / WEIGHTS
 
 
 def save_card(folder: Path, record: Mapping[str, Any]) -> None:
     """Stores what the weights are, for programs (`training.json`) and for people (`README.md`)."""
-    text = json.dumps(record, indent=2, sort_keys=True, allow_nan=False)
-    write_whole(folder / RECORD, (text + "\n").encode())
+    write_whole(folder / RECORD, seal(json.dumps(record, indent=2, sort_keys=True, allow_nan=False)))
     write_whole(folder / CARD, format_card(record).encode())
 
 

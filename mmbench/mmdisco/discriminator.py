@@ -15,7 +15,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from mmbench.errors import MMBenchError, UsageError
@@ -23,6 +22,7 @@ from mmbench.mmdisco.design import DiscriminatorConfig
 from mmbench.mmdisco.fusion import MeanFusion, TransformerFusion
 from mmbench.mmdisco.residual import ResidualExtractor
 from mmbench.mmdisco.vit import TransformerExtractor, VisionTransformer
+from mmbench.tensor_files import TensorFile
 
 PREFIX = "residual_predictor."
 
@@ -202,15 +202,15 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], DiscriminatorConfig 
     """The state dict of a file and, if the file holds it, the config; unpickles nothing but tensors."""
     try:
         if path.suffix == ".safetensors":
-            with safe_open(path, framework="pt") as file:
-                text = (file.metadata() or {}).get("config")
-                state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+            with TensorFile(path, "pt") as opened:
+                text = opened.metadata.get("config")
+                state = {key: opened[key] for key in opened.names}
             return state, DiscriminatorConfig(**json.loads(text)) if text else None
         state = torch.load(path, map_location="cpu", weights_only=True)
         if isinstance(state, dict) and all(isinstance(value, Tensor) for value in state.values()):
             return state, None
         found = "holds something else than named tensors"
-    except (OSError, EOFError, RuntimeError, LookupError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
+    except (OSError, EOFError, RuntimeError, LookupError, ValueError, TypeError, pickle.UnpicklingError) as error:
         found = f"cannot be read: {error}"
     raise MMBenchError(f"{path} {found}.", "a flat state dict, as safetensors or of torch.save")
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mmbench.errors import UsageError
+from mmbench.files import make_folder
 from mmbench.mmdisco.batches import Batches
 from mmbench.mmdisco.checkpoint import WEIGHTS, save_card, save_checkpoint, save_weights
 from mmbench.mmdisco.losses import Pair
@@ -127,7 +128,7 @@ def train(
     training = Trainer(config, accelerator, pair.epsilon, pair.schedules, view_of(pair))
     resumed_at = training.restore(out_dir, record)
     if main:
-        out_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(out_dir)
     batches = Batches(real, fake, config.seed, config.batch_size, noising, accelerator.process_index, world, stored)
     pinned = accelerator.device.type == "cuda"
     todo: Any = range(resumed_at, steps)

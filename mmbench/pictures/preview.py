@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from mmbench.errors import MMBenchError, UsageError
+from mmbench.errors import IntegrityError, MMBenchError, UsageError
 from mmbench.files import write_whole
 from mmbench.jobs.submissions import find_set
 from mmbench.pictures.columns import Column
@@ -27,6 +27,7 @@ from mmbench.pictures.side_by_side import write_gif, write_side_by_side
 from mmbench.pictures.truth import find_truth
 from mmbench.progress import Stage
 from mmbench.runs.find import name_out, run_folders
+from mmbench.tables.runs import damage_of
 from mmbench.types import Clip
 
 SHEET_SAMPLES = 8  # on one contact sheet
@@ -59,16 +60,23 @@ def find_places(
             listed = shlex.join(["mmbench", "list", "runs", *name_out(out)])
             raise UsageError(f"No run in {out} is called {unknown[0]!r}, and no path.", "a run, or clips", listed)
         return list(found.values()), []
-    runs = [folder for folder in run_folders(out) if (folder / "samples").is_dir()]
-    scored = [folder for folder in run_folders(out) if folder not in runs]
+    damaged = {folder: said for folder in run_folders(out) if (said := damage_of(folder))}
+    whole = [folder for folder in run_folders(out) if folder not in damaged]
+    runs = [folder for folder in whole if (folder / "samples").is_dir()]
+    scored = [folder for folder in whole if folder not in runs]
+    notes = list(damaged.values())
+    if damaged and not whole:
+        raise IntegrityError(
+            notes[0], "a run that can be read", shlex.join(["mmbench", "list", "runs", *name_out(out)])
+        )
     if not runs and not scored:
         raise MMBenchError(f"{out} holds no run.", "runs, or clips that were evaluated", "mmbench run")
     first = ("ground_truth", "independent")
     runs = sorted(runs, key=lambda f: next((i for i, name in enumerate(first) if f.name.startswith(name)), 2))
     if not runs or not scored:
-        return runs or scored, []
+        return runs or scored, notes
     words = ["mmbench", verb, *(folder.name for folder in [*runs, *scored]), *name_out(out)]
-    return runs, [f"Submissions are not shown. try: {shlex.join(words)}"]
+    return runs, [*notes, f"Submissions are not shown. try: {shlex.join(words)}"]
 
 
 def preview(

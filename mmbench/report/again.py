@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
-from typing import Any
 
 from mmbench.files import read_lines
 from mmbench.runs.find import name_out
@@ -33,7 +31,7 @@ def repeat(record: Record, folder: Path) -> str:
 
 def _typed(record: Record, folder: Path) -> str:
     """The last command that scored these clips with the record's metric."""
-    told: list[dict[str, Any]] = [json.loads(line) for line in read_lines(folder / "invocations.jsonl")]
+    told = read_lines(folder / "invocations.jsonl")
     mine = {record.metric, record.metric.partition(".")[0]}
     commands = [t["command"] for t in told if mine & set(t["resolved"].get("metrics") or ())]
     return shlex.join(commands[-1]) if commands and commands[-1][0] == "mmbench" else ""

@@ -6,15 +6,15 @@ FOLDER/3f2a....json        its events; written last, so that the others are whol
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 
 from mmbench.code_identity import code_digest
-from mmbench.errors import MediaError
-from mmbench.files import read_json, write_whole
+from mmbench.errors import IntegrityError, MediaError
+from mmbench.files import read_json, write_json
 from mmbench.identity import digest_of
 from mmbench.media.sources import file_digest
 from mmbench.pictures.truth import UNKNOWN, Look, Truth
@@ -77,11 +77,12 @@ def _make(source: ClipSource | None, look: Look, folder: Path) -> Events | None:
         return {"unreadable": error.found}
     files = [folder / f"{name}{suffix}" for suffix in SUFFIXES]
     if all(file.is_file() for file in files):
-        return dict(read_json(files[-1]))
+        with suppress(IntegrityError):  # it is made anew
+            return dict(read_json(files[-1]))
     events = write_media(source, folder / name, look)
     if "unreadable" not in events:
         events = {"file": name, **events}
-        write_whole(files[-1], json.dumps(events).encode())
+        write_json(files[-1], events)
     return events
 
 

@@ -29,6 +29,20 @@ def refuse_exhausted_device(error: Exception, system: Any, batch: int) -> None:
         raise MMBenchError(found, "one that works", "the same command again, in a new process") from error
 
 
+def refuse_broken_machine(error: Exception, system: Any, first: bool) -> None:
+    """Raise MMBenchError if what a system raised is the fault of the machine or the installation; else do nothing.
+
+    Args:
+        error: What it raised.
+        system: It.
+        first: Whether it has made no clip in this process: what the system then says of a file is not about a sample.
+    """
+    if isinstance(error, ImportError) or (first and isinstance(error, OSError)):
+        found = f"{system.name} cannot work here: {type(error).__name__}: {error}"
+        next = "mend that, then the same command again; mmbench doctor says what is missing here"
+        raise MMBenchError(found, "a system that can work; no sample was marked as failed", next) from error
+
+
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an error says that there is too little memory, on a GPU or a CPU."""
     on_cpu = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import signal
 import threading
 import time
@@ -14,12 +12,11 @@ from dataclasses import dataclass
 from mmbench.console import LAUNCHERS, log
 from mmbench.errors import MediaError, MMBenchError, NonFiniteError, StoppedError, UsageError
 from mmbench.progress import Progress, Stage
-from mmbench.runs.exhausted import refuse_exhausted_device
+from mmbench.runs.exhausted import refuse_broken_machine, refuse_exhausted_device
 from mmbench.runs.store import SampleStore
-from mmbench.types import Clip, Request, System
+from mmbench.types import Request, System
 
 ALIKE = 8  # failures of one reason in a row after which the next samples are not tried
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 @dataclass(frozen=True)
@@ -77,28 +74,48 @@ class StopSignal:
 
 
 class Streak:
-    """Failures of one reason in a row: when there are `ALIKE`, the system is at fault and not its samples."""
+    """Failures in a row, recorded once it is sure that they are the samples' own: after a clip, or at the end.
 
-    def __init__(self) -> None:
-        self.reason, self.length = "", 0
+    `ALIKE` of one reason in a row are the system's fault, not theirs.
+
+    Args:
+        store: Where they are recorded.
+    """
+
+    def __init__(self, store: SampleStore) -> None:
+        self.store, self.reason, self.length = store, "", 0
+        self._unsettled: list[tuple[Request, str, str]] = []
 
     def break_off(self) -> None:
         """A sample was made."""
         self.length = 0
+        self.settle()
 
-    def note(self, reason: str) -> None:
+    def settle(self) -> None:
+        """Record the failures."""
+        for request, kind, reason in self._unsettled:
+            self.store.fail(request, kind, reason)
+        self._unsettled = []
+
+    def note(self, request: Request, kind: str, reason: str) -> None:
         """A sample failed.
 
         Raises:
-            StoppedError: As the last ones did.
+            StoppedError: As the last ones did; what failed so before the first clip is not recorded.
         """
         self.length = self.length + 1 if reason == self.reason else 1
         self.reason = reason
+        self._unsettled.append((request, kind, reason))
+        if self.store.made:
+            self.settle()
         if self.length >= ALIKE:
+            told = "" if self.store.made else "; no sample is marked as failed"
+            again = " with --retry-failed" if self.store.made else ""
+            self._unsettled = []
             raise StoppedError(
                 f"{self.length} samples failed one after the other, each so: {reason}",
-                "samples of which most can be made",
-                "mend that, then the same command with --retry-failed",
+                f"samples of which most can be made{told}",
+                f"mend that, then the same command{again}",
             )
 
 
@@ -121,7 +138,8 @@ def generate(
         requests: The run's first n samples; request i has index i.
         shard: The part of them that is ours; all by default.
         batch_size: Samples given to the system at once; it never changes a sample.
-        retry_failed: Also try samples with a recorded failure.
+        retry_failed: Also try samples with a recorded failure, and look for damage in the content of those stored;
+            a sample whose record or length is damaged is made again in any case.
         stage: Told of the samples in hand and of the finished ones.
         stop: Looked at between batches and after the last.
 
@@ -130,23 +148,30 @@ def generate(
         MMBenchError: The system cannot work at all (weights missing, memory too small); nothing is recorded against
             the samples.
     """
-    streak = Streak()
+    streak = Streak(store)
     stop, stage = stop or StopSignal(), stage or Progress(quiet=True).plan("generate", "", len(requests))
     status = store.status(len(requests))
     wanted = status.missing + (status.failed if retry_failed else [])
+    mine = [i for i in status.present if shard is None or i in shard]
+    for index, reason in store.find_damaged(mine, decode=retry_failed).items():
+        log.warning("sample %d is damaged and made again: %s", index, reason)
+        store.discard(index)
+        wanted.append(index)
+    store.leases.remove_dead(f"{i:06d}" for i in status.present)  # of processes that were killed after their work
     todo = [requests[i] for i in sorted(wanted) if shard is None or i in shard]
     stage.skip(sum(shard is None or r.index in shard for r in requests) - len(todo))
     for start in range(0, len(todo), batch_size):
         _refuse_stopped(stop, store, len(requests))
         batch = todo[start : start + batch_size]
         with ExitStack() as leases:
-            mine = [r for r in batch if leases.enter_context(store.claim(r.index)) is not None]
-            if mine:
-                stage.begin(len(mine))
-                _make(store, system, mine, streak)
-        stage.skip(len(batch) - len(mine))
-        if mine:
-            stage.advance(len(mine))
+            claimed = [r for r in batch if leases.enter_context(store.claim(r.index)) is not None]
+            if claimed:
+                stage.begin(len(claimed))
+                _make(store, system, claimed, streak)
+        stage.skip(len(batch) - len(claimed))
+        if claimed:
+            stage.advance(len(claimed))
+    streak.settle()
     _refuse_stopped(stop, store, len(requests))  # what would follow, such as scores, is not wanted either
 
 
@@ -166,7 +191,7 @@ def _make(store: SampleStore, system: System, batch: Sequence[Request], streak: 
     started = time.monotonic()
     try:
         for request, clip in zip(batch, system.generate(batch), strict=True):
-            _commit(store, request, clip, time.monotonic() - started)
+            store.commit(request, clip, time.monotonic() - started)
             streak.break_off()
             done += 1
             started = time.monotonic()
@@ -177,6 +202,7 @@ def _make(store: SampleStore, system: System, batch: Sequence[Request], streak: 
         raise
     except Exception as error:
         refuse_exhausted_device(error, system, len(batch))
+        refuse_broken_machine(error, system, first=not store.made)
         _isolate(store, system, batch, done, "error", error, streak)
 
 
@@ -189,26 +215,7 @@ def _isolate(
         reason = f"{type(error).__name__}: {error}" if kind == "error" else str(error)
         log.warning("sample %d failed: %s", batch[0].index, reason)
         log.debug("", exc_info=error)
-        store.fail(batch[0], kind, reason)
-        streak.note(reason)
+        streak.note(batch[0], kind, reason)
         return
     for request in batch[done:]:
         _make(store, system, [request], streak)
-
-
-def _commit(store: SampleStore, request: Request, clip: Clip, seconds: float) -> None:
-    try:
-        store.commit(request, clip, seconds)
-    except OSError as error:
-        if error.errno not in DISK_ERRORS:
-            raise
-        reason = os.strerror(error.errno)
-        try:
-            store.fail(request, "disk", reason)
-        except OSError:
-            log.warning("sample %d: not even its failure could be recorded", request.index)
-        raise StoppedError(
-            f"Sample {request.index} could not be stored in {store.folder}: {reason}. All earlier ones are safe.",
-            "free space there",
-            "free some, then the same command with --retry-failed",
-        ) from error

@@ -1,23 +1,25 @@
 """Leases: two processes never make the same sample, and a dead owner's lease is taken over.
 
-A lease is a file with host, pid, process start and time. A live owner touches its leases every HEARTBEAT seconds. On
-the owner's own host a lease is dead when that process is; elsewhere when it was not touched for STALE seconds.
+A lease is a file that says which process holds it: host, boot, namespace of pids, pid and start. A live owner touches
+its leases every HEARTBEAT seconds. Where all but pid and start are our own, a lease is dead when that process is. Any
+other lease, one that cannot be read or with a time in the future included, is dead once its time is STALE seconds from
+now.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmbench.files import write_whole
+from mmbench.errors import IntegrityError
+from mmbench.files import make_folder, read_json, write_json, writing
 
 HEARTBEAT = 30.0  # [s]
 STALE = 600.0  # [s] twenty heartbeats: longer than a paused virtual machine or a slow network disk
@@ -25,6 +27,8 @@ STALE = 600.0  # [s] twenty heartbeats: longer than a paused virtual machine or 
 
 def process_start(pid: int) -> str | None:
     """Start time of a process in clock ticks since boot, which tells it from a later one with its pid; None if gone."""
+    if not 0 < pid < 1 << 31:
+        return None
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -38,6 +42,15 @@ def process_start(pid: int) -> str | None:
             pass
         return "unknown"
     return None if fields[0] == "Z" else fields[19]  # a zombie makes nothing any more
+
+
+def this_place() -> dict[str, str]:
+    """Where pids mean what they mean here: host, boot, and the namespace of pids, of which a container has its own."""
+    place = {"host": socket.gethostname()}
+    with suppress(OSError):
+        place["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        place["pids"] = os.readlink("/proc/self/ns/pid")
+    return place
 
 
 @dataclass(frozen=True)
@@ -67,9 +80,14 @@ class LeaseTable:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with open(self.folder / ".lock", "a") as f:
-            fcntl.flock(f, fcntl.LOCK_EX)  # the kernel drops it with the process
+        with writing(self.folder):
+            descriptor = os.open(self.folder / ".lock", os.O_WRONLY | os.O_CREAT, 0o666)
+        try:
+            with suppress(OSError):  # not every network disk has locks; samples made twice are equal
+                fcntl.flock(descriptor, fcntl.LOCK_EX)  # the kernel drops it with the process
             yield
+        finally:
+            os.close(descriptor)
 
     @contextmanager
     def hold(self, name: str) -> Iterator[Lease | None]:
@@ -83,13 +101,13 @@ class LeaseTable:
 
     def acquire(self, name: str) -> Lease | None:
         """The lease called `name`, or None while a live process holds it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         path = self.folder / name
-        mine = {"host": socket.gethostname(), "pid": os.getpid(), "start": process_start(os.getpid())}
+        mine = {**this_place(), "pid": os.getpid(), "start": process_start(os.getpid())}
         with self._locked():
             if path.exists() and not self._is_dead(path):
                 return None
-            write_whole(path, json.dumps({**mine, "time": time.time()}).encode())
+            write_json(path, {**mine, "time": time.time()})
         with self._guard:
             self._held.add(path)
             if self._at_rest is None:
@@ -104,25 +122,33 @@ class LeaseTable:
             if not self._held and self._at_rest is not None:
                 self._at_rest.set()
                 self._at_rest = None
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # a lease that stays is dead with its process
+            path.unlink(missing_ok=True)
+
+    def remove_dead(self, names: Iterable[str]) -> None:
+        """Remove those of the leases called `names` whose owner is dead."""
+        there = {path.name for path in self.folder.glob("*")}
+        for path in [self.folder / name for name in names if name in there]:
+            with self._locked(), suppress(OSError):
+                if self._is_dead(path):
+                    path.unlink(missing_ok=True)
 
     def owner(self, name: str) -> dict[str, object] | None:
-        """Who holds `name`; None if nobody."""
+        """Who holds `name`; None if nobody, or if it cannot be read."""
         try:
-            found: dict[str, object] = json.loads((self.folder / name).read_text())
-        except (OSError, ValueError):
+            found = read_json(self.folder / name)
+        except IntegrityError:
             return None
-        return found
+        return found if isinstance(found, dict) else None
 
     def _is_dead(self, path: Path) -> bool:
-        owner = self.owner(path.name)
-        if owner is None:
-            return True  # vanished, or torn by a full disk
-        if owner.get("host") == socket.gethostname():
-            pid = owner.get("pid")
-            return not isinstance(pid, int) or process_start(pid) != owner.get("start")
+        owner, here = self.owner(path.name) or {}, this_place()
+        pid, start = owner.get("pid"), owner.get("start")
+        told = {key: owner[key] for key in here if key in owner}  # older leases say the host alone
+        if "host" in told and told == {key: here[key] for key in told} and type(pid) is int and isinstance(start, str):
+            return process_start(pid) != start
         try:
-            return time.time() - path.stat().st_mtime > STALE
+            return abs(time.time() - path.stat().st_mtime) > STALE
         except FileNotFoundError:
             return True
 
@@ -131,7 +157,5 @@ class LeaseTable:
             with self._guard:
                 held = list(self._held)
             for path in held:
-                try:
+                with suppress(OSError):  # gone, or a disk that is away for a while: the next beat may reach it
                     os.utime(path)
-                except FileNotFoundError:
-                    continue

@@ -75,8 +75,8 @@ class RunSpec:
         try:
             run = cls(data["system"], data["dataset"], data["seed"], data["weights"], data["spec"])
             run = replace(run, video=data.get("video", ""), video_of=data.get("video_of", ""))
-            stated = data["digest"]
-        except (KeyError, TypeError) as error:
+            stated, named = data["digest"], data["run_id"]
+        except (KeyError, TypeError, AttributeError) as error:
             wrong = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             raise IntegrityError(f"{origin} is not a run's manifest: {wrong}.", "", "mmbench list runs") from error
         if run.digest != stated:
@@ -85,6 +85,9 @@ class RunSpec:
                 "a manifest as mmbench wrote it",
                 "restore the file, or start the run again in another --out folder",
             )
+        if run.run_id != named:  # what is shown of a run from before manifests had checksums stands in its id, too
+            found = f"{origin} was changed: it is of {run.run_id} by what it says of system, dataset and seed."
+            raise IntegrityError(found, f"what makes the id {named}", "restore the file")
         return run
 
 

@@ -13,8 +13,8 @@ RUN/leases/000012            who is making it (host, pid, start time)
 from __future__ import annotations
 
 import io
-import json
 import os
+import shlex
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,14 +24,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mmbench.errors import IntegrityError, MMBenchError
-from mmbench.files import append_line, read_json, write_whole
+from mmbench.errors import IntegrityError, MediaError, MMBenchError
+from mmbench.files import append_line, read_json, read_lines, write_json, write_whole, writing
 from mmbench.media.clip_files import read_lossless, write_lossless
 from mmbench.runs.leases import Lease, LeaseTable
 from mmbench.runs.spec import RunSpec
 from mmbench.types import Clip, Request
 
-RESOURCES = "resources.jsonl"
+INVOCATIONS, RESOURCES = "invocations.jsonl", "resources.jsonl"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class SampleRecord:
 
 @dataclass(frozen=True)
 class FailureRecord:
-    """Why a sample could not be made: `kind` is "non-finite", "disk", "media" or "error"."""
+    """Why a sample could not be made: `kind` is "non-finite", "media" or "error"; older ones may say "disk"."""
 
     index: int
     prompt_id: str
@@ -78,6 +78,16 @@ class StoredSource:
     id: str
     path: Path
     digest: str = ""
+
+    @property
+    def remedy(self) -> str:
+        """What to type if it is damaged: the command that made it makes again what is removed."""
+        try:
+            commands = [line["command"] for line in read_lines(self.path.parents[1] / INVOCATIONS)]
+        except (IntegrityError, KeyError):
+            commands = []
+        again = shlex.join(commands[-1]) if commands else "mmbench run ..., as before"
+        return f"rm -f {shlex.join(str(self.path.with_suffix(suffix)) for suffix in ('.json', '.mkv'))} && {again}"
 
     def load(self) -> Clip:
         """Decode the sample; MediaError if it is damaged."""
@@ -118,7 +128,7 @@ def create_run_folder(out: Path, run: RunSpec, folders: Sequence[str] = ()) -> P
         for name in folders:
             (folder / name).mkdir(exist_ok=True)
         if not (folder / "manifest.json").exists():
-            write_whole(folder / "manifest.json", json.dumps(run.to_json(), indent=1, ensure_ascii=False).encode())
+            write_json(folder / "manifest.json", run.to_json(), indent=1)
     except OSError as error:
         found = f"Cannot write to {folder}: {error.strerror}."
         raise MMBenchError(found, "a folder you may write to", "--out FOLDER") from error
@@ -129,7 +139,7 @@ def create_run_folder(out: Path, run: RunSpec, folders: Sequence[str] = ()) -> P
 
 def note_invocation(folder: Path, record: Mapping[str, Any]) -> None:
     """Add one process's circumstances to a run's invocations."""
-    append_line(folder / "invocations.jsonl", record)
+    append_line(folder / INVOCATIONS, record)
 
 
 class SampleStore:
@@ -175,12 +185,44 @@ class SampleStore:
         path = self._path(index, ".json")
         try:
             return SampleRecord(**read_json(path))
-        except TypeError as error:
-            raise IntegrityError(f"{path} is corrupt: {error}.", "a sample's record", f"rm {path}") from error
+        except (IntegrityError, TypeError) as error:
+            reason = error.found if isinstance(error, IntegrityError) else f"{path} is corrupt: {error}."
+            raise IntegrityError(reason, "a sample's record", self.source(index).remedy) from error
 
     def failure(self, index: int) -> FailureRecord:
         """The record of a sample that failed."""
-        return FailureRecord(**read_json(self._path(index, ".failed.json")))
+        path = self._path(index, ".failed.json")
+        try:
+            return FailureRecord(**read_json(path))
+        except TypeError as error:
+            found = f"{path} is corrupt: {error}."
+            raise IntegrityError(found, "why a sample failed", f"rm {shlex.quote(str(path))}") from error
+
+    def find_damaged(self, indices: Sequence[int], decode: bool = False) -> dict[int, str]:
+        """What is wrong with stored samples, by index: a record that cannot be read, media gone or of another length.
+
+        Args:
+            indices: Samples to look at.
+            decode: Also hold each to the digest of its content, which takes as long as reading it.
+        """
+        found: dict[int, str] = {}
+        for index in indices:
+            try:
+                record, path = self.record(index), self._path(index, ".mkv")
+                if not path.is_file() or path.stat().st_size != record.bytes:
+                    there = f"has {path.stat().st_size} bytes" if path.is_file() else "is not there"
+                    raise IntegrityError(f"{path.name} {there}, where its record says {record.bytes}.")
+                if decode:
+                    self.verify(index)
+            except (IntegrityError, MediaError) as error:
+                found[index] = error.found
+        return found
+
+    def discard(self, index: int) -> None:
+        """Remove a damaged sample, so that it is missing: its record first, which made it exist."""
+        for suffix in (".json", ".mkv"):
+            with writing(self._path(index, suffix)):
+                self._path(index, suffix).unlink(missing_ok=True)
 
     def source(self, index: int) -> StoredSource:
         """A stored sample as something to load."""
@@ -209,7 +251,7 @@ class SampleStore:
             dict(clip.notes),
         )
         write_whole(self._path(request.index, ".mkv"), encoded.getvalue())
-        write_whole(self._path(request.index, ".json"), json.dumps(asdict(record), ensure_ascii=False).encode())
+        write_json(self._path(request.index, ".json"), asdict(record))
         self._path(request.index, ".failed.json").unlink(missing_ok=True)
         self.made += 1
         return record
@@ -218,7 +260,7 @@ class SampleStore:
         """Record why a sample could not be made."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         record = FailureRecord(request.index, request.prompt.id, request.prompt.text, kind, reason, now)
-        write_whole(self._path(request.index, ".failed.json"), json.dumps(asdict(record), ensure_ascii=False).encode())
+        write_json(self._path(request.index, ".failed.json"), asdict(record))
 
     def verify(self, index: int) -> None:
         """Decode sample `index` and compare it with its digest."""
@@ -228,7 +270,7 @@ class SampleStore:
                 f"Sample {index} of {self.folder} decodes to digest {found}, but its record says "
                 f"{self.record(index).digest}.",
                 "the pixels and samples that were stored",
-                f"rm {self._path(index, '.*')} and run the same command again",
+                self.source(index).remedy,
             )
 
     def merge(self, other: SampleStore) -> int:
@@ -245,6 +287,10 @@ class SampleStore:
             )
         added = 0
         status = other.status()
+        for index, reason in other.find_damaged(status.present).items():
+            raise IntegrityError(
+                f"Sample {index} of {other.folder} is damaged: {reason}", "", other.source(index).remedy
+            )
         for index in status.present:
             record = other.record(index)
             if self.has(index):

@@ -17,7 +17,7 @@ from mmbench.identity import digest_of
 from mmbench.optional_protocols import in_pairs
 from mmbench.progress import Progress, Stage
 from mmbench.runs.spec import RunSpec
-from mmbench.runs.store import SampleStore
+from mmbench.runs.store import SampleStore, StoredSource
 from mmbench.scores.accounting import Counts, Outcome, account, compare_formats, describe_fitting, identify
 from mmbench.scores.missing_weights import find_all_weights
 from mmbench.scores.optimised import optimised_for
@@ -169,7 +169,8 @@ class Evaluation:
             found = extract(samples, list(self.extractors.values()), self.cache, workers=self.workers, stage=stage)
         for index, reason in found.unreadable.items():
             if (sample := samples[index]) is not None:
-                log.warning("clip %s cannot be read: %s", sample.source.id, reason)
+                again = f" try: {sample.source.remedy}" if isinstance(sample.source, StoredSource) else ""
+                log.warning("clip %s cannot be read: %s%s", sample.source.id, reason, again)
         return self.judge(run, samples, counts, found, stages)
 
     def _unseen(self, run: RunSpec, samples: Sequence[Sample | None]) -> ScoringStages:

@@ -2,15 +2,17 @@
 
 RUN/records.jsonl             one line per evaluation; the latest of a signature and n counts
 RUN/scores/<key>.jsonl        one line per sample
-RUN/scores/<key>.npy          bootstrap replicates of a set metric
+RUN/scores/<key>.safetensors  bootstrap replicates of a set metric; older ones are .npy
+
+All of them have checksums, which are verified when they are read.
 """
 
 from __future__ import annotations
 
-import io
-import json
 import math
-from collections.abc import Mapping, Sequence
+import os
+import shlex
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,11 +20,16 @@ from typing import Any
 
 import numpy as np
 
+from mmbench.console import log
 from mmbench.errors import IntegrityError
-from mmbench.files import append_lines, read_lines, write_whole
+from mmbench.files import append_lines, format_lines, make_folder, read_lines, write_whole
 from mmbench.identity import digest_of
 from mmbench.statistics.estimates import interval_of
+from mmbench.tensor_files import read_tensors, write_tensors
 from mmbench.types import Score
+
+RECORDS = "records.jsonl"
+REPLICATES = "replicates"
 
 
 @dataclass(frozen=True)
@@ -155,20 +162,19 @@ def save_all(folder: Path, scored: Sequence[Scored], samples: Sequence[Sequence[
             scored; None where it is missing.
     """
     scores = folder / "scores"
-    scores.mkdir(exist_ok=True)
+    make_folder(scores)
     for (record, score), rows in zip(((s.record, s.score) for s in scored), samples, strict=True):
         nothing = (None,) * len(rows)
         values = nothing if score.per_sample is None else finite_all(*score.per_sample.tolist())
-        lines = []
+        lines = list[dict[str, Any]]()
         for index, (sample, value) in enumerate(zip(rows, values, strict=True)):
             shown = {} if score.per_sample is None else {"value": value}
-            lines.append(json.dumps({"index": index, **shown, **(sample or {"missing": True})}, ensure_ascii=False))
-        write_whole(scores / f"{record.key}.jsonl", ("\n".join(lines) + "\n").encode())
+            lines.append({"index": index, **shown, **(sample or {"missing": True})})
+        write_whole(scores / f"{record.key}.jsonl", format_lines(lines))
         if score.replicates is not None:
-            buffer = io.BytesIO()
-            np.save(buffer, np.asarray(score.replicates, np.float64), allow_pickle=False)
-            write_whole(scores / f"{record.key}.npy", buffer.getvalue())
-    append_lines(folder / "records.jsonl", [asdict(s.record) for s in scored])
+            draws = np.array(score.replicates, np.float64, order="C")
+            write_tensors(scores / f"{record.key}.safetensors", {REPLICATES: draws})
+    append_lines(folder / RECORDS, [asdict(s.record) for s in scored])
 
 
 def read_records(folder: Path) -> list[Record]:
@@ -177,36 +183,50 @@ def read_records(folder: Path) -> list[Record]:
     Raises:
         IntegrityError: A line is not a record; names file and line.
     """
-    path = folder / "records.jsonl"
-    if not path.exists():
-        return []
+    path = folder / RECORDS
+    again = evaluate_again(folder)
     latest: dict[str, Record] = {}
-    for number, line in enumerate(read_lines(path), start=1):
+    for number, line in enumerate(read_lines(path, again), start=1):
         try:
-            record = parse_record(json.loads(line))
-        except (ValueError, TypeError) as error:
+            record = parse_record(line)
+        except (ValueError, TypeError, AttributeError) as error:
             raise IntegrityError(
                 f"{path} line {number} is corrupt: {error}.",
                 "one record per line, as mmbench wrote it",
-                f"delete line {number} and evaluate again: mmbench evaluate {folder}",
+                f"sed -i.damaged {number}d {shlex.quote(str(path))} && {again}",
             ) from error
         latest[record.key] = record
+    for lost in _without_record(folder, latest):
+        log.warning("%s has no record of %s, whose scores are there. try: %s", path, lost, again)
     return list(latest.values())
 
 
+def _without_record(folder: Path, known: Container[str]) -> list[str]:
+    """Scores whose record was lost, as when a file is cut off at its end, or the process before it was written."""
+    scores = folder / "scores"
+    names = sorted(os.listdir(scores)) if scores.is_dir() else []
+    return [key for name in names if name.endswith(".jsonl") and (key := name.removesuffix(".jsonl")) not in known]
+
+
+def evaluate_again(folder: Path) -> str:
+    """The command that scores a run or submission once more."""
+    return shlex.join(["mmbench", "evaluate", str(folder), "--out", str(folder.parent)])
+
+
 def _damaged(folder: Path, record: Record, error: Exception) -> IntegrityError:
-    found = f"The samples behind {record.metric} in {folder} are corrupt: {error}."
-    return IntegrityError(found, "the files mmbench wrote", f"mmbench evaluate {folder}")
+    reason = error.found if isinstance(error, IntegrityError) else f"{error}."
+    found = f"The samples behind {record.metric} in {folder} are corrupt: {reason}"
+    return IntegrityError(found, "the files mmbench wrote", evaluate_again(folder))
 
 
 def read_samples(folder: Path, record: Record) -> list[dict[str, Any]]:
     """What went into a record, one entry per sample; `missing` or `unreadable` marks those that did not."""
     path = folder / "scores" / f"{record.key}.jsonl"
     try:
-        rows = [json.loads(line) for line in read_lines(path)]
+        rows = read_lines(path)
         if [row["index"] for row in rows] != list(range(record.n_expected)):
             raise ValueError(f"{len(rows)} samples where {record.n_expected} are expected")
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (IntegrityError, ValueError, KeyError, TypeError) as error:
         raise _damaged(folder, record, error) from error
     return rows
 
@@ -220,13 +240,16 @@ def read_scored(folder: Path, record: Record) -> Scored:
 def read_score(folder: Path, record: Record) -> Score:
     """The score behind a record, with its per-sample values or replicates."""
     per_sample = replicates = None
-    rows, draws = read_samples(folder, record), folder / "scores" / f"{record.key}.npy"
+    rows, draws = read_samples(folder, record), folder / "scores" / f"{record.key}.safetensors"
+    older = draws.with_suffix(".npy")
     try:
         if all("value" in row for row in rows):
             per_sample = np.array([math.nan if r["value"] is None else r["value"] for r in rows], np.float64)
         elif draws.exists():
-            replicates = np.load(draws, allow_pickle=False)
-    except (ValueError, TypeError) as error:
+            replicates = read_tensors(draws)[REPLICATES]
+        elif older.exists():
+            replicates = np.load(older, allow_pickle=False)
+    except (IntegrityError, ValueError, TypeError, LookupError) as error:
         raise _damaged(folder, record, error) from error
     found = replace(score_on_record(record), per_sample=per_sample, replicates=replicates)
     if replicates is not None and "infinity_low" not in record.details:  # of then: for the distance at infinite n

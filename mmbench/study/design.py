@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 
 from mmbench.errors import IntegrityError, UsageError
-from mmbench.files import read_json, write_whole
-from mmbench.identity import canonical_json
+from mmbench.files import read_json, write_json
 from mmbench.study.questions import Question
 
 KEY, PAGES, CLIPS, ANSWERS = "key.json", "pages", "clips", "answers"
@@ -90,7 +89,7 @@ class Study:
 
     def save(self, folder: Path) -> None:
         """Write the key of a study, readable by its owner alone."""
-        write_whole(folder / KEY, (canonical_json(asdict(self)) + "\n").encode())
+        write_json(folder / KEY, asdict(self))
         (folder / KEY).chmod(0o600)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mmbench.errors import MediaError, MMBenchError, UsageError
+from mmbench.files import make_folder
 from mmbench.media.clip_files import write_preview
 from mmbench.pictures.columns import Column, open_columns
 from mmbench.pictures.preview import enlarged, find_places
@@ -69,8 +70,8 @@ def make_study(
         raise UsageError(f"{names[0]} and {names[1]} are one.", "two runs or folders")
     rows = _draw_rows(columns, num_pairs, seed)
     clips = folder / PAGES / CLIPS
-    clips.mkdir(parents=True, exist_ok=True)
-    (folder / ANSWERS).mkdir(exist_ok=True)
+    make_folder(clips)
+    make_folder(folder / ANSWERS)
     items = []
     for row in rows:
         samples = [column.samples[i] for column, i in zip(columns, row, strict=True)]

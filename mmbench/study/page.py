@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mmbench.files import write_whole
+from mmbench.files import make_folder, write_whole
 from mmbench.pages.render import render
 from mmbench.study.design import Item, Study
 from mmbench.study.questions import CHOICES
@@ -15,7 +15,7 @@ TEMPLATES = Path(__file__).parent / "data"
 
 def write_pages(study: Study, folder: Path) -> None:
     """Write rater-1.html to rater-N.html into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for rater in range(1, study.raters + 1):
         text = render(TEMPLATES, "rater.html", rater=rater, items=len(study.items), page=_content(study, rater))
         write_whole(folder / f"rater-{rater}.html", text.encode())

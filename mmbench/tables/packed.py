@@ -11,13 +11,13 @@ where null in the sweep's own line says so.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mmbench.errors import IntegrityError, UsageError
+from mmbench.files import format_lines, read_lines
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import read_manifest
 from mmbench.scores.records import Record, Scored, parse_record, read_scored, score_on_record
@@ -97,7 +97,7 @@ def pack_lines(packed: Packed) -> bytes:
         line |= {k: v for k, v in values.items() if k in line}
     head = {"experiment": packed.experiment, "format": FORMAT_VERSION, "runs": len(runs), "log_lines": len(logs)}
     lines = [head | {"command": packed.command, "parts": parts}, *runs, *logs]
-    return "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines).encode()
+    return format_lines(lines)
 
 
 def _run_line(run: PackedRun, logs: Mapping[str, list[Line]]) -> Line:
@@ -136,9 +136,13 @@ def read_packed(file: Path) -> Packed:
         IntegrityError: A line is damaged, missing or there twice; names it.
     """
     number, head, runs, logs = 0, Line(), dict[str, PackedRun](), dict[str, list[Line]]()
+    again = f"git checkout {file}, or pack the runs again: mmbench pack RUNS --out FILE"
     try:
-        for number, text in enumerate(file.read_text(encoding="utf-8").rstrip("\n").split("\n"), start=1):
-            line = json.loads(text)
+        lines = read_lines(file)
+    except IntegrityError as error:
+        raise IntegrityError(error.found, "a file of mmbench pack", again) from error
+    try:
+        for number, line in enumerate(lines, start=1):
             if number == 1:
                 head = _read_head(line)
             elif "log" in line:
@@ -153,8 +157,7 @@ def read_packed(file: Path) -> Packed:
         return Packed(head["experiment"], *_return_differences(list(runs.values()), logs), head["command"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, IntegrityError) as error:
         what = error.found if isinstance(error, IntegrityError) else f"{type(error).__name__}: {error}"
-        next = f"git checkout {file}, or pack the runs again: mmbench pack RUNS --out FILE"
-        raise IntegrityError(f"{file} line {number} is corrupt: {what}", "a file of mmbench pack", next) from error
+        raise IntegrityError(f"{file} line {number} is corrupt: {what}", "a file of mmbench pack", again) from error
 
 
 def find_packed(name: str, file: Path) -> PackedRun | None:

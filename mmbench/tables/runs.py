@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mmbench.errors import IntegrityError, MMBenchError
+from mmbench.console import log
+from mmbench.errors import MMBenchError
 from mmbench.files import read_lines
 from mmbench.runs.find import name_out, run_folders
 from mmbench.runs.spec import RunSpec
@@ -42,22 +43,61 @@ class RunOnRecord:
         return self.place if self.place.is_file() else self.place.parent
 
 
+def read_run(folder: Path) -> RunOnRecord:
+    """The run in a folder; IntegrityError if its manifest or a record is damaged."""
+    return RunOnRecord(read_manifest(folder), read_records(folder), folder.name, folder)
+
+
+def damage_of(folder: Path) -> str:
+    """What is damaged of a run, and what to type; "" if it can be read."""
+    try:
+        read_run(folder)
+    except MMBenchError as error:
+        return _say_damage(folder, error)
+    return ""
+
+
+def _say_damage(folder: Path, error: MMBenchError) -> str:
+    return f"Not shown, for it is damaged: {folder.name}. {error.found} try: {error.next}"
+
+
+@cache
+def _warn_once(text: str) -> None:
+    """Warn of something that commands come upon several times."""
+    log.warning("%s", text)
+
+
 def read_runs(*places: Path) -> list[RunOnRecord]:
     """The runs in folders of runs and packed files; one that is in several counts where it is first.
 
+    Warns of each run that is damaged, and leaves it out.
+
+    Args:
+        *places: Folders, or files.
+
     Raises:
-        IntegrityError: A manifest, record or line is damaged.
+        IntegrityError: A packed file is damaged, or each of the runs is.
     """
     found: dict[str, RunOnRecord] = {}
+    damaged: dict[Path, MMBenchError] = {}
     for place in places:
         if place.is_file():
             runs = [
                 RunOnRecord(r.spec, r.records, r.name, place, tuple(r.differences)) for r in read_packed(place).runs
             ]
         else:
-            runs = [RunOnRecord(read_manifest(f), read_records(f), f.name, f) for f in run_folders(place)]
+            runs = []
+            for folder in run_folders(place):
+                try:
+                    runs.append(read_run(folder))
+                except MMBenchError as error:
+                    damaged[folder] = error
         for run in runs:
             found.setdefault(run.name, run)
+    if damaged and not found:
+        raise next(iter(damaged.values()))
+    for folder, reason in damaged.items():
+        _warn_once(_say_damage(folder, reason))
     return list(found.values())
 
 
@@ -80,12 +120,7 @@ def read_run_file(place: Path, run_id: str, name: str) -> list[dict[str, Any]]:
     if place.is_file():
         runs = [run for run in read_packed(place).runs if run.name == run_id]
         return [dict(line) for run in runs for line in run.files.get(name, [])]
-    file = place / name
-    try:
-        return [json.loads(line) for line in read_lines(file)] if file.is_file() else []
-    except ValueError as error:
-        next = "delete that line: it says how samples were made, and holds none"
-        raise IntegrityError(f"{file} is corrupt: {error}.", "one JSON object a line", next) from error
+    return read_lines(place / name)
 
 
 def find_records(
@@ -110,7 +145,7 @@ def find_records(
 
     Raises:
         MMBenchError: Nothing fits; says what is there instead.
-        IntegrityError: Something on record is damaged.
+        IntegrityError: All that is on record is damaged.
     """
     there = [(run, r) for run in read_runs(*places) for r in run.records]
     tests: dict[str, tuple[Any, Callable[[Record], bool], Callable[[Record], Any]]] = {

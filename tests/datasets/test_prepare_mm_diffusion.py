@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from mmbench.datasets import mm_diffusion as mm_diffusion_data
-from mmbench.datasets.copies import prepare as preparing
 from mmbench.datasets.copies.conformed import INDEX, PREPARED, Entry
 from mmbench.datasets.copies.cut_anywhere import cut
 from mmbench.datasets.copies.prepare import prepare_videos
@@ -228,12 +227,12 @@ def test_an_interrupted_preparation_goes_on(root: Path, monkeypatch: pytest.Monk
 def test_a_full_disk_and_a_copy_that_cannot_be_written_to_are_said(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, data: bytes) -> None:
+    def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     prepare_it = ["data", "prepare", "aistpp", "--root", root, "--workers", "1"]
     with monkeypatch.context() as patch:
-        patch.setattr(preparing, "write_whole", full)
+        patch.setattr(os, "fsync", full)
         result = mmbench_here(capsys, *prepare_it)
     assert result.returncode == 3
     assert "No space left" in result.stderr

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from mmbench import code_identity
+from mmbench.errors import IntegrityError
 from mmbench.experiments.training import pools
 from mmbench.experiments.training.bases import digest_of_pool
 from mmbench.experiments.training.pools import Pool
@@ -119,3 +120,25 @@ def test_a_pool_is_another_one_for_other_code_of_its_dataset(monkeypatch: pytest
     edited = f"{real(render)}\nchanged()"
     monkeypatch.setattr(code_identity, "read_source", lambda name: edited if name == render else real(name))
     assert digest_of_pool(models, bounce, kind="real", seed=0) != before, "its clips may be others"
+
+
+@pytest.mark.parametrize("where", ["chunk", "header", "texts", "no texts"])
+def test_damaged_pairs_are_named_removed_and_made_anew(tmp_path: Path, where: str) -> None:
+    def make(indices: list[int]) -> list[tuple[Any, ...]]:
+        return [example(i) for i in indices]
+
+    Pool(tmp_path, 6).fill(make, 4, "make", quiet=True)
+    pools._texts.cache_clear()
+    path = next((tmp_path / "texts").iterdir()) if "texts" in where else tmp_path / "000000.safetensors"
+    data = bytearray(path.read_bytes())
+    data[20 if where == "header" else -2] ^= 1
+    path.write_bytes(data)
+    if where == "no texts":
+        path.unlink()
+    pool = Pool(tmp_path, 6)
+    if where != "header":
+        with pytest.raises(IntegrityError, match="Encoded pairs were damaged and are removed"):
+            [pool[i] for i in range(6)]
+    assert pool.missing(), "what was damaged is not there any more"
+    pool.fill(make, 4, "make", quiet=True)
+    assert all(same(pool[i], i) for i in range(6))

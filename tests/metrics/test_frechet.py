@@ -7,7 +7,7 @@ import pytest
 from scipy.linalg import sqrtm
 from scipy.stats import special_ortho_group
 
-from mmbench.errors import MMBenchError
+from mmbench.errors import IntegrityError, MMBenchError
 from mmbench.metrics.arithmetic.frechet import Moments, factor, frechet_distance, frechet_replicates
 from mmbench.statistics.estimates import bootstrap_estimate, resample_indices
 from mmbench.statistics.paired import paired_difference
@@ -231,3 +231,23 @@ def test_features_that_are_all_equal_have_a_distance_and_no_scatter() -> None:
     found = frechet_replicates(same, Moments.of(other), indices, 0)
     np.testing.assert_allclose(found, 16.0)
     assert frechet_distance(Moments.of(same), Moments.of(other), 0) == pytest.approx(16.0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"mean": np.array([np.nan, 0.0])},
+        {"mean": np.array([np.inf, 0.0])},
+        {"scatter": np.array([[np.nan, 0.0], [0.0, 1.0]])},
+        {"scatter": np.array([[1.0, 0.5], [0.0, 1.0]])},
+        {"scatter": np.array([[-1.0, 0.0], [0.0, 1.0]])},
+        {"scatter": np.ones((3, 3))},
+        {"n": np.array(1)},
+        {"n": np.array(-5)},
+    ],
+)
+def test_what_are_no_moments_gives_no_distance(change: dict[str, np.ndarray]) -> None:
+    whole = {"n": np.array(4), "mean": np.zeros(2), "scatter": np.eye(2)}
+    assert Moments.from_arrays(whole).n == 4
+    with pytest.raises(IntegrityError, match="statistics of the real clips are damaged"):
+        Moments.from_arrays(whole | change)

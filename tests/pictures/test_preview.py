@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmbench.errors import UsageError
+from mmbench.errors import IntegrityError, UsageError
 from mmbench.media.clip_files import write_lossless
 from mmbench.media.decode import decode
 from mmbench.pictures.columns import open_columns
@@ -178,3 +178,16 @@ def test_the_command_and_its_errors(tmp_path: Path, capsys: pytest.CaptureFixtur
         bad = mmbench_here(capsys, "preview", *arguments)
         assert bad.returncode == code, bad.stderr
         assert hint in bad.stderr
+
+
+def test_a_damaged_run_is_left_out_and_named(tmp_path: Path) -> None:
+    for system in ("a", "b"):
+        SampleStore.create(tmp_path, RunSpec(system, "bounce", 0, "none", {}))
+    first, second = sorted(tmp_path.iterdir())
+    (first / "manifest.json").write_text("{")
+    places, notes = find_places([], tmp_path)
+    assert places == [second]
+    assert f"damaged: {first.name}" in notes[0]
+    (second / "manifest.json").write_text("{")
+    with pytest.raises(IntegrityError, match=first.name):
+        find_places([], tmp_path)

@@ -77,10 +77,20 @@ def test_a_system_that_fails_alike_at_everything_is_stopped(store: SampleStore) 
             raise ValueError("expected 3 channels")
             yield
 
+    class Later(FixtureSystem):
+        def generate(self, requests: Sequence[Request]) -> Iterator[Clip]:
+            if requests[0].index >= 5:
+                raise ValueError("expected 3 channels")
+            yield from super().generate(requests)
+
     with pytest.raises(StoppedError, match="ValueError: expected 3 channels") as raised:
         generate(store, Broken(), make_requests(FixtureDataset(), 40, 0), batch_size=5)
+    assert "no sample is marked as failed" in raised.value.expected
+    assert (len(store.status(40).failed), len(store.status(40).missing)) == (0, 40)
+    with pytest.raises(StoppedError, match="ValueError: expected 3 channels") as raised:
+        generate(store, Later(), make_requests(FixtureDataset(), 40, 0), batch_size=5)
     assert "--retry-failed" in raised.value.next
-    assert (len(store.status(40).failed), len(store.status(40).missing)) == (ALIKE, 40 - ALIKE)
+    assert (len(store.status(40).failed), len(store.status(40).missing)) == (ALIKE, 40 - ALIKE - 5)
 
 
 def test_single_failures_and_such_of_other_reasons_stop_nothing(store: SampleStore) -> None:

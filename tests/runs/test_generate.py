@@ -16,8 +16,9 @@ from mmbench.runs.generate import Shard, StopSignal, generate
 from mmbench.runs.spec import RunSpec, make_requests, make_runspec
 from mmbench.runs.store import SampleStore, read_manifest
 from mmbench.types import Clip, Prompt, Request
-from tests.builders import clip
+from tests.builders import clip, strip_checksums
 from tests.fixture_distribution.mmbench_fixture import FixtureDataset, FixtureSystem
+from tests.test_files import flips
 
 
 @pytest.mark.parametrize("text", ["2/2", "1", "-1/2", "a/b", "1/0", ""])
@@ -192,3 +193,21 @@ def test_a_signal_in_the_last_batch_stops_what_would_follow(tmp_path: Path, capl
     for thread in set(threading.enumerate()) - {threading.current_thread()}:
         thread.join(1)
     assert "SIGINT: the samples in hand are finished" in caplog.text
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_no_flipped_bit_of_a_manifest_shows_another_run(tmp_path: Path, older: bool) -> None:
+    run = RunSpec("tiny", "bounce", 7, "tiny", {"steps": [1, 2], "scale": 1.5}, "0a1b", "another")
+    manifest = SampleStore.create(tmp_path, run).folder / "manifest.json"
+    if older:  # what its id says is covered all the same
+        strip_checksums(manifest)
+    silent = []
+    for changed in flips(manifest.read_bytes()):
+        manifest.write_bytes(changed)
+        try:
+            found = read_manifest(manifest.parent)
+        except IntegrityError:
+            continue
+        told = [(found.system, run.system), (found.dataset, run.dataset), (found.seed, run.seed)]
+        silent += [found] if (any(a != b for a, b in told) if older else found != run) else []
+    assert silent == []

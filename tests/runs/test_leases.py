@@ -59,9 +59,72 @@ def test_another_host_keeps_its_lease_while_it_beats(tmp_path: Path) -> None:
     assert LeaseTable(tmp_path).acquire("7") is not None
 
 
-def test_a_torn_lease_counts_as_dead(tmp_path: Path) -> None:
-    (tmp_path / "7").write_text('{"host": "el')
-    assert LeaseTable(tmp_path).acquire("7") is not None
+HERE = leases.this_place()
+MINE = {**HERE, "pid": os.getpid(), "start": process_start(os.getpid()), "time": 0}
+ODD: dict[str, object] = {
+    "torn": '{"host": "el',
+    "empty": "",
+    "null": None,
+    "a number": 3.5,
+    "a list": ["host"],
+    "an object in a list": [MINE],
+    "no pid": {**MINE, "pid": None},
+    "pid -1": {**MINE, "pid": -1},
+    "pid 0": {**MINE, "pid": 0},
+    "a huge pid": {**MINE, "pid": 10**30},
+    "a float": {**MINE, "pid": float(os.getpid())},
+    "a text": {**MINE, "pid": str(os.getpid())},
+    "true": {**MINE, "pid": True},
+    "no start": {**MINE, "start": None},
+    "no start, dead": {"host": HERE["host"], "pid": 2**22 + 1, "start": None, "time": 0},
+    "another boot": {**MINE, "boot": "another"},
+    "another namespace of pids, with our pid": {**MINE, "pids": "pid:[1]"},
+    "another host": {**MINE, "host": "elsewhere"},
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+@pytest.mark.parametrize("ahead", [-1, 1])
+def test_whatever_a_lease_says_it_is_taken_over_after_the_stated_time(
+    what: str, ahead: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "7"
+    content = ODD[what]
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    time_then = time.time() + ahead * (STALE + 60)  # untouched for long, or by a clock that is ahead
+    os.utime(path, (time_then, time_then))
+    lease = LeaseTable(tmp_path).acquire("7")
+    assert lease is not None
+    assert LeaseTable(tmp_path).acquire("7") is None, "it is ours now"
+    lease.release()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("what", ["another boot", "another namespace of pids, with our pid", "another host", "torn"])
+def test_what_cannot_be_looked_up_keeps_its_lease_while_it_beats(what: str, tmp_path: Path) -> None:
+    content = ODD[what]
+    (tmp_path / "7").write_text(content if isinstance(content, str) else json.dumps(content))
+    assert LeaseTable(tmp_path).acquire("7") is None
+
+
+def test_a_flipped_bit_in_the_lease_of_a_living_process_gives_it_to_nobody_else(tmp_path: Path) -> None:
+    lease = LeaseTable(tmp_path).acquire("7")
+    assert lease is not None
+    whole = lease.path.read_bytes()
+    lease.path.write_bytes(whole.replace(str(os.getpid()).encode(), str(os.getpid() ^ 1).encode(), 1))
+    assert LeaseTable(tmp_path).acquire("7") is None
+    lease.path.write_bytes(whole)
+    lease.release()
+
+
+def test_leases_that_the_dead_left_behind_go_and_those_of_the_living_stay(tmp_path: Path) -> None:
+    table = LeaseTable(tmp_path)
+    held = table.acquire("1")
+    assert held is not None
+    (tmp_path / "0").write_text(json.dumps({**MINE, "pid": 2**22 + 1}))
+    table.remove_dead(["0", "1", "2"])
+    assert sorted(p.name for p in tmp_path.glob("[0-9]")) == ["1"]
+    held.release()
 
 
 def test_a_lease_is_touched_while_held_and_the_heartbeat_ends_with_the_last(

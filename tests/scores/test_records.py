@@ -7,6 +7,7 @@ import math
 import os
 from dataclasses import asdict
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -98,3 +99,52 @@ def test_no_interval_on_record_excludes_its_value() -> None:
     distances = [r for run in runs for r in run.records if r.reference]
     assert distances
     assert all(r.low <= r.value <= r.high for r in distances if r.stderr is not None)
+
+
+def test_no_flipped_bit_of_records_or_scores_is_read_as_another_number(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scores = {"a.v": PER_SAMPLE, "b.v": OF_A_SET}
+    records = [record(n_expected=2, metric=name, signature=f"{name}|v", details={"kvd": 1.0}) for name in scores]
+    for r in records:
+        save(tmp_path, r, scores[r.metric], SAMPLES)
+    rng, silent = Random(0), []
+    for path in [tmp_path / "records.jsonl", *(tmp_path / "scores").iterdir()]:
+        whole = path.read_bytes()
+        for _ in range(60):
+            changed = bytearray(whole)
+            changed[at := rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
+            path.write_bytes(changed)
+            caplog.clear()
+            try:
+                found = read_records(tmp_path), [read_score(tmp_path, r).per_sample for r in records]
+                draws = read_score(tmp_path, records[1]).replicates
+                same = found[0] == records and np.array_equal(found[1][0], PER_SAMPLE.per_sample, equal_nan=True)
+                if not ((same and np.array_equal(draws, OF_A_SET.replicates)) or "cut off" in caplog.text):
+                    silent.append((path.name, at))
+            except IntegrityError as error:
+                if str(tmp_path) not in error.found or not error.next:
+                    silent.append((path.name, at))
+        path.write_bytes(whole)
+    assert silent == []
+
+
+def test_a_record_that_was_cut_off_at_the_end_of_its_line_is_missed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a.v", "b.v"):
+        save(tmp_path, record(n_expected=2, metric=name, signature=name), PER_SAMPLE, SAMPLES)
+    path = tmp_path / "records.jsonl"
+    path.write_text(path.read_text().splitlines(keepends=True)[0])
+    assert [r.metric for r in read_records(tmp_path)] == ["a.v"]
+    assert "has no record of b.v-n2" in caplog.text
+    assert f"mmbench evaluate {tmp_path}" in caplog.text
+
+
+def test_replicates_of_older_versions_are_read(tmp_path: Path) -> None:
+    r = record(n_expected=2)
+    save(tmp_path, r, OF_A_SET, SAMPLES)
+    (draws,) = (tmp_path / "scores").glob("*.safetensors")
+    np.save(draws.with_suffix(".npy"), OF_A_SET.replicates)
+    draws.unlink()
+    np.testing.assert_array_equal(read_score(tmp_path, r).replicates, OF_A_SET.replicates)

@@ -17,7 +17,7 @@ from mmbench.scores.records import save
 from mmbench.tables.published import printed_name, published, published_values
 from mmbench.tables.table import gather
 from mmbench.types import Score
-from tests.builders import record
+from tests.builders import record, strip_checksums
 
 
 def add(out: Path, system: str, dataset: str, *, seed: int = 0, **values: float) -> str:
@@ -141,7 +141,7 @@ def test_of_records_of_equal_time_the_later_run_counts(tmp_path: Path) -> None:
     folders = sorted(tmp_path.iterdir())
     (kept,) = gather(tmp_path)
     assert kept.run_id == folders[-1].name
-    lines = folders[0] / "records.jsonl"
+    lines = strip_checksums(folders[0] / "records.jsonl")
     lines.write_text(json.dumps(json.loads(lines.read_text()) | {"time": "2026-01-01T00:00:01Z"}) + "\n")
     (kept,) = gather(tmp_path)
     assert kept.run_id == folders[0].name
@@ -150,7 +150,7 @@ def test_of_records_of_equal_time_the_later_run_counts(tmp_path: Path) -> None:
 def test_trainings_of_different_n_are_not_averaged(tmp_path: Path) -> None:
     run = add(tmp_path, "tiny+mmdisco", "bounce", ib_bounce_av=0.1)
     other = add(tmp_path, "tiny+mmdisco", "bounce", ib_bounce_av=0.2)
-    lines = tmp_path / other / "records.jsonl"
+    lines = strip_checksums(tmp_path / other / "records.jsonl")
     lines.write_text(
         json.dumps(json.loads(lines.read_text()) | {"signature": "another|v|extractors:f|size:s|version:2"})
     )

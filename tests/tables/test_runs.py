@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from mmbench.errors import MMBenchError
+from mmbench.errors import IntegrityError, MMBenchError
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import create_run_folder
 from mmbench.scores.records import save
-from mmbench.tables.runs import find_records
+from mmbench.tables.runs import damage_of, find_records
 from mmbench.types import Score
 from tests.builders import record
 
@@ -49,3 +49,17 @@ def test_what_each_record_has_but_none_has_at_once_is_no_hint(out: Path) -> None
     assert "runs that were evaluated" in caught.value.expected
     with pytest.raises(MMBenchError, match=r"No record in .* fits\."):
         find_records(out / "nowhere")
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "records.jsonl"])
+def test_a_damaged_run_hides_no_other_and_is_named(file: str, out: Path, caplog: pytest.LogCaptureFixture) -> None:
+    damaged, whole = sorted(out.iterdir())
+    path = damaged / file
+    path.write_bytes(path.read_bytes().replace(b"bounce", b"bounke", 1))
+    assert [r.dataset for _, r in find_records(out)] == ["landscape"]
+    assert f"damaged: {damaged.name}" in caplog.text
+    assert file in caplog.text
+    assert damage_of(whole) == ""
+    (whole / "manifest.json").write_bytes(b"{")
+    with pytest.raises(IntegrityError, match="is corrupt"):
+        find_records(out)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from mmbench.datasets.copies.first_clips import Clips, FirstClips
 from mmbench.datasets.copies.texts import CAPTIONS, read_captions
 from mmbench.datasets.copies.video_copy import VideoCopy
 from mmbench.errors import MMBenchError, UsageError
-from mmbench.files import write_whole
+from mmbench.files import read_json, write_json, write_whole
 from mmbench.progress import progress
 
 MODEL = "Salesforce/instructblip-vicuna-7b"
@@ -102,11 +101,11 @@ def write_captions(
         raise UsageError(found, "a dataset that needs them: landscape", "mmbench data caption landscape")
     table, origin = dataset.root / CAPTIONS, dataset.root / MADE_BY
     known = read_captions(dataset.root)
-    stored = json.loads(origin.read_text()) if origin.is_file() else {} if known else made_by
+    stored = read_json(origin) if origin.is_file() else {} if known else made_by
     if stored != made_by:
         found = f"{table} was made by {stored or 'something that mmbench does not know'}."
         raise UsageError(found, f"captions by {made_by}", f"move {table} away, or caption with what made it")
-    write_whole(origin, json.dumps(made_by, indent=1).encode())
+    write_json(origin, made_by, indent=1)
     todo = [(key, entry) for key, entry in dataset.usable.items() if not known.get(entry.file)]
     caption = load() if todo else None
     with progress("caption", len(todo), quiet) as bar:

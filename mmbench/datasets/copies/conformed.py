@@ -20,6 +20,7 @@ import numpy as np
 
 from mmbench.datasets.copies.fit import why_unfit
 from mmbench.errors import IntegrityError, MediaError
+from mmbench.files import read_lines
 from mmbench.types import Clip, ClipFormat
 
 PREPARED, INDEX = "prepared", "index.jsonl"
@@ -189,15 +190,15 @@ def read_index(path: Path, heading: dict[str, Any]) -> list[Entry] | None:
     Raises:
         IntegrityError: It is of another dataset, version or format, or damaged.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    except FileNotFoundError:
+    if not path.exists():
         return None
     try:
-        rows = [json.loads(line) for line in lines if line.endswith("\n")]
+        rows = read_lines(path)
         entries = [Entry(**row) for row in rows[1:]]
-    except (ValueError, TypeError) as error:
-        raise IntegrityError(f"{path} is damaged: {error}.", "an index of mmbench data prepare", f"rm {path}") from None
+    except (IntegrityError, ValueError, TypeError) as error:
+        reason = error.found if isinstance(error, IntegrityError) else f"{path} is damaged: {error}."
+        again = f"rm {shlex.quote(str(path))}"
+        raise IntegrityError(reason, "an index of mmbench data prepare", again) from None
     if rows and rows[0] != heading:
         found = f"{path} is of another dataset, version or format."
         raise IntegrityError(found, json.dumps(heading), f"rm -r {path.parent}")

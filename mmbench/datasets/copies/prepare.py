@@ -6,18 +6,17 @@ index itself appears when all is done, so a dataset never sees half of it.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from mmbench.datasets.copies.conformed import INDEX, Entry, Preparation, examine_video, read_index, reason_of
-from mmbench.errors import IncompleteError, MediaError, MMBenchError
-from mmbench.files import append_line, write_whole
+from mmbench.errors import MediaError, MMBenchError
+from mmbench.files import append_line, format_lines, make_folder, read_lines, write_whole
+from mmbench.processes import worker_pool
 from mmbench.progress import progress
 
 
@@ -72,7 +71,7 @@ def prepare_videos(
             shown.advance()
     entries = [known[file] for file in sorted(known)]
     lines = [how.heading, *map(asdict, entries)]
-    _write(index, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode())
+    _write(index, format_lines(lines))
     part.unlink()
     return entries
 
@@ -85,19 +84,14 @@ def _current(root: Path, entry: Entry | None, how: Preparation) -> bool:
 
 
 def _begin(part: Path, first: dict[str, Any]) -> None:
-    """Let new lines follow whole ones: a line that was cut off goes."""
-    lines = part.read_bytes().splitlines(keepends=True) if part.is_file() else []
-    whole = [line for line in lines if line.endswith(b"\n")]
-    _write(part, b"".join(whole) if whole else json.dumps(first, ensure_ascii=False).encode() + b"\n")
+    """Let the first line be there."""
+    if not read_lines(part):
+        write_whole(part, format_lines([first]))
 
 
 def _write(path: Path, data: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, data)
-    except OSError as error:
-        found = f"Cannot write {path}: {error.strerror}."
-        raise IncompleteError(found, "free space, and permission", "free some, then the same command again") from error
+    make_folder(path.parent)
+    write_whole(path, data)
 
 
 def _run(jobs: Sequence[tuple[Path, str, str, Preparation]], workers: int) -> Iterator[Entry]:
@@ -105,10 +99,6 @@ def _run(jobs: Sequence[tuple[Path, str, str, Preparation]], workers: int) -> It
     if workers == 1 or len(jobs) <= workers:
         yield from (prepare_video(*job) for job in jobs)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(prepare_video, *job) for job in jobs]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with worker_pool(workers) as pool:
+        for future in as_completed([pool.submit(prepare_video, *job) for job in jobs]):
+            yield future.result()

@@ -19,7 +19,7 @@ from mmbench.experiments.profiling.gpu import gpu_state
 from mmbench.experiments.profiling.inference import PROMPT, time_inference
 from mmbench.experiments.profiling.stopwatch import WARM_UP, Stopwatch, free_memory
 from mmbench.experiments.profiling.training import time_training
-from mmbench.files import append_line
+from mmbench.files import append_line, make_folder
 from mmbench.networks.devices import precision_switches
 from mmbench.optional_protocols import DeclaresFormat
 from mmbench.registry import lookup, make_dataset
@@ -91,7 +91,7 @@ def profile_systems(settings: ProfileSettings) -> ProfileTable:
     """
     if settings.checkpointing not in ("auto", "on", "off"):
         raise UsageError(f"--checkpointing {settings.checkpointing}.", "auto, on or off", "--checkpointing auto")
-    settings.out.mkdir(parents=True, exist_ok=True)
+    make_folder(settings.out)
     rows: list[dict[str, Any]] = []
     notes, error = _notes(settings), None
     for name in settings.systems:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.experiments.profiling.columns import DATASETS, DTYPES, PERCENT, TABLES, columns_of_rounds
-from mmbench.experiments.published.lines import read_objects
+from mmbench.files import read_lines
 from mmbench.tables.beside_printed import Ours, PaperTable, make_line
 from mmbench.tables.layout import Number
 from mmbench.tables.paper_notes import entry_of
@@ -29,10 +29,7 @@ def fill_profile(table: str, places: Sequence[Path]) -> PaperTable:
     what = next(name for name, number in TABLES.items() if number == table)
     files = [file for place in places if (file := place / "profile.jsonl").is_file()]
     found = [
-        (record, file)
-        for file in files
-        for record in read_objects(file, "mmbench profile")
-        if record.get("what") == what
+        (record, file) for file in files for record in read_lines(file, "mmbench profile") if record.get("what") == what
     ]
     newest: dict[str, tuple[dict[str, Any], Path]] = {}
     left_out: dict[str, None] = {}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmbench.experiments.published.lines import read_objects
+from mmbench.files import read_lines
 from mmbench.tables.beside_printed import Line, Ours, PaperTable, make_line, printed_cells
 from mmbench.tables.layout import Number
 from mmbench.tables.paper_notes import entry_of
@@ -43,7 +43,7 @@ def fill_toy(places: Sequence[Path]) -> PaperTable:
 
 def _read(file: Path) -> list[dict[str, Any]]:
     """The records of a file of the toy; [] for another file of that name."""
-    found = read_objects(file, "mmbench toy")
+    found = read_lines(file, "mmbench toy")
     return found if all(set(FIELDS) <= set(record) for record in found) else []
 
 

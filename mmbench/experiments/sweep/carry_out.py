@@ -19,11 +19,11 @@ from mmbench.experiments.sweep.cell_jobs import lease_name, run_settings, traini
 from mmbench.experiments.sweep.cell_state import CellState, is_done, read_state
 from mmbench.experiments.sweep.cells import Cell, Sweep
 from mmbench.experiments.sweep.curves import save_curve
-from mmbench.experiments.sweep.log import Differences, Outcome, read_lines, read_log
+from mmbench.experiments.sweep.log import Differences, Outcome, read_log
 from mmbench.experiments.sweep.table import lay_out_sweep, open_sweep, pair_runs
 from mmbench.experiments.sweep.validation import refuse_impossible
 from mmbench.experiments.training.train import train_discriminator
-from mmbench.files import append_line, write_whole
+from mmbench.files import append_line, make_folder, read_lines, write_whole
 from mmbench.jobs.run import run
 from mmbench.runs.circumstances import invocation
 from mmbench.runs.leases import LeaseTable
@@ -84,7 +84,7 @@ def carry_out(sweep: Sweep) -> list[str]:
         StoppedError: A signal or a full disk ended it.
     """
     refuse_impossible(sweep)
-    sweep.run.out.mkdir(parents=True, exist_ok=True)
+    make_folder(sweep.run.out)
     request = {**sweep.identity, "metrics": [full_name(m) for m in sweep.metrics], "train_seeds": sweep.train_seeds}
     request |= {"sample_seeds": sweep.sample_seeds}
     circumstances = invocation(list(sweep.run.command), sweep.run.resolved())

@@ -5,16 +5,17 @@ One JSON object per line, of three kinds. Lines of older versions lack `kind` an
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mmbench.errors import IntegrityError, MMBenchError
+from mmbench.files import read_lines
 
 Paired = dict[str, dict[str, dict[str, float]]]  # {run: {metric: {"value", "stderr"}}}
 SETTINGS = ("weights", "options", "num_real", "num_fake", "training")  # of a line that asks, beside who and how many
+AGAIN = "mmbench sweep as before"
 KEY_OF_KIND = {"asked": "sweep", "outcome": "row", "differences": "differences"}  # a key that only this kind has
 
 
@@ -118,28 +119,13 @@ class SweepLog:
         return self.asked
 
 
-def read_lines(file: Path) -> list[dict[str, Any]]:
-    """The lines of a file of JSON objects; none if there is no file.
-
-    Raises:
-        IntegrityError: One is damaged; names it.
-    """
-    text, lines = file.read_text(encoding="utf-8") if file.exists() else "", []
-    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else [], start=1):
-        try:
-            lines.append(json.loads(line))
-        except ValueError as error:
-            raise _damaged(f"{file} line {number}", error) from error
-    return lines
-
-
 def read_log(file: Path) -> SweepLog:
     """What the file of a sweep says; of a missing file nothing.
 
     Raises:
         IntegrityError: A line is damaged; names it.
     """
-    return parse_log(file.stem, read_lines(file), str(file))
+    return parse_log(file.stem, read_lines(file, AGAIN), str(file))
 
 
 def parse_log(name: str, lines: Sequence[Mapping[str, Any]], origin: str) -> SweepLog:
@@ -174,5 +160,5 @@ def _parse_line(line: Mapping[str, Any]) -> Asked | Outcome | Differences:
 
 
 def _damaged(where: str, error: Exception) -> IntegrityError:
-    next = "delete that line, then mmbench sweep again: nothing else is lost"
+    next = f"delete that line, then {AGAIN}: nothing else is lost"
     return IntegrityError(f"{where} is corrupt: {error}.", "one JSON object as mmbench wrote it", next)

@@ -10,17 +10,21 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmbench.baselines.kinds.pair import DiffusionPair
+from mmbench.console import log
+from mmbench.errors import IntegrityError
 from mmbench.experiments.training.settings import TrainSettings
-from mmbench.files import write_whole
+from mmbench.files import make_folder
 from mmbench.identity import digest_of
 from mmbench.mmdisco.design import DiscriminatorConfig
 from mmbench.mmdisco.schedule import Schedule
 from mmbench.networks.devices import local_device
 from mmbench.optional_protocols import HasLabel, batch_size_of
 from mmbench.runs.spec import dataset_code, system_code
+from mmbench.tensor_files import TensorFile, write_tensors
 from mmbench.types import Dataset
 
 if TYPE_CHECKING:
@@ -129,18 +133,15 @@ def digest_of_pool(bases: BaseModels, dataset: Dataset, **kind: Any) -> str:
 
 def describe(bases: BaseModels, dataset: Dataset, settings: TrainSettings) -> PairDescription:
     """Reads the description of a training's base models; without one loads them, and writes it down."""
-    from safetensors import safe_open
-    from safetensors.torch import save_file
-
     from mmbench.baselines.models.pipelines.pair_view import PairView
     from mmbench.mmdisco.seen import view_of
 
     design, sizes = settings.discriminator, settings.sizes
     digest = digest_of_pool(bases, dataset, kind="pair", design=design, sizes=sizes)
     file = settings.pools / f"{bases.label}-pair-{digest}.safetensors"
-    if not file.exists():
+    if (known := _read_description(file)) is None:
         pair = bases.pair
-        facts = {
+        facts: dict[str, Any] = {
             "schedules": [schedule.record() for schedule in pair.schedules],
             "shapes": pair.shapes,
             "coupled": pair.coupled,
@@ -150,20 +151,32 @@ def describe(bases: BaseModels, dataset: Dataset, settings: TrainSettings) -> Pa
         }
         tensors = {f"levels {k}": schedule.alphas_cumprod for k, schedule in enumerate(pair.schedules)}
         tensors |= {f"text {k}": text.contiguous() for k, text in enumerate(pair.unconditional)}
-        settings.pools.mkdir(parents=True, exist_ok=True)
-        write_whole(file, lambda beside: save_file(tensors, beside, {"pair": json.dumps(facts)}))
-    with safe_open(file, framework="pt") as opened:
-        facts = json.loads(opened.metadata()["pair"])
-        tensors = {name: opened.get_tensor(name) for name in sorted(opened.keys())}
-    first, second = (DescribedSchedule(tensors[f"levels {k}"], said) for k, said in enumerate(facts["schedules"]))
-    video, audio = (tuple(shape) for shape in facts["shapes"])
+        make_folder(settings.pools)
+        write_tensors(file, tensors, {"pair": json.dumps(facts)})
+        known = json.loads(json.dumps(facts)), tensors
+    stored, parts = known
+    first, second = (DescribedSchedule(parts[f"levels {k}"], said) for k, said in enumerate(stored["schedules"]))
+    video, audio = (tuple(shape) for shape in stored["shapes"])
     return PairDescription(
         schedules=(first, second),
         shapes=(video, audio),
-        unconditional=tuple(tensor for name, tensor in tensors.items() if name.startswith("text")),
-        coupled=facts["coupled"],
-        encodes=facts["encodes"],
-        config=DiscriminatorConfig(**facts["config"]),
-        view=PairView.from_record(facts["view"]) if facts["view"] else None,
+        unconditional=tuple(tensor for name, tensor in parts.items() if name.startswith("text")),
+        coupled=stored["coupled"],
+        encodes=stored["encodes"],
+        config=DiscriminatorConfig(**stored["config"]),
+        view=PairView.from_record(stored["view"]) if stored["view"] else None,
         device=local_device(settings.device),
     )
+
+
+def _read_description(file: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """The facts and tensors of a description; None if there is none, or it is damaged, and then it goes."""
+    if not file.exists():
+        return None
+    try:
+        with TensorFile(file, "pt") as opened:
+            return json.loads(opened.metadata["pair"]), {name: opened[name] for name in opened.names}
+    except (IntegrityError, ValueError, KeyError) as error:
+        log.warning("%s is damaged and made again: %s", file, error)
+        file.unlink(missing_ok=True)
+        return None

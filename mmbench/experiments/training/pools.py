@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.console import log
-from mmbench.files import write_whole
+from mmbench.errors import IntegrityError
+from mmbench.files import make_folder
 from mmbench.identity import digest_bytes
 from mmbench.progress import progress
 from mmbench.runs.leases import LeaseTable
+from mmbench.tensor_files import TensorFile, read_tensors, write_tensors
 
 CHUNK = 32  # pairs per file: a kill loses as many at most, and a hundred thousand pairs are a few thousand files
 TEXTS_KEPT = 512  # read ones that stay in memory
@@ -39,6 +41,7 @@ class Pool:
 
     def __init__(self, folder: Path, num: int) -> None:
         self.folder, self.num = folder, num
+        self._checked: set[int] = set()  # chunks whose content was held to its checksums
 
     @property
     def name(self) -> str:
@@ -49,13 +52,23 @@ class Pool:
         return self.num
 
     def __getitem__(self, index: int) -> Example:
-        from safetensors import safe_open
-
         chunk, row = divmod(range(self.num)[index], CHUNK)
-        with safe_open(self._path(chunk), framework="pt") as file:
-            video, audio = (file.get_slice(name)[row] for name in ("video", "audio"))
-            name = json.loads(file.metadata()["texts"])[row]
-        return video, audio, *(_texts(self._texts_path(name)) if name else (None, None))
+        path, texts = self._path(chunk), None
+        try:
+            with TensorFile(path, "pt") as file:
+                if chunk not in self._checked:
+                    file.check()
+                    self._checked.add(chunk)
+                video, audio = (file.slice(name)[row] for name in ("video", "audio"))
+                name = json.loads(file.metadata["texts"])[row]
+            texts = self._texts_path(name) if name else None
+            return video, audio, *(_texts(texts) if texts else (None, None))
+        except (IntegrityError, LookupError, ValueError) as error:
+            for damaged in [path, *([texts] if texts else [])]:
+                damaged.unlink(missing_ok=True)
+            reason = error.found if isinstance(error, IntegrityError) else f"{path}: {error}"
+            next = "the same command again, which encodes them anew"
+            raise IntegrityError(f"Encoded pairs were damaged and are removed: {reason}", "", next) from error
 
     def _path(self, chunk: int) -> Path:
         return self.folder / f"{chunk:06d}.safetensors"
@@ -82,7 +95,7 @@ class Pool:
             label: Title of the progress.
             quiet: No progress.
         """
-        (self.folder / "texts").mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder / "texts")
         leases = LeaseTable(self.folder / "leases")
         while chunks := self.missing():
             made = 0
@@ -114,7 +127,7 @@ class Pool:
         names = [self._keep_texts(texts) for _, _, *texts in examples]
         videos, audios = zip(*(example[:2] for example in examples), strict=True)
         tensors = {"video": torch.stack(videos), "audio": torch.stack(audios)}
-        _write_tensors(self._path(chunk), tensors, {"texts": json.dumps(names)})
+        write_tensors(self._path(chunk), tensors, {"texts": json.dumps(names)})
 
     def _keep_texts(self, texts: Sequence[Any]) -> str:
         """Name of a pair's texts, which are written unless they are there; "" without texts."""
@@ -123,29 +136,26 @@ class Pool:
         tensors = {name: text.contiguous() for name, text in zip(("video", "audio"), texts, strict=True)}
         name = digest_bytes(*(text.numpy().data for text in tensors.values()))
         if not self._texts_path(name).exists():
-            _write_tensors(self._texts_path(name), tensors, {})
+            write_tensors(self._texts_path(name), tensors)
         return name
 
 
 @lru_cache(TEXTS_KEPT)
 def _texts(path: Path) -> tuple[Any, Any]:
-    from safetensors.torch import load_file
-
-    tensors = load_file(path)
+    tensors = read_tensors(path, "pt")
     return tensors["video"], tensors["audio"]
 
 
 def _length(path: Path) -> int:
-    """Pairs in a chunk; 0 if it is not there."""
-    from safetensors import safe_open
-
+    """Pairs in a chunk; 0 if it is not there, or damaged, and then it goes."""
     if not path.exists():
         return 0
-    with safe_open(path, framework="pt") as file:
-        return int(file.get_slice("video").get_shape()[0])
-
-
-def _write_tensors(path: Path, tensors: dict[str, Any], metadata: dict[str, str]) -> None:
-    from safetensors.torch import save_file
-
-    write_whole(path, lambda beside: save_file(tensors, beside, metadata))
+    try:
+        with TensorFile(path, "pt") as file:
+            if "texts" not in file.metadata or not {"video", "audio"} <= set(file.names):
+                raise IntegrityError(f"{path} is damaged: it lacks a part.")
+            return int(file.slice("video").get_shape()[0])
+    except IntegrityError as error:
+        log.warning("%s Its pairs are encoded again.", error.found)
+        path.unlink(missing_ok=True)
+        return 0

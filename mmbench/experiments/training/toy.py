@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmbench.errors import UsageError
-from mmbench.files import append_line
+from mmbench.files import append_line, make_folder
 from mmbench.progress import Stage
 from mmbench.runs.circumstances import invocation
 from mmbench.tables.format import with_error
@@ -128,7 +128,7 @@ def run_toy_experiment(
 
     config = ToyConfig(base_steps=300, steps=300, num_samples=400, num_inference_steps=50) if quick else ToyConfig()
     config = config if steps is None else replace(config, steps=steps)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     options = {"sigmas": list(sigmas), "settings": list(settings), "losses": list(losses), "seeds": seeds}
     options |= {"bases": ["/".join(kinds) for kinds in bases], "samplers": list(samplers), "pairing": list(pairing)}
     options |= {"steps": config.steps}

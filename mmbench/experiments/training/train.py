@@ -18,7 +18,7 @@ from mmbench.experiments.training.memory import Measured, announce, free_memory,
 from mmbench.experiments.training.pools import Pool
 from mmbench.experiments.training.settings import TrainSettings
 from mmbench.experiments.training.stored import fill_stored_draws
-from mmbench.files import append_line
+from mmbench.files import append_line, make_folder
 from mmbench.mmdisco.pairing import read_pairing
 from mmbench.registry import discover, lookup, make_dataset
 from mmbench.runs.circumstances import invocation
@@ -69,7 +69,7 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
     shape += f"-{settings.pairing}" * (settings.pairing != "index")  # so that +mmdisco takes no other for its own
     usual = f"{discriminator_stem(settings.name, dataset, bases.weights, bases.label)}{shape}-s{config.seed}"
     folder = settings.out / (settings.folder or usual)
-    folder.mkdir(parents=True, exist_ok=True)  # every process of a launcher writes its invocation there
+    make_folder(folder)  # every process of a launcher writes its invocation there
     with _hold_training(folder):
         return _train(settings, config, dataset, bases, pair, folder)
 

@@ -1,0 +1,65 @@
+"""Nothing that a process starts outlives it, not even when it is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mmbench.errors import MMBenchError
+from mmbench.processes import worker_pool
+from mmbench.runs.leases import process_start
+from tests.commands import environment
+
+POOL = """
+import os, time
+from mmbench.processes import worker_pool
+
+def busy(_):
+    return time.sleep(0.5), os.getpid()
+
+if __name__ == "__main__":
+    with worker_pool(2) as pool:
+        print(*{pid for _, pid in pool.map(busy, range(4))}, flush=True)
+        pool.submit(time.sleep, 600)
+        time.sleep(600)
+"""
+GROUP = """
+import subprocess, time
+from mmbench.processes import ending_with_us
+
+program = subprocess.Popen(["sh", "-c", "sleep 600 & echo $! && sleep 600"], start_new_session=True)
+with ending_with_us(program.pid):
+    time.sleep(0.5)
+    print(program.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("script", [POOL, GROUP])
+def test_a_killed_process_takes_its_pools_and_programs_with_it(script: str, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(script)
+    command = [sys.executable, str(tmp_path / "script.py")]
+    process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(1 + (script is GROUP))]
+    pids = [int(word) for line in lines for word in line.split()]
+    assert len(pids) == 2
+    assert all(map(process_start, pids))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    end = time.monotonic() + 60
+    while left := [pid for pid in pids if process_start(pid)]:
+        assert time.monotonic() < end, f"{left} go on"
+        time.sleep(0.05)
+
+
+def test_a_killed_worker_is_one_message() -> None:
+    with pytest.raises(MMBenchError, match="A worker process was killed") as caught, worker_pool(1) as pool:
+        pool.submit(os.kill, pool.submit(os.getpid).result(), signal.SIGKILL).result()
+    assert "--workers" in caught.value.next
