@@ -15,6 +15,7 @@ from typing import Any, Literal
 from mmbench.errors import IntegrityError, MMBenchError
 from mmbench.weights import file_digests as digests
 from mmbench.weights import headers
+from mmbench.weights.bounds import require_modest
 from mmbench.weights.hub import linked_commit
 from mmbench.weights.known import KNOWN
 from mmbench.weights.locations import entry, find, home, locate, remedy_for, whereabouts
@@ -163,6 +164,7 @@ def check_whole(weight: Weight, path: Path) -> None:
             found = f"{weight.name}: {path / names[0]} is missing."
             raise IntegrityError(found, " or ".join(names) + known, whereabouts(weight.name, names[0]))
     for name, file in digests.files(path).items():
+        require_modest(file)
         if wrong := headers.damage(file):
             known = f", sha256 {expected[name]}" if name in expected else ""
             found = f"{weight.name}: {file} {wrong}."
