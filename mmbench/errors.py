@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import traceback
 from pathlib import Path
 
@@ -66,6 +67,12 @@ class MediaError(MMBenchError):
 
 class NonFiniteError(MMBenchError):
     """A system produced NaN or infinity in its audio or video."""
+
+
+def one_line(error: BaseException) -> str:
+    """What somebody else's error says, on one line: the first of its text, without colours; else the error's kind."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().split("\n")[0]
+    return "".join(c if c.isprintable() else "?" for c in plain)[:300] or type(error).__name__
 
 
 def error_line(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from mmbench.errors import IncompleteError, IntegrityError
+from mmbench.errors import IncompleteError, IntegrityError, UsageError
 
 
 def write_whole(path: Path, data: bytes | Callable[[Path], Any]) -> None:
@@ -41,6 +41,19 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def expand_user(path: str | Path) -> Path:
+    """A path with the home folder that a leading ~ or ~NAME stands for.
+
+    Raises:
+        UsageError: There is no such user, or no home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        found = f"There is no home folder for {Path(path).parts[0]!r} of {str(path)!r}."
+        raise UsageError(found, "a user of this machine, or HOME set", "the path without ~") from error
 
 
 def read_lines(path: Path) -> list[str]:

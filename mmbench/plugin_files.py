@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mmbench.errors import MMBenchError, UsageError, error_line
+from mmbench.files import expand_user
 
 VARIABLE = "MMBENCH_PLUGINS"  # files, separated as the folders of PATH are
 _loaded: dict[Path, bytes] = {}  # what they held when they were imported
@@ -30,7 +31,7 @@ def named_plugins() -> list[Path]:
 
 def place(name: str | Path) -> Path:
     """Where a plugin is, the same however its folder is spelled."""
-    file = Path(name).expanduser()
+    file = expand_user(name)
     return file.parent.resolve() / file.name
 
 

@@ -6,7 +6,6 @@ Every file is written beside its place, synced and renamed, so that a kill leave
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -16,12 +15,13 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mmbench.errors import IntegrityError
+from mmbench.errors import IntegrityError, MMBenchError, one_line
 from mmbench.files import write_whole
 from mmbench.mmdisco.design import DiscriminatorConfig
+from mmbench.weights.headers import require_whole
+from mmbench.weights.pickles import load_pickle
 
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
-UNREADABLE = (OSError, EOFError, RuntimeError, LookupError, ValueError, pickle.UnpicklingError)  # of a broken file
 PAIRINGS_IN_WORDS = {
     "index": "one for both (pairing index)",
     "band": "the audio's within 20 % of T of the video's (pairing band)",
@@ -49,11 +49,12 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
     errors = []
     for path in (folder / CHECKPOINT, folder / PREVIOUS):
         try:
-            return torch.load(path, map_location="cpu", weights_only=True)
+            require_whole(path)
+            return load_pickle(path, path.name)
         except FileNotFoundError:
             continue
-        except UNREADABLE as error:
-            errors.append(f"{path.name}: {error}")
+        except (OSError, MMBenchError) as error:
+            errors.append(one_line(error))
     if errors:
         raise IntegrityError(
             f"No checkpoint in {folder} can be read ({'; '.join(errors)}).",

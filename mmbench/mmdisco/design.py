@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from mmbench.errors import MMBenchError, UsageError
+from mmbench.errors import MMBenchError, UsageError, one_line
 from mmbench.mmdisco.pairing import Pairing, read_pairing
 from mmbench.types import DESIGNS, Design
 from mmbench.weights.headers import require_whole
@@ -156,7 +156,7 @@ def read_config(path: Path) -> DiscriminatorConfig | None:
             raise ValueError("it tells of more or larger layers than the file has")
         return DiscriminatorConfig(**stored)
     except (ValueError, TypeError, RecursionError, MMBenchError) as error:
-        found = f"{path} holds a config that is none: {str(error).splitlines()[0][:200]}."
+        found = f"{path} holds a config that is none: {one_line(error)}."
         raise MMBenchError(found, "a discriminator as mmbench train writes it") from error
 
 

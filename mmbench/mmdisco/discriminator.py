@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmbench.errors import MMBenchError, UsageError
+from mmbench.errors import MMBenchError, UsageError, one_line
 from mmbench.mmdisco.design import DiscriminatorConfig, read_config
 from mmbench.mmdisco.fusion import MeanFusion, TransformerFusion
 from mmbench.mmdisco.residual import ResidualExtractor
@@ -189,10 +189,8 @@ def load_discriminator(
         with torch.device("meta"):
             model = Discriminator(config)
     except (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError) as error:
-        reason = str(error).splitlines()[0][:200]
-        raise MMBenchError(
-            f"{where} belongs to a discriminator that cannot be built: {reason}.", "its config"
-        ) from error
+        found = f"{where} belongs to a discriminator that cannot be built: {one_line(error)}."
+        raise MMBenchError(found, "its config") from error
     if path is not None:  # first the shapes alone: a file that does not fit is not read
         _compare(_own_part(read_meta(path), where), model.state_dict(), where, config)
     state = _own_part(dict(source) if isinstance(source, Mapping) else read_tensors(Path(source)), where)
