@@ -153,20 +153,24 @@ def read_config(path: Path) -> DiscriminatorConfig | None:
     try:
         stored = json.loads(text)
         if not _is_modest(stored, len(header.shapes)):
-            raise ValueError("it tells of more or larger layers than the file has")
+            raise ValueError("its sizes are no numbers, or more or larger than the file's tensors")
         return DiscriminatorConfig(**stored)
     except (ValueError, TypeError, RecursionError, MMBenchError) as error:
-        found = f"{path} holds a config that is none: {one_line(error)}."
+        found = f"{path} holds a config that is none: {one_line(error).rstrip('.')}."
         raise MMBenchError(found, "a discriminator as mmbench train writes it") from error
 
 
 def _is_modest(stored: Any, num_tensors: int) -> bool:
     """Whether sizes in a stored config can be those of a file's tensors, so that building it takes no time."""
+    if not isinstance(stored, dict):
+        return False
     layers = ("num_blocks", "fusion_layers", "vit_layers")
     values = [n for v in stored.values() for n in (v if isinstance(v, list) else [v])]
+    sizes = [n for key, v in stored.items() if key != "video_times" for n in (v if isinstance(v, list) else [v])]
     return (
-        all(isinstance(v, str | int | float | None) for v in values)
-        and all(abs(n) <= LARGEST_SIZE for n in values if isinstance(n, int | float))
+        all(isinstance(v, int | float | None) or v in (stored.get("design"), stored.get("pairing")) for v in values)
+        and all(0 <= n <= LARGEST_SIZE for n in values if isinstance(n, int | float))
+        and all(n > 0 for n in sizes if isinstance(n, int | float) and not isinstance(n, bool))
         and all(stored.get(key, 0) <= num_tensors for key in layers)
         and len(stored.get("channel_mult", ())) <= num_tensors
     )

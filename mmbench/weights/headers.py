@@ -41,8 +41,10 @@ def require_whole(path: Path) -> None:
 
     Raises:
         IntegrityError: It is damaged.
-        MMBenchError: It would unpack to far more than it is on disk.
+        MMBenchError: It is no file, or would unpack to far more than it is on disk.
     """
+    if not path.is_file():
+        raise MMBenchError(f"{path} is not a file.", "a checkpoint")
     require_modest(path)
     if wrong := damage(path):
         raise IntegrityError(f"{path} {wrong}.", "a whole checkpoint")

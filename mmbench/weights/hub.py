@@ -50,7 +50,7 @@ def link_from_hub(source: str, patterns: Sequence[str], part: Path, offline: boo
         disable_progress_bars()
     try:
         if commit is None and not offline:  # named before anything is downloaded
-            commit = _name_commit(hub.HfApi().repo_info(wanted.repository, repo_type=kind).sha, wanted)
+            commit = _name_commit(hub.repo_info(wanted.repository, repo_type=kind).sha, wanted)
         if wanted.file:
             got = hub.hf_hub_download(
                 wanted.repository, wanted.file, revision=commit, local_files_only=offline, repo_type=kind

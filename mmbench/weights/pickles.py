@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import pickle
 import re
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 from typing import IO, Any
@@ -50,7 +51,7 @@ def load_pickle(source: Path | IO[bytes], label: str, map_location: str = "cpu",
     names = [(OrderedDict, name) for name in LIGHTNING] + [(Skipped, name) for name in ARRAYS]
     names += [(_make_scalar, name) for name in SCALARS]
     try:
-        with torch.serialization.safe_globals([*names, *KINDS]):
+        with torch.serialization.safe_globals([*names, *KINDS]), warnings.catch_warnings(action="ignore"):
             state = torch.load(source, map_location=map_location, weights_only=True, mmap=mmap or None)
     except MemoryError as error:
         raise MMBenchError(f"{label} takes more memory than there is.", "a checkpoint that fits") from error

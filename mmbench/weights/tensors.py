@@ -70,6 +70,8 @@ def _extract(archive: Path, pattern: str, scratch: IO[bytes]) -> str:
                 if member.isfile() and fnmatch(member.name, pattern) and member.name > found:
                     found = member.name
                     copy_member(stream, tar, member, scratch)
+            while stream.read(1 << 20):  # to the sum at its end, which tells whether all before was right
+                pass
     except (tarfile.TarError, EOFError, zlib.error, RecursionError, ValueError) as error:
         wrong = str(error).split("\n")[0] or "it ends too early"
         raise IntegrityError(f"{archive} is damaged: {wrong}.", "a whole archive") from error

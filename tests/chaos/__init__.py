@@ -1,0 +1,1 @@
+"""Files made to harm whoever reads them, and what is said of each."""
