@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import re
+import shlex
 import traceback
 from pathlib import Path
 
@@ -67,6 +70,30 @@ class MediaError(MMBenchError):
 
 class NonFiniteError(MMBenchError):
     """A system produced NaN or infinity in its audio or video."""
+
+
+def explain(error: OSError) -> MMBenchError:
+    """An error of the operating system that nobody has foreseen, as one of ours: which path, what to look at.
+
+    A full disk gives an `IncompleteError`: what was done stays, and the same command continues.
+    """
+    path = error.filename if isinstance(error.filename, str | bytes | Path) else ""
+    place = os.fsdecode(path) if path else ""
+    reason = error.strerror or str(error) or type(error).__name__
+    found = f"{place}: {reason}." if place else f"{reason}."
+    quoted = shlex.quote(place or ".")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        folder = shlex.quote(str(Path(place).parent)) if place else "."
+        return IncompleteError(found, "free space", f"df -h {folder}; the same command continues")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return MMBenchError(found, "permission to read and write there", f"ls -ld {quoted}")
+    if error.errno == errno.EROFS:
+        return MMBenchError(found, "a disk that can be written", "--out FOLDER")
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return MMBenchError(found, "more open files", "ulimit -n 4096")
+    if error.errno == errno.ENOENT:
+        return MMBenchError(found, "files that stay where they are while they are read", f"ls -ld {quoted}")
+    return MMBenchError(found, "", f"ls -ld {quoted}" if place else "mmbench doctor")
 
 
 def one_line(error: BaseException) -> str:

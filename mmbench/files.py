@@ -56,6 +56,18 @@ def expand_user(path: str | Path) -> Path:
         raise UsageError(found, "a user of this machine, or HOME set", "the path without ~") from error
 
 
+def json_bytes(value: Any, indent: int | None = None) -> bytes:
+    """A value as JSON in UTF-8; where a text holds half a surrogate pair, as names of files may, in ASCII.
+
+    Raises:
+        ValueError: A number is NaN or infinite.
+    """
+    try:
+        return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=indent, allow_nan=False).encode()
+
+
 def read_lines(path: Path) -> list[str]:
     """The lines of a file of JSON lines; not `str.splitlines`, for a prompt may hold U+2028, U+0085 or a form feed."""
     text = path.read_text(encoding="utf-8")
@@ -73,10 +85,10 @@ def append_lines(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
     Raises:
         IncompleteError: The disk is full, or the file may not be written.
     """
-    lines = "".join(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in records)
+    lines = b"".join(json_bytes(record) + b"\n" for record in records)
     try:
         with open(path, "ab") as f:
-            f.write(lines.encode())
+            f.write(lines)
             f.flush()
             os.fsync(f.fileno())
     except OSError as error:

@@ -77,7 +77,9 @@ class Guide:
     def design(self, name: SystemName, path: Path | None) -> str:
         """The design that a discriminator's file declares, else the one of the system's name."""
         declared = read_config(path) if path else None
-        return declared.design if declared else self.released_design if name.option == "release" else name.design
+        if declared:
+            return declared.design
+        return str(self.released_design if name.option == "release" else name.design)
 
 
 def pairing_of(path: Path | None) -> Pairing:

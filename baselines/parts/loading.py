@@ -65,7 +65,6 @@ class Parts:
                 return self.place(kind.from_pretrained(folder / subfolder, local_files_only=True))
         return self.place(self.new(kind, full, tiny, subfolder))
 
-    @property
     def new(self, kind: Any, full: Mapping[str, Any], tiny: Mapping[str, Any], label: str) -> Any:
         """Build the part untrained; `label` names it among the parts."""
         config = {**full, **tiny} if self.weights == "tiny" else full

@@ -13,7 +13,6 @@ RUN/leases/000012            who is making it (host, pid, start time)
 from __future__ import annotations
 
 import io
-import json
 import os
 import shutil
 import time
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.errors import IntegrityError, MMBenchError
-from mmbench.files import append_line, read_json, write_whole
+from mmbench.files import append_line, json_bytes, read_json, write_whole
 from mmbench.media.clip_files import read_lossless, write_lossless
 from mmbench.runs.leases import Lease, LeaseTable
 from mmbench.runs.spec import RunSpec
@@ -118,7 +117,7 @@ def create_run_folder(out: Path, run: RunSpec, folders: Sequence[str] = ()) -> P
         for name in folders:
             (folder / name).mkdir(exist_ok=True)
         if not (folder / "manifest.json").exists():
-            write_whole(folder / "manifest.json", json.dumps(run.to_json(), indent=1, ensure_ascii=False).encode())
+            write_whole(folder / "manifest.json", json_bytes(run.to_json(), indent=1))
     except OSError as error:
         found = f"Cannot write to {folder}: {error.strerror}."
         raise MMBenchError(found, "a folder you may write to", "--out FOLDER") from error
@@ -209,7 +208,7 @@ class SampleStore:
             dict(clip.notes),
         )
         write_whole(self._path(request.index, ".mkv"), encoded.getvalue())
-        write_whole(self._path(request.index, ".json"), json.dumps(asdict(record), ensure_ascii=False).encode())
+        write_whole(self._path(request.index, ".json"), json_bytes(asdict(record)))
         self._path(request.index, ".failed.json").unlink(missing_ok=True)
         self.made += 1
         return record
@@ -218,7 +217,7 @@ class SampleStore:
         """Record why a sample could not be made."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         record = FailureRecord(request.index, request.prompt.id, request.prompt.text, kind, reason, now)
-        write_whole(self._path(request.index, ".failed.json"), json.dumps(asdict(record), ensure_ascii=False).encode())
+        write_whole(self._path(request.index, ".failed.json"), json_bytes(asdict(record)))
 
     def verify(self, index: int) -> None:
         """Decode sample `index` and compare it with its digest."""

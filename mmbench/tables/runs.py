@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mmbench.errors import MMBenchError
+from mmbench.console import log
+from mmbench.errors import MMBenchError, explain
 from mmbench.runs.find import name_out, run_folders
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import read_manifest
@@ -43,6 +44,8 @@ class RunOnRecord:
 def read_runs(*places: Path) -> list[RunOnRecord]:
     """The runs in folders of runs and packed files; one that is in several counts where it is first.
 
+    A folder that this user may not read is named in a warning, and the others are read.
+
     Raises:
         IntegrityError: A manifest, record or line is damaged.
     """
@@ -53,10 +56,19 @@ def read_runs(*places: Path) -> list[RunOnRecord]:
                 RunOnRecord(r.spec, r.records, r.name, place, tuple(r.differences)) for r in read_packed(place).runs
             ]
         else:
-            runs = [RunOnRecord(read_manifest(f), read_records(f), f.name, f) for f in run_folders(place)]
+            runs = [run for folder in run_folders(place) if (run := _read(folder)) is not None]
         for run in runs:
             found.setdefault(run.name, run)
     return list(found.values())
+
+
+def _read(folder: Path) -> RunOnRecord | None:
+    """A run in its folder; None, and a warning, for one that this user may not read."""
+    try:
+        return RunOnRecord(read_manifest(folder), read_records(folder), folder.name, folder)
+    except OSError as error:
+        log.warning("The run %s is left out: %s", folder.name, explain(error).found)
+        return None
 
 
 def places_of(*places: Path) -> dict[str, Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.console import log
-from mmbench.files import read_lines, write_whole
+from mmbench.files import json_bytes, read_lines, write_whole
 
 Hashes = dict[str, str]  # path below the folder (of a file: its name) -> sha256
 
@@ -111,7 +111,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write a JSON object so that a reader finds the old or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+    write_whole(path, json_bytes(value, indent=1) + b"\n")
 
 
 def files(path: Path) -> dict[str, Path]:

@@ -21,7 +21,7 @@ LIGHTNING = (  # classes that checkpoints of Lightning name, read as plain dicti
 ARRAYS = ("numpy.ndarray", "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct")
 SCALARS = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
 LARGEST_SCALAR = 32  # [bytes]
-KINDS = [np.dtype, *(type(np.dtype(kind)) for kind in "?bBhHiIlLqQefd")]
+KINDS: list[Any] = [np.dtype, *(type(np.dtype(kind)) for kind in "?bBhHiIlLqQefd")]
 REMEDY = "save its tensors as safetensors, and name that file (MMBENCH_WEIGHTS_<NAME> for published weights)"
 
 
@@ -48,10 +48,10 @@ def load_pickle(source: Path | IO[bytes], label: str, map_location: str = "cpu",
     """
     import torch
 
-    names = [(OrderedDict, name) for name in LIGHTNING] + [(Skipped, name) for name in ARRAYS]
+    names: list[Any] = [(OrderedDict, name) for name in LIGHTNING] + [(Skipped, name) for name in ARRAYS]
     names += [(_make_scalar, name) for name in SCALARS]
     try:
-        with torch.serialization.safe_globals([*names, *KINDS]), warnings.catch_warnings(action="ignore"):
+        with torch.serialization.safe_globals(names + KINDS), warnings.catch_warnings(action="ignore"):
             state = torch.load(source, map_location=map_location, weights_only=True, mmap=mmap or None)
     except MemoryError as error:
         raise MMBenchError(f"{label} takes more memory than there is.", "a checkpoint that fits") from error
