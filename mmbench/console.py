@@ -71,13 +71,14 @@ def jsonable(value: Any) -> Any:
 
 
 def show_json(value: Any) -> None:
-    """Print a value as JSON, in ASCII where stdout cannot take more, or a text holds half a surrogate pair."""
+    """Print a value as JSON: in ASCII where stdout cannot take more, or a terminal would obey some of the text."""
     text = json.dumps(jsonable(value), indent=1, ensure_ascii=False)
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+        plain = visible(text) == text
     except UnicodeEncodeError:
-        text = json.dumps(jsonable(value), indent=1)
-    print(text)
+        plain = False
+    print(text if plain else json.dumps(jsonable(value), indent=1))
 
 
 def terminal_width() -> int:
@@ -129,7 +130,13 @@ def show_rows(
         table.add_column(Text(name, justify="right" if right else "left"), overflow="fold")
     for texts in cells:
         table.add_row(*(_styled(text, right) for text, right in zip(texts, numeric, strict=True)))
-    console = Console(highlight=False, width=terminal_width(), height=25, markup=False)  # rich heeds both or none
+
+    class Printer(Console):
+        def on_broken_pipe(self) -> None:
+            """Leave it to the command's one handler that the reader has gone."""
+            raise BrokenPipeError
+
+    console = Printer(highlight=False, width=terminal_width(), height=25, markup=False)  # rich heeds both or none
     if title:
         console.print(visible(title), style="bold")
     console.print(table)

@@ -81,7 +81,8 @@ def explain(error: OSError) -> MMBenchError:
     place = os.fsdecode(path) if path else ""
     reason = error.strerror or str(error) or type(error).__name__
     found = f"{place}: {reason}." if place else f"{reason}."
-    quoted = shlex.quote(place or ".")
+    seen = next((p for p in (Path(place), *Path(place).parents) if os.path.lexists(p)), Path())  # what a user may see
+    quoted = shlex.quote(str(seen))
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         folder = shlex.quote(str(Path(place).parent)) if place else "."
         return IncompleteError(found, "free space", f"df -h {folder}; the same command continues")

@@ -108,7 +108,9 @@ def write_latex(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Se
 def _flat(value: Any) -> Any:
     if isinstance(value, Mapping | list | tuple):
         value = json.dumps(value, ensure_ascii=False)
-    return disarmed(value).encode(errors="backslashreplace").decode() if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return disarmed(value).replace("\r", "\\r").encode(errors="backslashreplace").decode()  # no reader ends a row there
 
 
 def disarmed(text: str) -> str:

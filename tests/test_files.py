@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from mmbench.errors import IncompleteError, IntegrityError
-from mmbench.files import append_line, read_json, write_whole
+from mmbench.errors import IncompleteError, IntegrityError, UsageError
+from mmbench.files import append_line, expand_user, json_bytes, read_json, read_lines, write_whole
 
 
 def test_what_takes_the_name_has_reached_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,3 +115,21 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         write_whole(path, fails)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("text", ["é\u2028\x85", "\udcff\ud800", "😀"])
+def test_any_text_is_stored_as_it_is(tmp_path: Path, text: str) -> None:
+    append_line(tmp_path / "lines", {"a": text})
+    (line,) = read_lines(tmp_path / "lines")
+    assert json.loads(line) == {"a": text}
+    assert json.loads(json_bytes({"a": text}, indent=1)) == {"a": text}
+
+
+def test_text_without_half_characters_is_stored_in_utf8() -> None:
+    assert json_bytes("é\u2028") == b'"\xc3\xa9\xe2\x80\xa8"'
+
+
+def test_the_home_of_nobody_is_told() -> None:
+    with pytest.raises(UsageError, match="no home folder for '~nobody_at_all' of '~nobody_at_all/x'"):
+        expand_user("~nobody_at_all/x")
+    assert expand_user("~") == Path.home()
