@@ -192,3 +192,22 @@ def test_a_signal_in_the_last_batch_stops_what_would_follow(tmp_path: Path, capl
     for thread in set(threading.enumerate()) - {threading.current_thread()}:
         thread.join(1)
     assert "SIGINT: the samples in hand are finished" in caplog.text
+
+
+def test_a_system_that_exits_or_prints_fails_its_sample_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Exiting(FixtureSystem):
+        def generate(self, requests):  # type: ignore[no-untyped-def]
+            print("a system's own words")
+            if requests[0].index == 1:
+                raise SystemExit(0)
+            yield from super().generate(requests)
+
+    store = SampleStore.create(tmp_path, RunSpec("s", "d", 0, "none", {}))
+    generate(store, Exiting(), make_requests(FixtureDataset(), 3, 0))
+    assert store.status(3).failed == [1]
+    assert store.failure(1).reason == "SystemExit: 0"
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "a system's own words" in printed.err
