@@ -3,12 +3,13 @@
 # make quick    the tests of less than seconds each, in about a minute: no whole jobs, no full-size networks
 # make gpu      the tests that need a GPU, kept in results/gpu
 # make browser  the tests of pages in Chromium, which the distribution has; installs what drives it
+# make audit    known vulnerabilities of the pinned packages; skipped, with a reason, without pip-audit or network
 # make install  only create .venv
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: install run test check tests quick gpu browser bench clean
+.PHONY: install run test check audit tests quick gpu browser bench clean
 install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
@@ -25,6 +26,10 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p mmbench
+	$(BIN)/python scripts/audit.py
+
+audit: install
+	$(BIN)/python scripts/audit.py
 
 tests: install
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)

@@ -17,7 +17,7 @@ from mmbench.weights.file_digests import hash_files
 
 @pytest.mark.parametrize("value", [5, [1, 2], None, {"a": 1}, True])
 def test_what_is_no_file_is_refused(value: Any) -> None:
-    with pytest.raises(UsageError, match="discriminator=.* is no file"):
+    with pytest.raises(UsageError, match=r"discriminator=.* is no file"):
         Guide(value)
 
 
@@ -27,7 +27,7 @@ def test_a_file_of_holes_is_refused_before_it_is_hashed(tmp_path: Path, monkeypa
         file.write((2).to_bytes(8, "little") + b"{}")
         file.truncate(6 << 30)
     monkeypatch.setattr(discriminators, "hash_files", lambda path: pytest.fail("hashed"))
-    with pytest.raises(MMBenchError, match="would become 6,442,450,944: no checkpoint compresses so well"):
+    with pytest.raises(MMBenchError, match="would become 6,442,450,944: no"):
         Guide(str(path)).find(parse_system_name("tiny+mmdisco"), make_dataset("bounce"), "real")
 
 
