@@ -6,15 +6,14 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
+from mmbench.errors import NoImport
+
 LIMIT_VARIABLE, LIMIT = "MMBENCH_PLUGIN_SECONDS", 120.0  # [s] for one import
-
-
-class NoImport(Exception):
-    """An import that exited, interrupted or took too long."""
 
 
 class _TooLong(BaseException):
@@ -55,7 +54,7 @@ def contained() -> Iterator[None]:
     except BaseException as error:
         if interrupted:
             raise
-        raise NoImport(f"it ended with {type(error).__name__}({error})") from error
+        raise NoImport(traceback.format_exception_only(error)[-1].strip()) from error
     finally:
         if main:
             signal.setitimer(signal.ITIMER_REAL, 0)

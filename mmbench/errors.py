@@ -72,6 +72,10 @@ class NonFiniteError(MMBenchError):
     """A system produced NaN or infinity in its audio or video."""
 
 
+class NoImport(Exception):
+    """An import that exited, interrupted or took too long; its cause is what was raised in it."""
+
+
 def explain(error: OSError) -> MMBenchError:
     """An error of the operating system that nobody has foreseen, as one of ours: which path, what to look at.
 
@@ -105,12 +109,12 @@ def one_line(error: BaseException) -> str:
 
 def error_line(error: BaseException) -> str:
     """An error of a file being imported as one line: where it stands in that file or beside it, and what it is."""
-    said = traceback.format_exception_only(error)[-1].strip()
+    said = str(error) if isinstance(error, NoImport) else traceback.format_exception_only(error)[-1].strip()
+    error = error.__cause__ if isinstance(error, NoImport) and error.__cause__ else error
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}: {said}"
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith("<")]
-    frames = [
-        f for f in frames if Path(f.filename).parent not in (Path(__file__).parent, Path(importlib.__file__).parent)
-    ]
+    frames = [f for f in frames if Path(f.filename).parent != Path(__file__).parent]
+    frames = [f for f in frames if not Path(f.filename).is_relative_to(Path(importlib.__file__).parent)]
     near = [f for f in frames if Path(f.filename).is_relative_to(Path(frames[0].filename).parent)]
     return f"{near[-1].filename}:{near[-1].lineno}: {said}" if near else said

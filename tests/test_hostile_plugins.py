@@ -41,9 +41,9 @@ def test_no_plugin_ends_a_command_or_spoils_its_json(site: Path) -> None:
     rows = {row["name"]: row for row in json.loads(done.stdout)}
     assert "tiny" in rows
     said = {name: rows[name]["summary"] for name in BEHAVIOURS if name in rows}
-    assert "it ended with SystemExit(0)" in said["exits"]
-    assert "it ended with KeyboardInterrupt()" in said["interrupts"]
-    assert "it ended with BaseException(base)" in said["bases"]
+    assert "plugin_exits.py:1: SystemExit: 0" in said["exits"]
+    assert "plugin_interrupts.py:1: KeyboardInterrupt" in said["interrupts"]
+    assert "plugin_bases.py:1: BaseException: base" in said["bases"]
     assert "it took longer than 1.5 s" in said["hangs"]
     assert "ZeroDivisionError" in said["raises"]
     assert "prints" not in said
