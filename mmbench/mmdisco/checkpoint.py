@@ -48,11 +48,11 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
     """
     errors = []
     for path in (folder / CHECKPOINT, folder / PREVIOUS):
+        if not path.exists():
+            continue
         try:
             require_whole(path)
             return load_pickle(path, path.name)
-        except FileNotFoundError:
-            continue
         except (OSError, MMBenchError) as error:
             errors.append(one_line(error))
     if errors:

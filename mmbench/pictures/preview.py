@@ -108,7 +108,7 @@ def preview(
         run = columns[0].run
         title = f"{run.dataset}, seed {run.seed}" if run and not columns[0].is_submission else ", ".join(names)
         text = page(title, [(c.name, c.values) for c in columns], rows)
-        write_whole(folder / "index.html", text.encode())
+        write_whole(folder / "index.html", text.encode(errors="backslashreplace"))
         write_whole(folder / "contact_sheet.png", _png(np.concatenate(pictures)))
     except OSError as error:
         raise MMBenchError(f"Cannot write to {folder}: {error.strerror}.", "a folder you may write", "--to") from error

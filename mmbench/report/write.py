@@ -48,8 +48,8 @@ def write_report(
             for row in material.rows
         ]
         events = write_media(sources, folder / CLIPS, workers, progress)
-        write_whole(folder / SAMPLES, samples_as_script(material, events).encode())
-        write_whole(folder / PAGE, render_report(describe(material), command).encode())
+        write_whole(folder / SAMPLES, samples_as_script(material, events).encode(errors="backslashreplace"))
+        write_whole(folder / PAGE, render_report(describe(material), command).encode(errors="backslashreplace"))
     except OSError as error:
         raise MMBenchError(f"Cannot write to {folder}: {error.strerror}.", "a folder you may write", "--to") from error
     unreadable = sum(bool(e and "unreadable" in e) for row in events for e in row)

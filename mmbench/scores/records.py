@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from mmbench.errors import IntegrityError
-from mmbench.files import append_lines, read_lines, write_whole
+from mmbench.files import append_lines, json_bytes, read_lines, write_whole
 from mmbench.identity import digest_of
 from mmbench.statistics.estimates import interval_of
 from mmbench.types import Score
@@ -162,8 +162,8 @@ def save_all(folder: Path, scored: Sequence[Scored], samples: Sequence[Sequence[
         lines = []
         for index, (sample, value) in enumerate(zip(rows, values, strict=True)):
             shown = {} if score.per_sample is None else {"value": value}
-            lines.append(json.dumps({"index": index, **shown, **(sample or {"missing": True})}, ensure_ascii=False))
-        write_whole(scores / f"{record.key}.jsonl", ("\n".join(lines) + "\n").encode())
+            lines.append(json_bytes({"index": index, **shown, **(sample or {"missing": True})}) + b"\n")
+        write_whole(scores / f"{record.key}.jsonl", b"".join(lines))
         if score.replicates is not None:
             buffer = io.BytesIO()
             np.save(buffer, np.asarray(score.replicates, np.float64), allow_pickle=False)

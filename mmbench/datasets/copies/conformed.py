@@ -7,6 +7,7 @@ version, format}, then one `Entry` per video, those that cannot be used included
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -190,11 +191,11 @@ def read_index(path: Path, heading: dict[str, Any]) -> list[Entry] | None:
         IntegrityError: It is of another dataset, version or format, or damaged.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = re.findall(r"[^\n]*\n", path.read_text(encoding="utf-8"))  # whole ones, whatever a text holds
     except FileNotFoundError:
         return None
     try:
-        rows = [json.loads(line) for line in lines if line.endswith("\n")]
+        rows = [json.loads(line) for line in lines]
         entries = [Entry(**row) for row in rows[1:]]
     except (ValueError, TypeError) as error:
         raise IntegrityError(f"{path} is damaged: {error}.", "an index of mmbench data prepare", f"rm {path}") from None
