@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,47 @@ def test_the_longest_name_makes_a_folder(tmp_path: Path) -> None:
 
 def test_names_of_systems_and_datasets_keep_their_ids() -> None:
     assert RunSpec("tiny+mmdisco", "folder:a b", 3, "real", {}).run_id.startswith("tiny+mmdisco-folder_a_b-s3-")
+
+
+def test_files_whose_names_are_no_utf8_or_break_lines_are_scored(folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    clips = tmp_path / "odd"
+    clips.mkdir()
+    for name in ("a\udcff\x1b[2Jb.mkv", "u\u2028x.mkv", "n\nl.mkv"):
+        (clips / name).write_bytes((folder / "0.mkv").read_bytes())
+    (clips / "p.csv").write_text('file,prompt\nu\u2028x.mkv,"a \u2028 =1+1"\n')
+    out = tmp_path / "runs"
+    for command in (["evaluate", clips, "-m", "av_align"], ["table"], ["show", "odd-"]):
+        done = mmbench_here(capsys, *command, "--out", out)
+        assert done.returncode == 0, done.stderr
+        assert (done.stdout + done.stderr).replace("\n", "").isprintable()
+    (run,) = out.glob("odd-*")
+    rows = [json.loads(line) for line in next((run / "scores").glob("*.jsonl")).read_text().split("\n") if line]
+    assert len(rows) == 3
+    done = mmbench_here(capsys, "show", run.name, "--out", out, "--format", "json")
+    assert json.loads(done.stdout)["records"][0]["n_scored"] + json.loads(done.stdout)["records"][0]["n_unscored"] == 3
+
+
+@pytest.mark.parametrize("path", ["../../etc/passwd", "..\\..\\x", "sub/../../x"])
+def test_a_table_of_prompts_names_nothing_outside_its_folder(
+    folder: Path, tmp_path: Path, capsys: Capture, path: str
+) -> None:
+    (folder / "p.csv").write_text(f"file,prompt\n0.mkv,a\n{path},b\n")
+    done = mmbench_here(capsys, "evaluate", folder, "-m", "av_align", "--out", tmp_path / "runs")
+    assert done.returncode == 2
+    assert f"p.csv names {path}, not in" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "an endless device", "a huge hole"])
+def test_a_table_that_never_ends_is_refused(folder: Path, tmp_path: Path, capsys: Capture, kind: str) -> None:
+    table = folder / "p.csv"
+    if kind == "a pipe":
+        os.mkfifo(table)
+    elif kind == "an endless device":
+        table.symlink_to("/dev/zero")
+    else:
+        with table.open("wb") as file:
+            file.truncate(6 << 30)
+    done = mmbench_here(capsys, "evaluate", folder, "-m", "av_align", "--out", tmp_path / "runs")
+    assert done.returncode == 2
+    said = "p.csv has 6,442,450,944 bytes." if kind == "a huge hole" else "p.csv is a device, a pipe or a folder."
+    assert said in done.stderr
