@@ -75,7 +75,7 @@ def test_ctrl_c_at_any_moment_twice_is_clean(moment: float) -> None:
 
 def test_errors_of_the_system_and_of_memory_are_told(capsys: Capture) -> None:
     def no_permission() -> None:
-        raise PermissionError(13, "Permission denied", "/root/x")
+        raise PermissionError(13, "Permission denied", "/there/x")
 
     def no_memory() -> None:
         raise MemoryError
@@ -85,7 +85,7 @@ def test_errors_of_the_system_and_of_memory_are_told(capsys: Capture) -> None:
 
     assert [guarded(does) for does in (no_permission, no_memory, no_reader)] == [1, 1, CLOSED]
     said = capsys.readouterr().err
-    assert "error: /root/x: Permission denied." in said
+    assert "error: /there/x: Permission denied." in said
     assert "error: There is not enough memory." in said
 
 
