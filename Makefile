@@ -4,13 +4,14 @@
 # make gpu      the tests that need a GPU, kept in results/gpu
 # make browser  the tests of pages in Chromium, which the distribution has; installs what drives it
 # make chaos    kills, damaged and hostile files for MINUTES (60), kept in results/reliability
+# make audit    known vulnerabilities of the pinned packages; skipped, with a reason, without pip-audit or network
 # make install  only create .venv
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 MINUTES ?= 60
 
-.PHONY: install run test check tests quick gpu browser chaos bench clean
+.PHONY: install run test check audit tests quick gpu browser chaos bench clean
 install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
@@ -27,6 +28,10 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p mmbench
+	$(BIN)/python scripts/audit.py
+
+audit: install
+	$(BIN)/python scripts/audit.py
 
 tests: install
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)

@@ -18,18 +18,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mmbench.baselines.parts.options import CommonOptions
 from mmbench.baselines.parts.sample_rates import sample_rate_of
-from mmbench.errors import MediaError, MMBenchError, UsageError
+from mmbench.errors import MediaError, UsageError
+from mmbench.files import expand_user
 from mmbench.registry import register
 from mmbench.types import Clip, Dataset, Request, Spec, Weights
 from mmbench.weights import file_digests as digests
 from mmbench.weights import locations
+from mmbench.weights.folders import loading
 
 VERSION = 1  # raised when the code changes what it draws
 FPS = 24.0  # what all three are trained on
@@ -86,7 +87,7 @@ class DiffusersJoint:
         common = CommonOptions.read(self.name, "full", weights, dtype)
         if not (fps > 0 and (kwargs is None or isinstance(kwargs, Mapping))):
             raise UsageError(f"fps={fps} and kwargs={kwargs!r}.", "a rate above 0 and a JSON object")
-        folder = Path(model).expanduser()
+        folder = expand_user(model)
         if not folder.is_dir() and not re.fullmatch(r"[0-9a-f]{40}", str(revision)):
             found = f"{model} is no folder, so it is a repository, and its revision is {revision!r}."
             raise UsageError(found, "a commit of 40 hex digits, as its page shows", "--set revision=COMMIT")
@@ -126,13 +127,10 @@ class DiffusersJoint:
 
         source = self._folder or self._model
         how = {} if self._folder else {"revision": self._revision}
-        try:
+        with loading(source, "a pipeline of diffusers with safetensors, here or to be had"):
             pipeline = DiffusionPipeline.from_pretrained(
                 source, dtype=getattr(torch, self._dtype), use_safetensors=True, **how
             )
-        except (OSError, ValueError, AttributeError) as error:  # the last: of no class it knows
-            found = f"{self._model} cannot be loaded: {str(error).splitlines()[0]}"
-            raise MMBenchError(found, "a pipeline of diffusers with safetensors, here or to be had", "") from error
         pipeline.set_progress_bar_config(disable=True)
         place = local_device(self._device)
         if self._offload and place != "cpu":

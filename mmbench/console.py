@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from mmbench.errors import MMBenchError
-from mmbench.markup import Strong, write_csv, write_html, write_latex, write_markdown
+from mmbench.markup import Strong, visible, write_csv, write_html, write_latex, write_markdown
 
 TOGETHER = r"(?<=\d) (?=%)|(?<=\bn) (?=[=≈])|(?<=\bn [=≈]) (?=\d)"  # spaces at which no line is broken
 GAP = 2  # characters between the columns of a table
@@ -39,7 +39,7 @@ class _Handler(logging.Handler):
     """Writes to whatever stderr is at that moment: while a bar is drawn, above it."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr)
+        print(visible(self.format(record)), file=sys.stderr)
 
 
 def name_follower(environ: Mapping[str, str] = os.environ) -> str:
@@ -70,6 +70,17 @@ def jsonable(value: Any) -> Any:
     return value
 
 
+def show_json(value: Any) -> None:
+    """Print a value as JSON: in ASCII where stdout cannot take more, or a terminal would obey some of the text."""
+    text = json.dumps(jsonable(value), indent=1, ensure_ascii=False)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+        plain = visible(text) == text
+    except UnicodeEncodeError:
+        plain = False
+    print(text if plain else json.dumps(jsonable(value), indent=1))
+
+
 def terminal_width() -> int:
     """Characters in a line of stdout: the terminal's, or COLUMNS; no end for a pipe, where nothing is folded."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
@@ -94,11 +105,11 @@ def show_rows(
         notes: Lines below the table.
     """
     if format is Format.json:
-        print(json.dumps(jsonable(list(rows)), indent=1, ensure_ascii=False))
+        show_json(list(rows))
         return
     if format is Format.quiet:
         for row in rows:
-            print(row.get(columns[0], ""))
+            print(visible(str(row.get(columns[0], ""))))
         return
     cells = [[_text(row.get(c)) for c in columns] for row in rows]
     numeric = [bool(rows) and all(_is_numeric(row.get(c)) for row in rows) for c in columns]
@@ -107,7 +118,7 @@ def show_rows(
         print(write(columns, cells, numeric) if write else write_csv(columns, rows))
         for line in (title, *notes):  # for people, so that the table alone goes into a file
             if line:
-                print(line, file=sys.stderr)
+                print(visible(line), file=sys.stderr)
         return
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -119,9 +130,15 @@ def show_rows(
         table.add_column(Text(name, justify="right" if right else "left"), overflow="fold")
     for texts in cells:
         table.add_row(*(_styled(text, right) for text, right in zip(texts, numeric, strict=True)))
-    console = Console(highlight=False, width=terminal_width(), height=25, markup=False)  # rich heeds both or none
+
+    class Printer(Console):
+        def on_broken_pipe(self) -> None:
+            """Leave it to the command's one handler that the reader has gone."""
+            raise BrokenPipeError
+
+    console = Printer(highlight=False, width=terminal_width(), height=25, markup=False)  # rich heeds both or none
     if title:
-        console.print(title, style="bold")
+        console.print(visible(title), style="bold")
     console.print(table)
     show_notes(notes)
 
@@ -133,7 +150,8 @@ def show_notes(notes: Sequence[str]) -> None:
 
 
 def _text(cell: Any) -> str:
-    return "" if cell is None else cell if isinstance(cell, str) else str(cell)
+    text = "" if cell is None else visible(str(cell))
+    return Strong(text) if isinstance(cell, Strong) else text
 
 
 def _styled(text: str, right: bool) -> Any:
@@ -164,9 +182,9 @@ def show_mapping(value: Mapping[str, Any], format: Format, indent: str = "") -> 
         indent: What begins every line of the aligned ones, which are folded between words.
     """
     if format is Format.json:
-        print(json.dumps(jsonable(value), indent=1, ensure_ascii=False))
+        show_json(value)
     elif format is Format.quiet:
-        print("\n".join(str(v) for v in value.values()))
+        print(visible("\n".join(str(v) for v in value.values())))
     else:
         texts = {
             key: json.dumps(jsonable(cell), ensure_ascii=False) if isinstance(cell, Mapping | list | tuple) else cell
@@ -183,7 +201,7 @@ def show_mapping(value: Mapping[str, Any], format: Format, indent: str = "") -> 
 def _fold(text: str, first: str, rest: str) -> list[str]:
     """Lines of a text, as wide as the terminal; nothing is broken inside a word, or between a number and its unit."""
     lines: list[str] = []
-    for line in re.sub(TOGETHER, "\u00a0", text).split("\n"):
+    for line in re.sub(TOGETHER, "\u00a0", visible(text)).split("\n"):
         start = rest if lines else first
         wrapped = textwrap.wrap(
             line,
@@ -201,10 +219,10 @@ def _fold(text: str, first: str, rest: str) -> list[str]:
 def show_error(error: MMBenchError) -> None:
     """Print what was found, what was expected and what to type next, on stderr; a follower says the first alone."""
     if follower := name_follower():
-        print(f"{follower}{error.found}", file=sys.stderr)
+        print(visible(f"{follower}{error.found}"), file=sys.stderr)
         return
-    print(f"error: {error.found}", file=sys.stderr)
+    print(visible(f"error: {error.found}"), file=sys.stderr)
     if error.expected:
-        print(f"  expected: {error.expected}", file=sys.stderr)
+        print(visible(f"  expected: {error.expected}"), file=sys.stderr)
     if error.next:
-        print(f"  try: {error.next}", file=sys.stderr)
+        print(visible(f"  try: {error.next}"), file=sys.stderr)

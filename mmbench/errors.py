@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
+import re
+import shlex
 import traceback
 from pathlib import Path
 
@@ -88,14 +91,49 @@ class NonFiniteError(MMBenchError):
     """A system produced NaN or infinity in its audio or video."""
 
 
+class NoImport(Exception):
+    """An import that exited, interrupted or took too long; its cause is what was raised in it."""
+
+
+def explain(error: OSError) -> MMBenchError:
+    """An error of the operating system that nobody has foreseen, as one of ours: which path, what to look at.
+
+    A full disk gives an `IncompleteError`: what was done stays, and the same command continues.
+    """
+    path = error.filename if isinstance(error.filename, str | bytes | Path) else ""
+    place = os.fsdecode(path) if path else ""
+    reason = error.strerror or str(error) or type(error).__name__
+    found = f"{place}: {reason}." if place else f"{reason}."
+    seen = next((p for p in (Path(place), *Path(place).parents) if os.path.lexists(p)), Path())  # what a user may see
+    quoted = shlex.quote(str(seen))
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        folder = shlex.quote(str(Path(place).parent)) if place else "."
+        return IncompleteError(found, "free space", f"df -h {folder}; the same command continues")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return MMBenchError(found, "permission to read and write there", f"ls -ld {quoted}")
+    if error.errno == errno.EROFS:
+        return MMBenchError(found, "a disk that can be written", "--out FOLDER")
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return MMBenchError(found, "more open files", "ulimit -n 4096")
+    if error.errno == errno.ENOENT:
+        return MMBenchError(found, "files that stay where they are while they are read", f"ls -ld {quoted}")
+    return MMBenchError(found, "", f"ls -ld {quoted}" if place else "mmbench doctor")
+
+
+def one_line(error: BaseException) -> str:
+    """What somebody else's error says, on one line: the first of its text, without colours; else the error's kind."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().split("\n")[0]
+    return "".join(c if c.isprintable() else "?" for c in plain)[:300] or type(error).__name__
+
+
 def error_line(error: BaseException) -> str:
     """An error of a file being imported as one line: where it stands in that file or beside it, and what it is."""
-    said = traceback.format_exception_only(error)[-1].strip()
+    said = str(error) if isinstance(error, NoImport) else traceback.format_exception_only(error)[-1].strip()
+    error = error.__cause__ if isinstance(error, NoImport) and error.__cause__ else error
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}: {said}"
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith("<")]
-    frames = [
-        f for f in frames if Path(f.filename).parent not in (Path(__file__).parent, Path(importlib.__file__).parent)
-    ]
+    frames = [f for f in frames if Path(f.filename).parent != Path(__file__).parent]
+    frames = [f for f in frames if not Path(f.filename).is_relative_to(Path(importlib.__file__).parent)]
     near = [f for f in frames if Path(f.filename).is_relative_to(Path(frames[0].filename).parent)]
     return f"{near[-1].filename}:{near[-1].lineno}: {said}" if near else said

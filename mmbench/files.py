@@ -21,7 +21,7 @@ from secrets import token_hex
 from typing import Any
 
 from mmbench.console import log
-from mmbench.errors import DiskError, IntegrityError
+from mmbench.errors import DiskError, IntegrityError, UsageError
 
 CHECKSUM = "checksum"
 SEALED = re.compile(rb',\s*"([^"]*)": "([0-9a-f]{16})"\s*}\s*\Z')
@@ -104,9 +104,33 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def seal(text: str) -> bytes:
+def expand_user(path: str | Path) -> Path:
+    """A path with the home folder that a leading ~ or ~NAME stands for.
+
+    Raises:
+        UsageError: There is no such user, or no home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        found = f"There is no home folder for {Path(path).parts[0]!r} of {str(path)!r}."
+        raise UsageError(found, "a user of this machine, or HOME set", "the path without ~") from error
+
+
+def json_bytes(value: Any, indent: int | None = None) -> bytes:
+    """A value as JSON in UTF-8; where a text holds half a surrogate pair, as names of files may, in ASCII.
+
+    Raises:
+        ValueError: A number is NaN or infinite.
+    """
+    try:
+        return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=indent, allow_nan=False).encode()
+
+
+def seal(whole: bytes) -> bytes:
     """The JSON text of an object that is not empty, with its checksum as the last member."""
-    whole = text.encode()
     body = whole.removesuffix(b"}").rstrip()
     return body + f', "{CHECKSUM}": "{_digest(body)}"}}'.encode()
 
@@ -134,7 +158,7 @@ def unseal(data: bytes) -> Any:
 
 def write_json(path: Path, value: Mapping[str, Any], indent: int | None = None) -> None:
     """Write an object as a JSON file with a checksum, whole or not at all; raises DiskError."""
-    write_whole(path, seal(json.dumps(value, ensure_ascii=False, indent=indent)))
+    write_whole(path, seal(json_bytes(value, indent)))
 
 
 def read_json(path: Path) -> Any:
@@ -207,7 +231,7 @@ def has_checksums(path: Path) -> bool:
 
 def format_lines(records: Sequence[Mapping[str, Any]]) -> bytes:
     """JSON lines, each with its checksum."""
-    lines = (seal(json.dumps(record, ensure_ascii=False, allow_nan=False)) + b"\n" for record in records)
+    lines = (seal(json_bytes(record)) + b"\n" for record in records)
     return b"".join(lines)
 
 

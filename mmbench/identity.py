@@ -23,5 +23,5 @@ def canonical_json(value: Any) -> str:
 
 
 def digest_of(value: Any) -> str:
-    """First 32 hex digits of the sha256 of `value`'s canonical JSON."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:32]
+    """First 32 hex digits of the sha256 of `value`'s canonical JSON; half a surrogate pair counts as it is."""
+    return hashlib.sha256(canonical_json(value).encode(errors="surrogatepass")).hexdigest()[:32]

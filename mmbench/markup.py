@@ -24,12 +24,33 @@ LATEX = {
 }
 
 
+UNSEEN = {  # what moves the cursor, turns text around, breaks lines unseen, or is half a character
+    *range(32),
+    *range(0x7F, 0xA0),
+    *(0x061C, 0x200E, 0x200F, 0x2028, 0x2029, 0xFEFF),
+    *range(0x202A, 0x202F),
+    *range(0x2066, 0x206A),
+    *range(0xD800, 0xE000),
+} - {ord("\n")}
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+NUMBER = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?( ?[±%] ?[\d.]*)?", re.ASCII)
+ESCAPES = {code: chr(code).encode("unicode_escape").decode() for code in UNSEEN}
+
+
+def visible(text: str) -> str:
+    """A text with what a terminal would obey instead of show written as an escape, a line break as it is."""
+    return text.translate(ESCAPES)
+
+
 class Strong(str):
     """Text of a cell that stands out: bold."""
 
 
 def write_csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as comma-separated values: numbers without rounding, nothing for None and NaN, nested values as JSON."""
+    """Rows as comma-separated values: numbers without rounding, nothing for None and NaN, nested values as JSON.
+
+    A text that a spreadsheet would run as a formula begins with an apostrophe.
+    """
     import pandas  # half a second, so only here
 
     cells = [[_flat(row.get(column)) for column in columns] for row in rows]
@@ -85,7 +106,18 @@ def write_latex(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Se
 
 
 def _flat(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, Mapping | list | tuple) else value
+    if isinstance(value, Mapping | list | tuple):
+        value = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, str):
+        return value
+    return disarmed(value).replace("\r", "\\r").encode(errors="backslashreplace").decode()  # no reader ends a row there
+
+
+def disarmed(text: str) -> str:
+    """A text of a CSV cell that no spreadsheet takes for a formula: one that begins like it gets an apostrophe."""
+    if not text.startswith(FORMULA) or NUMBER.fullmatch(text):
+        return text
+    return "'" + text
 
 
 def _escape_markdown(cell: str) -> str:

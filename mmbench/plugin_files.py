@@ -17,7 +17,9 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
 
+from mmbench.contained import contained
 from mmbench.errors import MMBenchError, UsageError, error_line
+from mmbench.files import expand_user
 
 VARIABLE = "MMBENCH_PLUGINS"  # files, separated as the folders of PATH are
 _loaded: dict[Path, bytes] = {}  # what they held when they were imported
@@ -30,7 +32,7 @@ def named_plugins() -> list[Path]:
 
 def place(name: str | Path) -> Path:
     """Where a plugin is, the same however its folder is spelled."""
-    file = Path(name).expanduser()
+    file = expand_user(name)
     return file.parent.resolve() / file.name
 
 
@@ -85,10 +87,11 @@ def _import(file: Path) -> None:
         other = f"{module} is also the name of {(spec and spec.origin) or 'a folder'}"
         raise UsageError(f"The plugin {file} would not be found: {other}.", *_another_name(file, f"my_{module}"))
     try:
-        importlib.import_module(module)
+        with contained():  # a script that parses its arguments exits
+            importlib.import_module(module)
     except MMBenchError:
         raise
-    except (Exception, SystemExit) as error:  # a script that parses its arguments exits
+    except Exception as error:
         raise MMBenchError(f"The plugin {file} cannot be imported: {error_line(error)}") from error
 
 

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TypeVar
 
+from mmbench.markup import visible
+
 Piece = TypeVar("Piece")
 LEAST_SECONDS = 10.0  # between two lines where stderr is no terminal
 MOST_SECONDS = 300.0  # without a line, however slow the job is
@@ -167,7 +169,7 @@ class Progress:
         due = (self._tenth < tenth < 10 and waited >= LEAST_SECONDS) or waited >= MOST_SECONDS
         if due and not self.quiet and any(stage.job is self for stage in _at_work):
             self._last_line, self._tenth = now, tenth
-            print(self.line(), file=sys.stderr)
+            print(visible(self.line()), file=sys.stderr)
 
 
 def _mean(weighted: Sequence[tuple[float, float]]) -> float:

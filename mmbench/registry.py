@@ -22,6 +22,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mmbench.contained import contained
 from mmbench.dataset_names import SHAPE, DatasetName, parse_dataset_name
 from mmbench.errors import MMBenchError, UsageError, error_line
 from mmbench.plugin_files import imported, is_loaded, named_plugins, place, require_unchanged
@@ -157,7 +158,8 @@ def _load_entry_points(kind: Kind) -> list[Broken]:
     broken = []
     for entry in sorted(entry_points(group=GROUPS[kind][1]), key=lambda e: e.name):
         try:
-            entry.load()
+            with contained():
+                entry.load()
         except Exception as error:  # reported, so that one broken plugin never hides the others
             origin = f"{entry.value} ({entry.dist.name if entry.dist else 'unknown distribution'})"
             broken.append(Broken(kind, entry.name, origin, error_line(error)))

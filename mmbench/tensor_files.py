@@ -121,7 +121,7 @@ def _reading(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except (SafetensorError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (SafetensorError, OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise IntegrityError(f"{path} is damaged: {error}.", "a whole file of mmbench", f"rm {path}") from error
 
 

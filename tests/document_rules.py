@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -55,10 +53,10 @@ class Treatment:
 
 
 def app() -> Any:
-    """The real command line, found as an installation finds it."""
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    module = importlib.import_module(project["scripts"]["mmbench"].partition(":")[0])
-    return typer.main.get_command(module.app)
+    """The real command line."""
+    from mmbench.cli.app import app as installed
+
+    return typer.main.get_command(installed)
 
 
 def command_called(words: Sequence[str]) -> Any:

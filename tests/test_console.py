@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import math
@@ -131,3 +132,40 @@ def test_a_note_never_breaks_between_a_number_and_its_unit(capsys: Capture, monk
     show_rows([{"a": 1}], ["a"], Format.table, notes=["needed at observed, 80 % power; as many n = 64"])
     below = capsys.readouterr().out.split("\n\n")[1].splitlines()
     assert below == ["needed at observed,", "80 % power; as many", "n = 64"]
+
+
+HOSTILE = "a\x1b]0;owned\x07\x9b2J\u2028\u202e\udcffz"
+SHOWN = r"a\x1b]0;owned\x07\x9b2J\u2028\u202e\udcffz"
+
+
+@pytest.mark.parametrize("format", [f for f in Format if f is not Format.json])
+def test_no_format_hands_a_terminal_what_it_would_obey(format: Format, capsys: Capture) -> None:
+    if format is not Format.csv:  # data, for programs
+        show_rows([{"a": HOSTILE}], ["a"], format, title=HOSTILE, notes=[HOSTILE])
+    show_mapping({"a": HOSTILE}, format if format is not Format.csv else Format.table)
+    printed = capsys.readouterr()
+    text = printed.out + printed.err
+    assert text.replace("\n", "").isprintable()
+    assert "owned" in text
+
+
+def test_json_for_a_terminal_holds_the_same_data_in_plain_characters(capsys: Capture) -> None:
+    show_rows([{"a": HOSTILE}], ["a"], Format.json)
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == [{"a": HOSTILE}]
+    assert printed.isascii()
+
+
+def test_errors_and_logs_show_escapes(capsys: Capture) -> None:
+    show_error(UsageError(HOSTILE, HOSTILE, HOSTILE))
+    setup()
+    log.warning("%s", HOSTILE)
+    assert capsys.readouterr().err.count(SHOWN) == 4
+
+
+def test_json_on_a_stdout_of_few_characters_is_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="latin-1", errors="backslashreplace")
+    monkeypatch.setattr(sys, "stdout", stdout)
+    show_rows([{"a": "é↓😀"}], ["a"], Format.json)
+    stdout.flush()
+    assert json.loads(stdout.buffer.getvalue()) == [{"a": "é↓😀"}]  # type: ignore[attr-defined]

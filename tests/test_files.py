@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from mmbench.errors import DiskError, IncompleteError, IntegrityError
-from mmbench.files import append_line, read_json, read_lines, write_json, write_whole
+from mmbench.errors import DiskError, IncompleteError, IntegrityError, UsageError
+from mmbench.files import append_line, expand_user, json_bytes, read_json, read_lines, write_json, write_whole
 from mmbench.tensor_files import read_tensors
 from tests.builders import strip_checksums
 
@@ -220,3 +220,20 @@ def test_a_pipe_in_the_place_of_a_file_is_named_and_not_waited_for(read: Callabl
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(IntegrityError, match="pipe"):
         read(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("text", ["é\u2028\x85", "\udcff\ud800", "😀"])
+def test_any_text_is_stored_as_it_is(tmp_path: Path, text: str) -> None:
+    append_line(tmp_path / "lines", {"a": text})
+    assert read_lines(tmp_path / "lines") == [{"a": text}]
+    assert json.loads(json_bytes({"a": text}, indent=1)) == {"a": text}
+
+
+def test_text_without_half_characters_is_stored_in_utf8() -> None:
+    assert json_bytes("é\u2028") == b'"\xc3\xa9\xe2\x80\xa8"'
+
+
+def test_the_home_of_nobody_is_told() -> None:
+    with pytest.raises(UsageError, match="no home folder for '~nobody_at_all' of '~nobody_at_all/x'"):
+        expand_user("~nobody_at_all/x")
+    assert expand_user("~") == Path.home()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mmbench.console import Format, show_rows
-from mmbench.markup import Strong, write_csv, write_html, write_latex, write_markdown
+from mmbench.markup import Strong, visible, write_csv, write_html, write_latex, write_markdown
 
 COLUMNS = ["system", "av_align ↑"]
 ROWS = [["tiny_cascade|x & 50 %", "0.312 ± 0.021\nΔ −0.1"], ["[a]\\*b* ~^#$<{}>", "0.1"]]
@@ -127,3 +127,32 @@ def test_stdout_is_the_table_alone(format: Format, capsys: pytest.CaptureFixture
     assert "tiny" in printed.out
     assert "note" not in printed.out
     assert printed.err == "A title\na note\n"
+
+
+@pytest.mark.parametrize("character", ["\x1b", "\x07", "\x00", "\x7f", "\x9b", "\x85", "\u2028", "\u202e", "\ud800"])
+def test_what_a_terminal_would_obey_is_shown_as_an_escape(character: str) -> None:
+    shown = visible(f"a{character}b\nc")
+    assert shown == f"a{character.encode('unicode_escape').decode()}b\nc"
+    assert visible(shown) == shown
+    assert shown.replace("\n", "").isprintable()
+
+
+def test_letters_of_every_script_and_signs_are_shown_as_they_are() -> None:
+    text = "Ünï ∆ 日本語 עברית 👩‍🎤 −0.5 ± 1\u00a0%"
+    assert visible(text) == text
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd", "-x", "@SUM(A1)", "\t=1", '=HYPERLINK("http://x")'])
+def test_no_cell_of_a_csv_file_is_a_formula(text: str) -> None:
+    (cell,) = list(csv.DictReader(io.StringIO(write_csv(["a"], [{"a": text}]), newline="")))
+    assert cell["a"] == "'" + text
+
+
+@pytest.mark.parametrize("text", ["-0.5", "+1.5e-3", "-0.5 ± 0.1", "−1", "a=b", "-3 %"])
+def test_numbers_and_other_texts_of_a_csv_file_stay(text: str) -> None:
+    assert write_csv(["a"], [{"a": text}]) == f"a\n{text}"
+
+
+@pytest.mark.parametrize(("text", "cell"), [("x\ud800", "x\\ud800"), ("\r=1", "'\\r=1"), ("a\rb", "a\\rb")])
+def test_what_a_csv_file_cannot_hold_is_an_escape(text: str, cell: str) -> None:
+    assert write_csv(["a"], [{"a": text}]) == f"a\n{cell}"

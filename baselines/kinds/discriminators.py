@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from mmbench.errors import MMBenchError, UsageError
+from mmbench.mmdisco.design import read_config
+from mmbench.mmdisco.pairing import Pairing
 from mmbench.optional_protocols import HasLabel
 from mmbench.system_names import SystemName
-from mmbench.tensor_files import TensorFile
 from mmbench.types import Dataset, Weights, is_untrained
 from mmbench.weights import checkpoints as published
+from mmbench.weights.file_digests import hash_files
+from mmbench.weights.headers import require_whole
 
 SHIPPED = Path(__file__).parents[1] / "data"
 
@@ -42,6 +42,11 @@ class Guide:
     untrained: bool = False
     label: str = ""
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.file, str | Path):
+            found = f"discriminator={self.file!r} is no file."
+            raise UsageError(found, "a discriminator's file", "--set discriminator=FILE")
+
     def refuse_other_designs(self, name: SystemName) -> None:
         """Raise UsageError if a name asks for a released discriminator of another design than the released one."""
         if name.option == "release" and name.design not in ("res_mlp", self.released_design):
@@ -58,6 +63,7 @@ class Guide:
         if self.file:
             if not Path(self.file).is_file():
                 raise UsageError(f"There is no file {self.file}.", "a discriminator", "mmbench train")
+            require_whole(Path(self.file))
             return Path(self.file)
         try:
             if name.option == "release" and self.released:
@@ -70,17 +76,16 @@ class Guide:
 
     def design(self, name: SystemName, path: Path | None) -> str:
         """The design that a discriminator's file declares, else the one of the system's name."""
-        declared = declared_config(path).get("design")
-        return str(declared or (self.released_design if name.option == "release" else name.design))
+        declared = read_config(path) if path else None
+        if declared:
+            return declared.design
+        return str(self.released_design if name.option == "release" else name.design)
 
 
-def declared_config(path: Path | None) -> dict[str, Any]:
-    """The config that a discriminator's file declares, as `mmbench train` writes it; {} for None and other files."""
-    if path is None or path.suffix != ".safetensors":
-        return {}
-    with TensorFile(path) as file:
-        config: dict[str, Any] = json.loads(file.metadata.get("config", "{}"))
-    return config
+def pairing_of(path: Path | None) -> Pairing:
+    """How a discriminator's training drew timesteps, as its file declares it; "index" for None and other files."""
+    declared = read_config(path) if path else None
+    return declared.pairing if declared else "index"
 
 
 OWN_DISCRIMINATOR = Guide()  # the one that belongs to system and dataset
@@ -88,7 +93,7 @@ OWN_DISCRIMINATOR = Guide()  # the one that belongs to system and dataset
 
 def file_digest(path: Path | None) -> str:
     """Digest of a discriminator's file, 32 hex digits; "random" for None."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:32] if path else "random"
+    return hash_files(path)[path.name][:32] if path else "random"
 
 
 def discriminator_stem(name: SystemName, dataset: Dataset, weights: Weights, label: str = "") -> str:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from mmbench.baselines.kinds.aligner import ALIGNER_SCALE, Aligner
 from mmbench.baselines.kinds.best_of import BestOf, list_candidates
-from mmbench.baselines.kinds.discriminators import OWN_DISCRIMINATOR, Guide, declared_config, file_digest
+from mmbench.baselines.kinds.discriminators import OWN_DISCRIMINATOR, Guide, file_digest, pairing_of
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
 from mmbench.networks.devices import channels_last, deterministic_kernels
 from mmbench.system_names import SystemName
@@ -108,7 +108,7 @@ class PairSystem:
         digest = file_digest(self._discriminator_path)
         guided = {"design": self._design, "option": self._guidance.option, "weights": digest}
         guided |= {"logit": "released"} if self._guide.released_logit else {}
-        pairing = declared_config(self._discriminator_path).get("pairing", "index")
+        pairing = pairing_of(self._discriminator_path)
         guided |= {"pairing": pairing} if pairing != "index" else {}
         return {**spec, "mmdisco": {**guided, "joint_scale": joint_scale, **guiding}}
 

@@ -19,6 +19,8 @@ from mmbench.errors import UsageError
 from mmbench.networks.devices import channels_last
 from mmbench.types import Weights
 from mmbench.weights import checkpoints as published
+from mmbench.weights.folders import loading
+from mmbench.weights.locations import entry, remedy_for
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,10 @@ class Parts:
             tiny: What differs in the small one.
             subfolder: Where it lies in the published folder.
         """
-        if self.folder is not None:
-            return self.place(kind.from_pretrained(self.folder / subfolder, local_files_only=True))
+        if (folder := self.folder) is not None:
+            remedy = remedy_for(entry(self.name))
+            with loading(folder / subfolder, f"the folder of {kind.__name__} as published", remedy):
+                return self.place(kind.from_pretrained(folder / subfolder, local_files_only=True))
         return self.place(self.new(kind, full, tiny, subfolder))
 
     def new(self, kind: Any, full: Mapping[str, Any], tiny: Mapping[str, Any], label: str) -> Any:

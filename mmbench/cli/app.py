@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -16,9 +17,10 @@ from mmbench.cli.exports import export
 from mmbench.cli.prompts import prompts
 from mmbench.cli.report import report
 from mmbench.cli.run import evaluate, generate, run
+from mmbench.cli.streams import CLOSED, abandon_broken_streams, flush, prepare_streams
 from mmbench.cli.system_options import SystemOptions
-from mmbench.console import show_error
-from mmbench.errors import IncompleteError, MMBenchError
+from mmbench.console import log, show_error
+from mmbench.errors import IncompleteError, MMBenchError, explain
 from mmbench.registry import load_plugin
 
 INTERRUPTED = 130  # typer exits so at Ctrl-C, without a word
@@ -100,29 +102,57 @@ app.add_typer(weights.app, name="weights")
 
 
 def guarded(command: Callable[[], Any]) -> int:
-    """Run the app; print our errors as text and return their exit code."""
+    """Run the app; print every error that a user can meet as text, and return the exit code."""
+    stdout = sys.stdout
     try:
         command()
+        flush()
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            return say_interrupted()
+        if sys.stdout is not stdout:  # typer replaces it where the reader has gone, and exits with 1
+            return CLOSED
+        return stop.code if isinstance(stop.code, int) else MMBenchError.exit_code
     except MMBenchError as error:
         show_error(error)
         return error.exit_code
     except KeyboardInterrupt:
-        return _say_interrupted()
-    except BrokenPipeError:  # the reader of our output has seen enough
-        sys.stderr.close()
-        return 0
-    except SystemExit as stop:
-        if stop.code == INTERRUPTED:
-            return _say_interrupted()
-        return stop.code if isinstance(stop.code, int) else 1
+        return say_interrupted()
+    except BrokenPipeError:
+        return CLOSED
+    except OSError as error:
+        log.debug("where that happened", exc_info=error)
+        shown = explain(error)
+        show_error(shown)
+        return shown.exit_code
+    except MemoryError:
+        show_error(MMBenchError("There is not enough memory.", "smaller batches, fewer processes", "--batch-size 1"))
+        return MMBenchError.exit_code
     return 0
 
 
-def _say_interrupted() -> int:
+def run_app() -> None:
+    """Run the app, and write what it printed while an error of that can still be told."""
+    try:
+        app()
+    except SystemExit:
+        flush()
+        raise
+
+
+def say_interrupted() -> int:
+    """Say that Ctrl-C was heard, and return the exit code."""
     print("interrupted; the same command continues", file=sys.stderr)
     return IncompleteError.exit_code
 
 
 def main() -> None:
     """Entry point of the `mmbench` command."""
-    sys.exit(guarded(app))
+    prepare_streams()
+    try:
+        code = guarded(run_app)
+    except KeyboardInterrupt:  # a second one, while the first was told of
+        code = IncompleteError.exit_code
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to interrupt
+    abandon_broken_streams()
+    sys.exit(code)

@@ -17,10 +17,10 @@ def verify(
     metric: Annotated[
         list[str] | None, typer.Option("--metric", "-m", help="Metric or metric.variant; repeat. Default: all.")
     ] = None,
-    num_samples: Annotated[int, typer.Option("--num-samples", "-n", help="Clips to distort and score.")] = 16,
+    num_samples: Annotated[int, typer.Option("--num-samples", "-n", min=1, help="Clips to distort and score.")] = 16,
     dataset: opt.Dataset = "bounce",
     device: opt.Device = "auto",
-    seed: Annotated[int, typer.Option(help="Seed of clips and distortions.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of clips and distortions.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="Leave out networks of over 0.5 s of CPU per clip.")] = False,
     format: opt.Form = Format.table,
 ) -> None:
@@ -61,7 +61,7 @@ def check(
     system: Annotated[list[str] | None, typer.Option("--system", "-s", help="Only this one of them; repeat.")] = None,
     dataset: opt.Dataset = "bounce",
     num_samples: Annotated[
-        int | None, typer.Option("--num-samples", "-n", help="Samples per system; default: as expected, or 16.")
+        int | None, typer.Option("--num-samples", "-n", min=1, help="Samples per system; default: as expected, or 16.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="An empty folder that keeps samples and records.")

@@ -17,7 +17,9 @@ def export(
     layout: opt.Layout,
     out: Annotated[Path, typer.Option("--out", "-o", help="Where it goes; several go to folders in it.")],
     runs: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
-    num_samples: Annotated[int | None, typer.Option("--num-samples", "-n", help="For runs: first N samples.")] = None,
+    num_samples: Annotated[
+        int | None, typer.Option("--num-samples", "-n", min=1, help="For runs: first N samples.")
+    ] = None,
     lossy: Annotated[
         bool, typer.Option("--lossy", help="H.264 4:2:0 and AAC, for what reads no lossless H.264.")
     ] = False,

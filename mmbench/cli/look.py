@@ -16,7 +16,7 @@ def preview(
     runs: Annotated[
         list[str] | None, typer.Argument(help="Runs (id, beginning of it, or folder), or clips; default: all runs.")
     ] = None,
-    num: Annotated[int, typer.Option("--num", "-n", help="First samples that are shown.")] = 8,
+    num: Annotated[int, typer.Option("--num", "-n", min=1, help="First samples that are shown.")] = 8,
     out: opt.Out = Path("runs"),
     gif: Annotated[bool, typer.Option("--gif", help="A GIF of each sample, too, for pages that play no MP4.")] = False,
     to: Annotated[Path | None, typer.Option(help="Where the files go; default: OUT/preview.")] = None,

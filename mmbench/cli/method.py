@@ -43,7 +43,7 @@ def toy(
         str, typer.Option(help="Noise levels of x with those of y: index, log_snr, or TRAINED/SAMPLED of them.")
     ] = "index",
     steps: Annotated[int | None, typer.Option(help="Training steps of a discriminator; 6000.")] = None,
-    seeds: Annotated[int, typer.Option(help="Seeds, each with its own data, weights and noise.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds, each with its own data, weights and noise.")] = 5,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for records and figures.")] = Path("runs/toy"),
     quick: Annotated[bool, typer.Option("--quick", help="Few steps and samples: does it run?")] = False,
     figures: Annotated[bool, typer.Option(help="Draw Figures 2 and 4 (needs matplotlib).")] = True,
@@ -124,9 +124,9 @@ def train(
     ema_decay: Annotated[float | None, typer.Option(help="Of the average of weights; 0.999, 0 for none.")] = None,
     precision: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that read pairs ahead.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of everything.")] = None,
     pool_seed: Annotated[
-        int | None, typer.Option(help="Pairs as another seed has them, to train anew on those that are there.")
+        int | None, typer.Option(min=0, help="Pairs as another seed has them, to train anew on those that are there.")
     ] = None,
     option: opt.Options = None,
     weights: opt.Networks = "real",

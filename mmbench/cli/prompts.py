@@ -14,8 +14,8 @@ from mmbench.console import Format, setup, show_mapping
 def prompts(
     out: Annotated[Path, typer.Option("--out", "-o", help="The file, .jsonl or .csv; another one there stays.")],
     dataset: opt.Dataset = "bounce",
-    num_samples: Annotated[int, typer.Option("--num-samples", "-n", help="How many clips are requested.")] = 64,
-    seed: opt.Seed = 0,
+    num_samples: Annotated[int, typer.Option("--num-samples", "-n", min=1, help="How many clips are requested.")] = 64,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the run.")] = 0,
     format: opt.Form = Format.table,
     verbose: opt.Verbose = 0,
 ) -> None:

@@ -15,6 +15,7 @@ from mmbench.cli import options as opt
 from mmbench.cli.compare import By
 from mmbench.console import Format, show_mapping, show_notes, show_rows, table_width, terminal_width
 from mmbench.errors import MMBenchError, UsageError
+from mmbench.markup import visible
 
 Records = Annotated[Path, typer.Option("--out", "-o", help="Folder of runs, or a file of `mmbench pack`.")]
 
@@ -49,7 +50,7 @@ def list_(
 
         runs = list_runs(out)
         if format is Format.table and table_width(runs, RUN_COLUMNS) > terminal_width():
-            return print("\n".join([f"Runs in {out}", *run_lines(runs, terminal_width())]))
+            return print(visible("\n".join([f"Runs in {out}", *run_lines(runs, terminal_width())])))
         return show_rows(runs, RUN_COLUMNS, format, f"Runs in {out}")
     if what is Kind.pipelines:
         from mmbench.jobs.list import PIPELINE_COLUMNS, list_pipelines
@@ -288,7 +289,7 @@ def doctor(
 
         rows = examine_installation(out)
     if format is Format.table:
-        print("\n".join(report_lines(rows, terminal_width(), everything)))
+        print(visible("\n".join(report_lines(rows, terminal_width(), everything))))
     else:
         show_rows(rows, ["check", "status", "found", "next"], format)
     if any(row["status"] == "broken" for row in rows):

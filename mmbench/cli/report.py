@@ -25,7 +25,7 @@ def report(
         ),
     ] = None,
     num_samples: Annotated[
-        int | None, typer.Option("--num-samples", "-n", help="First samples that are shown; default: all.")
+        int | None, typer.Option("--num-samples", "-n", min=1, help="First samples that are shown; default: all.")
     ] = None,
     metric: opt.Metric = None,
     out: opt.Out = Path("runs"),

@@ -186,7 +186,9 @@ def generate(
 def evaluate(
     paths: Annotated[list[str], typer.Argument(help="Runs (id or folder), folders of clips, or video files.")],
     dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="What clips are compared with.")] = None,
-    num_samples: Annotated[int | None, typer.Option("--num-samples", "-n", help="For runs: first N samples.")] = None,
+    num_samples: Annotated[
+        int | None, typer.Option("--num-samples", "-n", min=1, help="For runs: first N samples.")
+    ] = None,
     clip_frames: Annotated[int | None, typer.Option(help="Cut one long video into clips of so many frames.")] = None,
     clip_stride: Annotated[int | None, typer.Option(help="Frames from one clip's start to the next's.")] = None,
     name: Annotated[list[str] | None, typer.Option(help="What to call a submission; once for each of several.")] = None,

@@ -21,8 +21,8 @@ def export(
     metric: Annotated[
         list[str] | None, typer.Option("--metric", "-m", help="Metric or metric.variant; repeat. Default: all it can.")
     ] = None,
-    num_samples: Annotated[int, typer.Option("--num-samples", "-n", help="Real clips, at most.")] = 2048,
-    seed: Annotated[int, typer.Option(help="Seed of the order of the dataset's clips.")] = 0,
+    num_samples: Annotated[int, typer.Option("--num-samples", "-n", min=1, help="Real clips, at most.")] = 2048,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the order of the dataset's clips.")] = 0,
     statistics_only: Annotated[
         bool, typer.Option("--statistics-only", help="Leave features of single clips out: smaller, no KVD and KAD.")
     ] = False,

@@ -29,7 +29,7 @@ def make(
     raters: Annotated[int, typer.Option(help="Pages, one for each rater.")] = 8,
     attention: Annotated[int, typer.Option(help="Pairs of a real clip and real halves that do not match.")] = 2,
     dataset: Annotated[str, typer.Option("--dataset", "-d", help="Whose clips those are; default: the runs'.")] = "",
-    seed: Annotated[int, typer.Option(help="Of which pairs, which side and which order.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of which pairs, which side and which order.")] = 0,
     runs: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
     out: Folder = Path("study"),
     format: opt.Form = Format.table,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -9,9 +10,26 @@ import typer
 from mmbench.cli import options as opt
 from mmbench.cli.examples import WithExamples
 from mmbench.console import Format, show_rows
+from mmbench.weights.locations import REQUIRE_DIGESTS
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Checkpoints: list, fetch, verify, where.")
 
+
+def require_digests(asked: bool) -> None:
+    """Trust no digest and no commit on first use, in this process and those that it starts."""
+    if asked:
+        os.environ[REQUIRE_DIGESTS] = "1"
+
+
+RequireDigests = Annotated[
+    bool,
+    typer.Option(
+        "--require-digests",
+        callback=require_digests,
+        help="Trust nothing on first use: only published and recorded digests and commits. "
+        "So does MMBENCH_REQUIRE_DIGESTS=1, in every command.",
+    ),
+]
 Names = Annotated[list[str], typer.Argument(help="Names from `mmbench weights list`.")]
 
 
@@ -39,6 +57,7 @@ def fetch(
         bool, typer.Option("--accept-licence", help="Accept licences that forbid commercial use; asked once.")
     ] = False,
     offline: opt.Offline = False,
+    require_digests: RequireDigests = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     format: opt.Form = Format.table,
 ) -> None:
@@ -62,6 +81,7 @@ def fetch(
 @app.command(cls=WithExamples)
 def verify(
     names: Annotated[list[str] | None, typer.Argument(help="Names; default: all that are here.")] = None,
+    require_digests: RequireDigests = False,
     format: opt.Form = Format.table,
 ) -> None:
     """Are the checkpoints what was published? Compares with the published or recorded sha256. Exit code 4 if not.

@@ -38,7 +38,7 @@ def _is_held_out(name: str, share: float) -> bool:
 
 
 def _rank(*key: object) -> bytes:
-    return hashlib.sha256("\0".join(map(str, key)).encode()).digest()
+    return hashlib.sha256("\0".join(map(str, key)).encode(errors="surrogatepass")).digest()
 
 
 def majority_format(reports: Sequence[dict[str, Any]]) -> ClipFormat:
@@ -115,7 +115,7 @@ class Folder:
     @cached_property
     def _digest(self) -> str:
         lines = (f"{n}\0{s.digest}\0{self._texts[n]}" for n, s in sorted(self._sources.items()))
-        return digest_bytes(*(line.encode() for line in lines))
+        return digest_bytes(*(line.encode(errors="surrogatepass") for line in lines))
 
     @property
     def label(self) -> str:

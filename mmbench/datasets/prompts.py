@@ -103,7 +103,7 @@ class PromptList:
         self.format = FORMAT.changed(**shape or {})
         self._prompts = prompts
         lines = (json.dumps([p.id, p.text], ensure_ascii=False) for p in self._prompts)
-        self._digest = digest_bytes(*(line.encode() for line in lines))
+        self._digest = digest_bytes(*(line.encode(errors="surrogatepass") for line in lines))
 
     @property
     def label(self) -> str:

@@ -67,7 +67,7 @@ class Sample:
     @cached_property
     def text_digest(self) -> str:
         """Digest of the prompt."""
-        return digest_bytes(self.text.encode())
+        return digest_bytes(self.text.encode(errors="surrogatepass"))
 
 
 @dataclass

@@ -84,6 +84,7 @@ def evaluate_all(
         UsageError: Two of one name, labels that are not one per submission, runs of other datasets, or no sample to
             be grouped by `by`.
     """
+    settings.check()
     found = {name: find_set(name, settings.out, settings.command) for name in names}
     stores = {name: open_run(folder) for name, folder in found.items() if folder is not None}
     dataset = _shared_dataset([store.run.dataset for store in stores.values()], dataset, settings.reference)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.baselines.models.pipelines.survey import survey
-from mmbench.errors import MMBenchError
+from mmbench.errors import MMBenchError, explain
 from mmbench.optional_protocols import UsesPublishedWeights
 from mmbench.registry import catalogue, discover, make_metric
 from mmbench.runs.find import run_folders
@@ -25,18 +25,21 @@ PIPELINE_COLUMNS = ("pipeline", "makes", "half of a pair", "why, or what to know
 
 
 def list_runs(out: Path) -> list[dict[str, Any]]:
-    """One row per run in a folder, where a damaged one is listed with what is wrong, or in a packed file."""
+    """One row per run in a folder, where a damaged or unreadable one has a row that says so, or in a packed file."""
     rows: list[dict[str, Any]] = []
     if out.is_file():
         return [_list_run(run.name, run.spec, run.records, None) | {"status": "packed"} for run in read_runs(out)]
     for folder in run_folders(out):
         try:
             spec, records = read_manifest(folder), read_records(folder)
+            has_samples = (folder / "samples").is_dir()
+            status = SampleStore.open(folder).status() if has_samples else None
         except MMBenchError as error:
             rows.append({"run": folder.name, "status": f"damaged: {error.found}"})
             continue
-        has_samples = (folder / "samples").is_dir()
-        status = SampleStore.open(folder).status() if has_samples else None
+        except OSError as error:
+            rows.append({"run": folder.name, "status": f"unreadable: {explain(error).found}"})
+            continue
         rows.append(_list_run(folder.name, spec, records, status) | {"status": "" if has_samples else "submission"})
     return rows
 

@@ -24,6 +24,7 @@ DEFAULT_SYSTEMS = (
 
 
 DEFAULT_METRICS = ("av_align",)
+LARGEST_SEED = 1 << 63
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,9 @@ class Settings:
         if self.num_samples < 1:
             again = retype(self.command, "--num-samples", "64", "-n")
             raise UsageError(f"--num-samples is {self.num_samples}.", "a whole number from 1", again)
+        if not 0 <= self.seed < LARGEST_SEED:
+            again = retype(self.command, "--seed", "0")
+            raise UsageError(f"--seed is {self.seed}.", f"a whole number from 0, below {LARGEST_SEED}", again)
         if self.batch_size is not None and self.batch_size < 1:
             again = retype(self.command, "--batch-size", "8")
             raise UsageError(f"--batch-size is {self.batch_size}.", "a whole number from 1", again)

@@ -17,9 +17,10 @@ from mmbench.jobs.delivery import match_requests
 from mmbench.jobs.labels import read_labels
 from mmbench.media.layouts.known import read_layout, recognise
 from mmbench.media.sources import Rejected, Source, submission, submission_digest
+from mmbench.registry import catalogue
 from mmbench.runs.find import find_run, name_out
 from mmbench.runs.request_files import find_requests, is_requests, read_requests
-from mmbench.runs.spec import RunSpec
+from mmbench.runs.spec import RunSpec, folder_name
 from mmbench.runs.store import SampleStore, read_manifest
 from mmbench.scores.accounting import Counts
 
@@ -98,6 +99,7 @@ class Submission:
             "dataset": reference or dataset,
             "texts": digest_of(self.texts),
             **({"requests": self.requests} if self.requests else {}),
+            **({"name": self.name} if folder_name(self.name) != self.name else {}),  # "a/b" is not "a_b"
         }
         return RunSpec(self.name, dataset or "none", seed, "real", spec)
 
@@ -161,8 +163,10 @@ def label_paths(paths: Sequence[str], labels: Sequence[str]) -> list[str]:
     """What submissions are called: as given, else like their folder or file.
 
     Raises:
-        UsageError: As many labels as submissions are expected, and no two alike.
+        UsageError: As many labels as submissions are expected, no two alike, and none a system's name.
     """
+    for label in labels:
+        refuse_taken(label)
     names = list(labels) or [Path(path).resolve().stem for path in paths]
     command = " ".join(["mmbench evaluate", *paths, *(f"--name model_{k + 1}" for k in range(len(paths)))])
     if len(names) != len(paths):
@@ -170,6 +174,12 @@ def label_paths(paths: Sequence[str], labels: Sequence[str]) -> list[str]:
     if len(set(names)) < len(names):
         raise UsageError(f"Two of them would be called {max(names, key=names.count)}.", "a name for each", command)
     return names
+
+
+def refuse_taken(name: str) -> None:
+    """Raise UsageError for clips that would be called like a system, with whose runs a table would confuse them."""
+    if name.partition("+")[0] in {row["name"] for row in catalogue("system") if not row["broken"]}:
+        raise UsageError(f"--name {name} is a system's name.", "a name of its own", f"--name my_{name}")
 
 
 def list_sources(path: Path, cut: Cut = WHOLE) -> list[Source]:

@@ -133,7 +133,7 @@ Source = FileSource | CutSource
 
 def submission_digest(sources: Sequence[Source]) -> str:
     """Digest of a list of sources: their ids and contents, in order."""
-    return digest_bytes(*(f"{source.id} {source.digest}".encode() for source in sources))
+    return digest_bytes(*(f"{source.id} {source.digest}".encode(errors="surrogatepass") for source in sources))
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:

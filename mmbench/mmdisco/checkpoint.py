@@ -6,7 +6,6 @@ Every file is written beside its place, synced and renamed, so that a kill leave
 from __future__ import annotations
 
 import json
-import pickle
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -19,14 +18,14 @@ import torch
 from torch import Tensor
 
 from mmbench.console import log
-from mmbench.errors import IntegrityError
+from mmbench.errors import IntegrityError, MMBenchError, one_line
 from mmbench.files import seal, write_whole, writing
 from mmbench.mmdisco.design import DiscriminatorConfig
 from mmbench.tensor_files import write_tensors
+from mmbench.weights.headers import require_whole
+from mmbench.weights.pickles import load_pickle
 
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
-UNREADABLE = (OSError, EOFError, RuntimeError, LookupError, ValueError, pickle.UnpicklingError, BadZipFile)
-# of a broken file
 PAIRINGS_IN_WORDS = {
     "index": "one for both (pairing index)",
     "band": "the audio's within 20 % of T of the video's (pairing band)",
@@ -55,20 +54,18 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
         IntegrityError: If there are checkpoints, none of which can be read.
     """
     errors = []
-    there = folder / CHECKPOINT, folder / PREVIOUS
+    there = [path for path in (folder / CHECKPOINT, folder / PREVIOUS) if path.exists()]
     for path in there:
         try:
-            state: dict[str, Any] = _load(path)
-        except FileNotFoundError:
-            continue
-        except UNREADABLE as error:
-            errors.append(f"{path.name}: {error}")
+            state = _load(path)
+        except (OSError, ValueError, LookupError, RuntimeError, BadZipFile, MMBenchError) as error:
+            errors.append(f"{path.name}: {one_line(error)}")
             continue
         if errors:
             log.warning("%s cannot be read, so the one before it is resumed", errors[0])
         return state
     if errors:
-        remove = shlex.join(["rm", *(str(path) for path in there if path.exists())])
+        remove = shlex.join(["rm", *map(str, there)])
         raise IntegrityError(
             f"No checkpoint in {folder} can be read ({'; '.join(errors)}).",
             "a checkpoint of `train`",
@@ -79,11 +76,12 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
 
 def _load(path: Path) -> dict[str, Any]:
     """The state in a file, which is a zip archive: torch does not look at the checksums that it writes there."""
+    require_whole(path)
     with ZipFile(path) as archive:
         if damaged := archive.testzip():
             raise ValueError(f"{damaged} contradicts its checksum")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if not isinstance(state, dict) or "step" not in state:
+    state = load_pickle(path, path.name)
+    if "step" not in state:
         raise ValueError("it is not the state of a training")
     return state
 
@@ -98,7 +96,7 @@ def save_weights(folder: Path, weights: Mapping[str, Tensor], config: Discrimina
 
 def save_card(folder: Path, record: Mapping[str, Any]) -> None:
     """Stores what the weights are, for programs (`training.json`) and for people (`README.md`)."""
-    write_whole(folder / RECORD, seal(json.dumps(record, indent=2, sort_keys=True, allow_nan=False)))
+    write_whole(folder / RECORD, seal(json.dumps(record, indent=2, sort_keys=True, allow_nan=False).encode()))
     write_whole(folder / CARD, format_card(record).encode())
 
 

@@ -5,14 +5,20 @@ With `embed_channels` equal to C, as here, the parameter counts are those of the
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
-from mmbench.errors import UsageError
+from mmbench.errors import MMBenchError, UsageError, one_line
 from mmbench.mmdisco.pairing import Pairing, read_pairing
 from mmbench.types import DESIGNS, Design
+from mmbench.weights.headers import require_whole
+from mmbench.weights.safetensors_header import read_header
+
+LARGEST_SIZE = 1 << 24  # of anything that a stored config states
 
 
 @dataclass(frozen=True)
@@ -129,6 +135,45 @@ class DiscriminatorConfig:
             starts, step = self.video_times, self.audio_pool ** (len(self.channel_mult) - 1)
             step = step if self.audio_ndim == 1 else 1
         return tuple(start / step for start in starts)
+
+
+def read_config(path: Path) -> DiscriminatorConfig | None:
+    """The config that a discriminator's file holds, as `mmbench train` writes it; None for files without one.
+
+    Raises:
+        MMBenchError: The file is damaged, or what it holds is no config of its tensors.
+    """
+    if path.suffix != ".safetensors":
+        return None
+    require_whole(path)
+    header = read_header(path)
+    text = header.metadata.get("config")
+    if text is None:
+        return None
+    try:
+        stored = json.loads(text)
+        if not _is_modest(stored, len(header.shapes)):
+            raise ValueError("its sizes are no numbers, or more or larger than the file's tensors")
+        return DiscriminatorConfig(**stored)
+    except (ValueError, TypeError, RecursionError, MMBenchError) as error:
+        found = f"{path} holds a config that is none: {one_line(error).rstrip('.')}."
+        raise MMBenchError(found, "a discriminator as mmbench train writes it") from error
+
+
+def _is_modest(stored: Any, num_tensors: int) -> bool:
+    """Whether sizes in a stored config can be those of a file's tensors, so that building it takes no time."""
+    if not isinstance(stored, dict):
+        return False
+    layers = ("num_blocks", "fusion_layers", "vit_layers")
+    values = [n for v in stored.values() for n in (v if isinstance(v, list) else [v])]
+    sizes = [n for key, v in stored.items() if key != "video_times" for n in (v if isinstance(v, list) else [v])]
+    return (
+        all(isinstance(v, int | float | None) or v in (stored.get("design"), stored.get("pairing")) for v in values)
+        and all(0 <= n <= LARGEST_SIZE for n in values if isinstance(n, int | float))
+        and all(n > 0 for n in sizes if isinstance(n, int | float) and not isinstance(n, bool))
+        and all(stored.get(key, 0) <= num_tensors for key in layers)
+        and len(stored.get("channel_mult", ())) <= num_tensors
+    )
 
 
 def in_domain(

@@ -7,9 +7,7 @@ checkpoints load.
 
 from __future__ import annotations
 
-import json
 import math
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,12 +15,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmbench.errors import MMBenchError, UsageError
-from mmbench.mmdisco.design import DiscriminatorConfig
+from mmbench.errors import MMBenchError, UsageError, one_line
+from mmbench.mmdisco.design import DiscriminatorConfig, read_config
 from mmbench.mmdisco.fusion import MeanFusion, TransformerFusion
 from mmbench.mmdisco.residual import ResidualExtractor
 from mmbench.mmdisco.vit import TransformerExtractor, VisionTransformer
-from mmbench.tensor_files import TensorFile
+from mmbench.weights.headers import read_meta
+from mmbench.weights.tensors import read_tensors
 
 PREFIX = "residual_predictor."
 
@@ -177,42 +176,38 @@ def load_discriminator(
     Raises:
         MMBenchError: If the file cannot be read, or names and shapes differ from those of the config: says which.
     """
-    if isinstance(source, Mapping):
-        state, where = dict(source), "The state dict"
-    else:
-        state, stored = read_checkpoint(Path(source))
-        where, config = str(source), config or stored
+    path = None if isinstance(source, Mapping) else Path(source)
+    where = "The state dict" if path is None else str(path)
+    config = config or (read_config(path) if path else None)
     if config is None:
         raise MMBenchError(
             f"{where} does not say which discriminator it belongs to.",
             "a DiscriminatorConfig",
             'load_discriminator(..., config=in_domain()) or out_of_domain("res_mlp")',
         )
-    if any(key.startswith(PREFIX) for key in state):
-        state = {key.removeprefix(PREFIX): value for key, value in state.items() if key.startswith(PREFIX)}
-    with torch.device("meta"):
-        model = Discriminator(config)
+    try:
+        with torch.device("meta"):
+            model = Discriminator(config)
+    except (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError) as error:
+        found = f"{where} belongs to a discriminator that cannot be built: {one_line(error)}."
+        raise MMBenchError(found, "its config") from error
+    if path is not None:  # first the shapes alone: a file that does not fit is not read
+        _compare(_own_part(read_meta(path), where), model.state_dict(), where, config)
+    state = _own_part(dict(source) if isinstance(source, Mapping) else read_tensors(Path(source)), where)
     _compare(state, model.state_dict(), where, config)
     state = {key: value.to(device, torch.float32) for key, value in state.items()}
     model.load_state_dict(state, strict=True, assign=True)
     return model.requires_grad_().eval()
 
 
-def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], DiscriminatorConfig | None]:
-    """The state dict of a file and, if the file holds it, the config; unpickles nothing but tensors."""
-    try:
-        if path.suffix == ".safetensors":
-            with TensorFile(path, "pt") as opened:
-                text = opened.metadata.get("config")
-                state = {key: opened[key] for key in opened.names}
-            return state, DiscriminatorConfig(**json.loads(text)) if text else None
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        if isinstance(state, dict) and all(isinstance(value, Tensor) for value in state.values()):
-            return state, None
-        found = "holds something else than named tensors"
-    except (OSError, EOFError, RuntimeError, LookupError, ValueError, TypeError, pickle.UnpicklingError) as error:
-        found = f"cannot be read: {error}"
-    raise MMBenchError(f"{path} {found}.", "a flat state dict, as safetensors or of torch.save")
+def _own_part(state: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
+    """The discriminator's tensors of a checkpoint, which may be that of the joint model, by their names in it."""
+    if not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()):
+        raise MMBenchError(
+            f"{where} holds something else than named tensors.", "a flat state dict, as safetensors or of torch.save"
+        )
+    own = {key.removeprefix(PREFIX): value for key, value in state.items() if key.startswith(PREFIX)}
+    return own or dict(state)
 
 
 def _compare(state: Mapping[str, Tensor], want: Mapping[str, Tensor], where: str, config: DiscriminatorConfig) -> None:

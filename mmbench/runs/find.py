@@ -13,7 +13,15 @@ LISTED = 12  # runs that an error names
 
 def run_folders(out: Path) -> list[Path]:
     """Folders of runs in `out`, by name."""
-    return sorted(p.parent for p in out.glob("*/manifest.json")) if out.is_dir() else []
+    return sorted(p for p in out.iterdir() if p.is_dir() and _has_manifest(p)) if out.is_dir() else []
+
+
+def _has_manifest(folder: Path) -> bool:
+    """Whether a folder is a run's, or may be, as far as one that nobody may look into tells."""
+    try:
+        return (folder / "manifest.json").exists()
+    except PermissionError:
+        return True
 
 
 def find_run(name: str, out: Path, command: Sequence[str] = ()) -> Path | None:

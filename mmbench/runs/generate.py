@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 
 from mmbench.console import LAUNCHERS, log
@@ -190,24 +191,32 @@ def _make(store: SampleStore, system: System, batch: Sequence[Request], streak: 
     done = 0
     started = time.monotonic()
     try:
-        for request, clip in zip(batch, system.generate(batch), strict=True):
-            store.commit(request, clip, time.monotonic() - started)
-            streak.break_off()
-            done += 1
-            started = time.monotonic()
+        with redirect_stdout(sys.stderr):  # what a system prints is no result
+            for request, clip in zip(batch, system.generate(batch), strict=True):
+                store.commit(request, clip, time.monotonic() - started)
+                streak.break_off()
+                done += 1
+                started = time.monotonic()
     except (NonFiniteError, MediaError) as error:
         kind = "non-finite" if isinstance(error, NonFiniteError) else "media"
         _isolate(store, system, batch, done, kind, error, streak)
     except MMBenchError:
         raise
-    except Exception as error:
-        refuse_exhausted_device(error, system, len(batch))
-        refuse_broken_machine(error, system, first=not store.made)
+    except (Exception, SystemExit) as error:  # a system is not to end the command
+        if isinstance(error, Exception):
+            refuse_exhausted_device(error, system, len(batch))
+            refuse_broken_machine(error, system, first=not store.made)
         _isolate(store, system, batch, done, "error", error, streak)
 
 
 def _isolate(
-    store: SampleStore, system: System, batch: Sequence[Request], done: int, kind: str, error: Exception, streak: Streak
+    store: SampleStore,
+    system: System,
+    batch: Sequence[Request],
+    done: int,
+    kind: str,
+    error: Exception | SystemExit,
+    streak: Streak,
 ) -> None:
     if done == len(batch):
         raise MMBenchError(f"The system failed after its last clip: {error}", "one clip per request") from error

@@ -126,6 +126,8 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 def is_requests(path: Path) -> bool:
     """Whether a file is a list of requests, by its first line."""
+    if not path.is_file():
+        return False  # a pipe would be waited for
     try:
         with path.open(encoding="utf-8-sig") as file:
             first = file.readline(1 << 20).strip()

@@ -15,13 +15,19 @@ from typing import Any
 
 from mmbench import __version__
 from mmbench.code_identity import DATASET_ROOMS, SYSTEM_ROOMS, code_digest
-from mmbench.errors import IntegrityError
+from mmbench.errors import IntegrityError, UsageError
 from mmbench.identity import canonical_json, digest_of
 from mmbench.optional_protocols import OnVideos, UsesAudioOf, video_spec_of
 from mmbench.registry import Kind, discover
 from mmbench.types import Dataset, Request, Spec, System, Weights
 
+LONGEST_NAME = 200  # [bytes]; file systems take 255, and seed and digest come after it
 FORMAT_VERSION = 1  # raised when the sample store or the seed rule changes
+
+
+def folder_name(name: str) -> str:
+    """A name with what is no letter, digit or plain sign replaced, so that a folder can be called by it anywhere."""
+    return "".join(c if c.isalnum() or c in "+_-." else "_" for c in name)
 
 
 @dataclass(frozen=True)
@@ -51,10 +57,16 @@ class RunSpec:
         """Digest of the canonical spec."""
         return digest_of(self.spec)
 
+    def __post_init__(self) -> None:
+        """Refuse names that no folder can be called by, before there is anything to store."""
+        size = len(folder_name(f"{self.system}-{self.dataset}").encode())
+        if size > LONGEST_NAME:
+            found = f"The names of system and dataset have {size} bytes together: {self.system[:40]}..."
+            raise UsageError(found, f"at most {LONGEST_NAME}, as a folder is called by them", "--name SHORTER")
+
     @property
     def run_id(self) -> str:
-        clean = "".join(c if c.isalnum() or c in "+_-." else "_" for c in f"{self.system}-{self.dataset}")
-        return f"{clean}-s{self.seed}-{self.digest[:8]}"
+        return f"{folder_name(f'{self.system}-{self.dataset}')}-s{self.seed}-{self.digest[:8]}"
 
     def to_json(self) -> dict[str, Any]:
         return {

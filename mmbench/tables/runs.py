@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mmbench.console import log
-from mmbench.errors import MMBenchError
+from mmbench.errors import MMBenchError, explain
 from mmbench.files import read_lines
 from mmbench.runs.find import name_out, run_folders
 from mmbench.runs.spec import RunSpec
@@ -92,6 +92,8 @@ def read_runs(*places: Path) -> list[RunOnRecord]:
                     runs.append(read_run(folder))
                 except MMBenchError as error:
                     damaged[folder] = error
+                except OSError as error:
+                    damaged[folder] = explain(error)
         for run in runs:
             found.setdefault(run.name, run)
     if damaged and not found:

@@ -1,8 +1,8 @@
 """Checkpoints held to their digests: verifies the files of `known`, lists them, and opens them safely.
 
 A digest that nobody published is recorded beside the file as FILE.sha256 on first use, and every later use is held to
-it. Digests are cached by (path, size, mtime), so a file is hashed once. `locations` says where files are searched,
-`fetch` downloads them.
+it; MMBENCH_REQUIRE_DIGESTS forbids such trust. Digests are cached (`file_digests`), so a file is hashed once.
+`locations` says where files are searched, `fetch` downloads them.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from mmbench.console import log
 from mmbench.errors import IntegrityError, MMBenchError
 from mmbench.weights import file_digests as digests
 from mmbench.weights import headers
+from mmbench.weights.bounds import require_modest
 from mmbench.weights.hub import linked_commit
 from mmbench.weights.known import KNOWN
-from mmbench.weights.locations import entry, find, home, locate, remedy_for, whereabouts
+from mmbench.weights.locations import REQUIRE_DIGESTS, entry, find, home, is_on, locate, remedy_for, whereabouts
 from mmbench.weights.weight import Weight
 
 
@@ -38,8 +40,12 @@ class Verdict:
     trust: Literal["published", "recorded", "first"]
 
 
-def verify(name: str) -> Verdict:
+def verify(name: str, anew: bool = False) -> Verdict:
     """Check the digest of `name`, hashing it only if it changed since the last time.
+
+    Args:
+        name: Name in the table.
+        anew: Hash it whether or not it changed: a disk can lose bits without a trace.
 
     Raises:
         IntegrityError: Size or digest differ from what was published, or recorded on first use; a file of it is
@@ -49,7 +55,7 @@ def verify(name: str) -> Verdict:
     path = locate(name)
     check_size(entry(name), path)
     check_whole(entry(name), path)
-    return hold_to_digest(entry(name), path, digest_cache().hashes(path))
+    return hold_to_digest(entry(name), path, digest_cache().hashes(path, anew))
 
 
 def find_fault(name: str) -> MMBenchError | None:
@@ -90,13 +96,13 @@ def status() -> list[dict[str, Any]]:
 
 
 def verify_all(names: Sequence[str] = ()) -> tuple[list[dict[str, Any]], MMBenchError | None]:
-    """Verify `names`, or all that are present; return one row each, and the first failure."""
+    """Hash `names`, or all that are present, and verify them; return one row each, and the first failure."""
     notes = {"published": "as published", "recorded": "as recorded", "first": "digest unknown, recorded on first fetch"}
     rows, failure = [], None
     for name in names or [weight.name for weight in KNOWN.values() if find(weight)]:
         row: dict[str, Any] = {"name": name, "status": "ok"}
         try:
-            verdict = verify(name)
+            verdict = verify(name, anew=True)
             commit = linked_commit(verdict.path)
             digest = notes[verdict.trust] + (f"; commit {commit[:10]}" if commit else "")
             row |= {"digest": digest, "sha256": verdict.sha256, "path": str(verdict.path)}
@@ -163,6 +169,7 @@ def check_whole(weight: Weight, path: Path) -> None:
             found = f"{weight.name}: {path / names[0]} is missing."
             raise IntegrityError(found, " or ".join(names) + known, whereabouts(weight.name, names[0]))
     for name, file in digests.files(path).items():
+        require_modest(file)
         if wrong := headers.damage(file):
             known = f", sha256 {expected[name]}" if name in expected else ""
             found = f"{weight.name}: {file} {wrong}."
@@ -170,9 +177,20 @@ def check_whole(weight: Weight, path: Path) -> None:
 
 
 def hold_to_digest(weight: Weight, path: Path, hashes: digests.Hashes) -> Verdict:
-    """Compare with what was published or recorded for `path`; with neither, record it."""
+    """Compare with what was published or recorded for `path`; with neither, record it, and say so.
+
+    Raises:
+        IntegrityError: It is another; or there is none, and MMBENCH_REQUIRE_DIGESTS forbids to trust what is here.
+    """
     expected = _expected(weight, path)
     if expected is None:
+        digest = digests.digest_of(hashes)
+        if is_on(REQUIRE_DIGESTS):
+            found = f"{weight.name}: nobody published a digest of {path}, and none is recorded; its sha256 is {digest}."
+            remedy = f"compare it with its publisher's, then {REQUIRE_DIGESTS}=0 mmbench weights verify {weight.name}"
+            raise IntegrityError(found, f"a known digest, as {REQUIRE_DIGESTS} asks", remedy)
+        recorded_in = digests.record_path(path).name
+        log.warning("%s: sha256 %s, trusted on first use and recorded in %s", weight.name, digest, recorded_in)
         digests.record(path, hashes)
     elif hashes != expected:
         name = min(n for n in {*hashes, *expected} if hashes.get(n) != expected.get(n))

@@ -13,10 +13,8 @@ from mmbench.weights import file_digests as digests
 from mmbench.weights import hub, licences
 from mmbench.weights.checkpoints import check_size, check_whole, digest_cache, hold_to_digest, verify
 from mmbench.weights.download import download
-from mmbench.weights.locations import entry, find, home, overriding_path, remedy_for, variable_of, wanted_text
+from mmbench.weights.locations import entry, find, home, is_on, overriding_path, remedy_for, variable_of, wanted_text
 from mmbench.weights.weight import HubSource, Weight
-
-OFF = ("", "0", "false", "no", "off")
 
 
 def fetch(name: str, *, accept_licence: bool = False, offline: bool = False, quiet: bool = False) -> Path:
@@ -39,7 +37,7 @@ def fetch(name: str, *, accept_licence: bool = False, offline: bool = False, qui
     weight, destination = entry(name), home() / "weights" / entry(name).file
     if path := _usable(weight):
         return path
-    offline = offline or any(os.environ.get(v, "0").lower() not in OFF for v in ("MMBENCH_OFFLINE", "HF_HUB_OFFLINE"))
+    offline = offline or is_on("MMBENCH_OFFLINE") or is_on("HF_HUB_OFFLINE")
     sources = [s for s in weight.sources if not offline or _may_be_cached(weight, s, destination)]
     if offline and not sources:
         raise _offline_error(weight, destination)

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.console import log
-from mmbench.files import write_whole
+from mmbench.files import json_bytes, write_whole
 
 Hashes = dict[str, str]  # path below the folder (of a file: its name) -> sha256
 
 
 class DigestCache:
-    """Digests by (path, size, mtime), kept in one small JSON file; a file that changed is hashed again."""
+    """Digests by path, size, times and inode, kept in one small JSON file; a file that changed is hashed again."""
 
     def __init__(self, ledger: Path) -> None:
         self.ledger = ledger
@@ -30,9 +30,9 @@ class DigestCache:
             hashes[name] = digest
         return hashes
 
-    def hashes(self, path: Path) -> Hashes:
-        """Digests of a file, or of all files of a folder; hashes what is not known."""
-        known = self.known(path)
+    def hashes(self, path: Path, anew: bool = False) -> Hashes:
+        """Digests of a file, or of all files of a folder; hashes what is not known, or `anew` all."""
+        known = None if anew else self.known(path)
         if known is not None:
             return known
         stamps = {name: (str(file), _stamp(file)) for name, file in files(path).items()}
@@ -87,7 +87,7 @@ def recorded(path: Path) -> Hashes | None:
     file = record_path(path)
     if not file.exists():
         return None
-    lines = (line.partition("  ") for line in file.read_text(encoding="utf-8").splitlines())
+    lines = (line.partition("  ") for line in file.read_text(encoding="utf-8").removesuffix("\n").split("\n"))
     return {name: digest for digest, _, name in lines}
 
 
@@ -111,7 +111,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write a JSON object so that a reader finds the old or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+    write_whole(path, json_bytes(value, indent=1) + b"\n")
 
 
 def files(path: Path) -> dict[str, Path]:
@@ -123,4 +123,4 @@ def files(path: Path) -> dict[str, Path]:
 
 def _stamp(file: Path) -> list[int]:
     stat = file.stat()
-    return [stat.st_size, stat.st_mtime_ns]
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]  # mtime alone can be set back

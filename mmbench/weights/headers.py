@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmbench.errors import IntegrityError
+from mmbench.errors import IntegrityError, MMBenchError
+from mmbench.weights.bounds import require_modest
+from mmbench.weights.safetensors_header import HeaderError, read_header
 
 TENSORS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
 POINTER = b"version https://git-lfs"
+LARGEST_JSON = 64 << 20  # [bytes]; a tokenizer's vocabulary has some 10 MB
 
 
 def damage(path: Path) -> str:
@@ -27,36 +30,42 @@ def damage(path: Path) -> str:
     if path.suffix == ".json":
         return _damaged_json(path)
     if path.suffix == ".safetensors":
-        return _damaged_safetensors(path, size)
+        return _damaged_safetensors(path)
     if path.suffix in TENSORS and start.startswith(b"PK") and not zipfile.is_zipfile(path):
         return f"is cut off after {size:,} bytes: the directory at its end is missing"
     return ""
 
 
+def require_whole(path: Path) -> None:
+    """Refuse a checkpoint that is visibly damaged, or would fill the memory; no tensor is read.
+
+    Raises:
+        IntegrityError: It is damaged.
+        MMBenchError: It is no file, or would unpack to far more than it is on disk.
+    """
+    if not path.is_file():
+        raise MMBenchError(f"{path} is not a file.", "a checkpoint")
+    require_modest(path)
+    if wrong := damage(path):
+        raise IntegrityError(f"{path} {wrong}.", "a whole checkpoint")
+
+
 def _damaged_json(path: Path) -> str:
+    if path.stat().st_size > LARGEST_JSON:
+        return f"has {path.stat().st_size:,} bytes, and the limit for JSON is {LARGEST_JSON:,}"
     try:
         json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return f"is no JSON: {error}"
     return ""
 
 
-def _damaged_safetensors(path: Path, size: int) -> str:
+def _damaged_safetensors(path: Path) -> str:
     try:
-        begin, header = _safetensors_header(path)
-        end = begin + max((value["data_offsets"][1] for value in header.values()), default=0)
-    except (ValueError, LookupError, TypeError):
-        return f"is no safetensors file, or cut off in its header ({size:,} bytes)"
-    return "" if size == end else f"has {size:,} bytes, and its header tells of {end:,}"
-
-
-def _safetensors_header(path: Path) -> tuple[int, dict[str, Any]]:
-    """Where the tensors begin, and what the header says of each."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        text = file.read(min(length, path.stat().st_size))
-    header = json.loads(text)
-    return 8 + length, {name: value for name, value in header.items() if name != "__metadata__"}
+        read_header(path)
+    except HeaderError as error:
+        return str(error)
+    return ""
 
 
 def read_meta(path: Path) -> dict[str, Any]:
@@ -67,19 +76,18 @@ def read_meta(path: Path) -> dict[str, Any]:
     """
     import torch
 
-    if wrong := damage(path):
-        raise IntegrityError(f"{path} {wrong}.", "a whole checkpoint")
+    from mmbench.weights.pickles import load_pickle
+
+    require_whole(path)
     if path.suffix == ".safetensors":
-        _, header = _safetensors_header(path)
-        return {name: torch.empty(value["shape"], device="meta") for name, value in header.items()}
+        shapes = read_header(path).shapes
+        return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
     with path.open("rb") as file:
         is_archive = file.read(2) == b"PK"  # older ones are plain pickles, which cannot be mapped
     try:
-        state: dict[str, Any] = torch.load(path, map_location="meta", weights_only=True, mmap=is_archive)
-    except Exception as error:  # whatever a broken pickle raises
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise IntegrityError(f"{path} cannot be read: {reason}", "a whole checkpoint") from error
-    return state
+        return load_pickle(path, str(path), "meta", mmap=is_archive)
+    except MMBenchError as error:
+        raise IntegrityError(f"{path} cannot be read: {error.found}", error.expected, error.next) from error
 
 
 def total_bytes(shapes: Mapping[str, tuple[int, ...]]) -> int:

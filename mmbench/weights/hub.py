@@ -15,7 +15,7 @@ from pathlib import Path
 from mmbench.console import log
 from mmbench.errors import MMBenchError
 from mmbench.weights.file_digests import read_json, write_json
-from mmbench.weights.locations import home
+from mmbench.weights.locations import REQUIRE_DIGESTS, home, is_on
 from mmbench.weights.weight import HubSource
 
 SNAPSHOTS = "snapshots"  # folder of the hub's cache: snapshots/COMMIT/FILE
@@ -49,6 +49,8 @@ def link_from_hub(source: str, patterns: Sequence[str], part: Path, offline: boo
     if quiet:
         disable_progress_bars()
     try:
+        if commit is None and not offline:  # named before anything is downloaded
+            commit = _name_commit(hub.repo_info(wanted.repository, repo_type=kind).sha, wanted)
         if wanted.file:
             got = hub.hf_hub_download(
                 wanted.repository, wanted.file, revision=commit, local_files_only=offline, repo_type=kind
@@ -57,11 +59,13 @@ def link_from_hub(source: str, patterns: Sequence[str], part: Path, offline: boo
             got = hub.snapshot_download(
                 wanted.repository, revision=commit, allow_patterns=[*patterns], local_files_only=offline, repo_type=kind
             )
+    except MMBenchError:
+        raise
     except Exception as error:  # the hub's HTTP client, and with it the exceptions, changes between its versions
         where = f" at commit {recorded}, which {commits_file()} records" if recorded else ""
         raise MMBenchError(f"{source}{where}: {type(error).__name__}: {error}") from error
-    if commit is None:
-        commit = _commit_in(Path(got))
+    if not (wanted.commit or recorded):
+        commit = commit or _commit_in(Path(got))
         log.warning("%s: commit %s, recorded now; later downloads are held to it.", wanted.repository, commit)
         write_json(commits_file(), {**read_json(commits_file()), wanted.repository: commit})
     _link(Path(got), patterns, part)
@@ -86,6 +90,15 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def _name_commit(commit: str | None, wanted: HubSource) -> str:
+    """The commit that the hub names for a repository that nobody pinned, unless trust on first use is forbidden."""
+    if is_on(REQUIRE_DIGESTS) or commit is None:
+        found = f"No commit of {wanted.repository} is known here; the hub's is {commit} now."
+        remedy = f"look at that commit, then {REQUIRE_DIGESTS}=0 mmbench weights fetch NAME"
+        raise MMBenchError(found, f"a pinned commit, as {REQUIRE_DIGESTS} asks", remedy)
+    return commit
 
 
 def _commit_in(path: Path) -> str:

@@ -12,14 +12,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mmbench.errors import MMBenchError, UsageError
+from mmbench.files import expand_user
 from mmbench.weights.known import KNOWN
 from mmbench.weights.weight import HubSource, Weight
+
+REQUIRE_DIGESTS = "MMBENCH_REQUIRE_DIGESTS"  # variable: no digest and no commit is trusted on first use
+OFF = ("", "0", "false", "no", "off")
 
 
 def home() -> Path:
     """The folder mmbench keeps its own files in: $MMBENCH_HOME, else mmbench in the user's cache folder."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("MMBENCH_HOME") or f"{cache}/mmbench").expanduser().absolute()
+    return expand_user(os.environ.get("MMBENCH_HOME") or f"{cache}/mmbench").absolute()
+
+
+def is_on(variable: str) -> bool:
+    """Whether an environment variable is set to anything but 0, false, no or off."""
+    return os.environ.get(variable, "").lower() not in OFF
 
 
 def entry(name: str) -> Weight:
@@ -63,7 +72,7 @@ def find(weight: Weight) -> Path | None:
 def overriding_path(weight: Weight) -> Path | None:
     """The path that the user's environment variable names, whether or not it is there; None without one."""
     path = os.environ.get(variable_of(weight))
-    return Path(path).expanduser().absolute() if path else None
+    return expand_user(path).absolute() if path else None
 
 
 def variable_of(weight: Weight) -> str:

@@ -211,3 +211,22 @@ def test_no_flipped_bit_of_a_manifest_shows_another_run(tmp_path: Path, older: b
         told = [(found.system, run.system), (found.dataset, run.dataset), (found.seed, run.seed)]
         silent += [found] if (any(a != b for a, b in told) if older else found != run) else []
     assert silent == []
+
+
+def test_a_system_that_exits_or_prints_fails_its_sample_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Exiting(FixtureSystem):
+        def generate(self, requests):  # type: ignore[no-untyped-def]
+            print("a system's own words")
+            if requests[0].index == 1:
+                raise SystemExit(0)
+            yield from super().generate(requests)
+
+    store = SampleStore.create(tmp_path, RunSpec("s", "d", 0, "none", {}))
+    generate(store, Exiting(), make_requests(FixtureDataset(), 3, 0))
+    assert store.status(3).failed == [1]
+    assert store.failure(1).reason == "SystemExit: 0"
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "a system's own words" in printed.err

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import pytest
@@ -37,9 +38,11 @@ def remote(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     """The hub. Its client reads HF_ENDPOINT and HF_HOME when it is imported, so here it is told by arguments."""
     server = HubServer()
     with serving(server):
-        told = {"endpoint": f"http://127.0.0.1:{server.server_address[1]}", "cache_dir": cache}
+        told: dict[str, Any] = {"endpoint": f"http://127.0.0.1:{server.server_address[1]}", "cache_dir": cache}
         for name in ("hf_hub_download", "snapshot_download"):
             monkeypatch.setattr(huggingface_hub, name, partial(getattr(huggingface_hub, name), **told))
+        api = huggingface_hub.HfApi(endpoint=told["endpoint"])
+        monkeypatch.setattr(huggingface_hub, "repo_info", api.repo_info)
         yield server
 
 
@@ -178,6 +181,25 @@ def test_a_commit_that_nobody_pinned_is_recorded_at_the_first_download(
         fetch("other")
     hub.commits_file().unlink()
     assert hub.linked_commit(fetch("other")) == "b" * 40
+
+
+def test_nothing_is_downloaded_before_a_commit_is_named(known: Known, remote: HubServer) -> None:
+    known(sources=("hf://owner/repo/net.ckpt",), sha256=None, bytes=None)
+    fetch()
+    resolved = [path for path in remote.asked if "/resolve/" in path]
+    assert resolved
+    assert all(f"/resolve/{COMMIT}/" in path for path in resolved)
+
+
+def test_an_unpinned_repository_is_refused_where_nothing_is_trusted_on_first_use(
+    known: Known, remote: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known(sources=("hf://owner/repo/net.ckpt",), sha256=None, bytes=None)
+    monkeypatch.setenv("MMBENCH_REQUIRE_DIGESTS", "1")
+    with pytest.raises(MMBenchError, match=f"No commit of owner/repo is known here; the hub's is {COMMIT}"):
+        fetch()
+    assert not [path for path in remote.asked if "/resolve/" in path]
+    assert not hub.commits_file().exists()
 
 
 def test_the_client_heeds_the_users_environment(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from mmbench.errors import IntegrityError, MMBenchError
 from mmbench.weights import checkpoints as weights
-from mmbench.weights.tensors import LIGHTNING
+from mmbench.weights.pickles import LIGHTNING
 from tests.weights.support import BODY, Known, folder, put
 
 

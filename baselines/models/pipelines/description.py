@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.errors import UsageError
+from mmbench.files import expand_user
 
 NOT_OF_LATENTS = ("num_inference_steps", "guidance_scale", "negative_prompt")  # of a call: a discriminator serves any
 
@@ -100,7 +101,7 @@ def place_halves(described: PairDescription, given: Mapping[str, str], untrained
     for table, half in zip(("video", "audio"), described.halves, strict=True):
         source, revision = given[table], given[f"{table}_revision"]
         if source:
-            folder = Path(source).expanduser() if Path(source).expanduser().is_dir() else None
+            folder = path if (path := expand_user(source)).is_dir() else None
             half = replace(half, pipeline="" if folder else source, folder=folder, revision="")
         if half.folder is None and untrained:
             _require_unread(described.name, table, half, source or revision)

@@ -34,6 +34,7 @@ from typing import Any
 
 from mmbench.baselines.models.pipelines.description import HalfDescription, PairDescription, is_commit
 from mmbench.errors import UsageError
+from mmbench.files import expand_user
 
 OWN_OF_CALL = ("prompt", "latents", "generator", "output_type", "return_dict")  # what the harness gives
 OF_VIEW = ("layout", "grid", "start", "stop", "unshuffle")  # fields of `views.View`, whose file needs torch
@@ -86,7 +87,7 @@ def _read_half(path: Path, table: str, found: Mapping[str, Any], rate: str) -> H
     return HalfDescription(
         pipeline=pipeline,
         revision=take("revision", "", is_commit, "a commit of 40 hex digits, as the repository's page shows"),
-        folder=path.parent / Path(folder).expanduser() if folder else None,
+        folder=path.parent / expand_user(folder) if folder else None,
         class_name=take("class", "", _is_text, 'a class of diffusers, as "WanPipeline"'),
         call=call,
         scheduler=take("scheduler", {}, _is_table, "a table of what is changed in the scheduler's configuration"),

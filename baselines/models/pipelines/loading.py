@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.baselines.models.pipelines.description import HalfDescription
-from mmbench.errors import MMBenchError, UsageError
+from mmbench.errors import UsageError
 from mmbench.types import Weights
 from mmbench.weights import file_digests as digests
 from mmbench.weights import locations
+from mmbench.weights.folders import loading
 
 INDEX = "model_index.json"
 DOCS = "docs/pairs.md"
@@ -122,17 +123,14 @@ def _build(half: HalfDescription, weights: Weights, dtype: Any) -> Any:
 
     source: Any = half.folder or half.pipeline
     how = {} if half.folder else {"revision": half.revision}
-    try:
+    remedy = (
+        "pipe.save_pretrained(FOLDER)" if half.folder else f"hf download {half.pipeline} --revision {half.revision}"
+    )
+    with loading(half.folder or half.source, "a pipeline of diffusers with safetensors, here or to be had", remedy):
         index = DiffusionPipeline.load_config(source, **how)
         require_class(half, str(index["_class_name"]))
         with nullcontext() if half.folder is None else without_bars():  # what is downloaded shows how far it is
             return DiffusionPipeline.from_pretrained(source, dtype=dtype, use_safetensors=True, **how)
-    except (OSError, ValueError, AttributeError) as error:  # the last: of no class it knows
-        found = f"{half.source} cannot be loaded: {str(error).splitlines()[0]}"
-        remedy = (
-            "pipe.save_pretrained(FOLDER)" if half.folder else f"hf download {half.pipeline} --revision {half.revision}"
-        )
-        raise MMBenchError(found, "a pipeline of diffusers with safetensors, here or to be had", remedy) from error
 
 
 def small(half: HalfDescription, seconds: float, rate: str) -> HalfDescription:

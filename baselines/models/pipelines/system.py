@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mmbench.baselines.kinds.discriminators import Guide, declared_config
+from mmbench.baselines.kinds.discriminators import Guide, pairing_of
 from mmbench.baselines.kinds.guided import PairSystem
 from mmbench.baselines.kinds.guiding import Guiding
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
@@ -119,7 +119,7 @@ class PipelineSystem(PairSystem):
         self._described, self._common, self._device, self._offload = described, common, device, offload
         if self._guidance is not None and path != "fraction":
             chosen: Any = path
-            require_path(declared_config(self._discriminator_path).get("pairing", "index"), chosen)
+            require_path(pairing_of(self._discriminator_path), chosen)
 
     def spec(self) -> Spec:
         """Both descriptions with their contents, the path, and the discriminator's digest if one guides."""

@@ -17,7 +17,7 @@ import numpy as np
 from mmbench.datasets.copies.first_clips import Clips, FirstClips
 from mmbench.datasets.copies.texts import CAPTIONS, read_captions
 from mmbench.datasets.copies.video_copy import VideoCopy
-from mmbench.errors import MMBenchError, UsageError
+from mmbench.errors import MMBenchError, UsageError, one_line
 from mmbench.files import read_json, write_json, write_whole
 from mmbench.progress import progress
 
@@ -52,8 +52,7 @@ def instructblip(model: str = MODEL, revision: str = "main", device: str = "auto
             model, revision=revision, dtype=getattr(torch, dtype)
         )
     except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        found = f"InstructBLIP {model} at {revision} cannot be loaded: {reason}"
+        found = f"InstructBLIP {model} at {revision} cannot be loaded: {one_line(error)}"
         raise MMBenchError(
             found, f"a model such as {MODEL}, or its folder", "--model FOLDER --revision COMMIT"
         ) from error

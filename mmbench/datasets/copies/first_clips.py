@@ -31,7 +31,7 @@ FORMAT = ClipFormat(num_frames=16, height=256, width=256, fps=8.0, num_samples=3
 
 def rank(*key: object) -> bytes:
     """The place of a key in an order that is drawn once: its sha256."""
-    return hashlib.sha256("\0".join(map(str, key)).encode()).digest()
+    return hashlib.sha256("\0".join(map(str, key)).encode(errors="surrogatepass")).digest()
 
 
 class FirstClips(VideoCopy):
@@ -174,7 +174,7 @@ class FirstClips(VideoCopy):
     @cached_property
     def _digest(self) -> str:
         lines = (f"{key}\0{entry.sha256}\0{self.labels[key]}" for key, entry in self.ready.items())
-        return digest_bytes(*(line.encode() for line in lines))
+        return digest_bytes(*(line.encode(errors="surrogatepass") for line in lines))
 
     def spec(self) -> Spec:
         """Version, format, and a digest of keys, texts and contents of all usable videos; no path.

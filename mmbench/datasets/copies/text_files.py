@@ -9,6 +9,8 @@ from pathlib import Path
 
 from mmbench.errors import UsageError
 
+LARGEST_TEXT = 256 << 20  # [bytes]; a million captions have some 100 MB
+
 
 def read_text(path: Path, expected: str) -> str:
     """The text of a file in UTF-8, with or without its mark, every line ending as a newline.
@@ -18,10 +20,16 @@ def read_text(path: Path, expected: str) -> str:
         expected: What it should be, for errors.
 
     Raises:
-        UsageError: It cannot be read, or is in another encoding; says how to convert it.
+        UsageError: It cannot be read, is no file, larger than any table of prompts, or in another encoding; says how
+            to convert it.
     """
     place = shlex.quote(str(path))
+    look = f"ls -ld {place}"
     try:
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path} is a device, a pipe or a folder.", expected, look)
+        if path.exists() and (size := path.stat().st_size) > LARGEST_TEXT:
+            raise UsageError(f"{path} has {size:,} bytes.", f"{expected} of at most {LARGEST_TEXT:,} bytes", look)
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         found = f"{path} cannot be read: {error.strerror}."

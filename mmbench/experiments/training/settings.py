@@ -80,6 +80,14 @@ class TrainSettings:
             raise UsageError(f"--loss is {self.loss!r}.", ", ".join(LOSSES), "--loss all")
         if self.num_fake < 1 or (self.num_real is not None and self.num_real < 1):
             raise UsageError("The pools would be empty.", "at least one real and one generated pair", "--num-fake 1000")
+        from mmbench.mmdisco.kernels.normalization import NUM_GROUPS
+
+        channels, blocks = self.sizes.get("channels", NUM_GROUPS), self.sizes.get("num_blocks", 1)
+        if channels < 1 or (channels % NUM_GROUPS and self.discriminator.startswith("res")):
+            found = f"--channels is {channels}, and its layers are normalised in {NUM_GROUPS} groups."
+            raise UsageError(found, f"a multiple of {NUM_GROUPS}", f"--channels {NUM_GROUPS}")
+        if blocks < 1:
+            raise UsageError(f"--blocks is {blocks}.", "a whole number from 1", "--blocks 2")
         read_pairing(self.pairing)
         if self.stored_draws < 0:
             found = f"--stored-draws is {self.stored_draws}."

@@ -1,0 +1,39 @@
+"""The file of a discriminator is judged before it is hashed or read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmbench.baselines.kinds import discriminators
+from mmbench.baselines.kinds.discriminators import SHIPPED, Guide, file_digest, pairing_of
+from mmbench.errors import MMBenchError, UsageError
+from mmbench.registry import make_dataset
+from mmbench.system_names import parse_system_name
+from mmbench.weights.file_digests import hash_files
+
+
+@pytest.mark.parametrize("value", [5, [1, 2], None, {"a": 1}, True])
+def test_what_is_no_file_is_refused(value: Any) -> None:
+    with pytest.raises(UsageError, match=r"discriminator=.* is no file"):
+        Guide(value)
+
+
+def test_a_file_of_holes_is_refused_before_it_is_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "holes.safetensors"
+    with path.open("wb") as file:
+        file.write((2).to_bytes(8, "little") + b"{}")
+        file.truncate(6 << 30)
+    monkeypatch.setattr(discriminators, "hash_files", lambda path: pytest.fail("hashed"))
+    with pytest.raises(MMBenchError, match="would become 6,442,450,944: no"):
+        Guide(str(path)).find(parse_system_name("tiny+mmdisco"), make_dataset("bounce"), "real")
+
+
+def test_a_shipped_file_tells_its_config_and_digest() -> None:
+    path = next(SHIPPED.glob("tiny+mmdisco*.safetensors"))
+    assert pairing_of(path) == "index"
+    assert pairing_of(None) == "index"
+    assert file_digest(path) == hash_files(path)[path.name][:32]
+    assert file_digest(None) == "random"
