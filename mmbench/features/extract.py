@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from multiprocessing import get_context
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mmbench.errors import MMBenchError
+from mmbench.errors import MediaError, MMBenchError
 from mmbench.features.cache import FeatureCache
 from mmbench.identity import digest_bytes
 from mmbench.media.padding import FITTED
@@ -139,12 +140,11 @@ class _Task:
     def recall_contents(self) -> None:
         """Take the contents that the table has of sources that do not say them."""
         for i, sample in enumerate(self.samples):
-            if (
-                sample is not None
-                and self.out.contents[i] is None
-                and (digest := sample.source.digest) in self.contents
-            ):
-                self.out.contents[i] = _unpack(self.contents[digest])
+            if sample is None or self.out.contents[i] is not None:
+                continue
+            with suppress(MediaError):  # a file that went away since it was listed; decoding it says so
+                if (digest := sample.source.digest) in self.contents:
+                    self.out.contents[i] = _unpack(self.contents[digest])
 
     def run_plain_extractors(self, workers: int, stage: Stage) -> None:
         """Decode clips one by one, for extractors that take single clips and where a content is unknown."""
@@ -231,8 +231,9 @@ class _Task:
         sample = self.samples[i]
         if sample is not None and self.out.contents[i] is None:
             self.out.contents[i] = content
-            if sample.source.digest:
-                self.contents[sample.source.digest] = _pack(content)
+            with suppress(MediaError):
+                if digest := sample.source.digest:
+                    self.contents[digest] = _pack(content)
 
 
 def _takes_batches(extractor: Extractor) -> bool:

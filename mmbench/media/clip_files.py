@@ -15,15 +15,15 @@ import numpy as np
 
 from mmbench.errors import MediaError
 from mmbench.media.decode import rgb_converter
+from mmbench.media.demux import TAG
 from mmbench.media.resample import exact_rate, resample_audio
 from mmbench.types import Clip
 
-TAG = "MMBENCH"  # Matroska tag with what its millisecond clock cannot say exactly: rates and counts
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # [Hz]
 
 
 def _target(file: str | Path | BinaryIO) -> Any:
-    return str(file) if isinstance(file, (str, Path)) else file
+    return f"file:{file}" if isinstance(file, (str, Path)) else file  # never a URL, whatever it is called
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from io import StringIO
 from pathlib import Path
 
 from mmbench.errors import UsageError
+from mmbench.regular_files import read_regular
 
 
 def read_text(path: Path, expected: str) -> str:
@@ -22,12 +23,13 @@ def read_text(path: Path, expected: str) -> str:
     """
     place = shlex.quote(str(path))
     try:
-        return path.read_text(encoding="utf-8-sig")
+        data = read_regular(path)
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except OSError as error:
         found = f"{path} cannot be read: {error.strerror}."
         raise UsageError(found, expected, f"ls {shlex.quote(str(path.parent))}") from None
     except UnicodeDecodeError as error:
-        marked = path.read_bytes()[:2] in (b"\xff\xfe", b"\xfe\xff")
+        marked = data[:2] in (b"\xff\xfe", b"\xfe\xff")
         found = f"{path} is not in UTF-8: byte {error.object[error.start]:#04x} at {error.start}."
         convert = f"iconv -f {'UTF-16' if marked else 'WINDOWS-1252'} -t UTF-8 {place} > {place}.utf8"
         raise UsageError(found, f"{expected}, in UTF-8", f"{convert} && mv {place}.utf8 {place}") from None
