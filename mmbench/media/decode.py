@@ -260,9 +260,13 @@ def decode(path: str | Path, audio_path: str | Path | None = None, channel: Chan
 
 def _check_tag(path: str | Path, clip: Clip, tag: str) -> None:
     """Refuse a clip of ours without the digest that its file announces, which covers what checksums do not."""
-    about = json.loads(tag)
-    rate = clip.sample_rate if len(clip.audio) else about["sample_rate"]  # without sound no stream says it
-    if Clip(clip.video, clip.fps, clip.audio, rate).digest() != about["digest"]:
+    try:
+        about = json.loads(tag)
+        rate = clip.sample_rate if len(clip.audio) else about["sample_rate"]  # without sound no stream says it
+        intact = Clip(clip.video, clip.fps, clip.audio, rate).digest() == about["digest"]
+    except (ValueError, KeyError, TypeError):
+        intact = False
+    if not intact:
         remedy = f"ffmpeg -i {shlex.quote(str(path))} -c copy -map_metadata -1 NEW.mkv, if it was changed on purpose"
         found = f"{path} is damaged, or was changed: its pixels and samples are not those that its tag {TAG} announces."
         raise MediaError(found, "the clip as mmbench wrote it", remedy)

@@ -253,12 +253,19 @@ def _pass_over(
             continue
         if track.about["codec"] == "ffv1" and packet.size:
             track.checksums.add(bytes(packet))
-        for frame in packet.decode():
+        for frame in _decode(name, packet):
             if getattr(frame, "is_corrupt", False):
                 raise MediaError(f"{name} is damaged in its {packet.stream.type}.", WHOLE, AGAIN)
             if frame.pts is not None:
                 track.decoded.append(frame.pts * frame.time_base)
             use(kind, frame)
+
+
+def _decode(name: str, packet: Any) -> Any:
+    try:
+        return packet.decode()
+    except av.FFmpegError as error:
+        raise MediaError(f"{name} is damaged in its {packet.stream.type}: {error.strerror}.", WHOLE, AGAIN) from error
 
 
 def _check_end(name: str, container: Any, stream: Any, track: Track) -> None:

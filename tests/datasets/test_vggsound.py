@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import re
 import pickle
+import re
 import shutil
 from collections import Counter
 from pathlib import Path

@@ -1,0 +1,1 @@
+"""What a careless or hostile world hands over: the whole harness holds."""
