@@ -63,13 +63,15 @@ def _at(file: BinaryIO, position: int, count: int) -> bytes:
 
 
 def _boxes_end(file: BinaryIO, size: int) -> tuple[int | None, set[bytes]]:
-    """Where the last box of an MP4 ends, and the names of all; None for the end behind what is no box."""
+    """Where the last box of an MP4 ends, and the names of all; None for the end where a box has no length."""
     position, names = 0, set()
     while position + 8 <= size:
         length, name = struct.unpack(">I4s", _at(file, position, 8))
         if length == 1:
             wide = _at(file, position + 8, 8)
             length = int.from_bytes(wide) if len(wide) == 8 else 16
+        if not name.isalnum():  # what lies behind the last box
+            return position, names
         names.add(name)
         if length == 0:  # to the end of the file
             return size, names

@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -116,10 +117,10 @@ NOT_MEDIA: dict[str, bytes] = {
 def what_is_no_media() -> Iterator[Medium]:
     """Other files called like media; some name files or addresses that a player would open."""
     for name, data in NOT_MEDIA.items():
-        yield holding(f"no media {name}.mp4", lambda data=data: data, REFUSED)  # type: ignore[misc]
+        yield holding(f"no media {name}.mp4", partial(bytes, data), REFUSED)
     for name in ("text", "page", "zeros", "random", "hls"):
-        yield holding(f"no matroska {name}.mkv", lambda name=name: NOT_MEDIA[name], REFUSED)  # type: ignore[misc]
-        yield beside(f"no sound {name}.wav", lambda name=name: NOT_MEDIA[name], REFUSED)  # type: ignore[misc]
+        yield holding(f"no matroska {name}.mkv", partial(bytes, NOT_MEDIA[name]), REFUSED)
+        yield beside(f"no sound {name}.wav", partial(bytes, NOT_MEDIA[name]), REFUSED)
     yield holding("sound alone.mp4", lambda: SOUNDS["s16.wav"](), REFUSED, "no video")
     yield Medium("lone.wav", lambda path: path.write_bytes(SOUNDS["s16.wav"]()), REFUSED, "without a video")
     yield beside("video as sound.wav", lambda: encoded("mkv", "libx264"), REFUSED, "no audio")
@@ -162,27 +163,9 @@ def special_files() -> Iterator[Medium]:
 
 NAMES = (
     *("concat:a.mp4", "pipe:0.mp4", "http:a.mp4", "file:a.mp4", "data:a.mp4", "subfile,,start,0,end,9,,:a.mp4"),
-    *(
-        "-rf.mp4",
-        "a b.mp4",
-        "a'b.mp4",
-        'a"b.mp4',
-        "a\nb.mp4",
-        "a\u2028b.mp4",
-        "\u202egpj.mp4",
-        "%s%d%n.mp4",
-        "$(id).mp4",
-    ),
-    *(
-        "<script>alert(1)<!--.mp4",
-        "=1+1.mp4",
-        "\x1b[2J.mp4",
-        "UPPER.MP4",
-        "no.dots.here.mp4",
-        "\U0001f980.mp4",
-        "é.mp4",
-    ),
-    "x" * 240 + ".mp4",
+    *("-rf.mp4", "a b.mp4", "a'b.mp4", 'a"b.mp4', "a\nb.mp4", "a\u2028b.mp4", "\u202egpj.mp4", "%s%d%n.mp4"),
+    *("$(id).mp4", "<script>alert(1)<!--.mp4", "=1+1.mp4", "\x1b[2J.mp4", "UPPER.MP4", "more.dots.mp4"),
+    *("\U0001f980.mp4", "é.mp4", "x" * 240 + ".mp4"),
 )
 
 
