@@ -147,8 +147,12 @@ def open_media(path: str | Path, bounds: Bounds) -> Iterator[Any]:
         check_extent(path)
         options = {"protocol_whitelist": "file", "max_pixels": f"{bounds.most['pixels']:.0f}"}
         waits = bounds.most["decoding"]
-        with av.open(f"file:{path}", options=options, metadata_errors="replace", timeout=waits) as container:
-            yield container
+        try:
+            with av.open(f"file:{path}", options=options, metadata_errors="replace", timeout=waits) as container:
+                yield container
+        except av.ExitError:  # reading took longer than it may
+            bounds.check_clock()
+            raise
 
 
 @dataclass(frozen=True)

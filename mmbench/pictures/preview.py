@@ -151,7 +151,12 @@ def _cells(
         place = number if column.is_submission else index
         file = Path(column.folder) / f"{place:06d}.mp4"
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        write_preview(enlarged(clip), folder / file)
+        try:
+            write_preview(enlarged(clip), folder / file)
+        except MediaError as error:  # such as a rate that no MP4 can have
+            column.failures[index] = error.found
+            yield Cell("", {}, error.found)
+            continue
         yield Cell(file.as_posix(), column.scores(index))
 
 

@@ -58,9 +58,9 @@ def write_media(
 def _write(source: ClipSource, stem: Path) -> Events:
     try:
         clip = source.load()
+        write_preview(enlarged(clip), stem.with_suffix(".mp4"))
     except MediaError as error:
         return {"unreadable": error.found}
-    write_preview(enlarged(clip), stem.with_suffix(".mp4"))
     write_whole(stem.with_suffix(".png"), _picture(clip))
     return events_of(clip)
 
