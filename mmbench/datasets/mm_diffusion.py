@@ -107,8 +107,8 @@ class Split:
         from mmbench.media.sources import probe_file
 
         counts = {}
-        for name, why in self.unreadable.items():
-            log.warning("%s is not used: %s", printable(self.folder / name), why)
+        for name, reason in self.unreadable.items():
+            log.warning("%s is not used: %s", printable(self.folder / name), reason)
         for name in self.names:
             entry = self.current.get(name)
             try:

@@ -64,7 +64,8 @@ def _at(file: BinaryIO, position: int, count: int) -> bytes:
 
 def _boxes_end(file: BinaryIO, size: int) -> tuple[int | None, set[bytes]]:
     """Where the last box of an MP4 ends, and the names of all; None for the end where a box has no length."""
-    position, names = 0, set()
+    position = 0
+    names: set[bytes] = set()
     while position + 8 <= size:
         length, name = struct.unpack(">I4s", _at(file, position, 8))
         if length == 1:

@@ -176,8 +176,8 @@ def submission(
     """
     path = Path(path)
     if not is_utf8(path):
-        found = f"The name {printable(path)} is not in UTF-8."
-        raise UsageError(found, "a name that records can hold", "mv it to another name, or make a link to it")
+        words = f"The name {printable(path)} is not in UTF-8."
+        raise UsageError(words, "a name that records can hold", "mv it to another name, or make a link to it")
     if clip_stride is not None and clip_frames is None:
         raise UsageError("A clip stride without a clip length.", "both", "add --clip-frames 16")
     for name, value in (("length", clip_frames), ("stride", clip_stride)):

@@ -85,7 +85,7 @@ def make_study(
             progress.advance()
     if len(made) < num_pairs:
         found = f"{len(made)} of {len(rows)} pairs can be read."
-        raise MMBenchError(found, f"{num_pairs} pairs", f"--pairs {len(made)}, if that is enough, and another --to")
+        raise MMBenchError(found, f"{num_pairs} pairs", f"--pairs {len(made)}, if that is enough, and another --out")
     items = [item for _, item in sorted(made.items())]
     items += _attention(dataset or _dataset_of(columns), seed, num_attention, clips)
     runs = tuple(column.run.run_id if column.run else str(column.folder) for column in columns)

@@ -74,19 +74,8 @@ def test_references_of_a_folder(clips: Path, tmp_path: Path, capsys: pytest.Capt
     dataset = make_dataset(f"folder:{clips}")
     assert len(dataset.rejected) == 6
     real = fill(tmp_path / "real")
-    done = mmbench_here(
-        capsys,
-        "evaluate",
-        clips,
-        "--dataset",
-        f"folder:{real}",
-        "-m",
-        "fvd_bounce",
-        "--out",
-        tmp_path,
-        "--format",
-        "json",
-    )
+    given = ["--dataset", f"folder:{real}", "-m", "fvd_bounce", "--out", tmp_path / "runs"]
+    done = mmbench_here(capsys, "evaluate", clips, *given)
     assert done.returncode == 0, done.stderr
     assert "1 real clips have no" in done.stderr
     assert "do not have their checksum" in done.stderr
@@ -136,10 +125,10 @@ def test_a_study_draws_another_pair(tmp_path: Path, capsys: pytest.CaptureFixtur
     for model in ("a", "b"):
         fill(tmp_path / model, good=4)
     (tmp_path / "b" / "good1.mp4").write_bytes(BAD["cut.mp4"]())
-    make = ["study", "make", tmp_path / "a", tmp_path / "b", "--attention", "0", "--out", tmp_path / "runs"]
-    done = mmbench_here(capsys, *make, "--pairs", "3", "--to", tmp_path / "study")
+    make = ["study", "make", tmp_path / "a", tmp_path / "b", "--attention", "0", "--runs", tmp_path / "runs"]
+    done = mmbench_here(capsys, *make, "--pairs", "3", "--out", tmp_path / "study")
     assert done.returncode == 0, done.stderr
-    done = mmbench_here(capsys, *make, "--pairs", "4", "--to", tmp_path / "larger")
+    done = mmbench_here(capsys, *make, "--pairs", "4", "--out", tmp_path / "larger")
     assert done.returncode == 1
     assert "checksum" in done.stderr
     assert "3 of 4 pairs can be read" in done.stderr
