@@ -56,7 +56,7 @@ def _probe(path: str | Path, bounds: Bounds) -> dict[str, Any]:
     report: dict[str, Any] = {"container": container, "duration": 0.0, "video": None, "audio": None}
     if "v" in tracks:
         track = tracks["v"]
-        with open_media(path, bounds) as opened:
+        with open_media(path, bounds) as (opened, _):
             first = next(opened.decode(moving_streams(opened)[0]), None)
         if first is None:
             raise MediaError(f"{path} holds a video stream without a frame.", "at least one frame")

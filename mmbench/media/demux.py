@@ -1,8 +1,8 @@
 """One pass over a media file: its packets counted and timed, its frames handed on, its end checked.
 
 A file that ends early or is damaged is refused, never shortened: a benchmark must not score half a clip. Its length in
-bytes is checked where the format says it (`mmbench.media.extent`), then its end against the declared duration where
-the container has an exact one (MP4, MOV, Matroska, WebM, AVI, WAV, FLAC). A packet that gives no frame is damage, as
+bytes is checked where the format says it (`mmbench.media.extent`), else its end against the declared duration where
+the container has an exact one (a stream of Matroska, WAV, FLAC). A packet that gives no frame is damage, as
 is a checksum of FLAC or FFV1 that does not match. What is too large is refused first (`mmbench.media.limits`).
 """
 
@@ -27,8 +27,7 @@ from mmbench.media.limits import Bounds
 from mmbench.regular_files import why_irregular
 
 TAG = "MMBENCH"  # Matroska tag with what its millisecond clock cannot say exactly: rates, counts and the clip's digest
-EXACT_CONTAINERS = {"mov", "matroska", "wav", "flac", "avi"}  # their duration is written, not guessed from the bit rate
-SIZED_CONTAINERS = {"mov", "matroska", "avi"}  # which also say their length in bytes, so that their end is there
+EXACT_CONTAINERS = {"mov", "matroska", "wav", "flac"}  # their duration is written, not guessed from the bit rate
 WHOLE = "a whole media file (mp4, mov, mkv or webm; wav, flac or mp3 for sound)"
 END_TOLERANCE = Fraction(5, 1000)  # rounding of declared durations [s]; below the shortest common audio packet
 STRICT = "crccheck+explode"  # let a decoder of an exact codec drop what does not have its checksum
@@ -135,8 +134,11 @@ def media_errors(path: str | Path) -> Iterator[None]:
 
 
 @contextmanager
-def open_media(path: str | Path, bounds: Bounds) -> Iterator[Any]:
+def open_media(path: str | Path, bounds: Bounds) -> Iterator[tuple[Any, bool]]:
     """Open a local file with FFmpeg, by its name alone: never a URL, and none that the file names is followed.
+
+    Yields:
+        The container, and whether the length in bytes says that all of the file is there.
 
     Raises:
         MediaError: It is no regular file, ends early, or cannot be read.
@@ -144,12 +146,12 @@ def open_media(path: str | Path, bounds: Bounds) -> Iterator[Any]:
     if why := why_irregular(path):
         raise MediaError(f"{path} {why}.", WHOLE, f"ls -l {shlex.quote(str(path))}")
     with media_errors(path):
-        check_extent(path)
+        is_whole = check_extent(path)
         options = {"protocol_whitelist": "file", "max_pixels": f"{bounds.most['pixels']:.0f}"}
         waits = bounds.most["decoding"]
         try:
             with av.open(f"file:{path}", options=options, metadata_errors="replace", timeout=waits) as container:
-                yield container
+                yield container, is_whole
         except av.ExitError:  # reading took longer than it may
             bounds.check_clock()
             raise
@@ -186,7 +188,7 @@ def read_packets(
         MediaError: The file cannot be read, lacks the required stream, is damaged, ends early or is too large.
     """
     name = str(path)
-    with open_media(path, bounds) as container:
+    with open_media(path, bounds) as (container, is_whole):
         streams = _choose_streams(name, container, kinds, required)
         tracks = {kind: _track(name, stream) for kind, stream in streams.items()}
         for kind, stream in streams.items():
@@ -195,7 +197,7 @@ def read_packets(
                 _set_up_decoder(stream, tracks[kind], bounds)
         _pass_over(name, container, streams, tracks, bounds, use)
         for kind, track in tracks.items():
-            _check_end(name, container, streams[kind], track)
+            _check_end(name, None if is_whole else container, streams[kind], track)
         return Reading(tracks, container.format.name, container.metadata.get(TAG, ""))
 
 
@@ -272,16 +274,14 @@ def _decode(name: str, packet: Any) -> Any:
         raise MediaError(f"{name} is damaged in its {packet.stream.type}: {error.strerror}.", WHOLE, AGAIN) from error
 
 
-def _check_end(name: str, container: Any, stream: Any, track: Track) -> None:
-    """Refuse a stream that stops early, or of which something was not decoded."""
+def _check_end(name: str, container: Any | None, stream: Any, track: Track) -> None:
+    """Refuse a stream of which something was not decoded, or that stops before its container, if given, says so."""
     track.times.sort()
     if not track.num_packets:
         raise MediaError(f"{name} ends before its {stream.type} begins.", WHOLE, AGAIN)
-    end, reached = _declared_end(container, stream, min(track.lengths, default=None)), track.end
-    # A length in bytes that is right leaves nothing out but what the time of a last packet does not say.
-    is_sized = not SIZED_CONTAINERS.isdisjoint(container.format.name.split(","))
-    tolerance = max(END_TOLERANCE, *track.lengths.values()) if is_sized and track.lengths else END_TOLERANCE
-    if end is not None and reached is not None and reached < end - tolerance:
+    end = _declared_end(container, stream, min(track.lengths, default=None)) if container else None
+    reached = track.end
+    if end is not None and reached is not None and reached < end - END_TOLERANCE:
         found = f"its {stream.type} stops at {float(reached):.3f} s of {float(end):.3f} s"
         raise MediaError(f"{name} ends early: {found}.", WHOLE, AGAIN)
     if track.checksums.num_damaged:

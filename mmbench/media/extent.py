@@ -24,8 +24,11 @@ MP3_KBITS = {  # [kbit/s] of layer III by index, which begins at 1
 }
 
 
-def check_extent(path: str | Path) -> None:
+def check_extent(path: str | Path) -> bool:
     """Refuse a file that ends before it says it does.
+
+    Returns:
+        Whether the file says where it ends, so that all of it is there.
 
     Raises:
         MediaError: It is cut off, by how much, or still being written.
@@ -38,8 +41,8 @@ def check_extent(path: str | Path) -> None:
             raise MediaError(f"{path} is empty (0 bytes).", "a whole media file", AGAIN)
         end: int | None = None
         if start[4:8] in BOXES:
-            end, names = _boxes_end(file, size)
-            if end is not None and end <= size and not names & {b"moov", b"moof"}:
+            end, names, is_open = _boxes_end(file, size)
+            if (is_open or (end is not None and end <= size)) and not names & {b"moov", b"moof"}:
                 found = f"{path} has no index (no moov box): it is cut off, or still being written."
                 raise MediaError(found, "a whole MP4", AGAIN)
         elif start.startswith(b"\x1a\x45\xdf\xa3"):
@@ -55,6 +58,7 @@ def check_extent(path: str | Path) -> None:
             end = _mp3_end(file, size)
         if end is not None and end > size:
             raise MediaError(f"{path} is cut off: {size} of {end} bytes are there.", "a whole media file", AGAIN)
+        return end is not None
 
 
 def _at(file: BinaryIO, position: int, count: int) -> bytes:
@@ -62,8 +66,8 @@ def _at(file: BinaryIO, position: int, count: int) -> bytes:
     return file.read(count)
 
 
-def _boxes_end(file: BinaryIO, size: int) -> tuple[int | None, set[bytes]]:
-    """Where the last box of an MP4 ends, and the names of all; None for the end where a box has no length."""
+def _boxes_end(file: BinaryIO, size: int) -> tuple[int | None, set[bytes], bool]:
+    """Where the last box of an MP4 ends, None where a box does not say it; their names; whether the last is open."""
     position = 0
     names: set[bytes] = set()
     while position + 8 <= size:
@@ -72,14 +76,12 @@ def _boxes_end(file: BinaryIO, size: int) -> tuple[int | None, set[bytes]]:
             wide = _at(file, position + 8, 8)
             length = int.from_bytes(wide) if len(wide) == 8 else 16
         if not name.isalnum():  # what lies behind the last box
-            return position, names
+            return position, names, False
         names.add(name)
-        if length == 0:  # to the end of the file
-            return size, names
         if length < 8:
-            return None, names
+            return None, names, length == 0
         position += length
-    return position, names
+    return position, names, False
 
 
 def _segment_end(file: BinaryIO) -> int | None:
@@ -108,8 +110,8 @@ def _riff_end(file: BinaryIO, size: int) -> int | None:
     position = 0
     while position + 8 <= size:
         name, length = struct.unpack("<4sI", _at(file, position, 8))
-        if name != b"RIFF":
-            return size
+        if name != b"RIFF":  # what lies behind the last chunk
+            return position
         if length in (0, 0xFFFFFFFF):
             return None
         position += 8 + length
@@ -138,7 +140,8 @@ def _mp3_end(file: BinaryIO, size: int) -> int | None:
     tag = max(first.find(b"Xing"), first.find(b"Info"))
     if tag > 0 and len(first) >= tag + 16 and first[tag + 7] & 2:
         place = tag + (12 if first[tag + 7] & 1 else 8)
-        return position + int.from_bytes(first[place : place + 4])
+        told = int.from_bytes(first[place : place + 4])
+        return size if told == size else position + told  # some writers count what lies before the first frame, too
     for length in _frames(file, position):
         position += length
     return position if position >= size or _at(file, position, 3) in (b"TAG", b"APE") else None
