@@ -14,7 +14,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from mmbench.errors import MediaError
-from mmbench.media.demux import TAG, Track, media_errors, moving_streams, open_media, read_packets
+from mmbench.media.demux import TAG, Track, media_errors, moving_streams, open_media, read_packets, set_up_decoder
 from mmbench.media.limits import Bounds
 from mmbench.media.timeline import AudioTimeline, constant_rate, nominal_rate, shown_frames
 from mmbench.types import Clip
@@ -57,7 +57,9 @@ def _probe(path: str | Path, bounds: Bounds) -> dict[str, Any]:
     if "v" in tracks:
         track = tracks["v"]
         with open_media(path, bounds) as (opened, _):
-            first = next(opened.decode(moving_streams(opened)[0]), None)
+            pictures = moving_streams(opened)[0]
+            set_up_decoder(pictures, bounds)
+            first = next(opened.decode(pictures), None)
         if first is None:
             raise MediaError(f"{path} holds a video stream without a frame.", "at least one frame")
         fps, variable, index = _clock(track.times, track, bounds)

@@ -194,7 +194,7 @@ def read_packets(
         for kind, stream in streams.items():
             _check_stream(stream, bounds)
             if use:
-                _set_up_decoder(stream, tracks[kind], bounds)
+                set_up_decoder(stream, bounds, is_exact=not tracks[kind].about["lossy"])
         _pass_over(name, container, streams, tracks, bounds, use)
         for kind, track in tracks.items():
             _check_end(name, None if is_whole else container, streams[kind], track)
@@ -216,7 +216,7 @@ def _check_stream(stream: Any, bounds: Bounds) -> None:
     """Refuse what a stream declares beyond the limits, before anything of it is decoded."""
     context = stream.codec_context
     if stream.type == "video":
-        bounds.check("pixels", context.width * context.height)
+        bounds.check("pixels", context.width * context.height or float("inf"))  # FFmpeg hides a size that is too large
     else:
         bounds.check("sample_rate", context.sample_rate)
     if stream.duration is not None and stream.time_base:
@@ -225,10 +225,11 @@ def _check_stream(stream: Any, bounds: Bounds) -> None:
         bounds.check("seconds", stream.container.duration / 1_000_000)
 
 
-def _set_up_decoder(stream: Any, track: Track, bounds: Bounds) -> None:
+def set_up_decoder(stream: Any, bounds: Bounds, is_exact: bool = False) -> None:
+    """Let a stream be decoded on all cores, within the limit of pixels, and if exact with its checksums compared."""
     if stream.type == "video":
         stream.thread_type = "AUTO"
-    strict = {} if track.about["lossy"] else {"err_detect": STRICT}
+    strict = {"err_detect": STRICT} if is_exact else {}
     stream.codec_context.options = {"max_pixels": f"{bounds.most['pixels']:.0f}", **strict}
 
 

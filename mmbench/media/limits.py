@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from math import ceil, isinf
 from pathlib import Path
 
 from mmbench.errors import MediaError, UsageError
@@ -64,12 +65,15 @@ class Bounds:
     def check(self, name: str, value: float) -> None:
         """Raise MediaError if a file has more of something than is allowed; says what raises the limit."""
         if value > self.most[name]:
-            limit = LIMITS[name]
-            words = f"{_number(value)} {limit.what}, more than {_number(self.most[name])}"
+            limit, most = LIMITS[name], _number(self.most[name])
+            words = (
+                f"more than {most} {limit.what}" if isinf(value) else f"{_number(value)} {limit.what}, more than {most}"
+            )
+            needed = 2 * self.most[name] if isinf(value) else value
             raise MediaError(
                 f"{self.path} has {words}; {limit.variable} raises that.",
-                f"at most {_number(self.most[name])} {limit.what}",
-                f"export {limit.variable}={_number(value)}, if the file is to be trusted",
+                f"at most {most} {limit.what}",
+                f"export {limit.variable}={_number(needed)}, if the file is to be trusted",
             )
 
     def check_clock(self) -> None:
@@ -78,4 +82,4 @@ class Bounds:
 
 
 def _number(value: float) -> str:
-    return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
+    return f"{ceil(value)}" if value >= 1000 else f"{value:.3g}"
