@@ -66,9 +66,8 @@ class Bounds:
         """Raise MediaError if a file has more of something than is allowed; says what raises the limit."""
         if value > self.most[name]:
             limit, most = LIMITS[name], _number(self.most[name])
-            words = (
-                f"more than {most} {limit.what}" if isinf(value) else f"{_number(value)} {limit.what}, more than {most}"
-            )
+            amount = "" if isinf(value) else f"{_number(value)} {limit.what}, "
+            words = f"{amount}more than {most}{'' if amount else f' {limit.what}'}"
             needed = 2 * self.most[name] if isinf(value) else value
             raise MediaError(
                 f"{self.path} has {words}; {limit.variable} raises that.",

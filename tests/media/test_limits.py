@@ -12,6 +12,7 @@ from mmbench.errors import MediaError, UsageError
 from mmbench.media import limits
 from mmbench.media.decode import decode, probe
 from mmbench.media.limits import LIMITS, Bounds, read_limit
+from tests.chaos.pieces import raw_video
 from tests.media_files import clicks, flashes, write_media
 
 
@@ -34,6 +35,17 @@ def test_each_limit_is_kept_when_a_file_is_listed_and_decoded(
             read(clip)
         assert f"; {LIMITS[name].variable} raises that." in caught.value.found
         assert f"more than {limits._number(value)}" in caught.value.found
+
+
+@pytest.mark.parametrize("codec", ["png", "qtrle"])
+def test_no_codec_decodes_what_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str) -> None:
+    path = tmp_path / "a.mov"
+    path.write_bytes(raw_video("mov", codec, "rgb24"))
+    assert len(decode(path).video) == 8
+    monkeypatch.setenv("MMBENCH_MAX_PIXELS", "3071")
+    for read in (probe, decode):
+        with pytest.raises(MediaError, match=r"more than 3071 .*MMBENCH_MAX_PIXELS raises that"):
+            read(path)
 
 
 def test_no_more_than_the_limit_is_held(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
