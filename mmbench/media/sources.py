@@ -197,12 +197,20 @@ def submission(
         command = f"mmbench evaluate {shlex.quote(str(one))} --clip-frames {clip_frames}"
         raise UsageError(found_words, "one video with --clip-frames", command)
     else:
-        found = _listed([p for p in path.iterdir() if not p.name.startswith(".")])
+        found = _listed([p for p in _entries(path) if not p.name.startswith(".")])
     if not found[0]:
         reasons = "".join(f"\n  {r.path}: {r.reason}" for r in found[1][:5])
         kinds = " ".join(sorted(VIDEO_SUFFIXES))
         raise MMBenchError(f"{path} holds no usable clip.{reasons}", f"videos ({kinds}), with sound", f"ls {path}")
     return found
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        found = f"{folder} cannot be listed: {error.strerror}."
+        raise MMBenchError(found, "a folder that you may read", f"ls -ld {shlex.quote(str(folder))}") from error
 
 
 def _require_regular(path: Path) -> None:

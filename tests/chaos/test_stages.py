@@ -13,10 +13,12 @@ from threading import Thread
 import pytest
 
 import mmbench as mm
+from mmbench.baselines.external import join_frames
 from mmbench.errors import MediaError, MMBenchError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.extract import Sample, extract
 from mmbench.jobs.given_clips import clips_of_samples
+from mmbench.media.clip_files import read_lossless
 from mmbench.media.sources import FileSource, submission
 from mmbench.metrics.extractors.anomalies import VideoAnomalies
 from mmbench.registry import make_dataset
@@ -200,6 +202,24 @@ def test_a_path_is_never_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert len(FileSource("a", name).load().video) == 8
     server.shutdown()
     assert asked == []
+
+
+def test_a_fifo_in_the_store_or_among_frames_is_not_waited_on(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "000000.mkv")
+    with pytest.raises(MediaError, match="is a FIFO"):
+        read_lossless(tmp_path / "000000.mkv")
+    os.mkfifo(tmp_path / "0.png")
+    with pytest.raises(MediaError, match="it is a FIFO"):
+        join_frames(tmp_path, 8.0)
+
+
+def test_a_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(MMBenchError, match="cannot be listed: Permission denied"):
+        submission(tmp_path)
 
 
 def test_many_files_at_once_add_up(tmp_path: Path) -> None:
