@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
@@ -264,8 +264,8 @@ def _check_tag(path: str | Path, clip: Clip, tag: str) -> None:
     """Refuse a clip of ours without the digest that its file announces, which covers what checksums do not."""
     try:
         about = json.loads(tag)
-        rate = clip.sample_rate if len(clip.audio) else about["sample_rate"]  # without sound no stream says it
-        intact = Clip(clip.video, clip.fps, clip.audio, rate).digest() == about["digest"]
+        silent = replace(clip, sample_rate=about["sample_rate"])  # without sound no stream says its rate
+        intact = (clip if len(clip.audio) else silent).digest() == about["digest"]
     except (ValueError, KeyError, TypeError):
         intact = False
     if not intact:
