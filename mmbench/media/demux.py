@@ -1,8 +1,8 @@
 """One pass over a media file: its packets counted and timed, its frames handed on, its end checked.
 
 A file that ends early or is damaged is refused, never shortened: a benchmark must not score half a clip. Its length in
-bytes is checked where the format says it (`mmbench.media.extent`), else its end against the declared duration where
-the container has an exact one (a stream of Matroska, WAV, FLAC). A packet that gives no frame is damage, as
+bytes is checked where the format says it (`mmbench.media.extent`), then its end against the declared duration where
+the container has an exact one (Matroska, WebM, WAV, FLAC). A packet that gives no frame is damage, as
 is a checksum of FLAC or FFV1 that does not match. What is too large is refused first (`mmbench.media.limits`).
 """
 
@@ -30,6 +30,7 @@ TAG = "MMBENCH"  # Matroska tag with what its millisecond clock cannot say exact
 EXACT_CONTAINERS = {"mov", "matroska", "wav", "flac"}  # their duration is written, not guessed from the bit rate
 WHOLE = "a whole media file (mp4, mov, mkv or webm; wav, flac or mp3 for sound)"
 END_TOLERANCE = Fraction(5, 1000)  # rounding of declared durations [s]; below the shortest common audio packet
+START_UP = 2304  # samples: two frames of MP3, more than the encoder delay of MP3, AAC or Opus
 STRICT = "crccheck+explode"  # let a decoder of an exact codec drop what does not have its checksum
 HIDDEN = frozenset({"vp8"})  # codecs with packets that show nothing
 
@@ -197,7 +198,7 @@ def read_packets(
                 set_up_decoder(stream, bounds, is_exact=not tracks[kind].about["lossy"])
         _pass_over(name, container, streams, tracks, bounds, use)
         for kind, track in tracks.items():
-            _check_end(name, None if is_whole else container, streams[kind], track)
+            _check_end(name, container, is_whole, streams[kind], track)
         return Reading(tracks, container.format.name, container.metadata.get(TAG, ""))
 
 
@@ -275,14 +276,21 @@ def _decode(name: str, packet: Any) -> Any:
         raise MediaError(f"{name} is damaged in its {packet.stream.type}: {error.strerror}.", WHOLE, AGAIN) from error
 
 
-def _check_end(name: str, container: Any | None, stream: Any, track: Track) -> None:
-    """Refuse a stream of which something was not decoded, or that stops before its container, if given, says so."""
+def _check_end(name: str, container: Any, is_whole: bool, stream: Any, track: Track) -> None:
+    """Refuse a stream of which something was not decoded, or that stops before its container says so.
+
+    A whole MP4 need not be measured: frames out of order and of uneven lengths end earlier than it says. In a whole
+    Matroska file a last part may still hold nothing; its end counts a codec's start-up where its sound begins late.
+    """
     track.times.sort()
     if not track.num_packets:
         raise MediaError(f"{name} ends before its {stream.type} begins.", WHOLE, AGAIN)
-    end = _declared_end(container, stream, min(track.lengths, default=None)) if container else None
-    reached = track.end
-    if end is not None and reached is not None and reached < end - END_TOLERANCE:
+    is_measured = not is_whole or "matroska" in container.format.name
+    end = _declared_end(container, stream, min(track.lengths, default=None)) if is_measured else None
+    reached, tolerance = track.end, END_TOLERANCE
+    if is_whole and track.about.get("sample_rate"):
+        tolerance += Fraction(START_UP, track.about["sample_rate"])
+    if end is not None and reached is not None and reached < end - tolerance:
         found = f"its {stream.type} stops at {float(reached):.3f} s of {float(end):.3f} s"
         raise MediaError(f"{name} ends early: {found}.", WHOLE, AGAIN)
     if track.checksums.num_damaged:
