@@ -26,6 +26,7 @@ from mmbench.baselines.kinds.program import LOG, OUT, ProgramError, read_declara
 from mmbench.errors import MediaError, UsageError
 from mmbench.files import writing
 from mmbench.registry import register
+from mmbench.regular_files import open_regular
 from mmbench.types import Clip, Dataset, Request, Spec
 
 VERSION = 1
@@ -145,8 +146,11 @@ def join_frames(folder: Path, fps: float) -> Path:
 
     pictures = sorted((p for p in folder.iterdir() if p.suffix.lower() in FRAMES), key=lambda p: natural_key(p.name))
     try:
-        frames = [np.asarray(Image.open(picture).convert("RGB")) for picture in pictures]
-    except (OSError, UnidentifiedImageError) as error:
+        frames = []
+        for picture in pictures:
+            with open_regular(picture) as file:
+                frames.append(np.asarray(Image.open(file).convert("RGB")))
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise MediaError(f"{folder.name} holds a picture that cannot be read: {error}") from error
     if len({frame.shape for frame in frames}) != 1:
         raise MediaError(f"{folder.name} holds {len(frames)} frames of several sizes or none", "frames of one size")

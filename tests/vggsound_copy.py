@@ -19,10 +19,11 @@ def keys(label: str, held: bool) -> list[str]:
 
 HELD, FREE, ALONE = keys(LABEL, True), keys(LABEL, False), keys(OTHER, True)
 GOOD = [*HELD[:2], *FREE[:3], ALONE[0]]
+PART = r"is cut off: \d+ of \d+ bytes are there"  # a pattern
 BAD = {
     HELD[2]: ("no sound", "it has no sound"),
     HELD[3]: ("too short", "1.200 s of video, not 2.000 s"),
-    HELD[4]: ("corrupt", "is cut off or damaged in its audio"),
+    HELD[4]: ("corrupt", PART),
     FREE[3]: ("too short", "1.000 s of sound, not 2.000 s"),
     FREE[4]: ("corrupt", "is empty (0 bytes)"),
     FREE[5]: ("no video", "it has no video"),

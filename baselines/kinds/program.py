@@ -33,6 +33,7 @@ from typing import Any, get_args
 
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.processes import ending_with_us
+from mmbench.regular_files import read_regular
 from mmbench.types import Weights
 
 PROMPTS, OUT, LOG = "prompts.jsonl", "out", "log.txt"
@@ -86,7 +87,7 @@ def read_declaration(path: Path) -> Declaration:
         MMBenchError: The program, its directory or a file of it is not here.
     """
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = tomllib.loads(read_regular(path).decode())
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.", "a TOML file", "external:FILE.toml") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from mmbench.api.arguments import read_whole
 from mmbench.api.clips import Clips
+from mmbench.console import log
 from mmbench.dataset_names import parse_dataset_name
-from mmbench.errors import UsageError
+from mmbench.errors import MediaError, MMBenchError, UsageError
 from mmbench.jobs.opening import open_dataset
 from mmbench.jobs.submissions import WHOLE, open_submission
 from mmbench.optional_protocols import whole
@@ -17,7 +18,8 @@ from mmbench.registry import discover
 def load_clips(name: str | Path, num: int | None = None, seed: int = 0) -> Clips:
     """Decode the clips of a folder as `mmbench evaluate` reads them, or real clips of a dataset; with their prompts.
 
-    All are held in memory; a large folder of real clips is better named, as `reference="my_folder"`.
+    Files that cannot be decoded are warned of and left out. All clips are held in memory; a large folder of real clips
+    is better named, as `reference="my_folder"`.
 
     Args:
         name: A dataset's name, of which the real clips are taken that metrics compare with; or a folder of videos with
@@ -28,7 +30,7 @@ def load_clips(name: str | Path, num: int | None = None, seed: int = 0) -> Clips
 
     Raises:
         UsageError: `num` is below 1.
-        MMBenchError: Nothing there, nothing usable, or a clip that cannot be decoded.
+        MMBenchError: Nothing there, nothing usable, or a real clip of a dataset that cannot be decoded.
     """
     num = None if num is None else read_whole("num", num, 1)
     if not isinstance(name, str | Path):
@@ -39,8 +41,17 @@ def load_clips(name: str | Path, num: int | None = None, seed: int = 0) -> Clips
         return Clips([item.clip for item in taken], [item.prompt.text for item in taken], [item.id for item in taken])
     found = open_submission(Path(name), Path(name).stem, WHOLE)
     samples = [sample for sample in found.samples if sample is not None][:num]
-    clips = [sample.source.load() for sample in samples]
-    return Clips(clips, [sample.text for sample in samples], [sample.source.id for sample in samples])
+    clips, kept = [], []
+    for sample in samples:
+        try:
+            clips.append(sample.source.load())
+        except MediaError as error:
+            log.warning("%s is left out: %s", sample.source.id, error.found)
+        else:
+            kept.append(sample)
+    if not clips:
+        raise MMBenchError(f"None of the {len(samples)} clips of {name} can be decoded.", "clips", f"ls {name}")
+    return Clips(clips, [sample.text for sample in kept], [sample.source.id for sample in kept])
 
 
 def is_dataset(name: object) -> bool:

@@ -28,6 +28,7 @@ from mmbench.datasets.copies.video_copy import VideoCopy
 from mmbench.errors import MediaError, MMBenchError
 from mmbench.identity import digest_bytes
 from mmbench.registry import register
+from mmbench.regular_files import is_utf8, printable, why_irregular
 from mmbench.types import Clip, Item, Prompt, Request, Spec
 
 PAGE = "https://drive.google.com/drive/folders/14A1zaQI5EfShlv3QirgCGeNFzZBzQ3lq"
@@ -43,11 +44,23 @@ class Split:
     @cached_property
     def names(self) -> list[str]:
         """Paths of the videos below the folder."""
-        from mmbench.media.sources import VIDEO_SUFFIXES
-        from mmbench.weights.file_digests import files
+        return [name for name in self.all_names if name not in self.unreadable]
 
-        found = files(self.folder) if self.folder.is_dir() else ()
-        return [name for name in found if Path(name).suffix.lower() in VIDEO_SUFFIXES]
+    @cached_property
+    def all_names(self) -> list[str]:
+        """Paths of what is called like a video, whether or not it can be read."""
+        from mmbench.media.sources import VIDEO_SUFFIXES
+
+        found = sorted(self.folder.rglob("*")) if self.folder.is_dir() else []
+        return [p.relative_to(self.folder).as_posix() for p in found if p.suffix.lower() in VIDEO_SUFFIXES]
+
+    @cached_property
+    def unreadable(self) -> dict[str, str]:
+        """Why what is called like a video is no file to read, by its path below the folder."""
+        from mmbench.media.sources import NOT_UTF8
+
+        reasons = {name: why_irregular(self.folder / name) for name in self.all_names}
+        return {n: why or NOT_UTF8 for n, why in reasons.items() if why or not is_utf8(n)}
 
     @cached_property
     def known(self) -> dict[str, Entry]:
@@ -94,6 +107,8 @@ class Split:
         from mmbench.media.sources import probe_file
 
         counts = {}
+        for name, reason in self.unreadable.items():
+            log.warning("%s is not used: %s", printable(self.folder / name), reason)
         for name in self.names:
             entry = self.current.get(name)
             try:
@@ -173,7 +188,7 @@ class MMDiffusionData(VideoCopy):
     @property
     def videos(self) -> dict[str, str]:
         """Path below the root of every video, by itself."""
-        names = [f"{part.folder.name}/{name}" for part in (self.train, self.test) for name in part.names]
+        names = [f"{part.folder.name}/{name}" for part in (self.train, self.test) for name in part.all_names]
         return dict(zip(names, names, strict=True))
 
     @cached_property

@@ -18,6 +18,7 @@ from mmbench.datasets.copies.text_files import read_csv, read_text
 from mmbench.errors import UsageError
 from mmbench.identity import digest_bytes
 from mmbench.registry import register
+from mmbench.regular_files import is_utf8
 from mmbench.types import ClipFormat, Item, Prompt, Request, Spec
 
 VERSION = 1
@@ -67,6 +68,9 @@ def read_prompts(path: Path) -> list[Prompt]:
     if column is None:
         found = f"{path} has the columns {', '.join(map(repr, rows[0]))}."
         raise UsageError(found, f"a column {', '.join(COLUMNS[:-1])} or {COLUMNS[-1]}", show)
+    if broken := [i for i, row in enumerate(rows) if not is_utf8(f"{row.get(column)} {row.get('id')}")]:
+        found = f"{path}: row {broken[0] + 1} of {len(rows)} holds half of a surrogate pair, which is no character."
+        raise UsageError(found, "text that UTF-8 can hold", show)
     texts = [row.get(column) for row in rows]
     if empty := [i for i, text in enumerate(texts) if not (isinstance(text, str) and text.strip())]:
         found = f"{path}: row {empty[0] + 1} of {len(rows)} has no {column}; {len(empty)} such rows."

@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import csv
 import gzip
+import os
 import re
 from collections.abc import Mapping
 from functools import cache, cached_property
 from importlib.resources import files
+from io import StringIO
 from pathlib import Path
 
 from mmbench.datasets.copies.first_clips import FirstClips, rank
+from mmbench.datasets.copies.text_files import read_text
+from mmbench.errors import UsageError
 from mmbench.registry import register
 
 TABLE = "vggsound.csv"  # the authors' table: YouTube id, start [s], label, train or test
@@ -43,11 +47,17 @@ def unmatched() -> frozenset[str]:
 
 def train_labels(table: Path) -> dict[str, str]:
     """Label by key of the training videos in the authors' table; none without the table."""
-    if not table.is_file():
+    if not os.path.lexists(table):
         return {}
-    with table.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.reader(file) if len(row) == 4 and row[3].strip() == "train"]
-    return {f"{id}_{int(start):06d}": label for id, start, label, _ in rows}
+    try:
+        rows = list(csv.reader(StringIO(read_text(table, "the authors' table"))))
+    except csv.Error as error:
+        raise UsageError(f"{table} is damaged: {error}.", "the authors' table", f"head -3 {table}") from None
+    wanted = [row for row in rows if len(row) == 4 and row[3].strip() == "train"]
+    if odd := [row for row in wanted if not row[1].strip().isdecimal()]:
+        found = f"{table} is damaged: {odd[0][1]!r} is no second at which a video begins."
+        raise UsageError(found, "the authors' table", f"head -3 {table}")
+    return {f"{id}_{int(start):06d}": label for id, start, label, _ in wanted}
 
 
 def video_key(path: str) -> str:

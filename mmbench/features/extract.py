@@ -6,13 +6,14 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from mmbench.errors import MMBenchError
+from mmbench.errors import MediaError, MMBenchError
 from mmbench.features.cache import FeatureCache
 from mmbench.identity import digest_bytes
 from mmbench.media.padding import FITTED
@@ -142,9 +143,12 @@ class _Task:
 
     def recall_contents(self) -> None:
         """Take the contents that the table has of sources that do not say them."""
-        unknown = [i for i, s in enumerate(self.samples) if s is not None and self.out.contents[i] is None]
-        found = self.contents.recall([s.source.digest for i in unknown if (s := self.samples[i])])
-        for i, features in zip(unknown, found, strict=True):
+        digests: dict[int, str] = {}
+        for i, sample in enumerate(self.samples):
+            if sample is not None and self.out.contents[i] is None:
+                with suppress(MediaError):  # a file that went away since it was listed; decoding it says so
+                    digests[i] = sample.source.digest
+        for i, features in zip(digests, self.contents.recall(list(digests.values())), strict=True):
             self.out.contents[i] = _unpack(features)
 
     def run_plain_extractors(self, workers: int, stage: Stage) -> None:
@@ -232,8 +236,9 @@ class _Task:
         sample = self.samples[i]
         if sample is not None and self.out.contents[i] is None:
             self.out.contents[i] = content
-            if sample.source.digest:
-                self.contents[sample.source.digest] = _pack(content)
+            with suppress(MediaError):
+                if digest := sample.source.digest:
+                    self.contents[digest] = _pack(content)
 
 
 def _takes_batches(extractor: Extractor) -> bool:

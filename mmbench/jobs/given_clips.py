@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from mmbench.errors import MediaError
 from mmbench.features.extract import Sample
 from mmbench.media.sources import CutSource, FileSource, probe_file
 from mmbench.scores.accounting import length_of
@@ -46,6 +47,9 @@ def _seconds(sample: Sample) -> float:
     source = sample.source
     if not isinstance(source, FileSource | CutSource):
         return float("inf")
-    video = probe_file(source.path)["video"]
+    try:
+        video = probe_file(source.path)["video"]
+    except MediaError:  # it was there when the clips were listed; the reason is told where it is decoded
+        return 0.0
     frames = source.num_frames if isinstance(source, CutSource) else video["frames"]
     return float(frames / Fraction(video["fps"]))

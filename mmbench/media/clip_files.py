@@ -15,15 +15,16 @@ import numpy as np
 
 from mmbench.errors import MediaError
 from mmbench.media.decode import rgb_converter
+from mmbench.media.demux import TAG
 from mmbench.media.resample import exact_rate, resample_audio
+from mmbench.regular_files import why_irregular
 from mmbench.types import Clip
 
-TAG = "MMBENCH"  # Matroska tag with what its millisecond clock cannot say exactly: rates and counts
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # [Hz]
 
 
 def _target(file: str | Path | BinaryIO) -> Any:
-    return str(file) if isinstance(file, (str, Path)) else file
+    return f"file:{file}" if isinstance(file, (str, Path)) else file  # never a URL, whatever it is called
 
 
 @contextmanager
@@ -94,6 +95,8 @@ def read_lossless(file: str | Path | BinaryIO) -> Clip:
         MediaError: Not such a file, or it does not hold the very pixels and samples that it announces.
     """
     name = getattr(file, "name", file)
+    if isinstance(file, (str, Path)) and (why := why_irregular(file)):
+        raise MediaError(f"{name} {why}.", "a file of the sample store", "mmbench verify")
     frames: list[np.ndarray] = []
     blocks: list[np.ndarray] = []
     rgb = rgb_converter()
@@ -118,7 +121,7 @@ def read_lossless(file: str | Path | BinaryIO) -> Clip:
             )
         clip = Clip(np.stack(frames), Fraction(about["fps"]), audio, about["sample_rate"])
         intact = clip.digest() == about["digest"]
-    except (av.FFmpegError, ValueError, KeyError, TypeError) as error:
+    except (av.FFmpegError, ValueError, KeyError, TypeError, ArithmeticError, MemoryError) as error:
         raise MediaError(f"{name} is damaged: {error}.", "a whole lossless clip", "mmbench verify") from error
     if not intact:  # FFV1 decoders patch damaged slices and say nothing
         raise MediaError(f"{name} is damaged: its pixels or samples are not what was written.", "", "mmbench verify")

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from mmbench.errors import MediaError
-from mmbench.media.demux import Track, media_errors, moving_streams, read_packets
+from mmbench.media.demux import TAG, Track, media_errors, moving_streams, open_media, read_packets, set_up_decoder
+from mmbench.media.limits import Bounds
 from mmbench.media.timeline import AudioTimeline, constant_rate, nominal_rate, shown_frames
 from mmbench.types import Clip
 
 Channel = Literal["mean", "first"]
-MAX_BYTES = 4 << 30  # decoded frames of one file [bytes]; more than that is no clip and would exhaust memory
+GIB = 1 << 30
 
 
 def rgb_converter() -> Callable[[Any], np.ndarray]:
@@ -44,15 +46,23 @@ def probe(path: str | Path) -> dict[str, Any]:
     Raises:
         MediaError: The file cannot be read, ends early, or holds neither video nor sound.
     """
-    tracks, container = read_packets(path, "va", required="")
+    with media_errors(path):
+        return _probe(path, Bounds(path))
+
+
+def _probe(path: str | Path, bounds: Bounds) -> dict[str, Any]:
+    reading = read_packets(path, "va", "", bounds)
+    tracks, container = reading.tracks, reading.container
     report: dict[str, Any] = {"container": container, "duration": 0.0, "video": None, "audio": None}
     if "v" in tracks:
         track = tracks["v"]
-        with media_errors(path), av.open(str(path)) as opened:
-            first = next(opened.decode(moving_streams(opened)[0]), None)
+        with open_media(path, bounds) as (opened, _):
+            pictures = moving_streams(opened)[0]
+            set_up_decoder(pictures, bounds)
+            first = next(opened.decode(pictures), None)
         if first is None:
             raise MediaError(f"{path} holds a video stream without a frame.", "at least one frame")
-        fps, variable, index = _clock(track.times, track)
+        fps, variable, index = _clock(track.times, track, bounds)
         height, width = _upright(np.empty((first.height, first.width, 0)), first.rotation).shape[:2]
         seen = {"width": width, "height": height, "fps": str(fps), "variable_rate": variable, "frames": len(index)}
         report["video"] = {**track.about, **seen}
@@ -66,14 +76,15 @@ def probe(path: str | Path) -> dict[str, Any]:
     return report
 
 
-def _clock(times: list[Fraction], track: Track) -> tuple[Fraction, bool, np.ndarray]:
+def _clock(times: list[Fraction], track: Track, bounds: Bounds) -> tuple[Fraction, bool, np.ndarray]:
     """Constant rate, whether the source's rate varies, and the index of the source frame shown at each tick."""
     if not times:
         raise MediaError("The video has no time stamps.", "a container with time stamps (mp4, mov, mkv, webm)")
     constant = constant_rate(times, track.rates)
+    fps = constant or nominal_rate(times, track.rates)
+    bounds.check("fps", float(fps))
     if constant:
         return constant, False, np.arange(len(times))
-    fps = nominal_rate(times, track.rates)
     return fps, True, shown_frames(times, fps, max(track.end or times[-1], times[-1] + 1 / fps) - times[0])
 
 
@@ -105,6 +116,7 @@ class Recording:
         start: Time of frame 0 [s] on the clock of `sound`.
         sound: Where each audio sample lies in time; None without audio.
         notes: Codecs, container, original rates and sizes, losses and repairs.
+        tag: What mmbench wrote into a clip of its own; "" in other files.
     """
 
     video: np.ndarray
@@ -112,6 +124,7 @@ class Recording:
     start: Fraction
     sound: AudioTimeline | None
     notes: dict[str, Any]
+    tag: str = ""
 
     def clip(self, first: int = 0, num_frames: int | None = None) -> Clip:
         """Frames first .. first + num_frames - 1 with the samples of the same time.
@@ -153,18 +166,29 @@ def record(
     Raises:
         MediaError: A file cannot be read, is damaged or ends early, or holds no video (no sound: `audio_path`).
     """
+    with media_errors(path):
+        return _record(path, audio_path, channel, scale, Bounds(path))
+
+
+def _record(
+    path: str | Path,
+    audio_path: str | Path | None,
+    channel: Channel,
+    scale: Callable[[np.ndarray], np.ndarray] | None,
+    bounds: Bounds,
+) -> Recording:
     pixels: list[np.ndarray] = []
     times: list[Fraction] = []
     sounds: list[tuple[Fraction | None, np.ndarray]] = []
     shape: dict[str, Any] = {}
-    rgb = rgb_converter()
+    rgb, num_samples = rgb_converter(), 0
 
     def check_size(num_frames: int) -> None:
-        if num_frames * pixels[0].size > MAX_BYTES:
-            found = f"{path} decodes to more than {MAX_BYTES >> 30} GiB of frames."
-            raise MediaError(found, "short clips", "split the file")
+        sound_bytes = num_samples * np.dtype(np.float32).itemsize
+        bounds.check("gib", (num_frames * (pixels[0].size if pixels else 0) + sound_bytes) / GIB)
 
     def use(kind: str, frame: Any) -> None:
+        nonlocal num_samples
         time = None if frame.pts is None else frame.pts * frame.time_base
         if kind == "v":
             form = frame.width, frame.height, frame.rotation
@@ -174,6 +198,8 @@ def record(
             raise MediaError(f"{path} changes its frame size or sample rate on the way.", "one size and one rate")
         if kind == "a":
             sounds.append((time, _mono(frame, channel)))
+            num_samples += frame.samples
+            check_size(len(pixels))
             return
         if time is None:
             raise MediaError(f"{path} has frames without time stamps.", "a container with time stamps (mp4, mkv)")
@@ -183,19 +209,24 @@ def record(
         pixels.append(picture if scale is None else scale(picture))
         check_size(len(pixels))
 
-    tracks, container = read_packets(path, "v" if audio_path else "va", "v", use)
+    reading = read_packets(path, "v" if audio_path else "va", "v", bounds, use)
+    tracks, container = reading.tracks, reading.container
     if audio_path:
-        sound_tracks, sound_container = read_packets(audio_path, "a", "a", use)
-        tracks |= sound_tracks
-        container = f"{container} + {sound_container}"
+        sound_reading = read_packets(audio_path, "a", "a", Bounds(audio_path), use)
+        tracks = tracks | sound_reading.tracks
+        container = f"{container} + {sound_reading.container}"
     if not pixels:
         raise MediaError(f"{path} holds a video stream without a frame.", "at least one frame")
     track = tracks["v"]
     order = sorted(range(len(times)), key=times.__getitem__)
     times = [times[i] for i in order]
-    fps, variable, index = _clock(times, track)
+    fps, variable, index = _clock(times, track, bounds)
     check_size(len(index))
-    video = np.stack([pixels[order[i]] for i in index])
+    video = np.empty((len(index), *pixels[0].shape), np.uint8)
+    for k, i in enumerate(index):
+        video[k] = pixels[order[i]]
+        if k + 1 == len(index) or index[k + 1] != i:  # frames of a large video are not held twice
+            pixels[order[i]] = video[k]
     steps = [f"variable frame rate -> constant {fps} 1/s, nearest earlier frame"] if variable else []
     height, width = shape["size"]
     notes: dict[str, Any] = {"container": container, "steps": steps, "audio": None}
@@ -211,7 +242,7 @@ def record(
         notes["audio"] = {**tracks["a"].about, **heard}
     else:
         steps.append("no audio in the source")
-    return Recording(video, fps, start, sound, notes)
+    return Recording(video, fps, start, sound, notes, "" if audio_path else reading.tag)
 
 
 def decode(path: str | Path, audio_path: str | Path | None = None, channel: Channel = "mean") -> Clip:
@@ -221,4 +252,23 @@ def decode(path: str | Path, audio_path: str | Path | None = None, channel: Chan
     preceded by silence. `notes` tell container, codecs, what is lossy, original rate, size and channels, and all steps
     taken. See `record` for arguments and errors.
     """
-    return record(path, audio_path, channel).clip()
+    recording = record(path, audio_path, channel)
+    with media_errors(path):
+        clip = recording.clip()
+        if recording.tag and not any((clip.notes[half] or {}).get("lossy") for half in ("video", "audio")):
+            _check_tag(path, clip, recording.tag)
+    return clip
+
+
+def _check_tag(path: str | Path, clip: Clip, tag: str) -> None:
+    """Refuse a clip of ours without the digest that its file announces, which covers what checksums do not."""
+    try:
+        about = json.loads(tag)
+        silent = replace(clip, sample_rate=about["sample_rate"])  # without sound no stream says its rate
+        intact = (clip if len(clip.audio) else silent).digest() == about["digest"]
+    except (ValueError, KeyError, TypeError):
+        intact = False
+    if not intact:
+        remedy = f"ffmpeg -i {shlex.quote(str(path))} -c copy -map_metadata -1 NEW.mkv, if it was changed on purpose"
+        found = f"{path} is damaged, or was changed: its pixels and samples are not those that its tag {TAG} announces."
+        raise MediaError(found, "the clip as mmbench wrote it", remedy)

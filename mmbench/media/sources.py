@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmbench.errors import MediaError, MMBenchError, UsageError
 from mmbench.identity import digest_bytes
+from mmbench.regular_files import is_utf8, open_regular, printable, why_irregular
 from mmbench.types import Clip
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"})
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus"})
+NOT_UTF8 = "its name is not in UTF-8, so no record can hold it; rename it"
 
 
 @dataclass(frozen=True)
@@ -38,17 +40,20 @@ class Rejected:
 
 def _state(path: str) -> tuple[str, int, int]:
     """What tells one version of a file from the next: path, size [bytes], time of change [ns]."""
-    try:
-        status = Path(path).stat()
-    except OSError as error:
-        raise MediaError(f"{path} cannot be read: {error.strerror}.", "the file that was listed before") from error
+    if why := why_irregular(path):
+        raise MediaError(f"{path} {why}.", "a media file", f"ls -l {shlex.quote(path)}")
+    status = Path(path).stat()
     return path, status.st_size, status.st_mtime_ns
 
 
 @lru_cache(maxsize=65536)
 def _sha256(path: str, size: int, changed: int) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with open_regular(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        found = f"{path} cannot be read: {error.strerror}."
+        raise MediaError(found, "a file that you may read", f"ls -l {shlex.quote(path)}") from error
 
 
 @lru_cache(maxsize=65536)
@@ -88,12 +93,20 @@ class FileSource:
         from mmbench.media.decode import decode
         from mmbench.media.padding import fit_sound
 
-        return fit_sound(decode(self.path, self.audio_path))
+        before = self._states
+        clip = fit_sound(decode(self.path, self.audio_path))
+        if self._states != before:
+            raise MediaError(f"{self.path} was written to while it was read.", "a file that is finished", "try again")
+        return clip
+
+    @property
+    def _states(self) -> list[tuple[str, int, int]]:
+        return [_state(file) for file in (self.path, self.audio_path) if file]
 
     @property
     def digest(self) -> str:
         """Digest of the bytes of the file or pair."""
-        files = [self.path, *([self.audio_path] if self.audio_path else [])]
+        files = [file for file in (self.path, self.audio_path) if file]
         return digest_bytes(*(file_digest(file).encode() for file in files))
 
 
@@ -149,7 +162,8 @@ def submission(
 
     Args:
         path: Folder of videos with sound, or of video/audio pairs of one stem (the sound of a pair is used even if the
-            video has some); or one video. Files that are no media by their suffix, and hidden ones, are ignored.
+            video has some); or one video. What is no media by its suffix, or hidden, is ignored; what is called like
+            media and is no regular file, such as a folder, a FIFO or a link to nothing, cannot be used.
         clip_frames: Cut one long video into clips of this many frames.
         clip_stride: Frames from the start of one clip to that of the next; `clip_frames` unless given.
 
@@ -161,17 +175,21 @@ def submission(
         MMBenchError: Nothing there, or nothing usable.
     """
     path = Path(path)
+    if not is_utf8(path):
+        words = f"The name {printable(path)} is not in UTF-8."
+        raise UsageError(words, "a name that records can hold", "mv it to another name, or make a link to it")
     if clip_stride is not None and clip_frames is None:
         raise UsageError("A clip stride without a clip length.", "both", "add --clip-frames 16")
     for name, value in (("length", clip_frames), ("stride", clip_stride)):
         if value is not None and value < 1:
             raise UsageError(f"A clip {name} of {value} frames.", "at least 1")
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         there = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
         near = [str(path.with_name(name)) for name in get_close_matches(path.name, there)]
         expected = f"did you mean {' or '.join(near)}?" if near else "a folder of clips, or a video"
         raise MMBenchError(f"{path} does not exist.", expected, f"ls {path.parent}")
-    if path.is_file():
+    if not path.is_dir():
+        _require_regular(path)
         found = _cut(path, clip_frames, clip_stride or clip_frames or 0) if clip_frames else _listed([path])
     elif clip_frames is not None:
         found_words = f"{path} is a folder, but clips are cut out of one video."
@@ -179,12 +197,25 @@ def submission(
         command = f"mmbench evaluate {shlex.quote(str(one))} --clip-frames {clip_frames}"
         raise UsageError(found_words, "one video with --clip-frames", command)
     else:
-        found = _listed([p for p in path.iterdir() if p.is_file() and not p.name.startswith(".")])
+        found = _listed([p for p in _entries(path) if not p.name.startswith(".")])
     if not found[0]:
         reasons = "".join(f"\n  {r.path}: {r.reason}" for r in found[1][:5])
         kinds = " ".join(sorted(VIDEO_SUFFIXES))
         raise MMBenchError(f"{path} holds no usable clip.{reasons}", f"videos ({kinds}), with sound", f"ls {path}")
     return found
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        found = f"{folder} cannot be listed: {error.strerror}."
+        raise MMBenchError(found, "a folder that you may read", f"ls -ld {shlex.quote(str(folder))}") from error
+
+
+def _require_regular(path: Path) -> None:
+    if why := why_irregular(path):
+        raise MMBenchError(f"{path} {why}.", "a folder of clips, or a video", f"ls -l {shlex.quote(str(path))}")
 
 
 def _cut(path: Path, clip_frames: int, clip_stride: int) -> tuple[list[Source], list[Rejected]]:
@@ -205,15 +236,16 @@ def _cut(path: Path, clip_frames: int, clip_stride: int) -> tuple[list[Source], 
 def _listed(files: Sequence[Path]) -> tuple[list[Source], list[Rejected]]:
     """One source per video file; a stem shared by several videos or sounds is ambiguous."""
     videos, sounds = defaultdict(list), defaultdict(list)
-    for file in sorted(files, key=lambda f: natural_key(f.name)):
+    media = [f for f in files if f.suffix.lower() in VIDEO_SUFFIXES | AUDIO_SUFFIXES]
+    rejected = [Rejected(printable(f), NOT_UTF8) for f in sorted(media) if not is_utf8(f.name)]
+    for file in sorted((f for f in media if is_utf8(f.name)), key=lambda f: natural_key(f.name)):
         if file.suffix.lower() in VIDEO_SUFFIXES:
             videos[file.stem].append(file)
-        elif file.suffix.lower() in AUDIO_SUFFIXES:
+        else:
             sounds[file.stem].append(file)
     sources: list[Source] = []
-    rejected = [
-        Rejected(str(f), "sound without a video of the same name") for s in sounds if s not in videos for f in sounds[s]
-    ]
+    lone = [f for s in sounds if s not in videos for f in sounds[s]]
+    rejected += [Rejected(str(f), why_irregular(f) or "sound without a video of the same name") for f in lone]
     for stem in sorted(videos, key=natural_key):
         sound = sounds.get(stem, [])
         if len(videos[stem]) > 1 or len(sound) > 1:

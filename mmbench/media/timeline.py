@@ -7,7 +7,6 @@ a tolerance named here.
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -48,7 +47,7 @@ def nominal_rate(times: Sequence[Fraction], candidates: Iterable[Fraction | None
     if near:
         return min(near, key=lambda rate: abs(1 / rate - median))
     whole = Fraction(max(1, round(1 / median)))
-    return whole if abs(whole * median - 1) <= Fraction(1, 100) else (1 / median).limit_denominator(1001)
+    return whole if abs(whole * median - 1) <= Fraction(1, 100) else (1 / median).limit_denominator(1001) or 1 / median
 
 
 def shown_frames(times: Sequence[Fraction], fps: Fraction, duration: Fraction) -> np.ndarray:
@@ -63,7 +62,8 @@ def shown_frames(times: Sequence[Fraction], fps: Fraction, duration: Fraction) -
         (round(duration fps),) int64, at least one.
     """
     count = max(1, round(duration * fps))
-    return np.array([bisect_right(times, times[0] + j / fps + ROUNDING) - 1 for j in range(count)], np.int64)
+    first_ticks = [math.ceil((time - times[0] - ROUNDING) * fps) for time in times]
+    return np.searchsorted(np.array(first_ticks), np.arange(count), side="right") - 1
 
 
 class Samples(Protocol):

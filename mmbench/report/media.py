@@ -38,9 +38,9 @@ def write_media(source: ClipSource, stem: Path, look: Look) -> Events:
     """
     try:
         clip = source.load()
+        write_whole(stem.with_suffix(".mp4"), partial(write_preview, enlarged(clip)))
     except MediaError as error:
         return {"unreadable": error.found}
-    write_whole(stem.with_suffix(".mp4"), partial(write_preview, enlarged(clip)))
     write_whole(stem.with_suffix(".png"), _picture(clip))
     truth = {half: _listed(times) for half, times in look(clip).items()}
     return events_of(clip) | ({"truth": truth} if truth else {})

@@ -13,6 +13,7 @@ from typing import Any
 
 from mmbench.errors import IntegrityError, MMBenchError, UsageError
 from mmbench.files import write_whole
+from mmbench.regular_files import open_regular
 from mmbench.runs.requests import RequestLine, line_digest
 
 SUFFIXES = (".jsonl", ".csv")
@@ -129,8 +130,8 @@ def is_requests(path: Path) -> bool:
     if not path.is_file():
         return False  # a pipe would be waited for
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            first = file.readline(1 << 20).strip()
+        with open_regular(path) as file:
+            first = file.readline(1 << 20).decode("utf-8-sig").strip()
         names = first.split(",") if path.suffix.lower() == ".csv" else json.loads(first)
         return set(COLUMNS) <= set(names)
     except (ValueError, OSError, TypeError):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mmbench.console import log
 from mmbench.errors import MediaError, MMBenchError, UsageError
 from mmbench.files import make_folder
 from mmbench.media.clip_files import write_preview
@@ -72,14 +73,21 @@ def make_study(
     clips = folder / PAGES / CLIPS
     make_folder(clips)
     make_folder(folder / ANSWERS)
-    items = []
-    for row in rows:
-        samples = [column.samples[i] for column, i in zip(columns, row, strict=True)]
-        pair = [_load(column, i) for column, i in zip(columns, row, strict=True)]
-        text = str(samples[0].get("text") or samples[1].get("text") or "")
-        items.append(_write_item(PAIR, text, str(samples[0]["id"]), pair, clips))
+    made: dict[int, Item] = {}
+    for k, row in rows.items():
+        if len(made) == num_pairs:
+            break
+        try:
+            made[k] = _make_pair(columns, row, clips)
+        except MediaError as error:
+            log.warning("A pair is left out and another drawn: %s", error.found)
+            continue
         if progress:
             progress.advance()
+    if len(made) < num_pairs:
+        found = f"{len(made)} of {len(rows)} pairs can be read."
+        raise MMBenchError(found, f"{num_pairs} pairs", f"--pairs {len(made)}, if that is enough, and another --out")
+    items = [item for _, item in sorted(made.items())]
     items += _attention(dataset or _dataset_of(columns), seed, num_attention, clips)
     runs = tuple(column.run.run_id if column.run else str(column.folder) for column in columns)
     study = Study(
@@ -97,15 +105,22 @@ def make_study(
     return study
 
 
-def _draw_rows(columns: Sequence[Column], num: int, seed: int) -> list[Row]:
-    """So many rows that both columns have, drawn by the seed, in the order of the first column."""
+def _draw_rows(columns: Sequence[Column], num: int, seed: int) -> dict[int, Row]:
+    """All rows that both columns have, in an order drawn by the seed, by their place in the first column's order."""
     every, _ = pair_columns(columns, max(len(column.sources) for column in columns))
     both = [(a, b) for a, b in every if a is not None and b is not None]
     if len(both) < num:
         found = f"{columns[0].name} and {columns[1].name} have {len(both)} clips of the same prompts."
         raise MMBenchError(found, f"{num} pairs", f"--pairs {len(both)}" if both else "runs of one dataset and seed")
-    chosen = np.random.default_rng([seed, 0]).permutation(len(both))[:num]
-    return [both[i] for i in sorted(chosen.tolist())]
+    return {int(k): both[k] for k in np.random.default_rng([seed, 0]).permutation(len(both))}
+
+
+def _make_pair(columns: Sequence[Column], row: Row, clips: Path) -> Item:
+    """The item of a row; raises MediaError if a clip of it cannot be read."""
+    samples = [column.samples[i] for column, i in zip(columns, row, strict=True)]
+    pair = [_load(column, i) for column, i in zip(columns, row, strict=True)]
+    text = str(samples[0].get("text") or samples[1].get("text") or "")
+    return _write_item(PAIR, text, str(samples[0]["id"]), pair, clips)
 
 
 def _load(column: Column, index: int) -> Clip:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
-from pathlib import Path
 
 from mmbench.errors import UsageError
+from mmbench.regular_files import read_regular
 
 CHOICES = ("A", "B", "undecided")
 
@@ -46,7 +46,7 @@ def read_questions(source: str) -> tuple[Question, ...]:
         return PAPER
     example = '[[question]] with name = "sync" and text = "In which clip …?"'
     try:
-        tables = tomllib.loads(Path(source).read_text(encoding="utf-8")).get("question", [])
+        tables = tomllib.loads(read_regular(source).decode()).get("question", [])
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(
             f"The questions {source} cannot be read: {error}", f"paper, or a TOML file of {example}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from mmbench.datasets.vggsound import VGGSound
 from mmbench.errors import IntegrityError
 from tests.commands import mmbench_here
 from tests.media_files import flashes, write_media
-from tests.vggsound_copy import BAD, FREE, GOOD, HELD, sound, write_copy
+from tests.vggsound_copy import BAD, FREE, GOOD, HELD, PART, sound, write_copy
 
 FEW = [HELD[0], FREE[0], HELD[2]]
 
@@ -54,7 +55,8 @@ def test_the_commands_keep_the_good_and_explain_the_rest(root: Path, capsys: pyt
     assert made.returncode == 0, made.stderr
     rows = json.loads(made.stdout)
     assert rows == json.loads(checked.stdout)
-    said = {Path(row["file"]).stem: (row["status"], row["reason"]) for row in rows if row["status"] != "missing"}
+    bad = [row for row in rows if row["status"] != "missing"]
+    said = {Path(r["file"]).stem: (r["status"], re.sub(PART, lambda _: PART, r["reason"])) for r in bad}
     assert said == BAD
     assert sum(row["status"] == "missing" for row in rows) == 15446 - 3 - 12
     assert {clip.stem for clip in (root / PREPARED / "clips").iterdir()} == set(GOOD)

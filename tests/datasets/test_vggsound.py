@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -17,7 +18,7 @@ from mmbench.errors import MMBenchError
 from mmbench.registry import make_dataset
 from mmbench.types import Prompt, Request
 from tests.media_files import onset
-from tests.vggsound_copy import ALONE, BAD, FREE, GOOD, HELD, LABEL, OTHER, TRAIN, write_copy
+from tests.vggsound_copy import ALONE, BAD, FREE, GOOD, HELD, LABEL, OTHER, PART, TRAIN, write_copy
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def test_good_videos_are_kept_and_the_rest_explained(
         assert sorted(fresh.usable) == sorted(GOOD)
     for key, (_, reason) in BAD.items():
         (line,) = [r.getMessage() for r in caplog.records if key in r.getMessage()]
-        assert reason in line
+        assert re.search(reason if reason == PART else re.escape(reason), line)
     (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert warning.startswith("6 of 12 videos cannot be used; mmbench data check vggsound")
     assert len(fresh.missing) == 15446 - 3 - 12

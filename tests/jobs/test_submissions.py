@@ -173,5 +173,5 @@ def test_a_broken_file_is_named_once(tmp_path: Path, caplog: pytest.LogCaptureFi
     broken.write_bytes(broken.read_bytes()[:900])
     open_submission(tmp_path, "mine", WHOLE)
     (line,) = caplog.messages
-    assert line.startswith(f"{broken} is not scored: ends before")
+    assert line.startswith(f"{broken} is not scored: is cut off: 900 of ")
     assert line.count("b.mkv") == 1

@@ -35,6 +35,7 @@ from typing import Any
 from mmbench.baselines.models.pipelines.description import HalfDescription, PairDescription, is_commit
 from mmbench.errors import UsageError
 from mmbench.files import expand_user
+from mmbench.regular_files import read_regular
 
 OWN_OF_CALL = ("prompt", "latents", "generator", "output_type", "return_dict")  # what the harness gives
 OF_VIEW = ("layout", "grid", "start", "stop", "unshuffle")  # fields of `views.View`, whose file needs torch
@@ -49,7 +50,7 @@ def read_description(path: Path) -> PairDescription:
         UsageError: No such file, not TOML, or a key that is missing, unknown or of the wrong kind.
     """
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = tomllib.loads(read_regular(path).decode())
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.", "a TOML file", "pipelines:FILE.toml") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

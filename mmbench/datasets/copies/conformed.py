@@ -21,6 +21,7 @@ import numpy as np
 from mmbench.datasets.copies.fit import why_unfit
 from mmbench.errors import IntegrityError, MediaError
 from mmbench.files import read_lines
+from mmbench.regular_files import is_utf8, printable, why_irregular
 from mmbench.types import Clip, ClipFormat
 
 PREPARED, INDEX = "prepared", "index.jsonl"
@@ -104,13 +105,14 @@ def examine_video(root: Path, file: str, form: ClipFormat, why: Why = why_none) 
         form: The format.
         why: Gives the reason why a probed video cannot be used; None if it can.
     """
-    from mmbench.media.sources import file_digest, probe_file
+    from mmbench.media.sources import NOT_UTF8, file_digest, probe_file
 
     path = root / file
-    try:
-        stat = path.stat()
-    except OSError as error:
-        return Entry(file, 0, 0, status="corrupt", reason=f"cannot be read: {error.strerror}")
+    if not is_utf8(file):
+        return Entry(printable(file), 0, 0, status="corrupt", reason=NOT_UTF8)
+    if irregular := why_irregular(path):
+        return Entry(file, 0, 0, status="corrupt", reason=irregular)
+    stat = path.stat()
     entry = Entry(file, stat.st_size, stat.st_mtime_ns)
     try:
         entry = replace(entry, sha256=file_digest(path))

@@ -8,8 +8,7 @@ from io import StringIO
 from pathlib import Path
 
 from mmbench.errors import UsageError
-
-LARGEST_TEXT = 256 << 20  # [bytes]; a million captions have some 100 MB
+from mmbench.regular_files import read_regular
 
 
 def read_text(path: Path, expected: str) -> str:
@@ -24,18 +23,14 @@ def read_text(path: Path, expected: str) -> str:
             to convert it.
     """
     place = shlex.quote(str(path))
-    look = f"ls -ld {place}"
     try:
-        if path.exists() and not path.is_file():
-            raise UsageError(f"{path} is a device, a pipe or a folder.", expected, look)
-        if path.exists() and (size := path.stat().st_size) > LARGEST_TEXT:
-            raise UsageError(f"{path} has {size:,} bytes.", f"{expected} of at most {LARGEST_TEXT:,} bytes", look)
-        return path.read_text(encoding="utf-8-sig")
+        data = read_regular(path)
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except OSError as error:
         found = f"{path} cannot be read: {error.strerror}."
         raise UsageError(found, expected, f"ls {shlex.quote(str(path.parent))}") from None
     except UnicodeDecodeError as error:
-        marked = path.read_bytes()[:2] in (b"\xff\xfe", b"\xfe\xff")
+        marked = data[:2] in (b"\xff\xfe", b"\xfe\xff")
         found = f"{path} is not in UTF-8: byte {error.object[error.start]:#04x} at {error.start}."
         convert = f"iconv -f {'UTF-16' if marked else 'WINDOWS-1252'} -t UTF-8 {place} > {place}.utf8"
         raise UsageError(found, f"{expected}, in UTF-8", f"{convert} && mv {place}.utf8 {place}") from None

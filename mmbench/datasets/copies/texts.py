@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
 from mmbench.datasets.copies.text_files import read_csv
 from mmbench.errors import UsageError
+from mmbench.regular_files import why_irregular
 
 
 def read_prompts(folder: Path, table: Path | None = None) -> dict[str, str]:
@@ -19,8 +21,8 @@ def read_prompts(folder: Path, table: Path | None = None) -> dict[str, str]:
     Raises:
         UsageError: Several tables, wrong columns, a file named twice, or files that are not there.
     """
-    if table is not None and not table.is_file():
-        raise UsageError(f"{table} is no file.", "a CSV file with columns file,prompt", f"ls {table.parent}")
+    if table is not None and (why := why_irregular(table)):
+        raise UsageError(f"{table} {why}.", "a CSV file with columns file,prompt", f"ls {table.parent}")
     tables = sorted(folder.glob("*.csv")) if table is None else [table]
     if len(tables) > 1:
         raise UsageError(f"{folder} holds {len(tables)} tables: {', '.join(t.name for t in tables)}.", "one CSV file")
@@ -53,7 +55,7 @@ def read_captions(root: Path) -> dict[str, str]:
         UsageError: It has other columns than file and caption.
     """
     table = root / CAPTIONS
-    if not table.is_file():
+    if not os.path.lexists(table):
         return {}
     columns, rows = read_csv(table)
     if not {"file", "caption"} <= set(columns):

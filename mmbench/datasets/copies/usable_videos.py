@@ -14,11 +14,15 @@ def find_videos(root: Path, key_of: Callable[[str], str]) -> dict[str, str]:
 
     Args:
         root: Of the copy; its folder of prepared clips is left out.
-        key_of: Gives the key of a file by its path below the root; "" if it is no video of the dataset.
+        key_of: Gives the key of a file by its path below the root; "" if it is no video of the dataset. A folder, FIFO
+            or link of such a name is found, too, so that it is named as what it is.
     """
-    found = []
+    found, seen = [], {os.path.realpath(root)}
     for folder, folders, names in os.walk(root, followlinks=True):
-        folders[:] = [name for name in folders if name != PREPARED]
+        names += [name for name in folders if key_of(Path(folder, name).relative_to(root).as_posix())]
+        places = {name: os.path.realpath(Path(folder, name)) for name in folders if name != PREPARED}
+        folders[:] = [name for name, place in places.items() if place not in seen]  # links may lead in a circle
+        seen.update(places.values())
         found += [Path(folder, name).relative_to(root).as_posix() for name in names]
     videos: dict[str, str] = {}
     for path in sorted(path for path in found if key_of(path)):

@@ -10,6 +10,7 @@ Scores of pairs are over names that both sides have. --audio_length is 8 s unles
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,7 +62,7 @@ class AVBenchmark:
     def read(self, folder: Path, prompts: Path | None) -> Reading:
         """Videos of `video`, each with the sound of its name in `audio`; see `Layout.read`."""
         table = prompts or folder / CAPTIONS
-        rows = read_table(table, ("name", "caption")) if prompts or table.is_file() else []
+        rows = read_table(table, ("name", "caption")) if prompts or os.path.lexists(table) else []
         texts = {row["name"]: row["caption"] or "" for row in rows}
         sounds = media_files(folder / "audio", (".wav", ".flac"))
         by_stem = {s.stem: s for s in sounds}

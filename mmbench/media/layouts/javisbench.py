@@ -30,6 +30,7 @@ from mmbench.media.layouts.layout import (
     media_files,
     read_table,
 )
+from mmbench.regular_files import read_regular
 
 PROMPTS = "prompts.csv"
 SECONDS = 4.0  # of its reference statistics, and of --max_audio_len_s as it is run
@@ -79,8 +80,11 @@ class JavisBench:
         videos = media_files(folder, (".mp4",))
         if len(tables) != 1 or not videos or not all(re.fullmatch(r"sample_\d{4,}", v.stem) for v in videos):
             return False
-        with tables[0].open(encoding="utf-8-sig") as file:
-            return {"path", "text"} <= set(file.readline().strip().split(","))
+        try:
+            first = read_regular(tables[0]).decode("utf-8-sig").partition("\n")[0]
+        except (OSError, UnicodeDecodeError):
+            return False
+        return {"path", "text"} <= set(first.strip().split(","))
 
     def next_step(self, folder: str, plan: Plan) -> str:
         """Its command, without the metrics that need its statistics."""

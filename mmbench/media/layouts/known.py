@@ -16,7 +16,8 @@ from mmbench.media.layouts.layout import Found, Layout, count_of
 from mmbench.media.layouts.t2av_compass import T2AVCompass
 from mmbench.media.layouts.vbench import VBench
 from mmbench.media.layouts.verse_bench import VerseBench
-from mmbench.media.sources import FileSource, Rejected, probe_file
+from mmbench.media.sources import NOT_UTF8, FileSource, Rejected, probe_file
+from mmbench.regular_files import is_utf8, printable
 from mmbench.types import Clip
 
 LAYOUTS: dict[str, Layout] = {
@@ -78,6 +79,9 @@ def read_layout(
     if prompts is not None and not prompts.exists():
         raise UsageError(f"{prompts} does not exist.", f"prompts as {name} has them", f"ls {prompts.parent}")
     reading = layout.read(folder, prompts)
+    if broken := [f for f in reading.found if not is_utf8(f.text)]:
+        words = f"The prompt of {printable(broken[0].video.name)} holds half of a surrogate pair, no character."
+        raise UsageError(words, "text that UTF-8 can hold", "mend the file of prompts")
     samples = {folder / sample["video"]: sample for sample in export["samples"]} if export else {}
     rank = {path: k for k, path in enumerate(samples)}
     found = sorted(reading.found, key=lambda f: rank.get(f.video, len(rank)))
@@ -91,7 +95,7 @@ def read_layout(
         try:
             source = _source(clip, samples.get(clip.video, {}).get("content"))
         except MediaError as error:
-            rejected.append(Rejected(str(clip.video), error.found))
+            rejected.append(Rejected(printable(clip.video), error.found))
         else:
             clips.append((source, clip.text))
     return clips, rejected
@@ -114,6 +118,8 @@ def _open_export(folder: Path, name: str) -> dict[str, Any] | None:
 
 def _source(found: Found, content: Sequence[str] | None) -> FileSource:
     """A clip to load, held to its digests where they are known; MediaError if a file of it is unreadable."""
+    if not is_utf8(found.video.name):
+        raise MediaError(NOT_UTF8)
     for file in filter(None, (found.video, found.sound)):
         probe_file(file)
     files = str(found.video), str(found.sound) if found.sound else None

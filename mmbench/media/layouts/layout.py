@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from mmbench.errors import UsageError
 from mmbench.media.sources import AUDIO_SUFFIXES, Rejected, natural_key
+from mmbench.regular_files import read_regular
 
 MISSING = frozenset(  # texts that pandas.read_csv takes for no value
     {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"}
@@ -113,11 +114,11 @@ def csv_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Rows of a CSV file that has at least these columns; raises UsageError where it has not."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            rows, names = list(reader), reader.fieldnames or []
+        reader = csv.DictReader(io.StringIO(read_regular(path).decode("utf-8-sig"), newline=""))
+        rows, names = list(reader), reader.fieldnames or []
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path} is no CSV file: {error}.", "a CSV file in UTF-8", "--prompts FILE.csv") from error
+        said = getattr(error, "strerror", None) or error
+        raise UsageError(f"{path} is no CSV file: {said}.", "a CSV file in UTF-8", "--prompts FILE.csv") from error
     if not set(columns) <= set(names):
         raise UsageError(f"{path} has the columns {','.join(names)}.", ",".join(columns), "--prompts FILE.csv")
     for number, row in enumerate(rows, start=1):
@@ -138,15 +139,15 @@ def read_prompts_json(path: Path, kind: type, what: str) -> Any:
 def peek(path: Path) -> Any:
     """What a JSON file holds; None where there is none, or no JSON."""
     try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        return json.loads(read_regular(path))
+    except (OSError, ValueError, RecursionError):
         return None
 
 
 def media_files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
-    """Files with one of these endings, lower case, that are not hidden, in natural order."""
+    """What has one of these endings, lower case, and is not hidden, in natural order; it need be no regular file."""
     files = folder.iterdir() if folder.is_dir() else []
-    kept = [f for f in files if f.is_file() and f.suffix.lower() in suffixes and not f.name.startswith(".")]
+    kept = [f for f in files if f.suffix.lower() in suffixes and not f.name.startswith(".")]
     return sorted(kept, key=lambda f: natural_key(f.name))
 
 

@@ -11,6 +11,7 @@ The judge is a language model that is sent the MP4 itself; whether it takes loss
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,7 +58,7 @@ class T2AVCompass:
     def read(self, folder: Path, prompts: Path | None) -> Reading:
         """Videos of `input`, or of the folder itself, with the prompts of their indices; see `Layout.read`."""
         table = prompts or folder / PROMPTS
-        items = read_prompts_json(table, list, "list of prompts") if prompts or table.is_file() else []
+        items = read_prompts_json(table, list, "list of prompts") if prompts or os.path.lexists(table) else []
         texts = {item.get("index"): str(item.get("prompt") or "") for item in items if isinstance(item, dict)}
         where = folder / INPUT if (folder / INPUT).is_dir() else folder
         found: dict[int, Found] = {}

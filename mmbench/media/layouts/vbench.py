@@ -9,6 +9,7 @@ prompts by file name, or else what stands before -K. No sound is read; the sound
 from __future__ import annotations
 
 import json
+import os
 import re
 import unicodedata
 from collections import Counter
@@ -63,7 +64,7 @@ class VBench:
     def read(self, folder: Path, prompts: Path | None) -> Reading:
         """Videos of `videos`, or of the folder itself, with prompts by file name; see `Layout.read`."""
         table = prompts or folder / PROMPTS
-        texts = read_prompts_json(table, dict, "prompts by file name") if prompts or table.is_file() else {}
+        texts = read_prompts_json(table, dict, "prompts by file name") if prompts or os.path.lexists(table) else {}
         where = folder / VIDEOS if (folder / VIDEOS).is_dir() else folder
         videos = media_files(where, (".mp4",))
         found = [Found(v.stem, v, None, texts.get(v.name, re.sub(r"-\d+$", "", v.stem))) for v in videos]
