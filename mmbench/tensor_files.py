@@ -35,8 +35,17 @@ def pack_tensors(tensors: Mapping[str, Any], metadata: Mapping[str, str] | None 
     sums = {name: _sum(value) for name, value in tensors.items()} | {"": _sum_texts(texts)}
     of_torch = any(hasattr(value, "untyped_storage") for value in tensors.values())
     library = import_module(f"safetensors.{'torch' if of_torch else 'numpy'}")
-    packed: bytes = library.save(dict(tensors), texts | {SUMS: json.dumps(sums)})
-    return packed
+    return _order_texts(library.save(dict(tensors), texts | {SUMS: json.dumps(sums)}))
+
+
+def _order_texts(packed: bytes) -> bytes:
+    """The same file with its metadata in order: safetensors writes them in another one in each process."""
+    end = 8 + int.from_bytes(packed[:8], "little")
+    header = json.loads(packed[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + packed[end:]
 
 
 def _sum(value: Any) -> int:

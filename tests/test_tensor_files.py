@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -66,3 +68,17 @@ def test_a_file_without_checksums_is_read(tmp_path: Path) -> None:
         assert not file.has_checksums
     with pytest.raises(IntegrityError, match=r"none\.safetensors is damaged"):
         read_tensors(tmp_path / "none.safetensors")
+
+
+def test_every_process_writes_the_same_bytes(tmp_path: Path) -> None:
+    script = (
+        "import sys, numpy as np; from pathlib import Path; from mmbench.tensor_files import write_tensors; "
+        "write_tensors(Path(sys.argv[1]), {'a': np.ones(3)}, {k: k + 'é' for k in 'bcdefgh'})"
+    )
+    written = []
+    for name in ("1", "2", "3"):
+        subprocess.run([sys.executable, "-c", script, str(tmp_path / name)], check=True)
+        written.append((tmp_path / name).read_bytes())
+        with TensorFile(tmp_path / name) as opened:
+            assert opened.metadata == {k: k + "é" for k in "bcdefgh"}
+    assert written[0] == written[1] == written[2]

@@ -175,7 +175,7 @@ def test_runs_are_what_their_digest_says(tmp_path: Path) -> None:
         return refused(edit(send(tmp_path / "s.jsonl", "fast", VALUES), 2, lambda line: line.update(values)))
 
     assert "its spec has digest" in changed(spec={"system": {}})
-    assert "its name is not that" in changed(run_id="other")
+    assert "it is of fast-bounce-s0" in changed(run_id="other")
     assert "its dataset has another digest" in changed(dataset_digest="0" * 32)
     assert "line 3: its run" in changed(run_id="other")
 

@@ -11,8 +11,8 @@ import torch
 
 from mmbench.errors import IntegrityError, MMBenchError
 from mmbench.mmdisco.checkpoint import CHECKPOINT, PREVIOUS, WEIGHTS, load_checkpoint, save_checkpoint, save_weights
-from mmbench.mmdisco.design import DiscriminatorConfig
-from mmbench.mmdisco.discriminator import Discriminator, read_checkpoint
+from mmbench.mmdisco.design import DiscriminatorConfig, read_config
+from mmbench.mmdisco.discriminator import Discriminator, load_discriminator
 
 
 def state(step: int) -> dict[str, object]:
@@ -57,11 +57,11 @@ def test_a_flipped_bit_of_trained_weights_is_refused(tmp_path: Path) -> None:
     weights = Discriminator(config).state_dict()
     path = save_weights(tmp_path, weights, config)
     assert path.name == WEIGHTS
-    found, declared = read_checkpoint(path)
-    assert declared == config
+    found = load_discriminator(path).state_dict()
+    assert read_config(path) == config
     assert all(torch.equal(found[name], value) for name, value in weights.items())
     data = bytearray(path.read_bytes())
     data[-33] ^= 16
     path.write_bytes(data)
     with pytest.raises(MMBenchError, match="contradicts its checksum"):
-        read_checkpoint(path)
+        load_discriminator(path)

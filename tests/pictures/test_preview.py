@@ -171,7 +171,7 @@ def test_the_command_and_its_errors(tmp_path: Path, capsys: pytest.CaptureFixtur
     for arguments, code, hint in [
         (["nothing", "--out", tmp_path], 2, "mmbench list runs"),
         (["--out", tmp_path / "empty"], 1, "mmbench run"),
-        (["--out", tmp_path, "-n", "0"], 2, "mmbench preview --num 8"),
+        (["--out", tmp_path, "-n", "0"], 2, "greater than or equal to 1"),
         (["--out", tmp_path, "--to", tmp_path / "a-d-file"], 1, "Cannot write to"),
     ]:
         (tmp_path / "a-d-file").write_text("")
