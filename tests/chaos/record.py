@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import random
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,11 @@ from typing import Any
 def minutes() -> float:
     """MMBENCH_CHAOS: how long what goes on by the clock goes on [minutes]; what is counted is then whole. 0 without."""
     return float(os.environ.get("MMBENCH_CHAOS") or 0)
+
+
+def fresh_seed() -> int:
+    """MMBENCH_CHAOS_SEED, or another one each time."""
+    return int(os.environ.get("MMBENCH_CHAOS_SEED") or random.SystemRandom().randrange(2**31))
 
 
 def note(what: str, **found: Any) -> None:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.chaos.forked import warm
 from tests.commands import environment
 
 
@@ -100,12 +101,7 @@ WARM = "run -s tiny+mmdisco-res_frieren -n 2 --set num_inference_steps=1 -m av_a
 
 def serve() -> None:
     """Read orders from standard input, a line each; answer each with the pid of its command."""
-    import mmbench.experiments.sweep.carry_out
-    import mmbench.experiments.training.train
-    import mmbench.jobs.evaluate
-    import mmbench.jobs.list
-    import mmbench.jobs.run  # noqa: F401
-
+    warm()
     _import_what_a_run_imports()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers are not waited for
     for line in sys.stdin:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.chaos.hostile_archives import CALLS, pickled
 from tests.chaos.hostile_files import HostileFile, hostile_files
+from tests.chaos.record import note
 from tests.commands import environment
 
 FILES = hostile_files("mark")
@@ -36,6 +37,7 @@ def verdicts(folder: Path) -> dict[str, Any]:
     assert done.returncode == 0, f"{signal.strsignal(-done.returncode) if done.returncode < 0 else ''} {done.stderr}"
     assert not done.stderr
     lines = [json.loads(line) for line in done.stdout.split("\n") if line]
+    note("hostile files", files=len({file.file for file in FILES}), reads=len(lines))
     return {line["name"]: line for line in lines}
 
 

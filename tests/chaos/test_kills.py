@@ -6,7 +6,6 @@ happened instead of shrinking it. With MMBENCH_CHAOS=MINUTES, by default none, i
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import signal
@@ -23,7 +22,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from tests.chaos.jobs import JOBS, results_of, start_job, write_inputs
-from tests.chaos.record import minutes, note
+from tests.chaos.record import fresh_seed, minutes, note
 from tests.chaos.starter import Command, Starter
 
 pytestmark = pytest.mark.e2e
@@ -152,7 +151,7 @@ def test_what_was_interrupted_ends_as_if_it_had_not_been(world: World, names: li
 
 @pytest.mark.skipif(not minutes(), reason="an hour's work: make chaos")
 def test_with_fresh_seeds_for_as_long_as_asked(world: World) -> None:
-    start = int(os.environ.get("MMBENCH_CHAOS_SEED") or random.SystemRandom().randrange(2**31))
+    start = fresh_seed()
     order = random.Random(start)
     finish = time.monotonic() + 60 * minutes()
     failed = ""

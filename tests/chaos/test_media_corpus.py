@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +12,10 @@ import pytest
 from mmbench.regular_files import printable
 from tests.chaos.media_corpus import FAMILIES, corpus
 from tests.chaos.medium import REFUSED, SCORED, WARNED, Medium
+from tests.chaos.record import minutes, note
 from tests.commands import environment
 
-STEP = 1 if os.environ.get("MMBENCH_CHAOS") else 4  # of the whole corpus only `make chaos` looks at every file
+STEP = 1 if minutes() else 4  # of the whole corpus only `make chaos` looks at every file
 PEAK, SECONDS = 600, 240  # MiB of the process that reads them all, of which 130 are imports; and its time [s]
 
 
@@ -33,6 +33,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
+    note("media", media=len(found["verdicts"]), peak_mib=found["peak MiB"])
     assert found["peak MiB"] < PEAK
     return {Path(name).stem: verdict for name, verdict in found["verdicts"].items()}
 
