@@ -49,6 +49,7 @@ def make_clips(
         there is no clip.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    _code()  # here, for Python 3.11 cannot parse in two threads at once
     with ThreadPoolExecutor(workers) as pool:
         for start in range(0, len(sources), AHEAD):
             rows = sources[start : start + AHEAD]

@@ -170,10 +170,14 @@ def test_damaged_and_changed_and_wrong_files_are_refused(write: Write) -> None:
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(IntegrityError, match=r"cavp\.ckpt is cut off(.|\n)*a whole file(.|\n)*SimianLuo/Diff-Foley"):
         checkpoints.load("difffoley_cavp", networks_of)
-    for other in ({"state_dict": {"weight": torch.ones(2)}}, torch.ones(2)):
+    lacks = r"cavp\.ckpt lacks 320(.|\n)*SimianLuo/Diff-Foley(.|\n)*weights fetch"
+    for other, said in (
+        ({"state_dict": {"weight": torch.ones(2)}}, lacks),
+        (torch.ones(2), r"cavp\.ckpt holds a Tensor"),
+    ):
         write("difffoley_cavp", other)
         Path(f"{path}.sha256").unlink(missing_ok=True)
-        with pytest.raises(MMBenchError, match=r"cavp\.ckpt lacks 320(.|\n)*SimianLuo/Diff-Foley(.|\n)*weights fetch"):
+        with pytest.raises(MMBenchError, match=said):
             checkpoints.load("difffoley_cavp", networks_of)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from mmbench.features.cache import FeatureCache
 from mmbench.features.extract import extract
 from mmbench.jobs.submissions import WHOLE, open_submission
 from mmbench.scores.warnings import anomaly_extractors, find_warnings
+from tests.chaos.record import peak_memory
 
 
 def judge(folder: Path) -> dict[str, list[str]]:
@@ -33,5 +33,5 @@ def judge(folder: Path) -> dict[str, list[str]]:
 
 if __name__ == "__main__":
     verdicts = judge(Path(sys.argv[1]))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    peak = peak_memory() >> 20
     print(json.dumps({"verdicts": verdicts, "peak MiB": peak}))

@@ -13,6 +13,7 @@ from mmbench.mmdisco.design import in_domain
 from mmbench.mmdisco.discriminator import load_discriminator
 from mmbench.weights.tensors import read_tensors
 from tests.chaos.hostile_files import HostileFile, hostile_files
+from tests.chaos.record import peak_memory
 
 ROOM = 1 << 30  # [bytes] of address space beyond what the libraries take
 
@@ -42,10 +43,10 @@ def main(folder: Path) -> None:
         path = folder / file.file
         if not path.exists() and not path.is_symlink():
             file.make(path)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = peak_memory()
         verdict = judge(file, path)
-        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-        print(json.dumps({"name": file.name, "grown": grown * 1024, **verdict}), flush=True)
+        grown = peak_memory() - before
+        print(json.dumps({"name": file.name, "grown": grown, **verdict}), flush=True)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,15 @@ def fresh_seed() -> int:
     return int(os.environ.get("MMBENCH_CHAOS_SEED") or random.SystemRandom().randrange(2**31))
 
 
+def peak_memory() -> int:
+    """The most memory that this process has had [bytes], by the kernel's count of it.
+
+    Not `ru_maxrss`: a process begins with that of the one that started it, which may be far above its own.
+    """
+    (line,) = (line for line in Path("/proc/self/status").read_text().split("\n") if line.startswith("VmHWM:"))
+    return int(line.split()[1]) << 10
+
+
 def note(what: str, **found: Any) -> None:
     """Append what was tried and found to the file that MMBENCH_CHAOS_RECORD names, if it names one."""
     if file := os.environ.get("MMBENCH_CHAOS_RECORD"):

@@ -97,8 +97,8 @@ def test_runs_with_options_are_shown_and_not_subtracted(tmp_path: Path) -> None:
     assert line.ours is not None
     assert line.ours.unlike == "asked for with joint_scale=2,1"
     assert line.over_error is None
-    (tmp_path / run / "invocations.jsonl").write_text("{")
-    with pytest.raises(IntegrityError, match=r"invocations.jsonl is corrupt"):
+    (tmp_path / run / "invocations.jsonl").write_text("{\n{}\n")
+    with pytest.raises(IntegrityError, match=r"invocations.jsonl line 1 is corrupt"):
         table_of(tmp_path, "2")
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 import pytest
@@ -30,9 +31,10 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Count:
         made.append(stem)
         return write_media(source, stem, look)
 
-    def report(num: int | None = None, runs: str = "runs", **changes: Any) -> int:
+    def report(num: int | None = None, runs: str = "runs", workers: int = 1, **changes: Any) -> int:
         before = len(made)
-        write_report(replace(gather([], tmp_path / runs, num), **changes), tmp_path / "report", ["mmbench report"])
+        material = replace(gather([], tmp_path / runs, num), **changes)
+        write_report(material, tmp_path / "report", ["mmbench report"], workers)
         return len(made) - before
 
     monkeypatch.setattr(clips, "write_media", counted)
@@ -111,3 +113,16 @@ def test_an_interrupted_report_goes_on_where_it_was(
     kept = len(stems(tmp_path / "report", ".json"))
     assert kept >= 2
     assert made() == 4 - kept
+
+
+def test_code_is_parsed_before_there_are_threads(tmp_path: Path, made: Count, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsing: list[bool] = []
+
+    def code() -> str:
+        parsing.append(current_thread() is main_thread())
+        return "code"
+
+    monkeypatch.setattr(clips, "_code", code)
+    write_runs(tmp_path / "runs", 1, 2)
+    made(workers=2)
+    assert parsing[0], "Python 3.11 raises SystemError where two threads parse"
