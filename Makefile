@@ -1,5 +1,6 @@
 # make run      install into .venv and run the main job on the embedded default
-# make test     install into .venv, then ruff, mypy and the whole test suite
+# make test     install into .venv, then ruff, mypy and the tests but those marked thorough
+# make thorough further systems and cases of what make test guards, and its slowest whole jobs
 # make quick    the tests of less than seconds each, in about a minute: no whole jobs, no full-size networks
 # make gpu      the tests that need a GPU, kept in results/gpu
 # make browser  the tests of pages in Chromium, which the distribution has; installs what drives it
@@ -11,12 +12,12 @@ BIN := .venv/bin
 ARGS ?=
 MINUTES ?= 60
 
-.PHONY: install run test check audit tests quick gpu browser chaos bench clean
+.PHONY: install run test check audit tests thorough quick gpu browser chaos bench clean
 install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,figures,pipelines,train]'
+	$(BIN)/python -m pip install -q --no-compile -c constraints.txt -e '.[dev,figures,pipelines,train]'
 	touch $@
 
 run: install
@@ -34,10 +35,13 @@ audit: install
 	$(BIN)/python scripts/audit.py
 
 tests: install
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m "not thorough" $(ARGS)
+
+thorough: install
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m thorough $(ARGS)
 
 quick: install
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not e2e and not gpu" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not e2e and not gpu and not thorough" $(ARGS)
 
 gpu: install
 	$(BIN)/python -m pytest tests/gpu -m gpu -n 0 -v $(ARGS)

@@ -32,7 +32,6 @@ NEW = {  # a new folder with code and data needs no line in pyproject.toml
     "metrics/new_room/__init__.py": "",
     "metrics/new_room/data/table.csv": "a,b\n",
 }
-WAYS = ("wheel", "wheel of the sdist", "plain", "editable")
 SPAWN = """
 import multiprocessing
 import numpy as np
@@ -114,7 +113,10 @@ def test_code_and_data_are_all_in_the_wheel_and_nothing_else_is(built: Built, wa
     assert sorted(want - files) == []
 
 
-@pytest.fixture(scope="module", params=WAYS)
+THOROUGH = [pytest.param(way, marks=pytest.mark.thorough) for way in ("wheel of the sdist", "plain")]
+
+
+@pytest.fixture(scope="module", params=["wheel", "editable", *THOROUGH])
 def python(request: pytest.FixtureRequest, built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of a fresh environment where mmbench was installed in one way; what it depends on is ours."""
     place = tmp_path_factory.mktemp("environment")

@@ -128,7 +128,10 @@ def test_imagebind_is_shown_the_views_that_its_loaders_make() -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("base", ["audioldm_animatediff", "auffusion_vc2", "mm_diffusion"])
+@pytest.mark.parametrize(
+    "base",
+    ["auffusion_vc2", *(pytest.param(b, marks=pytest.mark.thorough) for b in ("audioldm_animatediff", "mm_diffusion"))],
+)
 def test_published_pairs_are_guided_by_the_cosine_of_ib_av(base: str) -> None:
     dataset = profiled_dataset(base, None)
     options: dict[str, Any] = {"size": "tiny", "weights": "random", "num_inference_steps": 3, "device": "cpu"}

@@ -141,6 +141,7 @@ def test_fewer_requests_at_once_so_that_candidates_fill_a_tile() -> None:
 
 
 @pytest.mark.e2e
+@pytest.mark.thorough
 def test_an_untrained_published_pair_chooses_by_random_networks() -> None:
     dataset = profiled_dataset("mm_diffusion", None)
     options: dict[str, Any] = {"size": "tiny", "weights": "random", "num_inference_steps": 3}

@@ -106,18 +106,27 @@ class Watch(TorchDispatchMode):
         assert not self.names[True] & REFUSED
 
 
+THOROUGH = pytest.mark.thorough
+
+
 @pytest.mark.e2e
 @pytest.mark.parametrize(
     ("name", "options"),
     [
         ("tiny+mmdisco-res_frieren", ["num_inference_steps=2"]),
-        ("audioldm_animatediff+mmdisco-res_naive", ["size=tiny", "num_inference_steps=1"]),
-        ("auffusion_vc2+mmdisco-vit_frieren", ["size=tiny", "num_inference_steps=1"]),
+        pytest.param(
+            "audioldm_animatediff+mmdisco-res_naive", ["size=tiny", "num_inference_steps=1"], marks=pytest.mark.thorough
+        ),
+        pytest.param(
+            "auffusion_vc2+mmdisco-vit_frieren", ["size=tiny", "num_inference_steps=1"], marks=pytest.mark.thorough
+        ),
         ("mm_diffusion+mmdisco-res_mlp", ["size=tiny", "num_inference_steps=3"]),
         ("tiny+aligner", ["num_inference_steps=1"]),
-        ("audioldm_animatediff+aligner", ["size=tiny", "num_inference_steps=1"]),
-        ("auffusion_vc2+aligner", ["size=tiny", "num_inference_steps=1"]),
-        ("mm_diffusion+aligner", ["size=tiny", "num_inference_steps=3"]),
+        pytest.param(
+            "audioldm_animatediff+aligner", ["size=tiny", "num_inference_steps=1"], marks=pytest.mark.thorough
+        ),
+        pytest.param("auffusion_vc2+aligner", ["size=tiny", "num_inference_steps=1"], marks=THOROUGH),
+        pytest.param("mm_diffusion+aligner", ["size=tiny", "num_inference_steps=3"], marks=THOROUGH),
     ],
 )
 def test_pairs_are_sampled_and_decoded_by_operations_that_have_deterministic_kernels(

@@ -133,6 +133,7 @@ def test_shifts_are_uniform_and_a_row_knows_its_generator_alone(pair: MMDiffusio
 
 
 @pytest.mark.e2e
+@pytest.mark.thorough
 def test_the_network_is_one_graph_to_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = partial(torch.compile, backend="eager", fullgraph=True)  # a break in the graph is an error
     monkeypatch.setattr(torch, "compile", whole)

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.e2e
 N, SEED, STEPS = 6, 11, 3
 
 
+@pytest.mark.thorough
 def test_killed_resumed_sharded_and_merged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = "tiny+mmdisco-res_frieren"
     dataset = make_dataset("bounce")

@@ -15,7 +15,7 @@ from tests.chaos.record import fresh_seed, minutes, note
 from tests.commands import environment
 from tests.conftest import REPOSITORY
 
-MANY, FEW = "2100", "30"  # files that are damaged
+MANY, FEW = "2100", "12"  # files that are damaged
 
 pytestmark = pytest.mark.e2e
 
@@ -35,11 +35,11 @@ def test_no_damage_of_a_file_passes_for_other_numbers() -> None:
     failed = [line for line in found if line["verdict"] in FAILURES]
     note("mutations", seed=int(seed), mutations=len(found), failed=failed, **counts)
     assert failed == []
-    assert counts["detected"] + counts.get("healed", 0) >= len(found) // 8, "most kinds of damage matter"
+    assert counts.get("detected", 0) + counts.get("healed", 0) >= len(found) // 8, "most kinds of damage matter"
 
 
 def test_after_any_fault_of_the_disk_the_same_command_goes_on_to_the_same() -> None:
-    found = draw("faults", "--count", "0" if minutes() else "8")
+    found = draw("faults", "--count", "0" if minutes() else "4")
     failed = [fault for fault in found if fault["wrong"]]
     note("faults of the disk", faults=len(found), failed=failed)
     assert failed == []

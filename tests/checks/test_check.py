@@ -111,7 +111,9 @@ def test_rounding_of_another_machine_passes(
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("guided", ["tiny+mmdisco", "tiny+mmdisco-res_frieren"])
+@pytest.mark.parametrize(
+    "guided", [pytest.param("tiny+mmdisco", marks=pytest.mark.thorough), "tiny+mmdisco-res_frieren"]
+)
 def test_guidance_of_scale_zero_fails(
     guided: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

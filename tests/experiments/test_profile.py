@@ -155,13 +155,17 @@ def test_the_state_of_a_gpu_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch
     assert "--id=GPU-abc" in asked[0]
 
 
+SLOW = [("auffusion_vc2", "training"), ("auffusion_vc2", "inference"), ("mm_diffusion", "training")]
 CASES = {"tiny": "res_frieren", "auffusion_vc2": "vit_naive", "mm_diffusion": "res_mlp"}
 
 
 @pytest.mark.e2e
 @pytest.mark.parametrize(
     ("system", "what"),
-    [*itertools.product(("tiny", "auffusion_vc2"), ("training", "inference")), ("mm_diffusion", "training")],
+    [
+        *(("tiny", what) for what in ("training", "inference")),
+        *(pytest.param(*case, marks=pytest.mark.thorough) for case in SLOW),
+    ],
 )
 def test_every_pair_is_timed_without_data_or_weights(system: str, what: str) -> None:
     options = [] if system == "tiny" else ["size=tiny"]

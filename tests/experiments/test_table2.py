@@ -12,7 +12,7 @@ from mmbench.runs.store import SampleStore
 from tests.commands import mmbench_here
 from tests.media_files import clicks, write_media
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 
 SYSTEMS = ["--system", "mm_diffusion", "--system", "mm_diffusion+mmdisco"]
 TINY = ["--size", "tiny", "--num-inference-steps", "3", "--weights", "random", "--device", "cpu"]
