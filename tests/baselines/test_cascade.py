@@ -299,6 +299,7 @@ def test_begun_before_its_video_model_it_goes_on_with_what_is_there(tmp_path: Pa
     assert "video_of" not in store.record(0).notes
 
 
+@pytest.mark.thorough
 @pytest.mark.e2e
 def test_cascades_beside_their_pair_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     systems = [word for name in ("vc2_specvqgan", "vc2_difffoley", "auffusion_vc2") for word in ("-s", name)]

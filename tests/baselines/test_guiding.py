@@ -61,6 +61,7 @@ def test_gradients_are_computed_where_they_are_asked_for_by_every_sampler(gradie
     assert counts == [6, 2, 2]
 
 
+@pytest.mark.thorough
 def test_a_singlestep_solver_can_compute_one_gradient_for_each_outer_step(gradients: list[int]) -> None:
     system, dataset = untrained("mm_diffusion+mmdisco", num_inference_steps=5, guided_every=3)
     system.pair().sample(make_batch(dataset, 1), system.guide)
@@ -70,6 +71,7 @@ def test_a_singlestep_solver_can_compute_one_gradient_for_each_outer_step(gradie
     assert gradients == [int(1000 * s - 1) for s in starts]
 
 
+@pytest.mark.thorough
 def test_kept_gradients_do_not_leak_from_one_batch_to_the_next() -> None:
     system = tiny("tiny+mmdisco-fast", guided_steps=(0, 5))
     together = [clip.digest() for clip in system.generate(REQUESTS)]

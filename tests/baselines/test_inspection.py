@@ -138,6 +138,7 @@ def test_a_missing_file_is_named_with_its_address(here: Path, name: str, file: s
     assert next.endswith(stem)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "file"), [*FILES, ("auffusion", "vae/config.json")])
 def test_a_file_that_is_cut_off_is_named(here: Path, name: str, file: str) -> None:
     path = here / name / file
@@ -148,6 +149,7 @@ def test_a_file_that_is_cut_off_is_named(here: Path, name: str, file: str) -> No
     assert next.endswith(file)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "file"), FILES)
 def test_a_missing_tensor_is_named_with_what_should_be_there(here: Path, name: str, file: str) -> None:
     path, tensor = here / name / file, TENSORS[name][file]

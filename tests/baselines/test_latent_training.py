@@ -50,6 +50,7 @@ def command(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> Any:
     return json.loads(result.stdout)
 
 
+@pytest.mark.thorough
 def test_training_on_real_pairs_stopped_anywhere_ends_in_the_discriminator_that_then_guides(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

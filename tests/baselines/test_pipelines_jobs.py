@@ -107,6 +107,7 @@ def test_guided_interrupted_and_resumed(
     assert digests(tmp_path / "parts") == digests(tmp_path / "whole")
 
 
+@pytest.mark.thorough
 @pytest.mark.e2e
 def test_stored_predictions_need_no_pipeline(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = replace(settings(f"pipelines:{file}", tmp_path), stored_draws=2)

@@ -176,6 +176,7 @@ def test_a_failing_cell_is_noted_and_the_others_follow(
     assert read_log(file_of(tmp_path)).outcomes["loss disc", 0, None].status == "ok"
 
 
+@pytest.mark.thorough
 @pytest.mark.e2e
 def test_a_course_of_training_is_one_training_and_becomes_a_curve(run: Run, tmp_path: Path) -> None:
     steps = ("--steps", "6", "--train-seeds", "1")
@@ -205,6 +206,7 @@ def test_a_course_of_training_is_one_training_and_becomes_a_curve(run: Run, tmp_
     assert "was trained for 3 steps; steps-000002.safetensors was not kept on the way" in errors
 
 
+@pytest.mark.thorough
 @pytest.mark.e2e
 def test_one_training_is_sampled_with_several_seeds(run: Run, tmp_path: Path) -> None:
     points = ["--row", "no guidance", "--row", "3/6 of the training"]

@@ -163,6 +163,7 @@ def test_a_sweep_trains_in_its_own_precision_and_its_cells_do_not_depend_on_memo
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.e2e
 def test_toy_prints_table_1_beside_the_paper(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     quick = ["toy", "--quick", "--seeds", "1", "--setting", "ind", "--loss", "all", "--format", "json"]

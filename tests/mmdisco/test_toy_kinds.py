@@ -144,6 +144,7 @@ def library_sample(bases: Bases, name: Any, n: int, steps: int, **options: Any) 
     return sample_pair(predict, [(n,), (n,)], (generators([0], "s", "x"), generators([0], "s", "y")), sampler)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("variance", ["fixed_large", "fixed_small"])
 def test_native_ancestral_steps_of_noise_predictors_are_those_of_the_library(variance: Any) -> None:
     bases, config = exact_bases(("eps", "eps")), ToyConfig(variance=variance)
@@ -183,6 +184,7 @@ def test_ancestral_steps_do_not_depend_on_the_scale_of_latents(variance: Any) ->
         torch.testing.assert_close(own / then.scale, want)
 
 
+@pytest.mark.thorough
 @pytest.mark.e2e
 @pytest.mark.parametrize("sampler", ["ancestral", "ode"])
 @pytest.mark.parametrize(("kinds", "pairing"), [*((kinds, "index") for kinds in PAIRS), (("eps", "flow"), "log_snr")])
@@ -214,6 +216,7 @@ def test_other_pairings_and_samplers_are_refused() -> None:
         sample(exact_bases(("v", "v")), None, 2, [0], SMALL, "euler")  # type: ignore[arg-type]
 
 
+@pytest.mark.thorough
 @pytest.mark.e2e
 def test_records_tell_bases_sampler_and_pairing_apart(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")

@@ -43,12 +43,14 @@ def test_published_trainings_keep_what_was_counted_by_hand(name: str) -> None:
     assert predicted(name).kept / GB == pytest.approx(PUBLISHED[name][3], rel=0.02)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "bases"), [("table 8", GB), ("tables 3, 4, 7, 10", FLOAT32_BASES)])
 def test_the_largest_published_trainings_fit_80_gb_in_parts_and_not_whole(name: str, bases: float) -> None:
     assert MARGIN * predicted(name).peak + bases > 80 * GB
     assert MARGIN * predicted(name, 4).peak + bases < 40 * GB
 
 
+@pytest.mark.thorough
 def test_checkpointing_keeps_a_quarter_and_fits_a_whole_published_batch() -> None:
     whole, again = predicted("table 8"), predicted("table 8", checkpointing=True)
     assert again.kept < whole.kept / 4

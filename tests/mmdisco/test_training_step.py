@@ -237,6 +237,7 @@ CHANCE = 1.3863
 BOUND = 0.01  # seeds 0 to 3 are within 0.003 of chance, in both tests, and at 1.06 to 1.20 where texts tell
 
 
+@pytest.mark.thorough
 def test_texts_tell_nothing_where_generated_pairs_have_those_of_real_ones(tmp_path: Path) -> None:
     of_fakes = [int(r.prompt.text) for r in requests_of_fakes([str(k) for k in range(900)], 2000, 0)]
     assert abs(discrimination(tmp_path / "shared", of_fakes, loss="disc") - CHANCE) < BOUND
@@ -244,6 +245,7 @@ def test_texts_tell_nothing_where_generated_pairs_have_those_of_real_ones(tmp_pa
     assert held_out < CHANCE - 0.1, "the rule before: texts that no real pair has tell at once; so this test can fail"
 
 
+@pytest.mark.thorough
 def test_precision_tells_real_from_generated_pairs_nothing(tmp_path: Path) -> None:
     """Real pairs go through the discriminator in float32, generated ones in bfloat16."""
     mixed = discrimination(tmp_path, range(900), precision="bfloat16", weight_denoising=1e-6)
