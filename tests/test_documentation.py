@@ -54,8 +54,13 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+SLOW = ("docs/metrics.md", "docs/pairs.md")  # half a minute each
+
+
 @pytest.mark.e2e
-@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)])
+@pytest.mark.parametrize(
+    "page", [pytest.param(p, marks=pytest.mark.thorough) if p in SLOW else p for p in PAGES if commands(p)]
+)
 def test_commands_of_a_page_work_in_the_order_printed(
     page: str, fresh: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -143,7 +143,9 @@ def disturb(world: World, names: list[str], examples: int, steps: int, start: in
     run_state_machine_as_test(seed(start)(machine(world, names)), settings=chosen)
 
 
-@pytest.mark.parametrize("names", [["generate", "evaluate"], ["train"]], ids="+".join)
+@pytest.mark.parametrize(
+    "names", [["generate", "evaluate"], pytest.param(["train"], marks=pytest.mark.thorough)], ids="+".join
+)
 def test_what_was_interrupted_ends_as_if_it_had_not_been(world: World, names: list[str]) -> None:
     disturb(world, names, 1, 2, 7)
     assert world.counts["kills"] > 0

@@ -98,6 +98,7 @@ def test_a_training_that_was_stopped_anywhere_ends_as_the_whole_one(
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+@pytest.mark.thorough
 @pytest.mark.e2e
 def test_designs_share_what_is_stored_and_more_draws_begin_with_fewer(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

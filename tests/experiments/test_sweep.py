@@ -309,6 +309,7 @@ def test_a_dataset_that_we_do_not_have_is_said_to_be_missing(capsys: pytest.Capt
         assert "--dataset folder:PATH" in result.stderr
 
 
+@pytest.mark.thorough
 @pytest.mark.e2e
 def test_two_processes_at_one_sweep_take_different_cells(run: Run, tmp_path: Path) -> None:
     common = ["--device", "cpu", "--out", tmp_path / "out", "--row", "loss denoise"]

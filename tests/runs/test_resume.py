@@ -43,7 +43,7 @@ def stored(out: Path) -> int:
     return len(list(out.glob("*/samples/??????.json")))
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.013, 0.031])
+@pytest.mark.parametrize("delay", [0.0, *(pytest.param(d, marks=pytest.mark.thorough) for d in (0.013, 0.031))])
 def test_sigkill_at_any_moment_then_resume(tmp_path: Path, undisturbed: dict[int, str], delay: float) -> None:
     for kills in range(3):
         process = start("generate", *FIXTURE, "-n", str(N), "--out", tmp_path, FIXTURE_SECONDS="0.02")
