@@ -17,7 +17,7 @@ install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q --no-compile -c constraints.txt -e '.[dev,figures,pipelines,train]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,figures,pipelines,train]'
 	touch $@
 
 run: install
@@ -35,7 +35,7 @@ audit: install
 	$(BIN)/python scripts/audit.py
 
 tests: install
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m "not thorough" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not thorough" $(ARGS)
 
 thorough: install
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m thorough $(ARGS)
