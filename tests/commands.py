@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -49,6 +50,18 @@ def mmbench_here(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> 
         sys.argv = before
     printed = capsys.readouterr()
     return subprocess.CompletedProcess(sys.argv, code, printed.out, printed.err)
+
+
+def load_script(name: str, monkeypatch: pytest.MonkeyPatch | None = None) -> Any:
+    """A module of scripts/, run as it stands; dataclasses in it look their module up, which needs `monkeypatch`."""
+    spec = importlib.util.spec_from_file_location(name, REPOSITORY / "scripts" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    if monkeypatch is not None:
+        monkeypatch.setitem(sys.modules, name, module)
+    spec.loader.exec_module(module)
+    return module
 
 
 def only_store(out: Path) -> SampleStore:

@@ -10,18 +10,14 @@ from types import ModuleType
 
 import pytest
 
+from tests.commands import load_script
 from tests.conftest import REPOSITORY
 
 
 @pytest.fixture
 def script() -> ModuleType:
     """scripts/audit.py."""
-    spec = importlib.util.spec_from_file_location("audit", REPOSITORY / "scripts" / "audit.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("audit")
 
 
 def stand_in(out: str, err: str, code: int) -> list[str]:

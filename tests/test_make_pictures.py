@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.commands import environment
+from tests.commands import environment, load_script
 from tests.conftest import REPOSITORY
 from tests.pictures.drawn import events, panel
 
@@ -21,12 +20,7 @@ from tests.pictures.drawn import events, panel
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
     """scripts/make_pictures.py."""
-    spec = importlib.util.spec_from_file_location("make_pictures", REPOSITORY / "scripts" / "make_pictures.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("make_pictures")
 
 
 def test_the_sheet_of_real_clips_is_the_one_in_docs(

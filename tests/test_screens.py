@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections import Counter
 from itertools import pairwise
@@ -11,6 +10,7 @@ from types import ModuleType
 
 import pytest
 
+from tests.commands import load_script
 from tests.conftest import REPOSITORY
 
 SCREENS = sorted((REPOSITORY / "docs" / "screens").rglob("*.txt"))
@@ -20,12 +20,7 @@ ADDRESS = re.compile(r"https?://\S+")
 @pytest.fixture(scope="module")
 def maker() -> ModuleType:
     """scripts/make_screens.py."""
-    spec = importlib.util.spec_from_file_location("make_screens", REPOSITORY / "scripts" / "make_screens.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("make_screens")
 
 
 def too_wide(text: str, columns: int) -> list[str]:

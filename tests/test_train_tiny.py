@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,17 +10,12 @@ import pytest
 import torch
 
 from mmbench.baselines.models.tiny.networks import FILES, NETWORKS, unpack
-from tests.conftest import REPOSITORY
+from tests.commands import load_script
 
 
 @pytest.fixture
 def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    spec = importlib.util.spec_from_file_location("train_tiny", REPOSITORY / "scripts" / "train_tiny.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module: Any = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(__import__("sys").modules, "train_tiny", module)  # dataclasses look their module up
-    spec.loader.exec_module(module)
+    module = load_script("train_tiny", monkeypatch)
     module.NUM_ITEMS, module.CHUNK = 16, 8
     module.OUT, module.RECORD = tmp_path / "data", tmp_path / "training.json"
     module.COURSES = {name: replace(course, steps=2, batch_size=6) for name, course in module.COURSES.items()}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,17 +12,11 @@ import torch
 
 from mmbench.baselines.kinds.discriminators import SHIPPED
 from mmbench.baselines.models.tiny.networks import unpack
-from tests.conftest import REPOSITORY
+from tests.commands import load_script
 
 
 def load(name: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    spec = importlib.util.spec_from_file_location(name, REPOSITORY / "scripts" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module: Any = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, name, module)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(name, monkeypatch)
 
 
 @pytest.mark.e2e

@@ -35,7 +35,8 @@ def render(templates: Path, name: str, **values: Any) -> str:
         path = next(path for folder in folders if (path := folder / file).is_file())
         return Markup(path.read_text(encoding="utf-8"))
 
-    return environment.get_template(name).render(asset=asset, **values)
+    text = environment.get_template(name).render(asset=asset, **values)
+    return text.encode(errors="backslashreplace").decode()  # names may hold half a surrogate pair, pages may not
 
 
 def colors(count: int) -> list[str]:

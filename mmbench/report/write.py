@@ -53,8 +53,8 @@ def write_report(
             events.append(row)
             if progress:
                 progress.advance()
-        write_whole(folder / SAMPLES, samples_as_script(material, events).encode(errors="backslashreplace"))
-        write_whole(folder / PAGE, render_report(describe(material), command).encode(errors="backslashreplace"))
+        write_whole(folder / SAMPLES, samples_as_script(material, events).encode())
+        write_whole(folder / PAGE, render_report(describe(material), command).encode())
         drop_others(folder / CLIPS, events)
     except OSError as error:
         raise MMBenchError(f"Cannot write to {folder}: {error.strerror}.", "a folder you may write", "--to") from error

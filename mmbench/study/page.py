@@ -18,7 +18,7 @@ def write_pages(study: Study, folder: Path) -> None:
     make_folder(folder)
     for rater in range(1, study.raters + 1):
         text = render(TEMPLATES, "rater.html", rater=rater, items=len(study.items), page=_content(study, rater))
-        write_whole(folder / f"rater-{rater}.html", text.encode(errors="backslashreplace"))
+        write_whole(folder / f"rater-{rater}.html", text.encode())
 
 
 def _content(study: Study, rater: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.report.material import gather
 from mmbench.report.single import MB, write_single
+from mmbench.report.write import write_report
 from mmbench.runs.store import SampleStore
 from tests.commands import mmbench_here
 from tests.report.synthetic import write_runs
@@ -103,3 +105,13 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     folder = mmbench_here(capsys, "report", "--single", "--to", tmp_path, "--out", out)
     assert "is a folder" in folder.stderr
     assert not list(tmp_path.glob("*.html"))
+
+
+def test_half_a_character_in_a_name_or_command_keeps_no_page_from_being_written(tmp_path: Path) -> None:
+    write_runs(tmp_path / "runs", 1, 2)
+    odd = replace(gather([], tmp_path / "runs", None), names=["a\udcff"], cells={}, scores={})
+    typed = ("mmbench", "report", "caf\udce9")
+    write_single(odd, tmp_path / "report.html", typed, 50)
+    write_report(odd, tmp_path / "report", typed)
+    for page in (tmp_path / "report.html", tmp_path / "report" / "index.html"):
+        assert "a\\udcff" in page.read_text()
