@@ -14,8 +14,9 @@ def find_owners(records: Sequence[Record], against: Sequence[str] = ()) -> list[
     """For each record of a metric the system whose number it is; "" for a number of its own.
 
     A run says whose videos it shows (`Record.video_of`). Of other halves, such as the videos of `independent` or the
-    same clips with other sound, equal numbers tell: value and error agree to the last bit where the features do. Equal
-    values without an error are no evidence, for constants coincide.
+    same clips with other sound, equal numbers tell: value, error and shuffled baseline agree to the last bit where the
+    features do. Equal values without an error are no evidence, for constants coincide; nor is an equal mean of few
+    counts, whose shuffled pairs differ.
 
     Args:
         records: Of one metric, in the order of the table.
@@ -51,4 +52,4 @@ def _shows_videos(record: Record, column: Sequence[Record]) -> bool:
 
 
 def _is_same(a: Record, b: Record) -> bool:
-    return bool(a.stderr) and (a.value, a.stderr, a.seed) == (b.value, b.stderr, b.seed)
+    return bool(a.stderr) and (a.value, a.stderr, a.baseline, a.seed) == (b.value, b.stderr, b.baseline, b.seed)

@@ -51,6 +51,11 @@ def test_equal_numbers_of_other_seeds_are_no_evidence() -> None:
     assert find_owners(records) == ["", ""]
 
 
+def test_equal_means_of_other_clips_are_told_by_their_shuffled_pairs() -> None:
+    records = [record(system=name, baseline=chance, **OTHER) for name, chance in (("a", 0.475), ("b", 0.429))]
+    assert find_owners(records, ["", "a"]) == ["", ""]
+
+
 def test_a_borrowed_number_has_no_difference_and_does_not_count_for_holm() -> None:
     values = np.random.default_rng(0).normal(size=8)
     scores = [Score(0.0, 0.1, 8, per_sample=values + shift * np.linspace(0.9, 1.1, 8)) for shift in (0, 0, 1)]
