@@ -54,6 +54,7 @@ def fill_stored_draws(
     """
     pairing = config.discriminator.pairing
     rule = {"text_drop": config.text_drop, "pairing": pairing, "precision": config.precision}
+    rule |= {"lost": sorted(real.lost)} if real.lost else {}
     of_draws = digest_of_pool(bases, dataset, kind="stored", seed=seed, version=VERSION, num_real=len(real), **rule)
     pool = Pool(settings.pools / f"{bases.label}-stored-{of_draws}", len(real) * settings.stored_draws)
     timesteps = description.schedules[0].num_train_timesteps
