@@ -76,6 +76,7 @@ def show(
     name: Annotated[str, typer.Argument(help="A run's id or folder, or a system, dataset or metric.")],
     out: Records = Path("runs"),
     verify: Annotated[bool, typer.Option("--verify", help="Decode every sample and check its digest.")] = False,
+    limit: opt.Limit = None,
     format: opt.Form = Format.table,
 ) -> None:
     """Show all that is known of a run or a name.
@@ -266,6 +267,7 @@ def doctor(
     device: opt.Device = "auto",
     dtype: opt.Dtype = "float32",
     weights: opt.Networks = "real",
+    limit: opt.Limit = None,
     format: opt.Form = Format.table,
 ) -> None:
     """Is everything installed and in place? Looks at Python, torch, devices, folders, plugins, weights, datasets.
