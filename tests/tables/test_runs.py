@@ -69,7 +69,7 @@ def test_a_damaged_run_stands_in_what_every_table_prints(
     for is_damaged in (False, True):
         if is_damaged:
             (tmp_path / damaged / "manifest.json").write_bytes(b"{")
-        for format in Format:
+        for format in Format if is_damaged else (Format.json, Format.table):
             done = mmbench_here(capsys, "table", "--out", tmp_path, *how.split(), "--format", format)
             assert done.returncode == 0, done.stderr
             shown = " ".join(html.unescape(done.stdout).replace("\\", "").split())
