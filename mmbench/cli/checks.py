@@ -22,6 +22,7 @@ def verify(
     device: opt.Device = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Seed of clips and distortions.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="Leave out networks of over 0.5 s of CPU per clip.")] = False,
+    limit: opt.Limit = None,
     format: opt.Form = Format.table,
 ) -> None:
     """Do the metrics measure what they claim, on this machine? Exit code 1 if one does not.
@@ -67,6 +68,7 @@ def check(
         Path | None, typer.Option("--out", "-o", help="An empty folder that keeps samples and records.")
     ] = None,
     device: opt.Device = "cpu",
+    limit: opt.Limit = None,
     format: opt.Form = Format.table,
     verbose: opt.Verbose = 0,
 ) -> None:

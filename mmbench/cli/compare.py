@@ -28,6 +28,7 @@ def compare(
     num_samples: Annotated[int | None, typer.Option("--num-samples", "-n", help="Only records of this n.")] = None,
     out: opt.Out = Path("runs"),
     long: opt.Long = False,
+    limit: opt.Limit = None,
     format: opt.Form = Format.table,
 ) -> None:
     """Compare what is scored already: paired differences, intervals, and the share of samples won.

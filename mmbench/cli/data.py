@@ -30,7 +30,13 @@ Root = Annotated[Path | None, typer.Option("--root", help="Where the copy is. De
 
 
 @app.command("check", cls=WithExamples)
-def check_videos(dataset: Name, root: Root = None, format: opt.Form = Format.table, verbose: opt.Verbose = 0) -> None:
+def check_videos(
+    dataset: Name,
+    root: Root = None,
+    limit: opt.Limit = None,
+    format: opt.Form = Format.table,
+    verbose: opt.Verbose = 0,
+) -> None:
     """Which videos of your copy cannot be used? Missing, corrupt, too short, without sound. Writes nothing.
 
     Reads every file, but decodes only first frames; `mmbench data prepare` finds damage further in, too. Missing videos
@@ -59,6 +65,7 @@ def prepare_copy(
     dataset: Name,
     root: Root = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: all cores.")] = None,
+    limit: opt.Limit = None,
     format: opt.Form = Format.table,
     verbose: opt.Verbose = 0,
 ) -> None:
@@ -94,6 +101,7 @@ def caption_videos(
     revision: Annotated[str, typer.Option(help="Commit, tag or branch of the model.")] = "main",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     dtype: Annotated[str, typer.Option(help="Precision: float32, float16, bfloat16.")] = "float32",
+    limit: opt.Limit = None,
     format: opt.Form = Format.table,
     verbose: opt.Verbose = 0,
 ) -> None:

@@ -23,6 +23,7 @@ def export(
     lossy: Annotated[
         bool, typer.Option("--lossy", help="H.264 4:2:0 and AAC, for what reads no lossless H.264.")
     ] = False,
+    limit: opt.Limit = None,
     format: opt.Form = Format.table,
 ) -> None:
     """Lay clips out as another benchmark reads them: its names, folders and prompts, without loss.

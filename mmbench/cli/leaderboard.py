@@ -38,6 +38,7 @@ def export(
     metric: opt.Metric = None,
     num_samples: Annotated[int | None, typer.Option("--num-samples", "-n", help="Only records of this n.")] = None,
     out: opt.Out = Path("runs"),
+    limit: opt.Limit = None,
     format: opt.Form = Format.table,
 ) -> None:
     """Write the records of scored runs to a file that a leaderboard takes.

@@ -20,6 +20,7 @@ def preview(
     out: opt.Out = Path("runs"),
     gif: Annotated[bool, typer.Option("--gif", help="A GIF of each sample, too, for pages that play no MP4.")] = False,
     to: Annotated[Path | None, typer.Option(help="Where the files go; default: OUT/preview.")] = None,
+    limit: opt.Limit = None,
     format: opt.Form = Format.table,
 ) -> None:
     """Draw runs and clips side by side, sample by sample: a contact sheet, and an MP4 of each sample.

@@ -136,6 +136,7 @@ def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for weights and pools.")] = Path(
         "runs/discriminators"
     ),
+    limit: opt.Limit = None,
     format: opt.Form = Format.table,
 ) -> None:
     """Train a discriminator that joins a pair of diffusion models.

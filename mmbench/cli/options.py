@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mmbench.console import Format
+from mmbench.media.limits import LIMITS, set_limits
 
 System = Annotated[
     list[str] | None, typer.Option("--system", "-s", help="System; repeat for several. The first is compared with.")
@@ -54,6 +55,20 @@ Long = Annotated[
     bool, typer.Option("--long", help="A row for each number: interval, difference, p-value, n that it needs.")
 ]
 Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more on stderr; repeat for details.")]
+
+
+def _set_limits(context: typer.Context, texts: list[str] | None) -> None:
+    context.with_resource(set_limits(texts or ()))
+
+
+Limit = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        callback=_set_limits,
+        help=f"The most of something that a media file may have: seconds=7200. Repeat. Names: {', '.join(LIMITS)}.",
+    ),
+]
 
 
 class Loss(StrEnum):

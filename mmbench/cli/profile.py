@@ -50,6 +50,7 @@ def profile(
     option: opt.Options = None,
     cpu_time: Annotated[bool, typer.Option("--cpu-time", help="Processor time, where others use the machine.")] = False,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of profile.jsonl.")] = Path("runs"),
+    limit: opt.Limit = None,
     format: opt.Form = Format.table,
 ) -> None:
     """Time what the paper times, side by side in one process, with the published numbers below.

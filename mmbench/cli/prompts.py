@@ -16,6 +16,7 @@ def prompts(
     dataset: opt.Dataset = "bounce",
     num_samples: Annotated[int, typer.Option("--num-samples", "-n", min=1, help="How many clips are requested.")] = 64,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the run.")] = 0,
+    limit: opt.Limit = None,
     format: opt.Form = Format.table,
     verbose: opt.Verbose = 0,
 ) -> None:

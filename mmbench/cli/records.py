@@ -76,6 +76,7 @@ def show(
     name: Annotated[str, typer.Argument(help="A run's id or folder, or a system, dataset or metric.")],
     out: Records = Path("runs"),
     verify: Annotated[bool, typer.Option("--verify", help="Decode every sample and check its digest.")] = False,
+    limit: opt.Limit = None,
     format: opt.Form = Format.table,
 ) -> None:
     """Show all that is known of a run or a name.
@@ -154,6 +155,7 @@ def table(
       mmbench table --compute
     """
     from mmbench.tables.narrow import show_comparison, show_table
+    from mmbench.tables.runs import find_damaged
     from mmbench.tables.suite_table import suite_table
 
     places = out or [Path("runs")]
@@ -172,17 +174,19 @@ def table(
             from mmbench.tables.paper_text import show_paper
 
             numbers = [] if paper == "all" else [paper]
-            return show_paper(gather_tables(open_places(out or ()), numbers, **filters), format)
+            seen = open_places(out or ())
+            return show_paper(gather_tables(seen, numbers, **filters), format, find_damaged(*seen))
         if len(places) > 1 or by or suite:
             once = f"mmbench table --paper {paper} --out {places[0]}"
             found_words = "A table of the paper is of one place, by no group and of no suite."
             raise UsageError(found_words, "--paper with one --out", once)
-        return show_table(lay_out(paper, places[0], **filters), format, in_full=long)
+        return show_table(lay_out(paper, places[0], **filters), format, (), long, find_damaged(*places))
     if by:
         from mmbench.jobs.compare import compare_newest
 
         compared = compare_newest(places, by, ("mmbench", *sys.argv[1:]), **filters)
-        return show_comparison(compared.columns, format, f"By {by}", compared.notes, long, shown)
+        notes, damaged = compared.notes, find_damaged(*places)
+        return show_comparison(compared.columns, format, f"By {by}", notes, long, shown, damaged)
     from mmbench.tables.newest import newest_set
     from mmbench.tables.table import pivot
 
@@ -192,7 +196,8 @@ def table(
         from mmbench.tables.compute import add_compute
 
         layout = add_compute(layout, found.places)
-    return show_table(shown.lay_out(layout) if shown else layout, format, found.notes, long)
+    layout = shown.lay_out(layout) if shown else layout
+    return show_table(layout, format, found.notes, long, find_damaged(*places))
 
 
 def merge(
@@ -262,6 +267,7 @@ def doctor(
     device: opt.Device = "auto",
     dtype: opt.Dtype = "float32",
     weights: opt.Networks = "real",
+    limit: opt.Limit = None,
     format: opt.Form = Format.table,
 ) -> None:
     """Is everything installed and in place? Looks at Python, torch, devices, folders, plugins, weights, datasets.

@@ -40,6 +40,7 @@ def report(
     paper: Annotated[
         bool, typer.Option("--paper", help="Every table and figure of the paper instead, ours beside; to OUT/paper.")
     ] = False,
+    limit: opt.Limit = None,
     format: opt.Form = Format.table,
 ) -> None:
     """Write a report of runs and clips: verdicts, table, plots, and every sample to play side by side.
@@ -76,8 +77,8 @@ def report(
     notes = [material.notice] if material.notice else []
     with progress("report", len(material.rows), quiet=format is not Format.table) as bar:
         if single:
-            limit = LIMIT_MB if limit_mb is None else limit_mb
-            rows, left_out = write_single(material, to or out / "report.html", command, limit, makers, bar)
+            most = LIMIT_MB if limit_mb is None else limit_mb
+            rows, left_out = write_single(material, to or out / "report.html", command, most, makers, bar)
             notes += left_out
         else:
             rows = write_report(material, to or out / "report", [shlex.join(command)], makers, bar)

@@ -62,6 +62,7 @@ def run(
     offline: opt.Offline = False,
     dry_run: opt.DryRun = False,
     long: opt.Long = False,
+    limit: opt.Limit = None,
     format: opt.Form = Format.table,
     verbose: opt.Verbose = 0,
 ) -> None:
@@ -133,6 +134,7 @@ def generate(
     retry_failed: opt.Retry = False,
     offline: opt.Offline = False,
     dry_run: opt.DryRun = False,
+    limit: opt.Limit = None,
     format: opt.Form = Format.table,
     verbose: opt.Verbose = 0,
 ) -> None:
@@ -211,6 +213,7 @@ def evaluate(
     workers: opt.Workers = None,
     offline: opt.Offline = False,
     long: opt.Long = False,
+    limit: opt.Limit = None,
     format: opt.Form = Format.table,
     verbose: opt.Verbose = 0,
 ) -> None:

@@ -30,6 +30,7 @@ def export(
     device: opt.Device = "auto",
     weights: Annotated[str, typer.Option("--weights", help="Of the networks: real, or random for plumbing.")] = "real",
     workers: opt.Workers = None,
+    limit: opt.Limit = None,
     format: opt.Form = Format.table,
     verbose: opt.Verbose = 0,
 ) -> None:

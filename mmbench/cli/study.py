@@ -32,6 +32,7 @@ def make(
     seed: Annotated[int, typer.Option(min=0, help="Of which pairs, which side and which order.")] = 0,
     runs: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
     out: Folder = Path("study"),
+    limit: opt.Limit = None,
     format: opt.Form = Format.table,
 ) -> None:
     """Make a blind study: a page for each rater, who sees two clips at a time and is not told which is which.

@@ -56,6 +56,7 @@ def sweep(
     offline: opt.Offline = False,
     dry_run: opt.DryRun = False,
     long: opt.Long = False,
+    limit: opt.Limit = None,
     format: opt.Form = Format.table,
     verbose: opt.Verbose = 0,
 ) -> None:

@@ -3,44 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmbench.errors import MMBenchError, UsageError
-from mmbench.jobs.submissions import WHOLE, find_set, open_run, open_submission
-from mmbench.media.layouts.folder import Content, begin_export, write_clips
+from mmbench.console import log
+from mmbench.errors import MediaError, MMBenchError, UsageError
+from mmbench.jobs.export_material import Material, gather_material
+from mmbench.media.layouts.folder import LEFT_OUT, begin_export, read_export, revise_export, write_clips
 from mmbench.media.layouts.known import layout_named
-from mmbench.media.layouts.layout import Piece
-from mmbench.media.sources import FileSource, probe_file
+from mmbench.media.layouts.layout import Layout, Plan
 from mmbench.progress import progress
-from mmbench.runs.find import name_out
-from mmbench.runs.store import SampleStore
-from mmbench.scores.accounting import length_of
+from mmbench.runs.store import StoredSource
 from mmbench.types import ClipSource
-
-
-@dataclass(frozen=True)
-class Material:
-    """What there is to export.
-
-    Attributes:
-        name: Of the run or folder.
-        origin: The same, with the digest of a run, for the export's record.
-        pieces: The clips.
-        sources: Where each is had.
-        contents: What tells each from another.
-        left_out: Why clips that might be expected are not among them, with how many.
-    """
-
-    name: str
-    origin: str
-    pieces: Sequence[Piece]
-    sources: Sequence[ClipSource]
-    contents: Sequence[Content]
-    left_out: str
 
 
 def export_all(
@@ -54,6 +29,8 @@ def export_all(
     quiet: bool = True,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Export runs and folders of clips; one goes to the folder itself, several to folders in it, named like them.
+
+    A clip that cannot be read is named on stderr, counted in its row, and left out.
 
     Args:
         names: Each a run (folder, id, beginning of an id) or a folder of clips.
@@ -73,19 +50,19 @@ def export_all(
         MMBenchError: Nothing to export, or the folder cannot be written.
     """
     chosen = layout_named(layout)
-    found = [_gather(name, runs, num) for name in names]
+    found = [gather_material(name, runs, num) for name in names]
     if len({m.name for m in found}) < len(found):
         raise UsageError("Two of them would go to one folder.", "runs or folders of different names", "--out for each")
     rows, notes = [], []
     for material in found:
         to = folder if len(found) == 1 else folder / material.name
-        plan = chosen.plan(material.pieces)
         record = {"layout": layout, "source": chosen.source, "lossy": lossy, "origin": material.origin}
-        begin_export(to, {**record, "command": shlex.join(command)}, plan, material.contents)
-        with progress(f"export {material.name}", len(plan.places), quiet) as bar:
-            written = write_clips(to, plan, material.sources, lossy, bar.advance)
+        record["command"] = shlex.join(command)
+        plan, unreadable, written = _export(material, chosen, to, record, lossy, quiet)
+        left_out = {**material.left_out, **({"unreadable": len(unreadable)} if unreadable else {})}
         row = {"from": material.name, "layout": layout, "clips": len(plan.places), "written": written}
-        rows.append({**row, "left out": material.left_out, "lossy": "yes" if lossy else "no", "folder": str(to)})
+        told = ", ".join(f"{count} {why}" for why, count in left_out.items())
+        rows.append({**row, "left out": told, "lossy": "yes" if lossy else "no", "folder": str(to)})
         notes += [note for note in plan.notes if note not in notes]
         notes.append(f"Next: {chosen.next_step(shlex.quote(str(to)), plan)}")
     if lossy:
@@ -93,45 +70,56 @@ def export_all(
     return rows, notes
 
 
-def _gather(name: str, runs: Path, num: int | None) -> Material:
-    folder = find_set(name, runs)
-    if folder is None and not Path(name).exists():
-        listed = shlex.join(["mmbench", "list", "runs", *name_out(runs)])
-        raise UsageError(f"{name!r} is no run in {runs}, and no folder.", "a run, or clips", listed)
-    material = _of_folder(Path(name)) if folder is None else _of_run(open_run(folder), num)
-    if not material.pieces:
-        raise MMBenchError(f"{name} has no clip to export.", "samples", "mmbench generate ...")
-    return material
+def _export(
+    material: Material, layout: Layout, folder: Path, about: Mapping[str, Any], lossy: bool, quiet: bool
+) -> tuple[Plan, dict[int, str], int]:
+    """Export the clips that can be read: those that cannot are found when they are decoded, and planned without.
+
+    Returns:
+        What is in the folder, why some clips are not (by position), and how many were written now.
+    """
+    unreadable = _try_again(material, folder)
+    begun, written = False, 0
+    while True:
+        kept = material.without(unreadable)
+        if not kept.pieces:
+            found = f"None of the {len(material.pieces)} clips of {material.name} can be read."
+            raise MMBenchError(found, "clips that can be decoded", "mmbench generate ..., or other clips")
+        plan = layout.plan(kept.pieces)
+        left_out = [
+            {"index": (piece := material.pieces[k]).index, "prompt_id": piece.id, "reason": reason}
+            | {"digest": material.contents[k].digest}
+            for k, reason in unreadable.items()
+        ]
+        (revise_export if begun else begin_export)(folder, {**about, LEFT_OUT: left_out}, plan, kept.contents)
+        with progress(f"export {material.name}", len(plan.places), quiet) as bar:
+            now, found_bad = write_clips(folder, plan, kept.sources, lossy, bar.advance)
+        begun, written = True, written + now
+        if not found_bad:
+            return plan, unreadable, written
+        positions = [k for k in range(len(material.pieces)) if k not in unreadable]
+        for k, reason in found_bad.items():
+            unreadable[positions[k]] = _warn(material.sources[positions[k]], reason)
 
 
-def _of_run(store: SampleStore, num: int | None) -> Material:
-    status = store.status(num)
-    records = [store.record(index) for index in status.present]
-    pieces, contents = [], []
-    for r in records:
-        seconds, has_sound = length_of(r.size)
-        pieces.append(Piece(r.index, r.prompt_id, r.text, seconds, has_sound))
-        contents.append(Content(r.digest, (r.video_digest, r.audio_digest if has_sound else "")))
-    counts = {"failed": len(status.failed), "missing": len(status.missing)}
-    left_out = ", ".join(f"{count} {why}" for why, count in counts.items() if count)
-    sources = [store.source(r.index) for r in records]
-    origin = f"run {store.run.run_id} ({store.run.digest})"
-    return Material(store.folder.name, origin, pieces, sources, contents, left_out)
+def _try_again(material: Material, folder: Path) -> dict[int, str]:
+    """The clips that an earlier export to the folder had to leave out, and that still cannot be read, with the reason.
+
+    A clip is told by its content: a mended file is another clip.
+    """
+    before = read_export(folder) or {}
+    known = {str(clip["digest"]) for clip in before.get(LEFT_OUT, [])}
+    unreadable = {}
+    for k, content in enumerate(material.contents):
+        if content.digest in known:
+            try:
+                material.sources[k].load()
+            except MediaError as error:
+                unreadable[k] = _warn(material.sources[k], error.found)
+    return unreadable
 
 
-def _of_folder(path: Path) -> Material:
-    given = open_submission(path, path.resolve().stem, WHOLE)
-    pieces, sources, contents = [], [], []
-    for index, sample in enumerate(s for s in given.samples if s is not None):
-        source = sample.source
-        assert isinstance(source, FileSource), "a whole video is one file"
-        seen = probe_file(source.path)
-        sound = (probe_file(source.audio_path) if source.audio_path else seen)["audio"]
-        seconds = float(seen["video"]["frames"] / Fraction(seen["video"]["fps"]))
-        shorter = min(seconds, sound["duration"]) if sound else seconds
-        pieces.append(Piece(index, source.id, sample.text, shorter, sound is not None))
-        sources.append(source)
-        contents.append(Content(source.digest))
-    unusable = len(given.samples) - len(pieces)
-    left_out = f"{unusable} no clip" if unusable else ""
-    return Material(given.name, f"clips of {path}", pieces, sources, contents, left_out)
+def _warn(source: ClipSource, reason: str) -> str:
+    again = f" try: {source.remedy}" if isinstance(source, StoredSource) else ""
+    log.warning("clip %s cannot be read: %s%s", source.id, reason, again)
+    return reason

@@ -17,6 +17,7 @@ from mmbench.errors import MediaError
 from mmbench.media.demux import TAG, Track, media_errors, moving_streams, open_media, read_packets, set_up_decoder
 from mmbench.media.limits import Bounds
 from mmbench.media.timeline import AudioTimeline, constant_rate, nominal_rate, shown_frames
+from mmbench.media.watchdog import run_watched
 from mmbench.types import Clip
 
 Channel = Literal["mean", "first"]
@@ -47,7 +48,8 @@ def probe(path: str | Path) -> dict[str, Any]:
         MediaError: The file cannot be read, ends early, or holds neither video nor sound.
     """
     with media_errors(path):
-        return _probe(path, Bounds(path))
+        bounds = Bounds(path)
+        return run_watched(lambda: _probe(path, bounds), bounds)
 
 
 def _probe(path: str | Path, bounds: Bounds) -> dict[str, Any]:
@@ -167,7 +169,8 @@ def record(
         MediaError: A file cannot be read, is damaged or ends early, or holds no video (no sound: `audio_path`).
     """
     with media_errors(path):
-        return _record(path, audio_path, channel, scale, Bounds(path))
+        bounds, files = Bounds(path), 2 if audio_path else 1
+        return run_watched(lambda: _record(path, audio_path, channel, scale, bounds), bounds, files)
 
 
 def _record(

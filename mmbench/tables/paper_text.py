@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from mmbench.console import Format, show_notes, show_rows, table_width, terminal_width
 from mmbench.tables.beside_printed import COLUMNS, ERRORS, PaperTable
-from mmbench.tables.narrow import show_pieces
+from mmbench.tables.narrow import UNDAMAGED, show_pieces
 
 NUMBERS = (
     *("table", "row", "column", "printed", "printed_stderr", "ours", "stderr", "n", "difference", "difference_stderr"),
@@ -14,28 +14,33 @@ NUMBERS = (
 )
 
 
-def show_paper(tables: Sequence[PaperTable], format: Format) -> None:
+def show_paper(tables: Sequence[PaperTable], format: Format, damaged: Mapping[str, str] = UNDAMAGED) -> None:
     """Print tables of the paper beside ours.
 
     Args:
         tables: In order.
         format: A terminal has a part for each table, with what differs below; JSON and CSV have a row for each number,
             without rounding; Markdown, LaTeX and HTML the same rows as text.
+        damaged: What is wrong with runs that cannot be read, by name; each has a line that says so, in every format.
     """
     if format is Format.json or format is Format.csv:
-        return show_rows([row for table in tables for row in table.to_rows()], NUMBERS, format)
+        numbers = [row for table in tables for row in table.to_rows()]
+        lost = [{"row": name, "reason": f"damaged: {found}"} for name, found in damaged.items()]
+        return show_rows([*numbers, *lost], NUMBERS, format)
     if format is not Format.table:
         rows = [
             {"table": table.number, **line.to_text(), "why": line.said or (table.entry.differs if not k else None)}
             for table in tables
             for k, line in enumerate(table.lines)
         ]
+        rows += [{"row": name, "why": f"damaged: {found}"} for name, found in damaged.items()]
         remarks = [f"{table.title}. Ours: {table.entry.command}" for table in tables]
         return show_rows(rows, ["table", *COLUMNS, "why"], format, "", [*remarks, ERRORS])
     for table in tables:
         _show(table)
         print()
-    return show_notes([ERRORS]) if any(table.has_ours for table in tables) else None
+    errors = [ERRORS] if any(table.has_ours for table in tables) else []
+    return show_notes([*errors, *(f"{name}: damaged: {found}" for name, found in damaged.items())])
 
 
 def _show(table: PaperTable) -> None:

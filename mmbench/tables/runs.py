@@ -48,13 +48,27 @@ def read_run(folder: Path) -> RunOnRecord:
     return RunOnRecord(read_manifest(folder), read_records(folder), folder.name, folder)
 
 
+def _try_run(folder: Path) -> RunOnRecord | MMBenchError:
+    """The run in a folder, or why it cannot be read."""
+    try:
+        return read_run(folder)
+    except MMBenchError as error:
+        return error
+    except OSError as error:
+        return explain(error)
+
+
 def damage_of(folder: Path) -> str:
     """What is damaged of a run, and what to type; "" if it can be read."""
-    try:
-        read_run(folder)
-    except MMBenchError as error:
-        return _say_damage(folder, error)
-    return ""
+    found = _try_run(folder)
+    return _say_damage(folder, found) if isinstance(found, MMBenchError) else ""
+
+
+def find_damaged(*places: Path) -> dict[str, str]:
+    """The runs that `read_runs` leaves out because they are damaged, by name, each with what is wrong."""
+    folders = [folder for place in places if not place.is_file() for folder in run_folders(place)]
+    found = {folder.name: _try_run(folder) for folder in folders}
+    return {name: run.found for name, run in found.items() if isinstance(run, MMBenchError)}
 
 
 def _say_damage(folder: Path, error: MMBenchError) -> str:
@@ -88,12 +102,11 @@ def read_runs(*places: Path) -> list[RunOnRecord]:
         else:
             runs = []
             for folder in run_folders(place):
-                try:
-                    runs.append(read_run(folder))
-                except MMBenchError as error:
-                    damaged[folder] = error
-                except OSError as error:
-                    damaged[folder] = explain(error)
+                run = _try_run(folder)
+                if isinstance(run, MMBenchError):
+                    damaged[folder] = run
+                else:
+                    runs.append(run)
         for run in runs:
             found.setdefault(run.name, run)
     if damaged and not found:

@@ -13,6 +13,7 @@ from threading import Thread
 import pytest
 
 import mmbench as mm
+import tests.fixture_distribution.mmbench_fixture  # noqa: F401 - registers its pair in this process
 from mmbench.baselines.external import join_frames
 from mmbench.errors import MediaError, MMBenchError
 from mmbench.features.cache import FeatureCache
@@ -21,7 +22,7 @@ from mmbench.jobs.given_clips import clips_of_samples
 from mmbench.media.clip_files import read_lossless
 from mmbench.media.sources import FileSource, submission
 from mmbench.metrics.extractors.anomalies import VideoAnomalies
-from mmbench.registry import make_dataset
+from mmbench.registry import discover, make_dataset
 from tests.chaos.medium import WHOLE
 from tests.chaos.pieces import ffv1, flip, ours, packets, picture, replaced, sound, without_box
 from tests.commands import mmbench_here
@@ -134,6 +135,28 @@ def test_a_study_draws_another_pair(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert done.returncode == 1
     assert "checksum" in done.stderr
     assert "3 of 4 pairs can be read" in done.stderr
+
+
+def test_train(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    discover.cache_clear()  # the pair was registered since
+    clips = fill(tmp_path / "clips")
+    shape = "held_out=0&seconds=0.375&fps=8&size=8"
+    pair = ["train", "--system", "fixture_pair", "--dataset", f"folder:{clips}?{shape}", "--out", tmp_path / "out"]
+    small = ["--num-fake", "2", "--steps", "1", "--batch-size", "2", "--format", "json"]
+    for _ in range(2):
+        done = mmbench_here(capsys, *pair, *small)
+        assert done.returncode == 0, done.stderr
+        trained = json.loads(done.stdout)
+        assert trained["real pairs that cannot be read"] == 1
+        assert "deep.mkv is damaged in its video: 1 of 8 pictures do not have their checksum" in done.stderr
+    card = Path(trained["weights"]).parent / "README.md"
+    assert "3 real pairs, 1 more cannot be read" in card.read_text()
+    for good in clips.glob("good*"):
+        good.write_bytes(flip(ffv1(), "video", 2, 0.5))
+        good.rename(good.with_suffix(".mkv"))
+    done = mmbench_here(capsys, *pair, *small)
+    assert done.returncode == 1
+    assert "None of 4 real pairs" in done.stderr
 
 
 def test_load_clips(clips: Path, caplog: pytest.LogCaptureFixture) -> None:

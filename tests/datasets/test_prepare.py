@@ -19,6 +19,7 @@ from mmbench.datasets.copies.first_clips import FORMAT
 from mmbench.datasets.copies.prepare import prepare_videos
 from mmbench.datasets.vggsound import VGGSound
 from mmbench.errors import IntegrityError
+from mmbench.media.limits import set_limits
 from tests.commands import mmbench_here
 from tests.media_files import flashes, write_media
 from tests.vggsound_copy import BAD, FREE, GOOD, HELD, PART, sound, write_copy
@@ -158,6 +159,12 @@ def test_damage_that_only_decoding_shows_is_found(few: Path) -> None:
     assert entry.status == "corrupt"
     assert not entry.clip
     assert str(few) not in entry.reason
+
+
+def test_what_a_limit_kept_from_being_made_ready_is_tried_again(few: Path) -> None:
+    with set_limits(["pixels=99"]):
+        assert {e.status for e in make(few)} == {"corrupt"}
+    assert [e.status for e in make(few)].count("ok") == 2
 
 
 def test_an_index_of_something_else_is_not_mixed_in(few: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from mmbench.baselines.kinds.pair import STREAMS, generator_of
+from mmbench.errors import MediaError
 from mmbench.experiments.training.bases import BaseModels
 from mmbench.experiments.training.fakes import requests_of_fakes, texts_of
 from mmbench.experiments.training.filling import fill_pools
@@ -18,7 +19,7 @@ from mmbench.experiments.training.settings import TrainSettings
 from mmbench.registry import make_dataset
 from mmbench.runs.spec import make_requests
 from mmbench.system_names import make_system
-from mmbench.types import Request
+from mmbench.types import Item, Request
 from tests.media_files import clicks, flashes, write_media
 
 
@@ -60,11 +61,23 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
+def cut(name: str) -> Item:
+    """What reading a damaged clip does."""
+    raise MediaError(f"{name} is cut off.")
+
+
 LOSSLESS = {"video_codec": "ffv1", "audio_codec": "flac"}
 
 
-def test_held_out_captions_never_enter_training(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    dataset = make_dataset(f"folder:{folder}")
+@pytest.mark.parametrize("bad", [False, True], ids=["whole", "one unreadable"])
+def test_captions_held_out_or_of_unreadable_clips_never_enter_training(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: bool
+) -> None:
+    dataset: Any = make_dataset(f"folder:{folder}")
+    lost = dataset.reference(1, 0).chosen if bad else []
+    read = dataset._item
+    monkeypatch.setattr(dataset, "_item", lambda name: cut(name) if name in lost else read(name))
+    unread = {dataset._texts[name] for name in lost}
     held_out = {prompt.text for prompt in dataset.prompts(100, 0)}
     drawn: list[Request] = []
     settings = TrainSettings(
@@ -90,7 +103,7 @@ def test_held_out_captions_never_enter_training(folder: Path, tmp_path: Path, mo
     real, fake = fill_pools(settings, dataset, BaseModels(lambda: system), True, 0)
     of_real, of_fake = ({f"caption {int(pool[i][2])}" for i in range(len(pool))} for pool in (real, fake))
     assert held_out
-    assert of_fake == of_real == {f"caption {i}" for i in range(20)} - held_out
+    assert of_fake == of_real == {f"caption {i}" for i in range(20)} - held_out - unread
     assert {r.prompt.text for r in drawn} == of_fake
 
 

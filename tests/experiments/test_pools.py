@@ -79,6 +79,32 @@ def test_what_was_stopped_goes_on_with_the_missing_chunks(tmp_path: Path) -> Non
     assert all(same(longer[i], i) for i in range(11))
 
 
+def test_pairs_that_cannot_be_made_leave_no_gap_and_are_tried_again(tmp_path: Path) -> None:
+    bad = {1, 4, 5, 6, 7, 9}
+    asked: list[list[int]] = []
+
+    def make(indices: list[int]) -> list[tuple[Any, ...] | str]:
+        asked.append(indices)
+        return [f"{i} is cut" if i in bad else example(i) for i in indices]
+
+    for again in (False, True):
+        pool = Pool(tmp_path, 11)
+        pool.fill(make, 4, "make", quiet=True)
+        assert pool.lost == {i: f"{i} is cut" for i in sorted(bad)}
+        assert len(pool) == 5
+        assert all(same(pair, i) for pair, i in zip(pool, (0, 2, 3, 8, 10), strict=True)), again
+        assert pool.missing() == []
+    assert asked[3:] == [[1], [4, 5, 6, 7], [9]], "what is whole is made once"
+    bad = {4, 5, 6, 7, 9}
+    pool = Pool(tmp_path, 11)
+    pool.fill(make, 4, "make", quiet=True)
+    assert sorted(pool.lost) == sorted(bad)
+    assert all(same(pair, i) for pair, i in zip(pool, (0, 1, 2, 3, 8, 10), strict=True))
+    shorter = Pool(tmp_path, 9)
+    assert shorter.missing() == []
+    assert (len(shorter), sorted(shorter.lost)) == (5, [4, 5, 6, 7])
+
+
 def test_processes_share_chunks_and_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: threading.Event().wait(0.005))
     both = threading.Barrier(2)

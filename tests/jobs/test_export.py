@@ -24,6 +24,7 @@ from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore, StoredSource
 from mmbench.types import Clip, Prompt, Request
 from tests.builders import clip
+from tests.chaos.pieces import ffv1, flip
 from tests.commands import mmbench_here
 from tests.media.layouts.pieces import HARD
 
@@ -192,6 +193,62 @@ def test_a_folder_of_clips_is_exported_with_its_prompts(tmp_path: Path, caplog: 
     assert sample is not None
     assert sample.text == "a dog barks"
     assert sample.source.load().digest() == given.source.load().digest()
+
+
+@pytest.mark.parametrize("layout", ["vbench", "javisbench"])
+def test_clips_that_only_decoding_shows_to_be_bad_are_named_and_left_out(
+    layout: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clips, there = tmp_path / "clips", tmp_path / "there"
+    clips.mkdir()
+    for k in range(4):
+        write_preview(clip(k, frames=8, size=32, samples=16000), clips / f"{k}.mp4")
+    whole, bad = (clips / "1.mp4").read_bytes(), flip(ffv1(), "video", 3, 0.5)
+    (clips / "1.mp4").write_bytes(bad)
+    (clips / "prompts.csv").write_text("\n".join(["file,prompt", *(f"{k}.mp4,a" for k in range(4))]))
+
+    def send_clips() -> tuple[int, int, str]:
+        (row,), _ = export_all([str(clips)], layout, there, tmp_path / "runs")
+        return row["clips"], row["written"], row["left out"]
+
+    first, again = send_clips(), send_clips()
+    assert first[::2] == again[::2] == (3, "1 unreadable")
+    assert again[1] == 0
+    assert caplog.text.count("clip 1 cannot be read") == 2
+    assert "pictures do not have their checksum" in caplog.text
+    (left,) = json.loads((there / EXPORT).read_text())["left_out"]
+    assert (left["prompt_id"], "checksum" in left["reason"]) == ("1", True)
+    given = [s.source.load().digest() for s in open_submission(clips, "c", WHOLE).samples if s and s.source.id != "1"]
+    back = open_submission(there, "there", WHOLE, Texts(layout=layout))
+    assert [s.source.load().digest() for s in back.samples if s] == given
+    assert back.counts.failures == {}
+    if layout == "vbench":
+        assert sorted(file.name for file in (there / "videos").iterdir()) == ["a-0.mp4", "a-1.mp4", "a-2.mp4"]
+    (clips / "1.mp4").write_bytes(whole)
+    if layout == "vbench":
+        with pytest.raises(UsageError, match="another export"):
+            send_clips()
+    else:
+        assert send_clips() == (4, 1, "")
+    for file in clips.glob("*.mp4"):
+        file.write_bytes(bad)
+    with pytest.raises(MMBenchError, match="None of the 4 clips of clips can be read"):
+        export_all([str(clips)], layout, tmp_path / "none", tmp_path / "runs")
+
+
+def test_a_damaged_sample_of_a_run_is_left_out_until_it_is_made_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = store(tmp_path / "runs", ["a", "b"])
+    media = run.folder / "samples" / "000001.mkv"
+    whole = media.read_bytes()
+    media.write_bytes(bytes(x ^ 4 * (k == len(whole) // 2) for k, x in enumerate(whole)))
+    (row,), _ = export_all([str(run.folder)], "javisbench", tmp_path / "there", tmp_path / "runs")
+    assert (row["clips"], row["left out"]) == (1, "1 unreadable")
+    assert f"try: rm -f {media.with_suffix('.json')}" in caplog.text
+    media.write_bytes(whole)
+    (row,), _ = export_all([str(run.folder)], "javisbench", tmp_path / "there", tmp_path / "runs")
+    assert (row["clips"], row["written"], row["left out"]) == (2, 1, "")
 
 
 def test_a_damaged_copy_of_an_export_is_noticed(tmp_path: Path) -> None:

@@ -1,7 +1,13 @@
-"""What is too large is refused before it is decoded, with the variable that raises the limit."""
+"""What is too large is refused before it is decoded, with the option and the variable that raise the limit."""
 
 from __future__ import annotations
 
+import gc
+import re
+import subprocess
+import sys
+import weakref
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -11,8 +17,10 @@ import pytest
 from mmbench.errors import MediaError, UsageError
 from mmbench.media import limits
 from mmbench.media.decode import decode, probe
-from mmbench.media.limits import LIMITS, Bounds, read_limit
+from mmbench.media.limits import LIMITS, Bounds, is_of_limit, read_limit, set_limits
+from mmbench.media.watchdog import run_watched
 from tests.chaos.pieces import raw_video
+from tests.commands import environment
 from tests.media_files import clicks, flashes, write_media
 
 
@@ -29,12 +37,20 @@ def test_each_limit_is_kept_when_a_file_is_listed_and_decoded(
     clip: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: float
 ) -> None:
     decode(clip)
+    assert not is_of_limit(f"{clip} is cut off.")
     monkeypatch.setenv(LIMITS[name].variable, str(value))
     for read in (probe, decode):
         with pytest.raises(MediaError) as caught:
             read(clip)
-        assert f"; {LIMITS[name].variable} raises that." in caught.value.found
+        assert f" or {LIMITS[name].variable} raises that." in caught.value.found
         assert f"more than {limits._number(value)}" in caught.value.found
+        assert is_of_limit(caught.value.found)
+        option, text = re.findall(r"--limit (\S+=([\d.e-]+))", caught.value.next)[0]
+        if name != "decoding":
+            assert float(text) >= 2 * value
+            with set_limits([option]):
+                read(clip)
+        assert read_limit(name) == value
 
 
 @pytest.mark.parametrize("codec", ["png", "qtrle"])
@@ -82,11 +98,55 @@ def test_frames_hours_apart_have_a_rate(tmp_path: Path) -> None:
 def test_time_that_passes_is_seen_between_packets(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = count(0.0, 100.0)
     monkeypatch.setattr(limits.time, "monotonic", lambda: next(clock))
-    with pytest.raises(MediaError, match="seconds of decoding, more than 600; MMBENCH_MAX_DECODE_SECONDS"):
+    with pytest.raises(MediaError, match="of decoding, more than 600; --limit decoding=1200 or MMBENCH_MAX_DECODE_"):
         decode(clip)
 
 
-@pytest.mark.parametrize("text", ["many", "-1", "0", "nan"])
+HANGING = """
+import sys, time
+from pathlib import Path
+from mmbench.errors import MediaError
+from mmbench.media import decode, demux
+decode.set_up_decoder = demux._decode = lambda *a, **k: time.sleep(600)  # in C, without the interpreter's lock
+for read in (decode.probe, decode.decode):
+    try:
+        read(Path(sys.argv[1]))
+    except MediaError as error:
+        print(error.found)
+"""
+
+
+def test_a_decoder_that_hangs_within_a_packet_is_given_up_and_keeps_no_process_from_ending(clip: Path) -> None:
+    limited = environment(**{LIMITS["decoding"].variable: "0.2"})
+    command = [sys.executable, "-c", HANGING, str(clip)]
+    done = subprocess.run(command, env=limited, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.count("of decoding, more than 0.2; --limit decoding=") == 2
+    assert done.stderr.count("does not come back") == 2
+
+
+def test_what_a_decoder_raises_is_raised_and_keeps_nothing_alive(clip: Path) -> None:
+    class Pixels:
+        """What was decoded before the fault."""
+
+    kept: list[weakref.ref[Pixels]] = []
+
+    def work() -> None:
+        pixels = Pixels()
+        kept.append(weakref.ref(pixels))
+        raise MediaError("it is damaged")
+
+    with pytest.raises(MediaError, match="it is damaged"):
+        run_watched(work, Bounds(clip))
+    gc.disable()
+    try:
+        with suppress(MediaError):
+            run_watched(work, Bounds(clip))
+        assert kept[1]() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("text", ["many", "-1", "0", "nan", "inf"])
 def test_a_limit_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("MMBENCH_MAX_PIXELS", text)
     with pytest.raises(UsageError, match="MMBENCH_MAX_PIXELS"):

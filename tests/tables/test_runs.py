@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import html
+import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from mmbench.console import Format
 from mmbench.errors import IntegrityError, MMBenchError
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import create_run_folder
@@ -14,6 +18,7 @@ from mmbench.scores.records import save
 from mmbench.tables.runs import damage_of, find_records
 from mmbench.types import Score
 from tests.builders import record
+from tests.commands import mmbench_here
 
 
 @pytest.fixture
@@ -49,6 +54,29 @@ def test_what_each_record_has_but_none_has_at_once_is_no_hint(out: Path) -> None
     assert "runs that were evaluated" in caught.value.expected
     with pytest.raises(MMBenchError, match=r"No record in .* fits\."):
         find_records(out / "nowhere")
+
+
+@pytest.mark.parametrize("how", ["", "--long", "--by prompt", "--paper 2", "--paper all"])
+def test_a_damaged_run_stands_in_what_every_table_prints(
+    how: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    samples = [{"id": str(i), "text": f"p{i % 2}"} for i in range(8)]
+    for system in "abc":
+        run = RunSpec(system, "bounce", 0, "none", {})
+        made = record(system=system, dataset="bounce", run_id=run.run_id)
+        save(create_run_folder(tmp_path, run), made, Score(0.5, 0.1, 8, per_sample=np.arange(8.0) / 7), samples)
+    damaged = run.run_id
+    for is_damaged in (False, True):
+        if is_damaged:
+            (tmp_path / damaged / "manifest.json").write_bytes(b"{")
+        for format in Format if is_damaged else (Format.json, Format.table):
+            done = mmbench_here(capsys, "table", "--out", tmp_path, *how.split(), "--format", format)
+            assert done.returncode == 0, done.stderr
+            shown = " ".join(html.unescape(done.stdout).replace("\\", "").split())
+            assert not is_damaged or damaged in shown or format is Format.quiet, format
+            assert ("damaged: " in shown and "manifest.json" in shown) == (is_damaged and format is not Format.quiet)
+            if is_damaged and format is Format.json:
+                assert any(str(value).startswith("damaged: ") for value in json.loads(done.stdout)[-1].values())
 
 
 @pytest.mark.parametrize("file", ["manifest.json", "records.jsonl"])

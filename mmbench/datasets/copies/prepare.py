@@ -16,6 +16,7 @@ from typing import Any
 from mmbench.datasets.copies.conformed import INDEX, Entry, Preparation, examine_video, read_index, reason_of
 from mmbench.errors import MediaError, MMBenchError
 from mmbench.files import append_line, format_lines, make_folder, read_lines, write_whole
+from mmbench.media.limits import is_of_limit
 from mmbench.processes import worker_pool
 from mmbench.progress import progress
 
@@ -78,7 +79,7 @@ def prepare_videos(
 
 def _current(root: Path, entry: Entry | None, how: Preparation) -> bool:
     """Whether an entry is of the file that lies there now, and what was made of that is there too."""
-    if entry is None or not entry.is_of(root / entry.file):
+    if entry is None or not entry.is_of(root / entry.file) or is_of_limit(entry.reason):
         return False
     return not entry.clip or (root / how.folder / entry.clip).is_file()
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
-from mmbench.errors import UsageError
+from mmbench.console import log
+from mmbench.errors import MediaError, MMBenchError, UsageError
 from mmbench.experiments.training.bases import BaseModels, digest_of_pool
 from mmbench.experiments.training.fakes import VERSION as FAKES_VERSION
 from mmbench.experiments.training.fakes import requests_of_fakes, texts_of
@@ -14,7 +15,7 @@ from mmbench.experiments.training.fresh_clips import CutsAnywhere, FreshClips
 from mmbench.experiments.training.pools import CHUNK, Example, Pool
 from mmbench.experiments.training.settings import TrainSettings
 from mmbench.identity import digest_of
-from mmbench.types import Dataset
+from mmbench.types import Dataset, Item
 
 
 def fill_pools(
@@ -30,9 +31,10 @@ def fill_pools(
         seed: Of which pairs there are.
 
     Returns:
-        (real, generated).
+        (real, generated). Real pairs whose clips cannot be read are named on stderr, and none of either.
 
     Raises:
+        MMBenchError: None of the real pairs can be read.
         UsageError: Draws are to be stored of real pairs that are cut anew in every epoch.
     """
     fresh = settings.num_real is None and not encodes and isinstance(dataset, CutsAnywhere)
@@ -40,12 +42,18 @@ def fill_pools(
     if fresh and settings.stored_draws:
         found = "--stored-draws: real pairs are cut anew in every epoch unless their number is given."
         raise UsageError(found, "a fixed number of real pairs", f"the same command with --num-real {len(items)}")
-    texts = texts_of(items)
     of_real = digest_of_pool(bases, dataset, kind="real", seed=seed)
 
-    def encode(indices: list[int]) -> list[Example]:
+    def load(index: int) -> Item | str:
+        try:
+            return items[index]
+        except MediaError as error:
+            return f"real pair {index}: {error.found}"
+
+    def encode(indices: list[int]) -> list[Example | str]:
         with ThreadPoolExecutor() as threads:  # clips are decoded ahead of the one that is encoded
-            return [bases.pair.encode(item) for item in threads.map(items.__getitem__, indices)]
+            loaded = threads.map(load, indices)
+            return [item if isinstance(item, str) else bases.pair.encode(item) for item in loaded]
 
     real: Pool | FreshClips
     if fresh:
@@ -54,6 +62,13 @@ def fill_pools(
     else:
         real = Pool(settings.pools / f"{bases.label}-real-{of_real}", len(items))
         real.fill(encode, CHUNK, "encode real pairs", settings.quiet)
+        for reason in real.lost.values():
+            log.warning("Not trained on: %s", reason)
+        if not len(real):
+            found = f"None of {real.num} real pairs of {settings.dataset} can be read; {real.lost[0]}"
+            raise MMBenchError(found, "clips that can be decoded", "the same command with another --dataset")
+    lost = real.lost if isinstance(real, Pool) else {}
+    texts = [text for i, text in enumerate(texts_of(items)) if i not in lost]
     of_fake = digest_of_pool(bases, dataset, kind="fake", seed=seed, version=FAKES_VERSION, texts=digest_of(texts))
     fake = Pool(settings.pools / f"{bases.label}-fake-{of_fake}", settings.num_fake)
     requests = requests_of_fakes(texts, settings.num_fake, seed)

@@ -1,6 +1,7 @@
 """Encoded pairs on disk: what a discriminator is trained on, made once, read when indexed.
 
-POOL/000003.safetensors      `CHUNK` pairs from 3 CHUNK on: video and audio stacked, and which texts are theirs
+POOL/000003.safetensors      `CHUNK` pairs from 3 CHUNK on: video and audio stacked, which texts are theirs, and which
+                             of them are lost because their clips cannot be read, and why
 POOL/texts/0a1b….safetensors     the texts of pairs, once each, named by their content
 POOL/leases/000004               the process that is making that chunk
 
@@ -29,18 +30,25 @@ CHUNK = 32  # pairs per file: a kill loses as many at most, and a hundred thousa
 TEXTS_KEPT = 512  # read ones that stay in memory
 
 Example = tuple[Any, ...]  # (video, audio, video_text, audio_text) on the CPU; texts are None where there are none
+Make = Callable[[list[int]], Sequence[Example | str]]  # the examples of some indices, or why there is none
 
 
 class Pool:
-    """The first `num` pairs of a folder.
+    """The first `num` pairs of a folder, without those whose clips cannot be read.
 
     Args:
         folder: Where they are or come to.
         num: How many are wanted.
+
+    Attributes:
+        lost: Why there is no pair of an index, as it was when the pool was filled or looked at; its length is less by
+            as many, and later pairs move up.
     """
 
     def __init__(self, folder: Path, num: int) -> None:
         self.folder, self.num = folder, num
+        self.lost: dict[int, str] = {}
+        self._kept: Sequence[int] = range(num)
         self._checked: set[int] = set()  # chunks whose content was held to its checksums
 
     @property
@@ -49,10 +57,11 @@ class Pool:
         return self.folder.name
 
     def __len__(self) -> int:
-        return self.num
+        return len(self._kept)
 
     def __getitem__(self, index: int) -> Example:
-        chunk, row = divmod(range(self.num)[index], CHUNK)
+        chunk, row = divmod(place := self._kept[index], CHUNK)
+        row -= sum(place - row <= lost < place for lost in self.lost)
         path, texts = self._path(chunk), None
         try:
             with TensorFile(path, "pt") as file:
@@ -80,40 +89,55 @@ class Pool:
         return min(CHUNK, self.num - chunk * CHUNK)
 
     def missing(self) -> list[int]:
-        """Indices of the chunks that are not there, or shorter than wanted."""
-        return [c for c in range(-(-self.num // CHUNK)) if not self._has(c)]
+        """Indices of the chunks that are not there, or shorter than wanted; sees, too, which pairs are lost."""
+        missing: list[int] = []
+        self.lost = {}
+        for chunk in range(-(-self.num // CHUNK)):
+            length, lost = _read_head(self._path(chunk))
+            missing += [chunk] if length < self._wanted(chunk) else []
+            self.lost |= {chunk * CHUNK + row: why for row, why in lost.items() if row < self._wanted(chunk)}
+        self._kept = [i for i in range(self.num) if i not in self.lost] if self.lost else range(self.num)
+        return missing
 
     def _has(self, chunk: int) -> bool:
-        return _length(self._path(chunk)) >= self._wanted(chunk)
+        return _read_head(self._path(chunk))[0] >= self._wanted(chunk)
 
-    def fill(self, make: Callable[[list[int]], Sequence[Example]], batch: int, label: str, quiet: bool) -> None:
+    def fill(self, make: Make, batch: int, label: str, quiet: bool) -> None:
         """Makes the missing chunks that no other process is making, then waits for those of other processes.
 
+        Pairs that were lost are tried once more: their files may be mended, or a limit raised.
+
         Args:
-            make: Makes the examples of these indices.
+            make: Makes the examples of these indices, or says why there is none.
             batch: Most indices of one call.
             label: Title of the progress.
             quiet: No progress.
         """
         make_folder(self.folder / "texts")
         leases = LeaseTable(self.folder / "leases")
-        while chunks := self.missing():
+        chunks = self.missing()
+        chunks += sorted({place // CHUNK for place in self.lost} - set(chunks))
+        while chunks:
             made = 0
             with progress(label, sum(map(self._wanted, chunks)), quiet) as bar:
                 for chunk in chunks:
                     with leases.hold(f"{chunk:06d}") as lease:
-                        if lease is not None and not self._has(chunk):
+                        if lease is not None and (not self._has(chunk) or self._is_mended(chunk, make)):
                             self._write(chunk, self._make(chunk, make, batch, bar.advance))
                             made += 1
-            if not made and self.missing():
+            chunks = self.missing()
+            if not made and chunks:
                 log.info("%s: waiting for other processes", label)
                 time.sleep(1.0)
 
-    def _make(
-        self, chunk: int, make: Callable[[list[int]], Sequence[Example]], batch: int, advance: Callable[[], object]
-    ) -> list[Example]:
+    def _is_mended(self, chunk: int, make: Make) -> bool:
+        """Whether any of the lost pairs of a chunk can be made now."""
+        lost = [chunk * CHUNK + row for row in _read_head(self._path(chunk))[1] if row < self._wanted(chunk)]
+        return bool(lost) and any(not isinstance(made, str) for made in make(lost))
+
+    def _make(self, chunk: int, make: Make, batch: int, advance: Callable[[], object]) -> list[Example | str]:
         first = chunk * CHUNK
-        examples: list[Example] = []
+        examples: list[Example | str] = []
         for start in range(first, first + self._wanted(chunk), batch):
             indices = list(range(start, min(start + batch, first + self._wanted(chunk))))
             examples += make(indices)
@@ -121,13 +145,15 @@ class Pool:
                 advance()
         return examples
 
-    def _write(self, chunk: int, examples: Sequence[Example]) -> None:
+    def _write(self, chunk: int, made: Sequence[Example | str]) -> None:
         import torch
 
-        names = [self._keep_texts(texts) for _, _, *texts in examples]
-        videos, audios = zip(*(example[:2] for example in examples), strict=True)
-        tensors = {"video": torch.stack(videos), "audio": torch.stack(audios)}
-        write_tensors(self._path(chunk), tensors, {"texts": json.dumps(names)})
+        examples = [example for example in made if not isinstance(example, str)]
+        lost = {row: reason for row, reason in enumerate(made) if isinstance(reason, str)}
+        halves = {"video": [e[0] for e in examples], "audio": [e[1] for e in examples]}
+        tensors = {name: torch.stack(rows) if rows else torch.zeros(0) for name, rows in halves.items()}
+        about = {"texts": json.dumps([self._keep_texts(texts) for _, _, *texts in examples])}
+        write_tensors(self._path(chunk), tensors, about | ({"lost": json.dumps(lost)} if lost else {}))
 
     def _keep_texts(self, texts: Sequence[Any]) -> str:
         """Name of a pair's texts, which are written unless they are there; "" without texts."""
@@ -146,16 +172,20 @@ def _texts(path: Path) -> tuple[Any, Any]:
     return tensors["video"], tensors["audio"]
 
 
-def _length(path: Path) -> int:
-    """Pairs in a chunk; 0 if it is not there, or damaged, and then it goes."""
+def _read_head(path: Path) -> tuple[int, dict[int, str]]:
+    """How many pairs a chunk was made of, and which rows of them are lost, and why.
+
+    (0, {}) if it is not there, or damaged, and then it goes.
+    """
     if not path.exists():
-        return 0
+        return 0, {}
     try:
         with TensorFile(path, "pt") as file:
             if "texts" not in file.metadata or not {"video", "audio"} <= set(file.names):
                 raise IntegrityError(f"{path} is damaged: it lacks a part.")
-            return int(file.slice("video").get_shape()[0])
+            lost = {int(row): str(why) for row, why in json.loads(file.metadata.get("lost", "{}")).items()}
+            return int(file.slice("video").get_shape()[0]) + len(lost), lost
     except IntegrityError as error:
         log.warning("%s Its pairs are encoded again.", error.found)
         path.unlink(missing_ok=True)
-        return 0
+        return 0, {}

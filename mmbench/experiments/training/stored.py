@@ -8,6 +8,7 @@ A draw of a pair takes 4 bytes for each element of its latents. Fewer draws are 
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 from mmbench.baselines.kinds.pair import DiffusionPair
 from mmbench.experiments.training.bases import BaseModels, PairDescription, digest_of_pool
@@ -53,7 +54,8 @@ def fill_stored_draws(
         The draws with their predictions, which are read when a step asks for them.
     """
     pairing = config.discriminator.pairing
-    rule = {"text_drop": config.text_drop, "pairing": pairing, "precision": config.precision}
+    rule: dict[str, Any] = {"text_drop": config.text_drop, "pairing": pairing, "precision": config.precision}
+    rule |= {"lost": sorted(real.lost)} if real.lost else {}
     of_draws = digest_of_pool(bases, dataset, kind="stored", seed=seed, version=VERSION, num_real=len(real), **rule)
     pool = Pool(settings.pools / f"{bases.label}-stored-{of_draws}", len(real) * settings.stored_draws)
     timesteps = description.schedules[0].num_train_timesteps

@@ -122,6 +122,8 @@ def _train(
         beside = ""
     shown = {k: str(v) if isinstance(v, Path) else v for k, v in vars(settings).items() if k != "command"}
     append_line(folder / "invocations.jsonl", invocation(list(settings.command), shown))
+    lost = len(real.lost) if isinstance(real, Pool) else 0
+    of_real = f"{len(real)} real pairs{f', {lost} more cannot be read' if lost else ''}"
     memory, _ = announce(config, free_memory(pair.device), lambda other: predict(other, pair), beside)
     drawn = f", {stored.draws} stored draws of each" if stored else ""
     with Measured(folder, memory, pair.device):
@@ -133,7 +135,7 @@ def _train(
             folder,
             device=pair.device,
             pairs=names,
-            trained_on=f"{dataset.name} ({len(real)} real pairs{drawn}), {bases.label} ({len(pool)} generated pairs"
+            trained_on=f"{dataset.name} ({of_real}{drawn}), {bases.label} ({len(pool)} generated pairs"
             f"{', re-paired' * settings.re_pair}){f', pools of seed {pool_seed}' if pool_seed != config.seed else ''}",
             stored=stored,
         )
@@ -143,5 +145,6 @@ def _train(
         "weights": str(result.weights),
         "steps": result.steps,
         "resumed at": result.resumed_at,
+        **({"real pairs that cannot be read": lost} if lost else {}),
         **{k: f"{v:.4f}" for k, v in last.items() if k != "step"},
     }
