@@ -238,6 +238,7 @@ def evaluate(
       mmbench evaluate javis_samples --layout javisbench --prompts JavisBench-mini.csv
     """
     from mmbench.jobs.evaluate import evaluate_all
+    from mmbench.jobs.generate import shard_from
     from mmbench.jobs.submissions import Cut, Texts
     from mmbench.tables.compare import table_of
     from mmbench.tables.side_by_side import compare_sets
@@ -253,6 +254,7 @@ def evaluate(
         device=device,
         weights=weights,
         workers=workers,
+        shard=shard_from(None),
         quiet=format is not Format.table,
         offline=offline,
         verbose=verbose,
@@ -261,6 +263,8 @@ def evaluate(
     cut = Cut(clip_frames, clip_stride)
     texts = Texts(prompts, requests, layout)
     sets = evaluate_all(settings, paths, dataset, num_samples, cut, name or (), texts, by)
+    if settings.follows:  # the first process of the launcher prints
+        return None
     first = sets[0][0].record
     title = f"Compared; records in {out}"
     if len(sets) == 1:

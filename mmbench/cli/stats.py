@@ -45,6 +45,7 @@ def export(
       mmbench evaluate my_samples --reference vggsound.safetensors
     """
     from mmbench.jobs.evaluate import export_reference
+    from mmbench.jobs.generate import shard_from
     from mmbench.jobs.settings import Settings
 
     setup(verbose)
@@ -57,9 +58,12 @@ def export(
         device=device,
         weights=weights,
         workers=workers,
+        shard=shard_from(None),
         quiet=format is not Format.table,
     )
-    _show(export_reference(settings, file, statistics_only), format)
+    written = export_reference(settings, file, statistics_only)
+    if written is not None:  # the first process of the launcher prints
+        _show(written, format)
 
 
 @app.command(cls=WithExamples)

@@ -33,10 +33,14 @@ class FeatureCache:
     """Feature tables on disk, one folder per extractor; with no folder, nothing is kept.
 
     As a context manager it writes what is pending and closes its files at the end.
+
+    Args:
+        folder: Where they are; None keeps nothing.
+        processes: How many of a launcher add to the folder at once and share what there is to compute.
     """
 
-    def __init__(self, folder: Path | None) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | None, processes: int = 1) -> None:
+        self.folder, self.processes = folder, processes if folder is not None else 1
         self._shelves: dict[str, Shelf] = {}
         self._known: dict[int, tuple[Extractor, Shelf]] = {}  # by identity: a spec may hash megabytes of weights
 
@@ -69,6 +73,10 @@ class FeatureCache:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Write what is pending and look again what there is, for what other processes wrote."""
         self.flush()
         for shelf in self._shelves.values():
             shelf.close()

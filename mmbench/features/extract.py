@@ -15,6 +15,7 @@ import numpy as np
 
 from mmbench.errors import MediaError, MMBenchError
 from mmbench.features.cache import FeatureCache
+from mmbench.features.together import share_work
 from mmbench.identity import digest_bytes
 from mmbench.media.padding import FITTED
 from mmbench.optional_protocols import HasWeights
@@ -113,14 +114,35 @@ def extract(
     Args:
         samples: None marks a sample that does not exist.
         extractors: Those with batch_size 1 run in a process pool where that pays; others in batches here.
-        cache: Read and added to.
-        workers: Processes; as many as the machine has cores by default.
+        cache: Read and added to; where several processes share it, each computes a part of what is lacking.
+        workers: Processes of this one; by default as many as the machine has cores for each that shares the cache.
         stage: Told of each pair of a sample and an extractor, of which there are len(samples) * len(extractors).
     """
+    stage = stage or _unseen(samples, extractors)
+    workers = workers or max(1, (os.cpu_count() or 1) // cache.processes)
+    if cache.processes == 1:
+        return _extract(samples, extractors, cache, workers, stage)
+
+    def compute(places: range) -> None:
+        part = samples[places.start : places.stop]
+        _extract(part, extractors, cache, workers, _unseen(part, extractors))
+
+    share_work([sample.source if sample else None for sample in samples], extractors, cache, compute, stage)
+    return _extract(samples, extractors, cache, workers, _unseen(samples, extractors))  # all of it is in the cache now
+
+
+def _unseen(samples: Sequence[Sample | None], extractors: Sequence[Extractor]) -> Stage:
+    """A stage that is not shown."""
+    return Progress(quiet=True).plan("features", "", len(samples) * len(extractors))
+
+
+def _extract(
+    samples: Sequence[Sample | None], extractors: Sequence[Extractor], cache: FeatureCache, workers: int, stage: Stage
+) -> Extraction:
+    """Features of every sample, by this process alone."""
     task = _Task(samples, extractors, cache)
     task.recall_contents()
-    stage = stage or Progress(quiet=True).plan("features", "", len(samples) * len(extractors))
-    task.run_plain_extractors(workers or os.cpu_count() or 1, stage)
+    task.run_plain_extractors(workers, stage)
     task.run_networks(stage)
     return task.out
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from mmbench.errors import UsageError
 from mmbench.features.cache import FeatureCache
 from mmbench.features.extract import Sample
-from mmbench.features.reference import ReferenceFile, export
+from mmbench.features.reference import ReferenceFile, export, real_features
 from mmbench.jobs.given_clips import GivenClips, clips_of_samples
 from mmbench.jobs.labels import label_samples, require_label
 from mmbench.jobs.opening import make_metrics, metric_names, open_dataset, open_evaluation, open_real_clips
@@ -30,6 +30,7 @@ from mmbench.jobs.submissions import (
 from mmbench.optional_protocols import whole
 from mmbench.progress import track
 from mmbench.runs.circumstances import invocation
+from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore, create_run_folder, note_invocation
 from mmbench.scores.accounting import Counts
 from mmbench.scores.evaluate import Evaluation, stored_samples
@@ -39,17 +40,23 @@ from mmbench.scores.records import Scored
 from mmbench.types import Dataset, distinct_extractors
 
 
-def export_reference(settings: Settings, path: Path, statistics_only: bool) -> ReferenceFile:
-    """Write what metrics need of a dataset's real clips; without names, its recommended metrics that need them."""
+def export_reference(settings: Settings, path: Path, statistics_only: bool) -> ReferenceFile | None:
+    """Write what metrics need of a dataset's real clips; without names, its recommended metrics that need them.
+
+    The processes of a launcher share the work; the first of them writes, and what the others return is None.
+    """
     settings.check()
     dataset = whole(open_dataset(settings.dataset))
     chosen = make_metrics(settings, dataset)
     metrics = chosen if settings.metrics else [m for m in chosen if m.needs_reference]
     if not metrics:
         raise UsageError(f"No metric of {settings.dataset} needs real clips.", "metrics that do", "--metric fvd")
-    find_all_weights(distinct_extractors(metrics))
+    find_all_weights(extractors := distinct_extractors(metrics))
     num, seed = settings.num_samples, settings.seed
-    with FeatureCache(settings.out / "features") as cache:
+    with FeatureCache(settings.out / "features", settings.processes) as cache:
+        if settings.follows:
+            real_features(dataset, num, seed, extractors, cache, settings.workers)
+            return None
         return export(
             path, dataset, metrics, num, seed, cache, statistics_only=statistics_only, workers=settings.workers
         )
@@ -78,7 +85,7 @@ def evaluate_all(
         by: What samples will be grouped by: "prompt", or a label that those of every set must have.
 
     Returns:
-        The scores of each, in order.
+        The scores of each, in order; [] from the processes of a launcher that follow the first, whose work they share.
 
     Raises:
         UsageError: Two of one name, labels that are not one per submission, runs of other datasets, or no sample to
@@ -93,7 +100,7 @@ def evaluate_all(
         real = whole(real)
     called = dict(zip(paths := [n for n in names if n not in stores], label_paths(paths, labels), strict=True))
     submissions = {name: open_submission(Path(name), called[name], cut, texts) for name in paths}
-    runs = {name: _run_samples(store, num or count_samples(store), real) for name, store in stores.items()}
+    runs = {name: run_samples(store, num or count_samples(store), real) for name, store in stores.items()}
     if by:
         both = {name: known for name, (known, _) in runs.items()} | {n: s.samples for n, s in submissions.items()}
         require_label(both, by, shlex.join(without(settings.command, "--by")))
@@ -103,8 +110,15 @@ def evaluate_all(
     if settings.suite or settings.metrics:
         given = [clips_of_samples(name, known) for name, (known, _) in runs.items()]
         given += [clips_of_samples(name, submission.samples) for name, submission in submissions.items()]
-    with open_evaluation(settings, real, given) as evaluation, track(settings.quiet) as job:
+    with open_evaluation(settings, real, given) as evaluation, track(settings.quiet or settings.follows) as job:
         evaluation.find_weights()
+        if settings.follows:
+            for name, store in stores.items():
+                evaluation.compute_features(store.run, runs[name][0])
+            for submission in submissions.values():
+                run = _run_of(settings, submission, dataset, real)
+                evaluation.compute_features(run, submission.samples)
+            return []
         planned = plan_scoring(job, evaluation.sizes, [(called.get(name) or name, sizes[name]) for name in names])
         out = []
         for name, stages in zip(names, planned, strict=True):
@@ -126,7 +140,7 @@ def _shared_dataset(of_runs: Sequence[str], given: str | None, reference: Path |
     return known[0] if known else None
 
 
-def _run_samples(
+def run_samples(
     store: SampleStore, num: int, real: Dataset | ReferenceFile | None
 ) -> tuple[Sequence[Sample | None], Counts]:
     """The first `num` samples of a run, with what its dataset knows of their prompts."""
@@ -140,7 +154,16 @@ def score_store(
     evaluation: Evaluation, store: SampleStore, num: int, dataset: Dataset, stages: ScoringStages
 ) -> list[Scored]:
     """Score the first `num` samples of a run on `dataset`."""
-    return evaluation.score(store.run, *_run_samples(store, num, dataset), stages).save(store.folder)
+    return evaluation.score(store.run, *run_samples(store, num, dataset), stages).save(store.folder)
+
+
+def _run_of(
+    settings: Settings, given: Submission, dataset: str | None, real: Dataset | ReferenceFile | None
+) -> RunSpec:
+    """The identity of clips made elsewhere."""
+    if isinstance(real, ReferenceFile):
+        return given.as_run(real.name, settings.seed, real.sha256)
+    return given.as_run(dataset, settings.seed)
 
 
 def _score_submission(
@@ -151,10 +174,7 @@ def _score_submission(
     real: Dataset | ReferenceFile | None,
     stages: ScoringStages,
 ) -> list[Scored]:
-    if isinstance(real, ReferenceFile):
-        run = given.as_run(real.name, settings.seed, real.sha256)
-    else:
-        run = given.as_run(dataset, settings.seed)
+    run = _run_of(settings, given, dataset, real)
     folder = create_run_folder(settings.out, run)
     resolved = {k: v for k, v in settings.resolved().items() if k in ("seed", "reference", "device", "workers", "out")}
     metrics = list(metric_names(settings, real))

@@ -45,7 +45,7 @@ def open_evaluation(
 
     Arguments as of `make_metrics`.
     """
-    with FeatureCache(settings.out / "features") as cache:
+    with FeatureCache(settings.out / "features", settings.processes) as cache:
         yield Evaluation(make_metrics(settings, real, given), real, cache, settings.workers)
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from mmbench.errors import IncompleteError
-from mmbench.jobs.evaluate import score_store
+from mmbench.jobs.evaluate import run_samples, score_store
 from mmbench.jobs.generate import make_samples, plan, plan_generation, wait_for_others
 from mmbench.jobs.given_clips import clips_of_dataset
 from mmbench.jobs.opening import open_dataset, open_evaluation
 from mmbench.jobs.settings import Settings
 from mmbench.progress import track
-from mmbench.runs.generate import Shard
 from mmbench.runs.leases import STALE
 from mmbench.runs.store import SampleStore
 from mmbench.scores.progress import plan_scoring
@@ -19,14 +18,14 @@ from mmbench.scores.records import Scored
 def run(settings: Settings) -> list[Scored]:
     """Generate, evaluate and record every system of a job.
 
-    Of the processes of a launcher the first waits for the others and does what follows generation; theirs is [].
+    The processes of a launcher share generation and features; the first of them scores, and what the others return
+    is [].
 
     Raises:
         IncompleteError: Samples are still missing: another process makes them.
     """
     dataset = open_dataset(settings.dataset)
-    shard, num = settings.shard or Shard(), settings.num_samples
-    first = shard.rank == 0
+    num, first = settings.num_samples, not settings.follows
     given = [clips_of_dataset(dataset, num, settings.seed)] if settings.suite else []
     with open_evaluation(settings, dataset, given) as evaluation, track(settings.quiet or not first) as job:
         evaluation.find_weights()  # what is missing ends here, not in hours
@@ -34,12 +33,14 @@ def run(settings: Settings) -> list[Scored]:
         making = plan_generation(job, settings, plans)
         scoring = plan_scoring(job, evaluation.sizes, [(p.run.system, num) for p in plans] if first else [])
         stores = make_samples(settings, plans, making)
-        if not first:
-            return []
         for store in stores:
-            if shard.count > 1:
+            if settings.processes > 1:
                 wait_for_others(store, num, job)
             _require_all_samples(store, num)
+        if not first:
+            for store in stores:
+                evaluation.compute_features(store.run, run_samples(store, num, dataset)[0])
+            return []
         pairs = zip(stores, scoring, strict=True)
         scored = [score_store(evaluation, store, num, dataset, stages) for store, stages in pairs]
         return [one for of_store in scored for one in of_store]

@@ -51,6 +51,16 @@ class Settings:
     quiet: bool = False
     command: Sequence[str] = field(default_factory=tuple)
 
+    @property
+    def processes(self) -> int:
+        """How many processes of a launcher do this job together."""
+        return self.shard.count if self.shard else 1
+
+    @property
+    def follows(self) -> bool:
+        """Whether another process of the launcher scores and prints."""
+        return self.shard is not None and self.shard.rank > 0
+
     def check(self) -> None:
         """Refuse what cannot work before anything is written."""
         if self.num_samples < 1:

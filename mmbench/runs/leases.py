@@ -3,7 +3,7 @@
 A lease is a file that says which process holds it: host, boot, namespace of pids, pid and start. A live owner touches
 its leases every HEARTBEAT seconds. Where all but pid and start are our own, a lease is dead when that process is. Any
 other lease, one that cannot be read or with a time in the future included, is dead once its time is STALE seconds from
-now.
+now. Both times are the file system's: hosts need not agree on the time of day.
 """
 
 from __future__ import annotations
@@ -148,9 +148,18 @@ class LeaseTable:
         if "host" in told and told == {key: here[key] for key in told} and type(pid) is int and isinstance(start, str):
             return process_start(pid) != start
         try:
-            return abs(time.time() - path.stat().st_mtime) > STALE
+            return abs(self._now() - path.stat().st_mtime) > STALE
         except FileNotFoundError:
             return True
+
+    def _now(self) -> float:
+        """The time [s] of the disk that the leases lie on, which other hosts' clocks do not change."""
+        clock = self.folder / ".clock"
+        try:
+            clock.touch()
+            return clock.stat().st_mtime
+        except OSError:  # a disk that cannot be written to: nothing is taken over on it
+            return time.time()
 
     def _touch_held(self, at_rest: threading.Event) -> None:
         while not at_rest.wait(HEARTBEAT):

@@ -173,6 +173,19 @@ class Evaluation:
                 log.warning("clip %s cannot be read: %s%s", sample.source.id, reason, again)
         return self.judge(run, samples, counts, found, stages)
 
+    def compute_features(
+        self, run: RunSpec, samples: Sequence[Sample | None], stages: ScoringStages | None = None
+    ) -> None:
+        """Compute what `score` needs to know of clips, and score nothing; arguments as of `score`.
+
+        The processes of a launcher that do not score share this work with the one that does.
+        """
+        stages = stages or self._unseen(run, samples)
+        extract(samples, list(self.extractors.values()), self.cache, workers=self.workers)
+        with stages.real as stage:
+            self._find_real_clips(len(samples), run.seed, stage)
+            self._find_partners(run, samples, stage)
+
     def _unseen(self, run: RunSpec, samples: Sequence[Sample | None]) -> ScoringStages:
         """Stages of a job that shows no progress."""
         return plan_scoring(Progress(quiet=True), self.sizes, [(run.system, len(samples))])[0]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,14 @@ import pytest
 
 from mmbench.identity import digest_of
 from mmbench.jobs import opening
+from mmbench.jobs.evaluate import evaluate_all, export_reference
+from mmbench.jobs.generate import generate_runs
 from mmbench.jobs.run import run
 from mmbench.jobs.settings import Settings
 from mmbench.metrics.extractors.bounce import BounceExtractor
 from mmbench.registry import make_dataset, make_metric
 from mmbench.runs import spec
+from mmbench.runs.generate import Shard
 from mmbench.scores import records
 from mmbench.tables.compare import table_of
 
@@ -68,3 +73,50 @@ def test_scores_reach_the_table_in_memory(tmp_path: Path, monkeypatch: pytest.Mo
     again = [records.read_scored(s.folder, s.record) for s in scored]
     assert [s.score.per_sample.tolist() for s in scored] == [s.score.per_sample.tolist() for s in again]  # type: ignore
     assert first.record == again[0].record
+
+
+def test_the_processes_of_a_launcher_share_all_work_and_score_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[tuple[str, int]] = []
+    extract = BounceExtractor.extract
+
+    def watched(self: BounceExtractor, batch: Any) -> Any:
+        looks.append((self.tower, len(batch)))
+        return extract(self, batch)
+
+    monkeypatch.setattr(BounceExtractor, "extract", watched)
+    metrics = ("fvd_bounce", "ib_bounce_av")
+
+    def job(place: str, shard: Shard) -> list[dict[str, Any]]:
+        settings = Settings(
+            SYSTEMS, num_samples=3, out=tmp_path / place, workers=1, metrics=metrics, shard=shard, quiet=True
+        )
+        return [{**asdict(scored.record), "time": ""} for scored in run(settings)]
+
+    alone = job("alone", Shard())
+    once = Counter(looks)
+    looks.clear()
+    with ThreadPoolExecutor(2) as pool:
+        first, other = pool.map(lambda rank: job("shared", Shard(rank, 2)), range(2))
+    assert first == alone
+    assert other == []
+    assert Counter(looks) == once
+
+
+def test_a_process_that_follows_computes_features_and_writes_no_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(("independent",), num_samples=3, out=tmp_path, workers=1, metrics=("fvd_bounce",), quiet=True)
+    (store,) = generate_runs(settings)
+    file = tmp_path / "bounce.safetensors"
+    assert evaluate_all(replace(settings, shard=Shard(1, 2)), [store.folder.name]) == []
+    assert export_reference(replace(settings, shard=Shard(1, 2)), file, False) is None
+    assert not (store.folder / "records.jsonl").exists()
+    assert not file.exists()
+    monkeypatch.setattr(BounceExtractor, "extract", None)  # all of it is there
+    ((scored,),) = evaluate_all(replace(settings, shard=Shard(0, 2)), [store.folder.name])
+    assert scored.record.n_scored == 3
+    written = export_reference(replace(settings, shard=Shard(0, 2)), file, False)
+    assert written is not None
+    assert written.about["clips"] == 3

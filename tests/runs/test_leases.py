@@ -50,6 +50,18 @@ def test_a_reused_pid_does_not_keep_a_lease_alive(tmp_path: Path) -> None:
     assert LeaseTable(tmp_path).acquire("7") is not None
 
 
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_a_host_whose_clock_is_wrong_takes_nothing_from_the_living(
+    hours: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "7").write_text(json.dumps({"host": "elsewhere", "pid": 1, "start": "1", "time": 0}))
+    now = time.time()
+    monkeypatch.setattr(leases.time, "time", lambda: now + 3600 * hours)
+    assert LeaseTable(tmp_path).acquire("7") is None
+    os.utime(tmp_path / "7", (now - STALE - 1, now - STALE - 1))
+    assert LeaseTable(tmp_path).acquire("7") is not None
+
+
 def test_another_host_keeps_its_lease_while_it_beats(tmp_path: Path) -> None:
     path = tmp_path / "7"
     path.write_text(json.dumps({"host": "elsewhere", "pid": 1, "start": "1", "time": 0}))
