@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from mmbench.errors import IntegrityError
 from mmbench.files import make_folder, read_json, write_json, writing
@@ -74,7 +75,7 @@ class LeaseTable:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._held: set[Path] = set()
+        self._held: dict[Path, str] = {}  # to the token that the lease has while it is ours
         self._guard = threading.Lock()
         self._at_rest: threading.Event | None = None  # ends the heartbeat; there is one while a lease is held
 
@@ -103,27 +104,32 @@ class LeaseTable:
         """The lease called `name`, or None while a live process holds it."""
         make_folder(self.folder)
         path = self.folder / name
-        mine = {**this_place(), "pid": os.getpid(), "start": process_start(os.getpid())}
+        mine = {**this_place(), "pid": os.getpid(), "start": process_start(os.getpid()), "token": uuid4().hex}
         with self._locked():
             if path.exists() and not self._is_dead(path):
                 return None
             write_json(path, {**mine, "time": time.time()})
         with self._guard:
-            self._held.add(path)
+            self._held[path] = str(mine["token"])
             if self._at_rest is None:
                 self._at_rest = threading.Event()
                 threading.Thread(target=self._touch_held, args=(self._at_rest,), daemon=True).start()
         return Lease(self, path)
 
     def release(self, path: Path) -> None:
-        """Give a lease back; with the last one the heartbeat ends."""
+        """Give a lease back, unless another process took it over meanwhile; with the last one the heartbeat ends."""
         with self._guard:
-            self._held.discard(path)
+            token = self._held.pop(path, "")
             if not self._held and self._at_rest is not None:
                 self._at_rest.set()
                 self._at_rest = None
         with suppress(OSError):  # a lease that stays is dead with its process
-            path.unlink(missing_ok=True)
+            if self._has_token(path, token):
+                path.unlink(missing_ok=True)
+
+    def _has_token(self, path: Path, token: str) -> bool:
+        """Whether a lease is still what this process wrote: one that slept too long finds another's."""
+        return (self.owner(path.name) or {}).get("token") == token
 
     def remove_dead(self, names: Iterable[str]) -> None:
         """Remove those of the leases called `names` whose owner is dead."""
@@ -164,7 +170,8 @@ class LeaseTable:
     def _touch_held(self, at_rest: threading.Event) -> None:
         while not at_rest.wait(HEARTBEAT):
             with self._guard:
-                held = list(self._held)
-            for path in held:
+                held = list(self._held.items())
+            for path, token in held:
                 with suppress(OSError):  # gone, or a disk that is away for a while: the next beat may reach it
-                    os.utime(path)
+                    if self._has_token(path, token):
+                        os.utime(path)

@@ -235,7 +235,12 @@ class SampleStore:
             yield None if lease is None or self.has(index) else lease
 
     def commit(self, request: Request, clip: Clip, seconds: float) -> SampleRecord:
-        """Store a clip: media first, then the record that makes it exist."""
+        """Store a clip: media first, then the record that makes it exist.
+
+        One that is there already stays: a process that was asleep so long that another took its work over adds nothing.
+        """
+        if self.has(request.index):
+            return self.record(request.index)
         encoded = io.BytesIO()
         write_lossless(clip, encoded)
         record = SampleRecord(

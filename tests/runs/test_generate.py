@@ -230,3 +230,13 @@ def test_a_system_that_exits_or_prints_fails_its_sample_alone(
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "a system's own words" in printed.err
+
+
+def test_a_sample_that_another_process_committed_stays(tmp_path: Path) -> None:
+    dataset = FixtureDataset()
+    store = SampleStore.create(tmp_path, make_runspec(FixtureSystem(), dataset, 0, "s", "d"))
+    (request,) = make_requests(dataset, 1, 0)
+    first = store.commit(request, clip(1), 0.1)
+    assert store.commit(request, clip(2), 0.1) == first
+    store.verify(0)
+    assert store.made == 1

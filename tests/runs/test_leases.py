@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -69,6 +70,56 @@ def test_another_host_keeps_its_lease_while_it_beats(tmp_path: Path) -> None:
     old = time.time() - STALE - 1
     os.utime(path, (old, old))
     assert LeaseTable(tmp_path).acquire("7") is not None
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from mmbench.runs import leases
+leases.HEARTBEAT = 0.2
+lease = leases.LeaseTable(Path(sys.argv[1])).acquire("7")
+print("held", flush=True)
+sys.stdin.readline()
+lease.release()
+print("released", flush=True)
+"""
+
+
+def in_another_place(folder: Path) -> subprocess.Popen[str]:
+    """A process that holds lease 7 in a namespace of pids of its own, as a container has, until it is told to end."""
+    unshare = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    command = [*unshare, sys.executable, "-c", HOLDER, str(folder)]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, process_group=0)
+    assert process.stdout is not None
+    if process.stdout.readline() != "held\n":
+        pytest.skip(f"no namespaces of pids here: {process.communicate()[1].strip()}")
+    return process
+
+
+def test_what_is_asleep_in_another_container_loses_its_lease_and_does_no_harm_when_it_wakes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "STALE", 1.5)
+    with in_another_place(tmp_path) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        time.sleep(2.5)
+        assert LeaseTable(tmp_path).acquire("7") is None, "it is slow, and alive"
+        os.killpg(process.pid, signal.SIGSTOP)
+        deadline, mine = time.monotonic() + 30, None
+        while mine is None and time.monotonic() < deadline:
+            time.sleep(0.3)
+            mine = LeaseTable(tmp_path).acquire("7")
+        assert mine is not None
+        os.killpg(process.pid, signal.SIGCONT)
+        ours = mine.path.read_bytes()
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "released\n"
+        assert mine.path.read_bytes() == ours, "it is ours, not theirs to give back"
+        mine.release()
+        assert not mine.path.exists()
 
 
 HERE = leases.this_place()
