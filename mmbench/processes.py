@@ -1,4 +1,4 @@
-"""Processes that this one starts and that never outlive it: pools of workers, and groups of other people's programs."""
+"""Processes that this one starts and that never outlive it, and the launcher that started this one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -14,7 +14,20 @@ from multiprocessing import get_context, parent_process
 
 from mmbench.errors import MMBenchError
 
+OF_LAUNCHERS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")
 WATCH = 'read -r word; [ "$word" = done ] || kill -s KILL -- "-$1"'  # our end closes the pipe without a word
+
+
+def leave_launcher(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Let a launcher's process work for itself from now on, on the GPU that is its own among those of its machine."""
+    if place := environ.get("LOCAL_RANK") or environ.get("SLURM_LOCALID"):
+        import torch
+
+        if count := torch.cuda.device_count():
+            visible = environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(count)))
+            environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[int(place) % count]
+    for name in OF_LAUNCHERS:
+        environ.pop(name, None)
 
 
 @contextmanager

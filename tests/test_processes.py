@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mmbench.errors import MMBenchError
-from mmbench.processes import worker_pool
+from mmbench.processes import leave_launcher, worker_pool
 from mmbench.runs.leases import process_start
 from tests.commands import environment
 
@@ -63,3 +63,17 @@ def test_a_killed_worker_is_one_message() -> None:
     with pytest.raises(MMBenchError, match="A worker process was killed") as caught, worker_pool(1) as pool:
         pool.submit(os.kill, pool.submit(os.getpid).result(), signal.SIGKILL).result()
     assert "--workers" in caught.value.next
+
+
+@pytest.mark.parametrize(
+    ("gpus", "visible", "place", "chosen"),
+    [(0, "", "3", None), (4, "", "3", "3"), (2, "", "3", "1"), (2, "4,5", "1", "5"), (1, "7", "2", "7")],
+)
+def test_who_leaves_a_launcher_keeps_its_gpu(
+    gpus: int, visible: str, place: str, chosen: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    environ = {"RANK": place, "LOCAL_RANK": place, "WORLD_SIZE": "4", "HOME": "/"}
+    environ |= {"CUDA_VISIBLE_DEVICES": visible} if visible else {}
+    leave_launcher(environ)
+    assert environ == {"HOME": "/"} | ({"CUDA_VISIBLE_DEVICES": chosen} if chosen else {})

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from mmbench.cli import options as opt
-from mmbench.console import Format, setup, show_rows
+from mmbench.console import Format, name_follower, setup, show_rows
 from mmbench.errors import IncompleteError
 from mmbench.experiments.sweep.grids import GRIDS
 
@@ -64,7 +64,7 @@ def sweep(
 
     Stopped at any moment, the same command continues; a row that fails is noted and the others follow (exit code 3).
     Table 7: losses, 8: channels, 9: depth, 10: designs; Figure 5: scores in the course of training. To share the work,
-    start the same command several times: each takes cells that no other is at.
+    start the same command several times, or under a launcher: each process takes cells that no other is at.
 
     Examples:
 
@@ -77,9 +77,12 @@ def sweep(
     from mmbench.experiments.sweep.carry_out import PREVIEW_COLUMNS, preview_sweep, run_sweep
     from mmbench.experiments.sweep.cells import declare_sweep
     from mmbench.jobs.settings import Settings
+    from mmbench.processes import leave_launcher
     from mmbench.tables.narrow import show_table
 
     setup(verbose)
+    follows = bool(name_follower())
+    leave_launcher()  # a process takes whole cells: a training in one is its own
     if offline:
         os.environ["MMBENCH_OFFLINE"] = os.environ["HF_HUB_OFFLINE"] = "1"
     settings = Settings(
@@ -96,7 +99,7 @@ def sweep(
         options=tuple(option or ()),
         workers=workers,
         retry_failed=retry_failed,
-        quiet=format is not Format.table,
+        quiet=follows or format is not Format.table,
         command=("mmbench", *sys.argv[1:]),
     )
     declared = declare_sweep(
@@ -121,6 +124,8 @@ def sweep(
     if dry_run:
         return show_rows(preview_sweep(declared), PREVIEW_COLUMNS, format, "Dry run: nothing is written")
     layout, undone = run_sweep(declared)
+    if follows:  # the first process of the launcher prints
+        return None
     show_table(layout, format, in_full=long)
     if undone:
         raise IncompleteError(undone, "", "mend it, then the same command again; --retry-failed for failed samples")

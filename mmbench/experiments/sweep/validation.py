@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 from mmbench.errors import UsageError
 from mmbench.experiments.sweep.cells import Sweep
 from mmbench.features.extract import find_weights
 from mmbench.registry import discover, lookup
-from mmbench.runs.generate import Shard
 from mmbench.system_names import options_of, read_options
 
 
@@ -21,8 +18,6 @@ def refuse_impossible(sweep: Sweep) -> None:
     """
     sweep.run.check()
     _refuse_rows_and_numbers(sweep)
-    if Shard.from_environment(os.environ).count > 1:
-        raise UsageError("A sweep is one process.", "the same command, started several times", "no launcher")
     if sweep.run.dataset == sweep.grid.dataset and sweep.run.dataset not in discover("dataset")[0]:
         found = f"{sweep.table} was measured on {sweep.run.dataset} at 256x256 with captions, no dataset of ours."
         raise UsageError(found, "its clips in a folder, with a table file,prompt", "--dataset folder:PATH")
