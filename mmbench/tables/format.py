@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mmbench.scores.records import Record
+from mmbench.scores.records import Record, parse_record
 from mmbench.scores.warnings import describe
 
 ROUNDING = 5e-7  # an error below that is zero in all of the six decimals that a table has at most
 
 
 def record_row(record: dict[str, Any]) -> dict[str, Any]:
-    """A record as a row on its own: value, interval, shuffled baseline, counts, further numbers, signature."""
-    r = Record(**record)
+    """A record as a row on its own: excess, value, intervals, shuffled baseline, counts, further numbers, signature."""
+    r = parse_record(record)
     return {
         "metric": r.metric,
+        "excess": with_error(r.excess, r.excess_stderr),
+        "excess 95 %": interval_text(r.excess_low, r.excess_high, r.excess_stderr),
         "value": with_error(r.value, r.stderr),
         "95 %": interval_text(r.low, r.high, r.stderr),
         "shuffled": with_error(r.baseline, r.baseline_stderr),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmbench.report.verdicts import tell
+from mmbench.tables.verdicts import tell
 from mmbench.statistics.paired import Difference
 from mmbench.tables.compare import Cell
 from tests.builders import record
