@@ -19,8 +19,8 @@ class MetricScore:
 
     Attributes:
         metric: Name and variant.
-        excess, excess_stderr, excess_low, excess_high: The value less its baseline, by pairing alone, with an error that
-            knows both are of the same clips; None without a baseline.
+        excess, excess_stderr, excess_low, excess_high: The value less its baseline, which pairing alone gives, with an
+            error that knows both are of the same clips; None without a baseline.
         value: The metric; NaN where it is undefined.
         stderr: Its standard error; None without one.
         low, high: Its 95 % interval; None without one.

@@ -15,7 +15,8 @@ def require_score(metric: str, given: Any, num_samples: int) -> Score:
     """The Score that a metric returned for so many samples.
 
     Raises:
-        MMBenchError: It is none, has another number of values than samples, infinity, pairs of other samples, or details that JSON has not.
+        MMBenchError: It is none, has another number of values than samples, infinity, pairs of other samples, or
+            details that JSON has not.
     """
     remedy = "mmbench.statistics.estimates.mean_score(values) makes one"
     if not isinstance(given, Score):

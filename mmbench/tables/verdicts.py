@@ -83,8 +83,8 @@ def _say_lack(system: str, base: str, excess: _Table) -> list[str]:
             for name, column in excess.items()
             if other in column and system in column
         ]
-        told += [f"{other} {', '.join(parts)}"] if parts else []
-    return [f"From {'; from '.join(told)}."] if told else []
+        told += [f"to {other} {', '.join(parts)}"] if parts else []
+    return [f"Distance {'; '.join(told)}."] if told else []
 
 
 def _distance(first: Cell, second: Cell) -> str:

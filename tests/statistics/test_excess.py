@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -74,24 +72,43 @@ def test_no_gain_of_pairing_is_found_where_there_is_none() -> None:
     assert np.mean(by_excess) < 0.09  # standard error 0.015
 
 
-def by_hand(values: np.ndarray, pairs: list[tuple[int, int]]) -> float:
-    """The clustered variance, one product of two residuals that share a clip at a time."""
-    n = len(values)
-    base = np.mean([values[p] for p in pairs])
-    parts = [((i, i), (values[i, i] - np.trace(values) / n) / n) for i in range(n)]
-    parts += [(p, -(values[p] - base) / len(pairs)) for p in pairs]
-    return sum(x * y for (p, x), (q, y) in product(parts, parts) if set(p) & set(q)) * n / (n - 1)
+def by_hand(score: Score) -> tuple[np.ndarray, float]:
+    """Contributions and their noise by a dense least-squares fit over distinct pairs, one column per part of a clip."""
+    n, pairs = len(score.per_sample), score.shuffled
+    counts: dict[tuple[int, int], int] = {}
+    values = {}
+    for i, j, value in zip(pairs.first.tolist(), pairs.second.tolist(), pairs.values.tolist(), strict=True):
+        counts[i, j] = counts.get((i, j), 0) + 1
+        values[i, j] = value
+    rows, weights = np.zeros((len(counts), 2 * n)), np.sqrt(np.array(list(counts.values()), float))
+    for row, (i, j) in zip(rows, counts, strict=True):
+        row[i] = row[n + j] = 1.0
+    y = np.array([values[pair] for pair in counts])
+    parts = np.linalg.lstsq(rows * weights[:, None], y * weights, rcond=None)[0]
+    left = (y - rows @ parts) * weights**2 / np.sum(weights**2)
+    return score.per_sample - parts[:n] - parts[n:], np.sum(left**2) * len(y) / (len(y) - 2 * n + 1)
 
 
-def test_error_is_the_sum_over_pairs_that_share_a_clip() -> None:
-    values = np.random.default_rng(2).normal(size=(30, 30)) + 3 * np.random.default_rng(3).normal(size=30)
-    score = score_of(values)
-    pairs = list(zip(score.shuffled.first.tolist(), score.shuffled.second.tolist(), strict=True))
+def test_error_is_that_of_contributions_less_noise_that_is_in_them_twice() -> None:
+    n, rng = 30, np.random.default_rng(2)
+    score = score_of(rng.normal(size=(n, n)) + 3 * rng.normal(size=n) + np.diag(rng.normal(size=n)))
+    contributions, noise = by_hand(score)
     excess = estimate_excess(score)
     assert excess.value == pytest.approx(score.value - score.baseline)
-    assert excess.stderr == pytest.approx(np.sqrt(by_hand(values, pairs)), rel=1e-12)
-    margin = stats.t.ppf(0.975, 29) * excess.stderr
+    assert excess.value == pytest.approx(contributions.mean())
+    assert noise < contributions.var(ddof=1) / n / (SHUFFLES + 2)
+    assert excess.stderr == pytest.approx(np.sqrt(contributions.var(ddof=1) / n - noise), rel=1e-9)
+    margin = stats.t.ppf(0.975, n - 1) * excess.stderr
     assert (excess.low, excess.high) == pytest.approx((excess.value - margin, excess.value + margin))
+
+
+def test_parts_of_clips_change_no_error() -> None:
+    """A metric that is higher for some videos, or for some sounds, has the same excess."""
+    rng = np.random.default_rng(3)
+    plain = rng.normal(size=(40, 40))
+    shifted = plain + 50 * rng.normal(size=(40, 1)) + 50 * rng.normal(size=40)
+    a, b = estimate_excess(score_of(plain)), estimate_excess(score_of(shifted))
+    assert (a.value, a.stderr) == pytest.approx((b.value, b.stderr))
 
 
 def test_difference_of_the_same_shuffles_is_the_excess_of_the_difference() -> None:

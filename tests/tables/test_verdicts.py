@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mmbench.tables.verdicts import tell
 from mmbench.statistics.paired import Difference
 from mmbench.tables.compare import Cell
+from mmbench.tables.verdicts import tell
 from tests.builders import record
 
 
