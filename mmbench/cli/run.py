@@ -15,7 +15,6 @@ from mmbench.cli.compare import Baseline, By
 from mmbench.console import Format, setup, show_notes, show_rows
 from mmbench.errors import IncompleteError
 
-
 SHEET_SAMPLES = 4  # of the contact sheet that a run ends with
 
 

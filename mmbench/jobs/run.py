@@ -57,7 +57,9 @@ def describe_scores(scored: Sequence[Scored]) -> str:
     """The first numbers of a system in one line, excesses over shuffled pairs before all others."""
     records = [one.record for one in scored]
     names = short_names(r.metric for r in records)
-    excess = [f"{names[r.metric]} excess {with_error(r.excess, r.excess_stderr)}" for r in records if r.excess is not None]
+    excess = [
+        f"{names[r.metric]} excess {with_error(r.excess, r.excess_stderr)}" for r in records if r.excess is not None
+    ]
     values = [f"{names[r.metric]} {with_error(r.value, r.stderr) or '-'}" for r in records]
     return f"{records[0].system}: {', '.join([*excess, *values])}"
 

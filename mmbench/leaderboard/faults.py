@@ -112,9 +112,9 @@ def _find_count_faults(r: Record) -> Iterator[str]:
 
 
 def _find_number_faults(r: Record) -> Iterator[str]:
-    numbers = (r.value, r.stderr, r.low, r.high, r.baseline, r.baseline_stderr)
-    numbers += (r.excess, r.excess_stderr, r.excess_low, r.excess_high)
-    if any(number is not None and abs(number) > LARGEST for number in numbers):
+    numbers = r.value, r.stderr, r.low, r.high, r.baseline, r.baseline_stderr
+    of_excess = r.excess, r.excess_stderr, r.excess_low, r.excess_high
+    if any(number is not None and abs(number) > LARGEST for number in (*numbers, *of_excess)):
         yield f"a number beyond {LARGEST:g}"
     if (r.value is None) != (r.n_scored == 0):
         yield f"its value is {r.value} of {r.n_scored} scored samples"

@@ -80,7 +80,13 @@ def find_places(
 
 
 def preview(
-    columns: Sequence[Column], num: int, folder: Path, progress: Stage | None = None, *, gif: bool = False, film: bool = True
+    columns: Sequence[Column],
+    num: int,
+    folder: Path,
+    progress: Stage | None = None,
+    *,
+    gif: bool = False,
+    film: bool = True,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Draw the first samples of runs and submissions, side by side.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mmbench.scores.records import Record
 from mmbench.statistics.excess import subtract_excess
-from mmbench.tables.borrowed import REAL
+from mmbench.tables.borrowed import CONTROLS, REAL
 from mmbench.tables.compare import Cell, is_significant
 from mmbench.tables.excess import excess_name, is_excess
 from mmbench.tables.format import interval_text, signed, with_error
@@ -29,12 +29,28 @@ def conclude(columns: Iterable[Sequence[Cell]]) -> list[str]:
     quality = {
         names[m]: cells for m, cells in by_metric.items() if not is_excess(m) and excess_name(m) not in by_metric
     }
-    against = {s: c.against for cells in by_metric.values() for s, c in cells.items() if c.against and "+" in s}
+    shared: dict[str, str] = {}
+    for c in (c for cells in by_metric.values() for c in cells.values()):
+        shared[c.record.system] = shared.get(c.record.system) or c.same_as or c.record.video_of
+    cascades = {s: base for s, base in shared.items() if base and "+" not in s and s not in CONTROLS}
+    against = {s: c.against for cells in by_metric.values() for s, c in cells.items() if _guides(s, c.against)}
     return [
-        " ".join([_say_gain(system, excess), *_say_quality(system, quality), *_say_lack(system, base, excess)])
+        " ".join(
+            [
+                _say_gain(system, excess),
+                *_say_quality(system, quality),
+                *_say_lack(system, [s for s, of in cascades.items() if of == base], excess),
+            ]
+        )
         for system, base in against.items()
         if any(system in cells for cells in excess.values())
     ]
+
+
+def _guides(system: str, base: str) -> bool:
+    """Whether a system is this pair with guidance; either name may be followed by options in parentheses."""
+    pair, guided, _ = system.partition("+")
+    return bool(guided) and pair == base.partition(" (")[0]
 
 
 _Table = Mapping[str, Mapping[str, Cell]]  # cells by the metric's short name, then by system
@@ -67,17 +83,15 @@ def _say_quality(system: str, quality: _Table) -> list[str]:
     worse = [f"{name} {_by(cell)}" for name, cell in sure.items() if not _is_better(cell)]
     better = [f"{name} {_by(cell)}" for name, cell in sure.items() if _is_better(cell)]
     alike = [name for name in cells if name not in sure]
-    parts = [f"worse by {', '.join(worse)}" if worse else "not surely worse"]
-    parts += [f"better by {', '.join(better)}"] * bool(better) + [f"not sure by {', '.join(alike)}"] * bool(alike)
-    return [f"Quality is {'; '.join(parts)}."]
+    told = {"worse by": worse, "better by": better, "not surely worse by": alike}
+    parts = [f"{how} {', '.join(names)}" for how, names in told.items() if names]
+    return [f"Quality: {'; '.join(parts)}."]
 
 
-def _say_lack(system: str, base: str, excess: _Table) -> list[str]:
+def _say_lack(system: str, cascades: Sequence[str], excess: _Table) -> list[str]:
     """How far the excesses are from those of the cascade and of real clips."""
-    records = {s: cell.record for column in excess.values() for s, cell in column.items()}
-    cascades = [s for s, r in records.items() if r.video_of == base and "+" not in s]
     told = []
-    for other in (s for s in (*cascades, REAL) if s in records):
+    for other in (*cascades, REAL):
         parts = [
             f"{name} {_distance(column[other], column[system])}"
             for name, column in excess.items()
