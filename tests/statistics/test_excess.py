@@ -41,11 +41,12 @@ def draw(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
     return out[0], out[1]
 
 
-def test_intervals_cover_excess_and_difference_and_independence_would_not_do() -> None:
+@pytest.mark.parametrize("n", [12, 40])
+def test_intervals_cover_excess_and_difference_and_independence_would_not_do(n: int) -> None:
     rng = np.random.default_rng(0)
     found: list[tuple[float, ...]] = []
     for seed in range(400):
-        a, b = (score_of(values, seed=seed) for values in draw(rng, 40))
+        a, b = (score_of(values, seed=seed) for values in draw(rng, n))
         excess, difference = estimate_excess(b), subtract_excess(a, b)
         covered = excess.low <= 2 <= excess.high, difference.low <= 1 <= difference.high
         independent = np.hypot(b.stderr, b.baseline_stderr)
@@ -53,8 +54,8 @@ def test_intervals_cover_excess_and_difference_and_independence_would_not_do() -
     table = np.array(found, float)
     assert table[:, 0].mean() == pytest.approx(0.95, abs=0.03)  # standard error 0.011
     assert table[:, 1].mean() == pytest.approx(0.95, abs=0.03)
-    assert table[:, 3].mean() == pytest.approx(table[:, 2].std(), rel=0.08)
-    assert table[:, 5].mean() == pytest.approx(table[:, 4].std(), rel=0.08)
+    assert table[:, 3].mean() == pytest.approx(table[:, 2].std(), rel=0.1)
+    assert table[:, 5].mean() == pytest.approx(table[:, 4].std(), rel=0.1)
     assert table[:, 6].mean() > 1.5 * table[:, 2].std()  # liveliness is in the value and in the baseline
 
 
