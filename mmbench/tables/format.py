@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mmbench.scores.records import Record, parse_record
+from mmbench.scores.records import Record
 from mmbench.scores.warnings import describe
 
 ROUNDING = 5e-7  # an error below that is zero in all of the six decimals that a table has at most
@@ -13,7 +13,7 @@ ROUNDING = 5e-7  # an error below that is zero in all of the six decimals that a
 
 def record_row(record: dict[str, Any]) -> dict[str, Any]:
     """A record as a row on its own: excess, value, intervals, shuffled baseline, counts, further numbers, signature."""
-    r = parse_record(record)
+    r = Record(**record)
     return {
         "metric": r.metric,
         "excess": with_error(r.excess, r.excess_stderr),
