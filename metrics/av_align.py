@@ -26,8 +26,7 @@ from mmbench.metrics.arithmetic.event_matching import eq37_iou, matched, sony_pr
 from mmbench.metrics.extractors.onsets import OnsetTimes, first_clear_time
 from mmbench.metrics.extractors.optical_flow import FarnebackFlow, flow_peaks
 from mmbench.registry import register
-from mmbench.statistics.estimates import mean_estimate, mean_score
-from mmbench.statistics.shuffled import shuffled_baseline
+from mmbench.statistics.shuffled import shuffled_pairs, shuffled_score
 from mmbench.types import Extractor, FeatureTable, Score
 
 NUM_SHUFFLES = 8
@@ -85,8 +84,7 @@ class AVAlign:
     def score(self, features: FeatureTable, reference: FeatureTable | None, seed: int) -> Score:
         """Mean over samples; the baseline pairs videos with the audio of other scored samples, by the videos' fps.
 
-        Details: `above_1` counts samples above 1; `mean_onsets` and `mean_peaks` are over scored samples;
-        `matched_minus_shuffled` is the value less its baseline, None without one.
+        Details: `above_1` counts samples above 1; `mean_onsets` and `mean_peaks` are over scored samples.
         """
         flows, sounds = features[self.video.name], features[self.audio.name]
         start = first_clear_time(self.audio.sample_rate, self.audio.hop_length) if self.preset.clear_start else 0.0
@@ -105,18 +103,14 @@ class AVAlign:
         for i in fps:
             values[i] = pair(i, i) if len(flows[i]["flow"]) else np.nan  # type: ignore[index]
         scored = np.flatnonzero(~np.isnan(values)).tolist()
-        mean = mean_estimate(values)
-        base = shuffled_baseline(lambda i, j: pair(scored[i], scored[j]), len(scored), NUM_SHUFFLES, seed)
-        return mean_score(
+        return shuffled_score(
             values,
-            num_unscored=len(fps) - mean.n,
+            shuffled_pairs(lambda i, j: pair(scored[i], scored[j]), scored, NUM_SHUFFLES, seed),
+            num_unscored=len(fps) - len(scored),
             reasons={i: NO_EVENT if len(flows[i]["flow"]) else ONE_FRAME for i in fps if np.isnan(values[i])},  # type: ignore[index]
-            baseline=base.value if base.n else None,
-            baseline_stderr=base.stderr,
             details={
                 "above_1": int(np.sum(values > 1)),
                 "mean_onsets": float(np.mean([len(onsets[i]) for i in scored])) if scored else None,
                 "mean_peaks": float(np.mean([len(peaks[i]) for i in scored])) if scored else None,
-                "matched_minus_shuffled": mean.value - base.value if base.n else None,
             },
         )

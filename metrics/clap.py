@@ -20,8 +20,7 @@ from mmbench.errors import UsageError
 from mmbench.metrics.extractors.clap import ClapAudio, ClapProtocol, ClapText
 from mmbench.metrics.imagebind import cosine
 from mmbench.registry import register
-from mmbench.statistics.estimates import mean_estimate, mean_score
-from mmbench.statistics.shuffled import shuffled_baseline
+from mmbench.statistics.shuffled import shuffled_pairs, shuffled_score
 from mmbench.types import Extractor, FeatureTable, Score
 
 NUM_SHUFFLES = 8
@@ -67,7 +66,7 @@ class Clap:
 
         Prompts repeat, so pairs that happen to share one are left out of the baseline; there is none if all do.
 
-        Details: `silent`, how many scored clips are; `matched_minus_shuffled`, None without a baseline.
+        Details: `silent`, how many scored clips are.
         """
         pairs = list(zip(features[self.text.name], features[self.audio.name], strict=True))
         found = [
@@ -83,13 +82,6 @@ class Clap:
             own, other = found[i][1], found[j][1]
             return float("nan") if np.array_equal(own, other) else float(cosine(other, found[i][2]["embedding"]))
 
-        base = shuffled_baseline(with_prompt_of, len(found), NUM_SHUFFLES, seed)
-        return mean_score(
-            values,
-            baseline=base.value if base.n else None,
-            baseline_stderr=base.stderr,
-            details={
-                "silent": sum(bool(audio["silent"]) for _, _, audio in found),
-                "matched_minus_shuffled": mean_estimate(values).value - base.value if base.n else None,
-            },
-        )
+        pairs_of_others = shuffled_pairs(with_prompt_of, [i for i, _, _ in found], NUM_SHUFFLES, seed)
+        silent = sum(bool(audio["silent"]) for _, _, audio in found)
+        return shuffled_score(values, pairs_of_others, details={"silent": silent})

@@ -11,7 +11,7 @@ by what they have. Clips without a real clip of their own are unscored. Silence 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -24,8 +24,8 @@ from mmbench.metrics.extractors.sound_classifiers import (
     SoundClassifier,
 )
 from mmbench.registry import register
-from mmbench.statistics.estimates import mean_estimate, mean_score
-from mmbench.statistics.shuffled import derangements, shuffled_baseline
+from mmbench.statistics.estimates import mean_score
+from mmbench.statistics.shuffled import derangements, shuffled_pairs, shuffled_score
 from mmbench.types import Extractor, FeatureTable, Score
 
 SECONDS = {"avbench_8s": 8, "avbench_10s": 10}
@@ -67,8 +67,7 @@ class ClassifierKL:
     def score(self, features: FeatureTable, reference: FeatureTable | None, seed: int) -> Score:
         """Mean over the samples that have a real clip; the baseline pairs sounds with real clips of other samples.
 
-        Details: `matched_minus_shuffled`, the value less its baseline, None without one; `silent`, how many of the
-        scored sounds are digital silence.
+        Details: `silent`, how many of the scored sounds are digital silence.
 
         Raises:
             MMBenchError: There is no reference, or not one row for each sample.
@@ -82,24 +81,19 @@ class ClassifierKL:
         ]
         values = np.full(len(ours), np.nan)
         n = len(pairs)
-        details: dict[str, Any] = {
-            "matched_minus_shuffled": None,
-            "silent": sum(bool(a["silent"]) for _, a, _ in pairs),
-        }
+        details = {"silent": sum(bool(a["silent"]) for _, a, _ in pairs)}
         if not n:
             return mean_score(values, details=details)
         generated, real = (np.stack([pair[k]["logits"] for pair in pairs]) for k in (1, 2))  # type: ignore[index]
-        values[[i for i, _, _ in pairs]] = paired_kl(generated, real)
-        if n < 2:
-            return mean_score(values, details=details)
+        samples = [i for i, _, _ in pairs]
+        values[samples] = paired_kl(generated, real)
         others = {
             (i, int(j)): kl
             for partner in derangements(n, NUM_SHUFFLES, seed)
             for i, (j, kl) in enumerate(zip(partner, paired_kl(generated, real[partner]), strict=True))
         }
-        base = shuffled_baseline(lambda i, j: float(others[i, j]), n, NUM_SHUFFLES, seed)
-        details["matched_minus_shuffled"] = mean_estimate(values).value - base.value
-        return mean_score(values, baseline=base.value, baseline_stderr=base.stderr, details=details)
+        shuffled = shuffled_pairs(lambda i, j: float(others[i, j]), samples, NUM_SHUFFLES, seed)
+        return shuffled_score(values, shuffled, details=details)
 
 
 @register("metric", "kl_passt", "Divergence of a sound's classes from its real clip's (KL, PaSST)")

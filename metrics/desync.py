@@ -25,8 +25,7 @@ from mmbench.metrics.arithmetic import offsets
 from mmbench.metrics.extractors.synchformer import Pair, SynchformerAudio, SynchformerHead, SynchformerVideo
 from mmbench.metrics.networks.synchformer_segments import Stretch
 from mmbench.registry import register
-from mmbench.statistics.estimates import mean_estimate, mean_score
-from mmbench.statistics.shuffled import derangements, shuffled_baseline
+from mmbench.statistics.shuffled import derangements, shuffled_pairs, shuffled_score
 from mmbench.types import Extractor, FeatureTable, Score
 
 NUM_SHUFFLES = 8
@@ -98,7 +97,7 @@ class DeSync:
 
         Details: `distribution`, the mean probability of each of 21 offsets; `bias`, the mean likeliest offset with its
         sign [s]; `within_0.2s`, the share of windows whose likeliest offset is at most 0.2 s; `chance`, the value of a
-        uniform guess [s]; `silent`, how many scored clips are; `matched_minus_shuffled`, None without a baseline.
+        uniform guess [s]; `silent`, how many scored clips are.
         """
         halves = list(zip(features[self.video.name], features[self.audio.name], strict=True))
         found = [i for i, (video, audio) in enumerate(halves) if video is not None and audio is not None]
@@ -111,17 +110,11 @@ class DeSync:
         pairs = {pair: float(self.preset.formula(logits).mean()) for pair, logits in judged.items()}
         values = np.full(len(halves), np.nan)
         values[found] = [pairs[pair] for pair in own]
-        base = shuffled_baseline(lambda i, j: pairs[i, j], n, NUM_SHUFFLES, seed)
-        gain = mean_estimate(values).value - base.value if base.n else None
-        return mean_score(
+        silent = sum(bool(halves[i][1]["silent"]) for i in found)  # type: ignore[index]
+        return shuffled_score(
             values,
-            baseline=base.value if base.n else None,
-            baseline_stderr=base.stderr,
-            details={
-                **_describe([judged[pair] for pair in own]),
-                "silent": sum(bool(halves[i][1]["silent"]) for i in found),  # type: ignore[index]
-                "matched_minus_shuffled": gain,
-            },
+            shuffled_pairs(lambda i, j: pairs[i, j], found, NUM_SHUFFLES, seed),
+            details={**_describe([judged[pair] for pair in own]), "silent": silent},
         )
 
     def _judge(

@@ -16,8 +16,8 @@ from mmbench.errors import UsageError
 from mmbench.metrics.extractors.base import NetworkExtractor
 from mmbench.metrics.extractors.imagebind import ImageBindAudio, ImageBindText, ImageBindVideo
 from mmbench.registry import register
-from mmbench.statistics.estimates import mean_estimate, mean_score
-from mmbench.statistics.shuffled import shuffled_baseline
+from mmbench.statistics.estimates import mean_score
+from mmbench.statistics.shuffled import shuffled_pairs, shuffled_score
 from mmbench.types import Extractor, FeatureTable, Score
 
 EPS = 1e-6  # of torch.nn.CosineSimilarity(dim=1, eps=1e-6)
@@ -77,13 +77,9 @@ class ImageBindScore:
         def shuffled(i: int, j: int) -> float:
             return float(cosine(found[i][1], found[j][2]))
 
-        base = shuffled_baseline(shuffled, len(found), NUM_SHUFFLES, seed) if self.shuffles and len(found) > 1 else None
-        return mean_score(
-            values,
-            baseline=base.value if base else None,
-            baseline_stderr=base.stderr if base else None,
-            details={"matched_minus_shuffled": mean_estimate(values).value - base.value} if base else {},
-        )
+        if not self.shuffles:
+            return mean_score(values)
+        return shuffled_score(values, shuffled_pairs(shuffled, [i for i, _, _ in found], NUM_SHUFFLES, seed))
 
 
 @register("metric", "ib_tv", "Agreement of prompt and video (ImageBind cosine)")

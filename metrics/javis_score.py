@@ -21,8 +21,7 @@ from mmbench.metrics.extractors.imagebind import ImageBindAudio
 from mmbench.metrics.extractors.imagebind_frames import ImageBindAudioWindows, ImageBindFrames
 from mmbench.metrics.imagebind import cosine
 from mmbench.registry import register
-from mmbench.statistics.estimates import mean_estimate, mean_score
-from mmbench.statistics.shuffled import shuffled_baseline
+from mmbench.statistics.shuffled import shuffled_pairs, shuffled_score
 from mmbench.types import Extractor, Features, FeatureTable, Score
 
 NUM_SHUFFLES = 8
@@ -67,28 +66,22 @@ class FrameScore(ABC):
         """The agreement of a clip's frames with a sound; NaN where it is undefined."""
 
     def score(self, features: FeatureTable, reference: FeatureTable | None, seed: int) -> Score:
-        """Mean over samples; the baseline pairs frames with the sounds of other scored samples.
-
-        Details: `matched_minus_shuffled`, the value less its baseline, None without one.
-        """
+        """Mean over samples; the baseline pairs frames with the sounds of other scored samples."""
         clips = list(zip(*(features[e.name] for e in self.extractors()), strict=True))
         whole = {i: [f for f in clip if f is not None] for i, clip in enumerate(clips) if None not in clip}
         values = np.full(len(clips), np.nan)
         for i, clip in whole.items():
             values[i] = self.judge(*clip)
-        scored = [whole[i] for i in whole if not np.isnan(values[i])]
+        scored = [i for i in whole if not np.isnan(values[i])]
 
         def pair(i: int, j: int) -> float:
-            return self.judge(scored[i][0], *scored[j][1:])
+            return self.judge(whole[scored[i]][0], *whole[scored[j]][1:])
 
-        base = shuffled_baseline(pair, len(scored), NUM_SHUFFLES, seed)
-        return mean_score(
+        return shuffled_score(
             values,
+            shuffled_pairs(pair, scored, NUM_SHUFFLES, seed),
             num_unscored=len(whole) - len(scored),
             reasons={i: self.undefined for i in whole if np.isnan(values[i])},
-            baseline=base.value if base.n else None,
-            baseline_stderr=base.stderr,
-            details={"matched_minus_shuffled": mean_estimate(values).value - base.value if base.n else None},
         )
 
 

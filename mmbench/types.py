@@ -268,6 +268,21 @@ class Extractor(Protocol):
 
 
 @dataclass(frozen=True)
+class ShuffledPairs:
+    """A metric between halves of different samples: what a shuffled baseline is the mean of.
+
+    Attributes:
+        first: (pairs,) int64, the sample whose video (or sound, where it is compared with prompts) each pair has.
+        second: (pairs,) int64, the other sample, whose sound (or prompt) it has.
+        values: (pairs,) float64, the metric; NaN where it is undefined.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
 class Score:
     """A metric's value on one run, with what is needed to judge and compare it.
 
@@ -284,6 +299,7 @@ class Score:
         low, high: Bounds of the value's 95 % interval, of the estimate that gave the standard error; None without one.
         details: Further numbers worth keeping (a kernel distance, counts), JSON-able.
         reasons: Why samples that have features are unscored, by index, where the metric knows; records count them.
+        shuffled: The pairs behind the baseline, which give the value's excess over it an error; None without.
     """
 
     value: float
@@ -298,6 +314,7 @@ class Score:
     low: float | None = None
     high: float | None = None
     reasons: Mapping[int, str] = field(default_factory=dict)
+    shuffled: ShuffledPairs | None = None
 
 
 FeatureTable = Mapping[str, Sequence[Features | None]]  # extractor name -> features per sample; None where missing

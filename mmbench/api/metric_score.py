@@ -19,6 +19,8 @@ class MetricScore:
 
     Attributes:
         metric: Name and variant.
+        excess, excess_stderr, excess_low, excess_high: The value less its baseline, which pairing alone gives, with an
+            error that knows both are of the same clips; None without a baseline.
         value: The metric; NaN where it is undefined.
         stderr: Its standard error; None without one.
         low, high: Its 95 % interval; None without one.
@@ -32,6 +34,10 @@ class MetricScore:
     """
 
     metric: str
+    excess: float | None
+    excess_stderr: float | None
+    excess_low: float | None
+    excess_high: float | None
     value: float
     stderr: float | None
     low: float | None
@@ -53,6 +59,10 @@ def as_metric_score(record: Record, score: Score, samples: Sequence[Mapping[str,
     """A record for a program: with the values per sample, and the reason of each sample that has none."""
     return MetricScore(
         metric=record.metric,
+        excess=record.excess,
+        excess_stderr=record.excess_stderr,
+        excess_low=record.excess_low,
+        excess_high=record.excess_high,
         value=math.nan if record.value is None else record.value,
         stderr=record.stderr,
         low=record.low,

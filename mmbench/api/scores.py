@@ -16,7 +16,9 @@ from mmbench.tables.format import count_text, digits_of, with_error
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-COLUMNS = ("value", "stderr", "low", "high", "n", "baseline", "baseline_stderr", "higher_is_better", "signature")
+EXCESS = ("excess", "excess_stderr", "excess_low", "excess_high")
+VALUE = ("value", "stderr", "low", "high")
+BASELINE = ("baseline", "baseline_stderr")
 
 
 class Scores(Mapping[str, MetricScore]):
@@ -48,7 +50,7 @@ class Scores(Mapping[str, MetricScore]):
         return len(self._by_name)
 
     def __repr__(self) -> str:
-        head = ("", "value", "95 %", "shuffled", "n")
+        head = ("", "excess", "value", "95 %", "shuffled", "n")
         table = [head, *map(_cells, self._scoring.records)]
         kept = [k for k in range(len(head)) if k == 0 or any(row[k] for row in table[1:])]
         widths = {k: max(len(row[k]) for row in table) for k in kept}
@@ -56,12 +58,12 @@ class Scores(Mapping[str, MetricScore]):
         return "\n".join([f"{self.name}, {len(self.ids)} clips", *lines, *self.notes])
 
     def to_pandas(self) -> DataFrame:
-        """A DataFrame with a row per metric: value, errors, counts, baseline, signature."""
+        """A DataFrame with a row per metric: excess, value, errors, counts, baseline, signature."""
         from pandas import DataFrame
 
-        rows = [{**{k: getattr(s, k) for k in COLUMNS}, "unscored": len(s.unscored)} for s in self.values()]
-        columns = [*COLUMNS[:5], "unscored", *COLUMNS[5:]]
-        numbers = [*COLUMNS[:4], "baseline", "baseline_stderr"]
+        columns = [*EXCESS, *VALUE, "n", "unscored", *BASELINE, "higher_is_better", "signature"]
+        rows = [{k: len(s.unscored) if k == "unscored" else getattr(s, k) for k in columns} for s in self.values()]
+        numbers = [*EXCESS, *VALUE, *BASELINE]
         return DataFrame(rows, list(self), columns).rename_axis("metric").astype(dict.fromkeys(numbers, float))
 
     def per_sample(self) -> DataFrame:
@@ -107,5 +109,6 @@ def _cells(record: Record) -> tuple[str, ...]:
         interval = f"[{record.low:z.{k}f}, {record.high:z.{k}f}]"
     arrow = "↑" if record.higher_is_better else "↓"
     value, shuffled = with_error(record.value, record.stderr), with_error(record.baseline, record.baseline_stderr)
-    texts = f"{record.metric} {arrow}", value, interval, shuffled, count_text(record)
+    excess = with_error(record.excess, record.excess_stderr)
+    texts = f"{record.metric} {arrow}", excess, value, interval, shuffled, count_text(record)
     return tuple(text or "" for text in texts)

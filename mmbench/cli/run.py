@@ -12,8 +12,10 @@ import typer
 
 from mmbench.cli import options as opt
 from mmbench.cli.compare import Baseline, By
-from mmbench.console import Format, setup, show_rows
+from mmbench.console import Format, setup, show_notes, show_rows
 from mmbench.errors import IncompleteError
+
+SHEET_SAMPLES = 4  # of the contact sheet that a run ends with
 
 
 def _settings(**given: Any) -> Any:
@@ -110,13 +112,28 @@ def run(
     scored = run_job(settings)
     if not scored:  # the first process of the launcher prints
         return None
-    _print_cells(
-        settings, table_of(scored), format, f"{dataset}, n = {num_samples}, seed {seed}; records in {out}", long=long
-    )
+    columns = table_of(scored)
+    _print_cells(settings, columns, format, f"{dataset}, n = {num_samples}, seed {seed}; records in {out}", long=long)
+    if format is Format.table:
+        _print_end(columns, [*dict.fromkeys(s.folder for s in scored)], out)
     failed = sum({s.record.run_id: s.record.n_failed for s in scored}.values())
     if failed:
         raise IncompleteError(f"{failed} samples failed or are damaged.", "", "the same command with --retry-failed")
     return None
+
+
+def _print_end(columns: Any, folders: Sequence[Path], out: Path) -> None:
+    """What a run ends with: where its contact sheet is, and the verdict on what is guided."""
+    from mmbench.pictures.columns import open_columns
+    from mmbench.pictures.preview import preview
+    from mmbench.tables.verdicts import conclude
+
+    verdicts = conclude(columns)
+    rows, notes = preview(open_columns(folders, out), SHEET_SAMPLES, out / "preview", film=False)
+    sheets = ", ".join(row["file"] for row in rows)
+    show_notes([f"Contact sheet, heard and seen events marked: {sheets}", *notes])
+    if verdicts:
+        show_notes(["Does guidance help? By paired excess, with 95 % intervals:", *verdicts])
 
 
 def generate(

@@ -102,7 +102,8 @@ def generate_runs(settings: Settings, launched: bool = False) -> list[SampleStor
     follows = launched and settings.shard is not None and settings.shard.rank > 0
     with track(settings.quiet or follows) as job:
         plans = plan(settings)
-        stores = make_samples(settings, plans, plan_generation(job, settings, plans))
+        made = dict(make_samples(settings, plans, plan_generation(job, settings, plans)))
+        stores = [made[k] for k in range(len(plans))]
         for store in stores if launched and not follows else ():
             wait_for_others(store, settings.num_samples, job)
     return stores
@@ -115,35 +116,38 @@ def plan_generation(job: Progress, settings: Settings, plans: Sequence[Plan]) ->
     return [job.plan("generate", p.run.system, mine) for p in plans]
 
 
-def make_samples(settings: Settings, plans: Sequence[Plan], stages: Sequence[Stage]) -> list[SampleStore]:
+def make_samples(
+    settings: Settings, plans: Sequence[Plan], stages: Sequence[Stage]
+) -> Iterator[tuple[int, SampleStore]]:
     """Generate what is missing of each run; those that show another system's videos come after it.
+
+    Yields:
+        The place of a run among `plans`, and its samples, as soon as they are made.
 
     Raises:
         StoppedError: A signal or a full disk ended it.
     """
-    stores = {}
-    with StopSignal().listening() as stop:
-        for p, stage in sorted(zip(plans, stages, strict=True), key=lambda pair: pair[0].run.video_of != ""):
-            requests = make_requests(p.dataset, settings.num_samples, settings.seed)
-            store = SampleStore.create(settings.out, p.run)
-            note_invocation(store.folder, invocation(list(settings.command), settings.resolved()))
-            if isinstance(p.system, OnVideos):
-                p.system.use_videos(videos_for(p.run, settings.out))
-            if isinstance(p.system, KeepsFiles):
-                p.system.keep_files_in(store.folder / "work")
-            with stage, _noting_usage(store):
-                generate(
-                    store,
-                    p.system,
-                    requests,
-                    shard=settings.shard,
-                    batch_size=settings.batch_size or batch_size_of(p.system),
-                    retry_failed=settings.retry_failed,
-                    stage=stage,
-                    stop=stop,
-                )
-            stores[p.run.system] = store
-    return [stores[p.run.system] for p in plans]
+    for k in sorted(range(len(plans)), key=lambda k: plans[k].run.video_of != ""):
+        p, stage = plans[k], stages[k]
+        requests = make_requests(p.dataset, settings.num_samples, settings.seed)
+        store = SampleStore.create(settings.out, p.run)
+        note_invocation(store.folder, invocation(list(settings.command), settings.resolved()))
+        if isinstance(p.system, OnVideos):
+            p.system.use_videos(videos_for(p.run, settings.out))
+        if isinstance(p.system, KeepsFiles):
+            p.system.keep_files_in(store.folder / "work")
+        with StopSignal().listening() as stop, stage, _noting_usage(store):
+            generate(
+                store,
+                p.system,
+                requests,
+                shard=settings.shard,
+                batch_size=settings.batch_size or batch_size_of(p.system),
+                retry_failed=settings.retry_failed,
+                stage=stage,
+                stop=stop,
+            )
+        yield k, store
 
 
 def wait_for_others(store: SampleStore, num: int, job: Progress) -> None:

@@ -20,7 +20,7 @@ from mmbench.leaderboard.ranking import Ranking
 from mmbench.leaderboard.rows import guard_formulas, to_rows
 from mmbench.markup import write_csv
 
-FORMAT_VERSION = 1  # raised when the fields of rows change
+FORMAT_VERSION = 2  # raised when the fields of rows change
 PAGE, ROWS, TABLE, PROTOCOLS = "index.html", "rows.json", "rows.csv", "protocols"
 
 

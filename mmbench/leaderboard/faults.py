@@ -113,27 +113,34 @@ def _find_count_faults(r: Record) -> Iterator[str]:
 
 def _find_number_faults(r: Record) -> Iterator[str]:
     numbers = r.value, r.stderr, r.low, r.high, r.baseline, r.baseline_stderr
-    if any(number is not None and abs(number) > LARGEST for number in numbers):
+    of_excess = r.excess, r.excess_stderr, r.excess_low, r.excess_high
+    if any(number is not None and abs(number) > LARGEST for number in (*numbers, *of_excess)):
         yield f"a number beyond {LARGEST:g}"
     if (r.value is None) != (r.n_scored == 0):
         yield f"its value is {r.value} of {r.n_scored} scored samples"
     if r.stderr is not None and (r.stderr < 0 or r.value is None or r.n_scored < 2):
         yield f"its standard error is {r.stderr} of {r.n_scored} scored samples"
-    if r.value is None or r.low is None or r.high is None:
+    yield from _find_interval_faults("value", r.value, r.stderr, r.low, r.high)
+    chance = None if r.value is None or r.baseline is None else r.value - r.baseline
+    if r.excess is None or chance is None:
+        if (r.excess, r.excess_stderr, chance) != (None, None, None):
+            yield f"its excess is {r.excess} of the value {r.value} and the shuffled baseline {r.baseline}"
         return
-    slack = 1e-9 * max(abs(r.low), abs(r.high))
-    if not r.low - slack <= r.value <= r.high + slack:
-        yield f"its interval [{r.low:g}, {r.high:g}] does not hold its value {r.value:g}"
-    elif r.stderr is None or not _is_interval_of(r, slack):
-        yield f"its interval [{r.low:g}, {r.high:g}] is not that of a standard error of {r.stderr}"
+    if abs(r.excess - chance) > 1e-9 * max(abs(r.value or 0.0), abs(r.baseline or 0.0), 1.0):
+        yield f"its excess {r.excess:g} is not its value less its shuffled baseline, {chance:g}"
+    yield from _find_interval_faults("excess", r.excess, r.excess_stderr, r.excess_low, r.excess_high)
 
 
-def _is_interval_of(r: Record, slack: float) -> bool:
-    assert r.stderr is not None
-    assert r.low is not None
-    assert r.high is not None
-    half = (r.high - r.low) / 2
-    return NARROWEST * r.stderr - slack <= half <= WIDEST * r.stderr + slack
+def _find_interval_faults(
+    what: str, value: float | None, stderr: float | None, low: float | None, high: float | None
+) -> Iterator[str]:
+    if value is None or low is None or high is None:
+        return
+    slack, half = 1e-9 * max(abs(low), abs(high)), (high - low) / 2
+    if not low - slack <= value <= high + slack:
+        yield f"its interval [{low:g}, {high:g}] does not hold its {what} {value:g}"
+    elif stderr is None or not NARROWEST * stderr - slack <= half <= WIDEST * stderr + slack:
+        yield f"its interval [{low:g}, {high:g}] is not that of a standard error of {stderr}"
 
 
 def find_sample_faults(entry: Entry) -> Iterator[str]:

@@ -10,7 +10,6 @@ from typing import Any
 
 from mmbench.leaderboard.protocol import Protocol
 from mmbench.leaderboard.ranking import CONTROL, OPTIMISED, Ranking, Row
-from mmbench.leaderboard.rows import excess_of
 from mmbench.leaderboard.submission import Entry
 from mmbench.pages.axis import Axis, axis_of
 from mmbench.pages.render import render
@@ -103,7 +102,14 @@ def _system(entry: Entry) -> dict[str, Any]:
 def _cell(row: Row | None) -> dict[str, Any] | None:
     if row is None:
         return None
-    return {"rank": _rank_text(row), "sort": _rank_order(row), "value": _value_text(row.entry.record)}
+    r = row.entry.record
+    excess = with_error(r.excess, r.excess_stderr)
+    return {
+        "rank": _rank_text(row),
+        "sort": _rank_order(row),
+        "excess": f"excess {excess}" if excess else "",
+        "value": _value_text(r),
+    }
 
 
 def _rank_text(row: Row) -> str:
@@ -146,7 +152,6 @@ def _ranking(ranking: Ranking, short: str) -> dict[str, Any]:
 
 def _row(ranking: Ranking, row: Row, axis: Axis) -> dict[str, Any]:
     r = row.entry.record
-    excess, excess_stderr = excess_of(r)
     places = Axis(0.5, ranking.num_ranked + 0.5)
     bar = None
     if row.first is not None and row.last is not None:
@@ -161,8 +166,8 @@ def _row(ranking: Ranking, row: Row, axis: Axis) -> dict[str, Any]:
         "text": _value_text(r),
         "count": count_text(r),
         "incomplete": bool(r.n_failed or r.n_missing),
-        "excess": excess,
-        "excess_text": with_error(excess, excess_stderr) or "",
+        "excess": r.excess,
+        "excess_text": with_error(r.excess, r.excess_stderr) or "",
         "line": [None if x is None else axis.place(x) for x in (r.low, r.value, r.high, r.baseline)],
         "date": row.entry.author.date,
         "record": _told(row),

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from mmbench.leaderboard.ranking import Ranking, Row
-from mmbench.scores.records import Record
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes a cell for a formula by
 
@@ -19,7 +17,6 @@ def to_rows(rankings: Sequence[Ranking]) -> list[dict[str, Any]]:
 
 def _row(ranking: Ranking, row: Row) -> dict[str, Any]:
     author, r = row.entry.author, row.entry.record
-    excess, excess_stderr = excess_of(r)
     return {
         **ranking.protocol.to_json(),
         "team": author.team,
@@ -29,14 +26,16 @@ def _row(ranking: Ranking, row: Row) -> dict[str, Any]:
         "rank_last": row.last,
         "num_ranked": ranking.num_ranked,
         "not_ranked": row.why or None,
+        "excess": r.excess,
+        "excess_stderr": r.excess_stderr,
+        "excess_low": r.excess_low,
+        "excess_high": r.excess_high,
         "value": r.value,
         "stderr": r.stderr,
         "low": r.low,
         "high": r.high,
         "shuffled": r.baseline,
         "shuffled_stderr": r.baseline_stderr,
-        "excess": excess,
-        "excess_stderr": excess_stderr,
         "n_scored": r.n_scored,
         "n_unscored": r.n_unscored,
         "n_failed": r.n_failed,
@@ -58,17 +57,6 @@ def _row(ranking: Ranking, row: Row) -> dict[str, Any]:
         "with_samples": row.entry.samples is not None,
         "submission": row.entry.origin,
     }
-
-
-def excess_of(r: Record) -> tuple[float | None, float | None]:
-    """How far a value is above its shuffled pairs, which is chance, and its standard error.
-
-    The error takes both for independent. They share their clips, so that it is too wide rather than too narrow.
-    """
-    if r.value is None or r.baseline is None:
-        return None, None
-    errors = (r.stderr, r.baseline_stderr)
-    return r.value - r.baseline, None if None in errors else math.hypot(*(e for e in errors if e is not None))
 
 
 def guard_formulas(row: dict[str, Any]) -> dict[str, Any]:

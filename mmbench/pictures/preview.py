@@ -80,7 +80,13 @@ def find_places(
 
 
 def preview(
-    columns: Sequence[Column], num: int, folder: Path, progress: Stage | None = None, *, gif: bool = False
+    columns: Sequence[Column],
+    num: int,
+    folder: Path,
+    progress: Stage | None = None,
+    *,
+    gif: bool = False,
+    film: bool = True,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Draw the first samples of runs and submissions, side by side.
 
@@ -90,6 +96,7 @@ def preview(
         folder: Where the files go; those of an earlier preview are replaced.
         progress: Told of each sample.
         gif: Whether to write a GIF of each sample, too.
+        film: Whether to write an MP4 of each sample; else the contact sheet is all.
 
     Returns:
         What was written, rows of file and what; and notes on what has no partner or cannot be read.
@@ -119,7 +126,8 @@ def preview(
                 write_whole(sheets[-1], png_bytes(np.concatenate(blocks)))
                 blocks = []
             stem = folder / f"{number if columns[0].is_submission else int(id):06d}"
-            write_side_by_side(title, panels, stem.with_suffix(".mp4"))
+            if film:
+                write_side_by_side(title, panels, stem.with_suffix(".mp4"))
             if gif:
                 write_gif(title, panels, stem.with_suffix(".gif"))
             if progress:
@@ -129,7 +137,8 @@ def preview(
     notes += [f"{c.name}: {len(c.failures)} clips cannot be read." for c in columns if c.failures]
     what = f"{len(indices)} samples of {len(columns)} sets"
     rows = [{"file": str(sheet), "what": "contact sheet"} for sheet in sheets]
-    rows.append({"file": str(folder / "*.mp4"), "what": f"{what} in step, each heard in turn"})
+    if film:
+        rows.append({"file": str(folder / "*.mp4"), "what": f"{what} in step, each heard in turn"})
     if gif:
         rows.append({"file": str(folder / "*.gif"), "what": f"{what} in step, without sound"})
     return rows, notes

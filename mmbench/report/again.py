@@ -8,6 +8,7 @@ from pathlib import Path
 from mmbench.files import read_lines
 from mmbench.runs.find import name_out
 from mmbench.scores.records import Record
+from mmbench.tables.excess import scored_name
 
 
 def repeat(record: Record, folder: Path) -> str:
@@ -23,7 +24,7 @@ def repeat(record: Record, folder: Path) -> str:
     if not (folder / "samples").is_dir():
         return _typed(record, folder)
     about = record.reference or {}
-    words = ["mmbench", "evaluate", folder.name, "--metric", record.metric, "-n", str(record.n_expected)]
+    words = ["mmbench", "evaluate", folder.name, "--metric", scored_name(record.metric), "-n", str(record.n_expected)]
     words += ["--weights", "random"] * (record.extractor_weights == "random")
     words += ["--reference", "FILE"] * ("file_sha256" in about)
     return shlex.join([*words, *name_out(folder.parent)])
@@ -32,6 +33,7 @@ def repeat(record: Record, folder: Path) -> str:
 def _typed(record: Record, folder: Path) -> str:
     """The last command that scored these clips with the record's metric."""
     told = read_lines(folder / "invocations.jsonl")
-    mine = {record.metric, record.metric.partition(".")[0]}
+    metric = scored_name(record.metric)
+    mine = {metric, metric.partition(".")[0]}
     commands = [t["command"] for t in told if mine & set(t["resolved"].get("metrics") or ())]
     return shlex.join(commands[-1]) if commands and commands[-1][0] == "mmbench" else ""

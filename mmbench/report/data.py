@@ -15,12 +15,12 @@ from mmbench.report.again import repeat
 from mmbench.report.drawings import draw_forest, draw_histogram
 from mmbench.report.material import Material
 from mmbench.report.planes import draw_cost, draw_limits
-from mmbench.report.verdicts import tell
 from mmbench.scores.records import Record
 from mmbench.tables.borrowed import CONTROLS, note_borrowed
 from mmbench.tables.compare import Cell, list_caveats
 from mmbench.tables.format import count_text, interval_text, record_row, signed, with_error
 from mmbench.tables.marks import explain_marks, mark_of, note_shuffled, short_names
+from mmbench.tables.verdicts import conclude, tell
 from mmbench.types import is_untrained
 
 DIGITS = 5  # of values per sample
@@ -44,7 +44,7 @@ def describe(material: Material) -> dict[str, Any]:
         "notice": material.notice,
         "metrics": metrics,
         "untimed": _list_untimed(material) if any(m["cost"] for m in metrics) else [],
-        "verdicts": tell(material.cells, short),
+        "verdicts": [*conclude(material.cells.values()), *tell(material.cells, short)],
         "truth": material.truth.name,
         "notes": [
             *explain_marks(cells, marks),
@@ -106,11 +106,8 @@ def _number(cell: Cell, column: Sequence[Record], material: Material) -> dict[st
         None if (x := r.details.get(name)) is None else with_error(x, r.details.get(f"{name}_stderr"))
         for name in ("infinity", "floor")
     )
-    excess = None if r.value is None or r.baseline is None else r.value - r.baseline
-    over = None if excess is None else signed(excess, r.stderr).partition(" ")[0]  # samples are shared: no error
     told = {
         **{k: v for k, v in record_row(asdict(r)).items() if v},
-        "over chance": over,
         "difference": d and f"{signed(d.value, d.stderr)} {interval_text(d.low, d.high, d.stderr, sign=True) or ''}",
         "compared with": cell.against or None,
         "p after Holm": None if cell.p_adjusted is None else f"{cell.p_adjusted:.3g}",
@@ -123,11 +120,10 @@ def _number(cell: Cell, column: Sequence[Record], material: Material) -> dict[st
     }
     text = with_error(r.value, r.stderr) or "-"
     return {
-        "id": f"{r.metric}@{r.run_id}",
+        "id": f"{r.metric}@{r.run_id}".replace(" ", "-"),
         "text": f"({text})" if cell.same_as else text,
         "mark": mark_of(cell, column),
         "value": r.value,
-        "over": over,
         "record": {k: str(v) for k, v in told.items() if v is not None},
     }
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from mmbench.console import log
@@ -23,10 +24,12 @@ from mmbench.scores.missing_weights import find_all_weights
 from mmbench.scores.optimised import optimised_for
 from mmbench.scores.partners import ALONE, Partners, find_partners
 from mmbench.scores.progress import ScoringSizes, ScoringStages, plan_scoring
-from mmbench.scores.records import Record, finite_all
+from mmbench.scores.records import Record, finite, finite_all
 from mmbench.scores.scoring import Scoring
 from mmbench.scores.valid_score import require_score
 from mmbench.scores.warnings import SAID_EARLIER, Found, anomaly_extractors, describe, find_warnings, summarize
+from mmbench.statistics.estimates import Estimate
+from mmbench.statistics.excess import estimate_excess
 from mmbench.types import (
     Dataset,
     Extractor,
@@ -39,6 +42,7 @@ from mmbench.types import (
     least_real,
 )
 
+NO_EXCESS = Estimate(float("nan"), None, None, None, 0)  # of metrics without a shuffled baseline
 NOTHING = {  # what to do where no clip is scored, each for this reason
     NO_PROMPT: "no clip has a prompt. try: prompts=[...] in Python; for files a table prompts.csv, with columns "
     "file,prompt",
@@ -269,6 +273,7 @@ class Evaluation:
     ) -> Record:
         numbers = (score.value, score.stderr, score.low, score.high, score.baseline, score.baseline_stderr)
         value, stderr, low, high, baseline, baseline_stderr = finite_all(*numbers)
+        excess = _find_excess(score)
         return Record(
             run_id=run.run_id,
             digest=run.digest,
@@ -302,7 +307,18 @@ class Evaluation:
             fitted=describe_fitting(found.contents),
             warnings=summarize(warned),
             optimised_for=optimised_for(run, judged.metric),
+            excess=finite(excess.value),
+            excess_stderr=excess.stderr,
+            excess_low=excess.low,
+            excess_high=excess.high,
         )
+
+
+def _find_excess(score: Score) -> Estimate:
+    """The paired excess of a score; without its shuffled pairs the number alone."""
+    if score.baseline is None or not math.isfinite(score.value):
+        return NO_EXCESS
+    return estimate_excess(score) or replace(NO_EXCESS, value=score.value - score.baseline)
 
 
 def extractor_digest(extractor: Extractor) -> str:

@@ -2,7 +2,8 @@
 
 RUN/records.jsonl             one line per evaluation; the latest of a signature and n counts
 RUN/scores/<key>.jsonl        one line per sample
-RUN/scores/<key>.safetensors  bootstrap replicates of a set metric; older ones are .npy
+RUN/scores/<key>.safetensors  bootstrap replicates of a set metric; older ones are .npy. Of a metric with a shuffled
+                              baseline the pairs behind it, which older records lack
 
 All of them have checksums, which are verified when they are read.
 """
@@ -13,7 +14,7 @@ import math
 import os
 import shlex
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,14 @@ from mmbench.console import log
 from mmbench.errors import IntegrityError
 from mmbench.files import append_lines, format_lines, make_folder, read_lines, write_whole
 from mmbench.identity import digest_of
+from mmbench.scores.valid_score import are_pairs
 from mmbench.statistics.estimates import interval_of
 from mmbench.tensor_files import read_tensors, write_tensors
-from mmbench.types import Score
+from mmbench.types import Score, ShuffledPairs
 
 RECORDS = "records.jsonl"
 REPLICATES = "replicates"
+SHUFFLED = {field.name: f"shuffled_{field.name}" for field in fields(ShuffledPairs)}
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Record:
         unscored: How many samples are unscored for which reason.
         fitted: Which clips' sound was brought to the length of their picture, and by how much; "" if none was.
         baseline, baseline_stderr: The metric over shuffled pairs.
+        excess, excess_stderr, excess_low, excess_high: The paired excess, value less baseline, with an error that knows
+            that both are of the same clips. Records from before it was kept have the number alone.
         lossy: Whether any clip came through a lossy codec.
         extractor_weights: How real the networks are.
         reference: What the metric compared with, for metrics that need one.
@@ -98,6 +103,10 @@ class Record:
     fitted: str = ""
     warnings: Mapping[str, Mapping[str, Any]] | None = None
     optimised_for: str = ""
+    excess: float | None = None
+    excess_stderr: float | None = None
+    excess_low: float | None = None
+    excess_high: float | None = None
 
     @cached_property
     def key(self) -> str:
@@ -106,12 +115,16 @@ class Record:
 
 
 def parse_record(line: Mapping[str, Any]) -> Record:
-    """The record of one JSON line, also of older ones, whose interval of a distance was that at infinite n.
+    """The record of one JSON line, also of older ones.
+
+    These lack the excess over shuffled pairs, and their interval of a distance was that at infinite n.
 
     Raises:
         TypeError: The line is not a record.
     """
     record = Record(**line)
+    if record.excess is None and record.value is not None and record.baseline is not None:
+        record = replace(record, excess=record.value - record.baseline)
     details = record.details
     if "infinity" not in details or "infinity_low" in details or record.value is None:
         return record
@@ -171,10 +184,16 @@ def save_all(folder: Path, scored: Sequence[Scored], samples: Sequence[Sequence[
             shown = {} if score.per_sample is None else {"value": value}
             lines.append({"index": index, **shown, **(sample or {"missing": True})})
         write_whole(scores / f"{record.key}.jsonl", format_lines(lines))
-        if score.replicates is not None:
-            draws = np.array(score.replicates, np.float64, order="C")
-            write_tensors(scores / f"{record.key}.safetensors", {REPLICATES: draws})
+        if tensors := _tensors_of(score):
+            write_tensors(scores / f"{record.key}.safetensors", tensors)
     append_lines(folder / RECORDS, [asdict(s.record) for s in scored])
+
+
+def _tensors_of(score: Score) -> dict[str, np.ndarray]:
+    """What of a score is kept beside its values per sample."""
+    tensors = {} if score.replicates is None else {REPLICATES: np.array(score.replicates, np.float64, order="C")}
+    pairs = {} if score.shuffled is None else vars(score.shuffled)
+    return tensors | {SHUFFLED[name]: np.ascontiguousarray(values) for name, values in pairs.items()}
 
 
 def read_records(folder: Path) -> list[Record]:
@@ -239,23 +258,33 @@ def read_scored(folder: Path, record: Record) -> Scored:
 
 def read_score(folder: Path, record: Record) -> Score:
     """The score behind a record, with its per-sample values or replicates."""
-    per_sample = replicates = None
-    rows, draws = read_samples(folder, record), folder / "scores" / f"{record.key}.safetensors"
-    older = draws.with_suffix(".npy")
+    per_sample = replicates = shuffled = None
+    rows, beside = read_samples(folder, record), folder / "scores" / f"{record.key}.safetensors"
+    older = beside.with_suffix(".npy")
     try:
+        tensors = read_tensors(beside) if beside.exists() else {}
         if all("value" in row for row in rows):
             per_sample = np.array([math.nan if r["value"] is None else r["value"] for r in rows], np.float64)
-        elif draws.exists():
-            replicates = read_tensors(draws)[REPLICATES]
+            shuffled = _read_pairs(tensors, len(rows)) if tensors else None
+        elif tensors:
+            replicates = tensors[REPLICATES]
         elif older.exists():
             replicates = np.load(older, allow_pickle=False)
     except (IntegrityError, ValueError, TypeError, LookupError) as error:
         raise _damaged(folder, record, error) from error
-    found = replace(score_on_record(record), per_sample=per_sample, replicates=replicates)
+    found = replace(score_on_record(record), per_sample=per_sample, replicates=replicates, shuffled=shuffled)
     if replicates is not None and "infinity_low" not in record.details:  # of then: for the distance at infinite n
         low, high = interval_of(found.value, record.stderr)
         found = replace(found, low=low, high=high)
     return found
+
+
+def _read_pairs(tensors: Mapping[str, np.ndarray], num_samples: int) -> ShuffledPairs:
+    """The shuffled pairs that a file holds; ValueError if they are none of so many samples."""
+    pairs = ShuffledPairs(**{name: tensors[key] for name, key in SHUFFLED.items()})
+    if not are_pairs(pairs, num_samples):
+        raise ValueError(f"it holds no shuffled pairs of {num_samples} samples")
+    return pairs
 
 
 def score_on_record(record: Record) -> Score:

@@ -74,7 +74,7 @@ def paired_difference(a: Score, b: Score, level: float = 0.95) -> Difference:
         if len(a.per_sample) != len(b.per_sample):
             raise _unpaired(f"One score has {len(a.per_sample)} samples, the other {len(b.per_sample)}.")
         d = mean_estimate(np.asarray(b.per_sample, np.float64) - np.asarray(a.per_sample, np.float64), level)
-        return Difference(d.value, d.stderr, d.low, d.high, _t_test(d), d.n)
+        return Difference(d.value, d.stderr, d.low, d.high, t_test(d), d.n)
     if a.replicates is not None and b.replicates is not None:
         if len(a.replicates) != len(b.replicates) or a.num_scored != b.num_scored:
             raise _unpaired(
@@ -93,7 +93,7 @@ def _unpaired(found: str) -> MMBenchError:
     )
 
 
-def _t_test(d: Estimate) -> float | None:
+def t_test(d: Estimate) -> float | None:
     """Two-sided p of the t statistic; without scatter, 1 for no difference and 0 for one."""
     if d.stderr is None:
         return None

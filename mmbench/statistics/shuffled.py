@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from mmbench.statistics.estimates import Estimate, generator
+from mmbench.statistics.estimates import Estimate, generator, mean_score
+from mmbench.types import Score, ShuffledPairs
 
 
 def derangements(n: int, k: int, seed: int) -> np.ndarray:
@@ -22,27 +24,36 @@ def derangements(n: int, k: int, seed: int) -> np.ndarray:
     return np.array(found, dtype=np.intp).reshape(k, n)
 
 
-def shuffled_baseline(score: Callable[[int, int], float], n: int, shuffles: int = 10, seed: int = 0) -> Estimate:
-    """The metric on mismatched pairs: mean of score(i, j) over derangements j of i.
-
-    One side's clip occurs in several pairs, so values are not independent: the standard error clusters by both sides
-    (Cameron, Gelbach & Miller 2011, eq. 2.10).
+def shuffled_pairs(
+    score: Callable[[int, int], float], samples: Sequence[int], shuffles: int = 10, seed: int = 0
+) -> ShuffledPairs:
+    """The metric on mismatched pairs: score(i, j) over derangements j of i, so that each half occurs equally often.
 
     Args:
-        score: Value of the video of clip i with the audio of clip j; NaN where undefined.
-        n: Number of clips.
+        score: Value of the video of the i-th of `samples` with the audio of the j-th; NaN where undefined.
+        samples: Indices of the scored samples in the run.
         shuffles: Number of derangements.
         seed: Seed of the derangements.
     """
-    partner = derangements(n, shuffles, seed)
-    values = np.array([[score(i, int(j)) for i, j in enumerate(p)] for p in partner], dtype=np.float64)
-    scored = ~np.isnan(values)
+    partner = derangements(len(samples), shuffles, seed)
+    values = np.array([score(i, int(j)) for p in partner for i, j in enumerate(p)], dtype=np.float64)
+    index = np.asarray(samples, dtype=np.int64)
+    return ShuffledPairs(np.tile(index, len(partner)), index[partner.ravel()], values)
+
+
+def shuffled_baseline(pairs: ShuffledPairs) -> Estimate:
+    """The mean over shuffled pairs.
+
+    One side's clip occurs in several pairs, so values are not independent: the standard error clusters by both sides
+    (Cameron, Gelbach & Miller 2011, eq. 2.10).
+    """
+    scored = ~np.isnan(pairs.values)
     if not scored.any():
         return Estimate(float("nan"), None, None, None, 0)
-    mean, count = float(values[scored].mean()), int(scored.sum())
-    residual = np.where(scored, values - mean, 0.0)
-    by_first = residual.sum(axis=0)
-    by_second = np.bincount(partner.ravel(), weights=residual.ravel(), minlength=n)
+    n = len(np.unique(pairs.first))
+    mean, count = float(pairs.values[scored].mean()), int(scored.sum())
+    residual = np.where(scored, pairs.values - mean, 0.0)
+    by_first, by_second = (np.bincount(side, weights=residual) for side in (pairs.first, pairs.second))
     variance = (by_first @ by_first + by_second @ by_second - np.sum(residual**2)) / count**2
     variance = max(variance, np.sum(residual**2) / count**2) * n / (n - 1)  # never below that of independent values
     from scipy.special import stdtrit
@@ -50,3 +61,17 @@ def shuffled_baseline(score: Callable[[int, int], float], n: int, shuffles: int 
     stderr = float(np.sqrt(variance))
     margin = float(stdtrit(n - 1, 0.975)) * stderr
     return Estimate(mean, stderr, mean - margin, mean + margin, n)
+
+
+def shuffled_score(values: np.ndarray, pairs: ShuffledPairs, **others: Any) -> Score:
+    """The Score of a mean over samples beside its shuffled baseline, which it has none of without a scored pair.
+
+    Args:
+        values: (n,) per sample, NaN where unscored or missing.
+        pairs: Of the same samples, as `shuffled_pairs` gives them.
+        **others: Further fields of the Score.
+    """
+    base = shuffled_baseline(pairs)
+    if not base.n:
+        return mean_score(values, **others)
+    return mean_score(values, baseline=base.value, baseline_stderr=base.stderr, shuffled=pairs, **others)

@@ -12,9 +12,11 @@ from typing import Any
 
 from mmbench.errors import MMBenchError
 from mmbench.scores.records import Record, Scored
+from mmbench.statistics.excess import subtract_excess
 from mmbench.statistics.paired import Difference, Wins, count_wins, holm, paired_difference
 from mmbench.statistics.planning import plan
 from mmbench.tables.borrowed import find_owners
+from mmbench.tables.excess import excess_record, note_excess
 from mmbench.tables.floors import note_falling, note_floors
 from mmbench.tables.format import real_clips_text
 from mmbench.types import UNTRAINED, Score
@@ -36,6 +38,8 @@ class Cell:
         wins: Share of the paired samples on which it is better; None for metrics without values per sample.
         same_as: The system whose number this is, for both show the same half; such a number has no difference.
         group: The samples that it is of, in a table by groups, `tables.groups.ALL` for all of them; else "".
+        excess: Difference of the paired excesses to the system `against`, where both have one; it stands in the cell of
+            the excess, which `adjust` makes.
     """
 
     record: Record
@@ -46,6 +50,7 @@ class Cell:
     wins: Wins | None = None
     same_as: str = ""
     group: str = ""
+    excess: Difference | None = None
 
     @property
     def needs(self) -> int | None:
@@ -72,7 +77,8 @@ def make_cell(scored: Scored, base: Scored, scores: tuple[Score, Score] | None) 
     if first.per_sample is not None and second.per_sample is not None:
         wins = count_wins(first.per_sample, second.per_sample, scored.record.higher_is_better)
     difference = paired_difference(first, second)
-    return Cell(scored.record, scored.score, difference, against=base.record.system, wins=wins)
+    excess = subtract_excess(first, second)
+    return Cell(scored.record, scored.score, difference, against=base.record.system, wins=wins, excess=excess)
 
 
 def comparable(records: Sequence[Record], any_n: bool = False) -> None:
@@ -170,12 +176,24 @@ def _share_samples(a: Scored, b: Scored) -> bool:
 
 
 def adjust(columns: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
-    """The cells of a table with p-values corrected after Holm over all its differences; borrowed numbers have none."""
-    columns = [_drop_borrowed(column) for column in columns]
+    """The columns of a table, the excess of a metric before its value, and p-values corrected after Holm over all.
+
+    Borrowed numbers have no difference.
+    """
+    columns = [_drop_borrowed(part) for column in columns for part in (_take_excess(column), column) if part]
     cells = [c for column in columns for c in column if c.difference and c.difference.p_value is not None]
     adjusted = holm([c.difference.p_value or 0.0 for c in cells if c.difference])
     by_cell = {id(c): float(p) for c, p in zip(cells, adjusted, strict=True)}
     return [[replace(c, p_adjusted=by_cell.get(id(c))) for c in column] for column in columns]
+
+
+def _take_excess(column: Sequence[Cell]) -> list[Cell]:
+    """The cells of the excess of a metric, of all numbers that have a shuffled baseline."""
+    return [
+        Cell(excess_record(c.record), c.score, c.excess, against=c.against if c.excess else "", group=c.group)
+        for c in column
+        if c.record.excess is not None
+    ]
 
 
 def _drop_borrowed(column: Sequence[Cell]) -> list[Cell]:
@@ -196,7 +214,7 @@ def is_significant(cell: Cell) -> bool:
 
 def list_caveats(records: Sequence[Record]) -> list[str]:
     """The notes on what is no fair measure: distances that fall with n, unlike clips, lossy ones, untrained weights."""
-    notes = _note_distances(records)
+    notes = note_excess(records) + _note_distances(records)
     notes += [*_note_unscored(records), *_note_above_1(records)]
     if any(r.lossy for r in records):
         notes.append(

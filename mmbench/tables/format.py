@@ -12,10 +12,12 @@ ROUNDING = 5e-7  # an error below that is zero in all of the six decimals that a
 
 
 def record_row(record: dict[str, Any]) -> dict[str, Any]:
-    """A record as a row on its own: value, interval, shuffled baseline, counts, further numbers, signature."""
+    """A record as a row on its own: excess, value, intervals, shuffled baseline, counts, further numbers, signature."""
     r = Record(**record)
     return {
         "metric": r.metric,
+        "excess": with_error(r.excess, r.excess_stderr),
+        "excess 95 %": interval_text(r.excess_low, r.excess_high, r.excess_stderr),
         "value": with_error(r.value, r.stderr),
         "95 %": interval_text(r.low, r.high, r.stderr),
         "shuffled": with_error(r.baseline, r.baseline_stderr),

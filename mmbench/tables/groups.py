@@ -73,6 +73,10 @@ def _part(scored: Scored, samples: Sequence[Mapping[str, Any]], groups: Sequence
         baseline=None,
         baseline_stderr=None,
         details={},
+        excess=None,
+        excess_stderr=None,
+        excess_low=None,
+        excess_high=None,
     )
     return replace(scored, record=record, score=score)
 

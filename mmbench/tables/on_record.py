@@ -12,6 +12,7 @@ from mmbench.scores.records import Record, Scored, read_scored
 from mmbench.statistics.paired import Difference
 from mmbench.tables.borrowed import REAL
 from mmbench.tables.compare import Cell, compare
+from mmbench.tables.excess import excess_name
 from mmbench.tables.runs import read_runs
 from mmbench.types import Score
 
@@ -42,7 +43,7 @@ def _compare_column(
     if len({r.n_expected for r in stored}) == 1:
         cells = [_meant(cell) for cell in compare([_read(r, places) for r in stored])]
     found = {id(cell.record): cell for cell in cells}
-    return [found.get(id(r)) or _restore(r, column, kept.get((r.run_id, r.metric, r.n_expected))) for r in column]
+    return [found.get(id(r)) or _restore(r, column, kept) for r in column]
 
 
 def _read(record: Record, folders: Mapping[str, Path]) -> Scored:
@@ -62,8 +63,15 @@ def _meant(cell: Cell) -> Cell:
     return Cell(cell.record, cell.score)
 
 
-def _restore(record: Record, column: Sequence[Record], kept: Mapping[str, Any] | None) -> Cell:
-    if kept is None or kept["against"] not in {r.system for r in column}:
+def _restore(record: Record, column: Sequence[Record], kept: Mapping[tuple[str, str, int], Mapping[str, Any]]) -> Cell:
+    value, excess = (
+        kept.get((record.run_id, name, record.n_expected)) for name in (record.metric, excess_name(record.metric))
+    )
+    if value is None or value["against"] not in {r.system for r in column}:
         return Cell(record)
-    numbers = (kept[name] for name in ("value", "stderr", "low", "high", "p", "n"))
-    return _meant(Cell(record, difference=Difference(*numbers), against=kept["against"]))
+    of_excess = _read_difference(excess) if excess and excess["against"] == value["against"] else None
+    return _meant(Cell(record, difference=_read_difference(value), against=str(value["against"]), excess=of_excess))
+
+
+def _read_difference(kept: Mapping[str, Any]) -> Difference:
+    return Difference(*(kept[name] for name in ("value", "stderr", "low", "high", "p", "n")))

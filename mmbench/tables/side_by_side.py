@@ -11,6 +11,7 @@ import numpy as np
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.runs.spec import RunSpec
 from mmbench.scores.records import Record, Scored, read_samples
+from mmbench.statistics.excess import select_samples
 from mmbench.tables.compare import Cell, adjust, comparable, make_cell
 from mmbench.tables.groups import note_groups, split_column
 from mmbench.tables.labels import name_apart
@@ -176,7 +177,7 @@ def _align(a: Scored, b: Scored, pairing: Pairing) -> tuple[Score, Score] | None
         values = a.score.per_sample[mine], b.score.per_sample[theirs]
         if np.count_nonzero(~np.isnan(values[1] - values[0])) < 2:
             return None
-        return replace(a.score, per_sample=values[0]), replace(b.score, per_sample=values[1])
+        return select_samples(a.score, mine), select_samples(b.score, theirs)
     if a.score.replicates is None or b.score.replicates is None or a.record.seed != b.record.seed:
         return None
     same = pairing.in_place and a.absent == b.absent and a.score.num_scored == b.score.num_scored

@@ -5,7 +5,9 @@ A suite says how numbers are shown. Records keep the metric's own number, whatev
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from mmbench.tables.excess import EXCESS, is_excess, scored_name
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,15 @@ class SuiteColumn:
         """Whether this is the column of `metric`, which is name.variant."""
         return self.metric in (metric, metric.partition(".")[0])
 
+    def holds_excess(self, metric: str) -> bool:
+        """Whether `metric` is the excess of this column's, which stands before it."""
+        return is_excess(metric) and self.holds(scored_name(metric))
+
+    @property
+    def of_excess(self) -> SuiteColumn:
+        """The column of its excess, under the paper's name and multiplied as the value is."""
+        return replace(self, printed=self.printed and self.printed + EXCESS)
+
 
 @dataclass(frozen=True)
 class Suite:
@@ -61,8 +72,9 @@ class Suite:
         return tuple(column.metric for column in self.columns)
 
     def place(self, metric: str) -> int:
-        """The place of a metric's column; that after the last for a metric which has none."""
-        return next((k for k, column in enumerate(self.columns) if column.holds(metric)), len(self.columns))
+        """The place of the column of a metric or of its excess; that after the last for one which has none."""
+        name = scored_name(metric)
+        return next((k for k, column in enumerate(self.columns) if column.holds(name)), len(self.columns))
 
 
 def factor_text(factor: int) -> str:

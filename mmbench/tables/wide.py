@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from mmbench.markup import Strong
 from mmbench.tables.borrowed import CONTROLS
+from mmbench.tables.excess import is_excess
 from mmbench.tables.format import column_digits
 from mmbench.tables.layout import Layout, MetricCell, Row
 
@@ -68,7 +69,7 @@ def describe_rows(layout: Layout) -> list[str]:
     variants: dict[str, list[str]] = {}
     for heading, name in short_headings(layout).items():
         metric, _, variant = heading[:-2].partition(".")
-        if variant and name[:-2] == metric:
+        if variant and name[:-2] == metric and not is_excess(heading[:-2]):
             variants.setdefault(variant, []).append(metric)
     told += [f"{variant}: {', '.join(metrics)}" for variant, metrics in variants.items()]
     return ["; ".join(told) + "."] if told else []
@@ -86,8 +87,10 @@ def make_titles(layout: Layout) -> dict[str, Title]:
     titles: dict[str, Title] = {}
     for column in layout.suite.columns if layout.suite else ():
         found = next((h for h, metric in layout.headings.items() if column.holds(metric)), column.title)
-        own = short.get(found, column.title)
-        titles[found] = Title(column.title if column.printed else own, column.factor)
+        excess = next((h for h, metric in layout.headings.items() if column.holds_excess(metric)), "")
+        for heading, shown in ((excess, column.of_excess), (found, column)) if excess else ((found, column),):
+            own = short.get(heading, shown.title)
+            titles[heading] = Title(shown.title if shown.printed else own, shown.factor)
     return titles | {heading: Title(name) for heading, name in short.items() if heading not in titles}
 
 

@@ -100,9 +100,9 @@ def test_saved_scores_are_runs_of_the_command_line(
 
 def test_a_comparison_says_what_was_optimised_for(scores: mm.Scores, shifted: mm.Scores) -> None:
     found = mm.compare(scores, shifted, metrics=("ib_bounce_av",))
-    ((mine, other),) = found._columns
+    _, (mine, other) = found._columns
     assert "‡" not in repr(found)
-    assert found.to_pandas().optimised_for.tolist() == ["", ""]
+    assert found.to_pandas().optimised_for.tolist() == ["", "", "", ""]
     chosen = replace(mine, record=replace(mine.record, optimised_for="ib_bounce_av.bounce_v1"))
     judged = replace(found, _columns=[[chosen, other]])
     value, difference, *below = repr(judged).splitlines()[1:]
@@ -127,7 +127,7 @@ def test_a_comparison_says_how_samples_paired(scores: mm.Scores, shifted: mm.Sco
     both = mm.compare(scores, shifted)  # of the same videos
     assert both.to_pandas().same_as.to_dict() == {
         (f"{metric}.bounce_v1", name): "mine" if (metric, name) == ("fvd_bounce", "samples") else ""
-        for metric in METRICS
+        for metric in (*METRICS, "ib_bounce_av excess")
         for name in ("mine", "samples")
     }
     assert "samples  (" in repr(both)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -12,6 +13,7 @@ import pytest
 
 from mmbench.identity import digest_of
 from mmbench.jobs import opening
+from mmbench.jobs import run as whole_job
 from mmbench.jobs.evaluate import evaluate_all, export_reference
 from mmbench.jobs.generate import generate_runs
 from mmbench.jobs.run import run
@@ -22,6 +24,8 @@ from mmbench.runs import spec
 from mmbench.runs.generate import Shard
 from mmbench.scores import records
 from mmbench.tables.compare import table_of
+from mmbench.tables.format import with_error
+from tests.commands import mmbench_here
 
 SYSTEMS = ("ground_truth", "independent")
 
@@ -66,7 +70,7 @@ def test_scores_reach_the_table_in_memory(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(records, "read_score", None)
     settings = Settings(systems=SYSTEMS, num_samples=3, out=tmp_path, metrics=("av_align",), workers=1, quiet=True)
     scored = run(settings)
-    ((first, second),) = table_of(scored)
+    _, (first, second) = table_of(scored)
     assert second.difference is not None
     assert second.against == "ground_truth"
     monkeypatch.undo()
@@ -120,3 +124,61 @@ def test_a_process_that_follows_computes_features_and_writes_no_record(
     written = export_reference(replace(settings, shard=Shard(0, 2)), file, False)
     assert written is not None
     assert written.about["clips"] == 3
+
+
+def test_each_system_is_scored_and_said_before_the_next_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there: list[int] = []
+    score = whole_job.score_store
+
+    def scored_now(*given: Any) -> Any:
+        there.append(len(list(tmp_path.glob("*-bounce-*"))))
+        return score(*given)
+
+    monkeypatch.setattr(whole_job, "score_store", scored_now)
+    given: dict[str, Any] = {"num_samples": 3, "metrics": ("av_align",), "workers": 1}
+    found = run(Settings(systems=SYSTEMS, out=tmp_path, **given))
+    assert there == [1, 2]
+    assert [s.record.system for s in found] == list(SYSTEMS), "in the order asked for"
+    excess = found[0].record
+    first, second = capsys.readouterr().err.splitlines()[-2:]
+    assert first.startswith(
+        f"ground_truth: av_align excess {with_error(excess.excess, excess.excess_stderr)}, av_align"
+    )
+    assert second.startswith("independent: av_align excess ")
+    run(Settings(systems=SYSTEMS, out=tmp_path, quiet=True, **given))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_run_ends_with_its_contact_sheet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("-s", "ground_truth", "-s", "independent", "-n", 2, "-m", "av_align", "--out", tmp_path, "--workers", 1)
+    done = mmbench_here(capsys, "run", *words)
+    assert done.returncode == 0, done.stderr
+    table, sheet = (done.stdout.index(part) for part in ("av_align excess ↑", "Contact sheet"))
+    assert table < sheet
+    assert str(tmp_path / "preview" / "contact_sheet.png") in done.stdout[sheet:]
+    assert "guidance" not in done.stdout, "nothing is guided"
+    (tmp_path / "preview" / "contact_sheet.png").unlink()
+    mmbench_here(capsys, "run", *words, "--format", "json")
+    assert not list((tmp_path / "preview").iterdir()), "for programs there is no picture"
+
+
+@pytest.mark.thorough
+def test_a_run_ends_with_table_contact_sheet_and_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    systems = ("ground_truth", "tiny", "tiny+mmdisco")
+    words = [word for system in systems for word in ("-s", system)]
+    options = ("-n", 2, "-m", "av_align", "--set", "num_inference_steps=2", "--out", tmp_path)
+    done = mmbench_here(capsys, "run", *words, *options)
+    assert done.returncode == 0, done.stderr
+    table, sheet, verdict = (
+        done.stdout.index(part) for part in ("av_align excess ↑", "Contact sheet", "Does guidance")
+    )
+    assert table < sheet < verdict
+    assert (tmp_path / "preview" / "contact_sheet.png").is_file()
+    assert not list((tmp_path / "preview").glob("*.mp4"))
+    assert "tiny+mmdisco: " in done.stdout[verdict:]
+    assert "against tiny: av_align excess " in done.stdout[verdict:]
+    assert "to ground_truth av_align excess " in done.stdout[verdict:]
+    as_json = mmbench_here(capsys, "run", *words, *options, "--format", "json")
+    assert [row["system"] for row in json.loads(as_json.stdout)] == 2 * list(systems)

@@ -27,7 +27,19 @@ def board(tmp_path: Path) -> Path:
     """Three teams, a control, a system that was optimised, one with random weights, one of lossy clips."""
     files = [
         send(tmp_path / "a", "fast", scatter(0.8), baseline=0.3, baseline_stderr=0.02),
-        send(tmp_path / "b", "slow", scatter(0.4), an_author(team="Lab B", link=""), lossy=True),
+        send(
+            tmp_path / "b",
+            "slow",
+            scatter(0.4),
+            an_author(team="Lab B", link=""),
+            lossy=True,
+            baseline=0.3,
+            baseline_stderr=0.02,
+            excess=0.4 - 0.3,
+            excess_stderr=0.04,
+            excess_low=0.015,
+            excess_high=0.185,
+        ),
         send(tmp_path / "c", "ground_truth", scatter(0.95), an_author(team="Lab C")),
         send(tmp_path / "d", "junk", scatter(0.1), run=a_run("junk", "random")),
         send(
@@ -66,7 +78,9 @@ def test_rows_hold_protocol_numbers_rank_and_whose_they_are(board: Path, tmp_pat
         assert fast[name] == value
     assert fast["signature"].startswith("av_align|mmdisco_96ms|extractors:flow_farneback-")
     assert fast["excess"] == pytest.approx(0.5)
-    assert fast["excess_stderr"] == pytest.approx((fast["stderr"] ** 2 + 0.02**2) ** 0.5)
+    assert fast["excess_stderr"] is None, "its record is older than the interval"
+    assert [rows["slow"][f"excess{end}"] for end in ("_stderr", "_low", "_high")] == [0.04, 0.015, 0.185]
+    assert list(fast).index("excess") < list(fast).index("value")
     assert rows["ground_truth"]["not_ranked"] == "control"
     assert (rows["best"]["not_ranked"], rows["best"]["optimised_for"]) == ("optimised for it", "av_align.mmdisco_96ms")
     assert len({row["protocol"] for row in rows.values()}) == 3
@@ -83,6 +97,8 @@ def test_the_page_marks_what_is_no_evidence(board: Path, tmp_path: Path) -> None
     for words in ("lossy clips", "random weights", "random networks", "no quality"):
         assert re.search(rf'<strong class="warning">[^<]*{words}', page), words
     assert "‡" in page
+    assert "excess 0.100 ± 0.040" in page
+    assert page.index(">paired excess<") < page.index(">value<")
     assert page.count('aria-label="Rank 1 of 2"') == 1
     assert page.index("junk") > page.index("slow")  # untrained systems in a part of their own, at the end
 

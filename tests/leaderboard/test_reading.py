@@ -136,6 +136,13 @@ RECORDS: list[tuple[str, dict[str, Any], str]] = [
     ("number for truth", {"lossy": 1}, "lossy is 1, not bool"),
     ("too many", dict.fromkeys(("n_expected", "n_present", "n_scored"), 10**8), "more than 10,000,000 samples"),
     ("too large", {"baseline": 1e300}, "a number beyond 1e+15"),
+    ("excess of nothing", {"excess": 0.2}, "its excess is 0.2 of the value"),
+    ("another excess", {"baseline": 0.25, "excess": 0.2}, "is not its value less its shuffled baseline"),
+    (
+        "narrow excess",
+        {"baseline": 0.25, "excess": 0.25, "excess_stderr": 0.1, "excess_low": 0.24, "excess_high": 0.26},
+        "is not that of a standard error of 0.1",
+    ),
     ("a further field", {"rank": 1}, "a record has no rank"),
     ("a name", {"metric": "a\u202e"}, "not printed"),
 ]

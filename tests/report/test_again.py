@@ -22,8 +22,9 @@ def test_of_a_run_elsewhere_and_of_another_seed(tmp_path: Path, capsys: pytest.C
     assert done.returncode == 0, done.stderr
     (run,) = out.glob("ground_truth*")
     before = {r.metric: r for r in read_records(run)}
-    for metric in describe(gather([], out, None))["metrics"]:
-        command = shlex.split(metric["numbers"][0]["record"]["again"])
+    shown = [metric["numbers"][0]["record"]["again"] for metric in describe(gather([], out, None))["metrics"]]
+    assert len(shown) == len(set(shown)) + 1 == 3, "an excess is of the metric before whose value it stands"
+    for command in map(shlex.split, dict.fromkeys(shown)):
         assert command[0] == "mmbench"
         done = mmbench_here(capsys, *command[1:])
         assert done.returncode == 0, done.stderr
@@ -45,8 +46,9 @@ def test_of_clips_is_what_scored_them(tmp_path: Path, capsys: pytest.CaptureFixt
     write_model(clips, ["a", "b"], 0)
     typed = ("evaluate", clips, "-m", "av_align", "--name", "mine", "--out", out)
     assert mmbench_here(capsys, *typed).returncode == 0
-    (metric,) = describe(gather([str(clips)], out, None))["metrics"]
+    excess, metric = describe(gather([str(clips)], out, None))["metrics"]
     command = metric["numbers"][0]["record"]["again"]
+    assert excess["numbers"][0]["record"]["again"] == command
     assert command == shlex.join(["mmbench", *map(str, typed)])
     assert mmbench_here(capsys, *shlex.split(command)[1:]).returncode == 0
 

@@ -60,7 +60,7 @@ def test_numbers_that_one_set_alone_has_are_there(tmp_path: Path) -> None:
     material = gather([], out, None)
     report = describe(material)
     shown = {m["short"]: [bool(number) for number in m["numbers"]] for m in report["metrics"]}
-    assert shown == {"av_align": [True, False], "fvd": [False, True]}
+    assert shown == {"av_align excess": [True, False], "av_align": [True, False], "fvd": [False, True]}
     assert f"{DISTANCE} is not scored for ground_truth." in report["notes"]
     assert report["verdicts"] == []
     assert "Nothing is compared: no metric of two sets, or samples that do not pair." in render_report(
@@ -89,7 +89,7 @@ def test_the_first_samples_are_shown_and_all_are_in_the_plots(tmp_path: Path) ->
     assert {values.shape for values in material.scores.values()} == {(8, 2)}
     assert material.notice == "Of 8 samples the first 3 are shown; numbers and plots are of all."
     assert material.notice in render_report(describe(material), ["mmbench report"])
-    histogram = describe(material)["metrics"][0]["histogram"]
+    (histogram,) = [m["histogram"] for m in describe(material)["metrics"] if m["short"] == "av_align"]
     assert [sum(counts) for counts in histogram.counts] == [8, 8]
     assert gather([], out, 8).notice == gather([], out, None).notice == ""
 
@@ -130,16 +130,18 @@ def test_seconds_and_numbers_stand_beside_each_other(tmp_path: Path) -> None:
     assert truth.name in page, "its records' dialogs"
 
 
-def test_chance_is_told_with_the_number(tmp_path: Path) -> None:
+def test_the_excess_over_chance_stands_before_the_number(tmp_path: Path) -> None:
     write_runs(tmp_path / "runs", 2, 64)
     material = gather([], tmp_path / "runs", None)
-    metric = next(m for m in describe(material)["metrics"] if m["short"] == "av_align")
+    metrics = describe(material)["metrics"]
+    at = [m["short"] for m in metrics].index("av_align")
+    excess, metric = metrics[at - 1 : at + 1]
     record = material.cells[metric["name"]][1].record
     assert record.value is not None
     assert record.baseline is not None
-    number = metric["numbers"][1]
-    assert float(number["over"]) == pytest.approx(record.value - record.baseline, abs=1e-3)
-    assert number["record"]["over chance"] == number["over"]
+    assert excess["short"] == "av_align excess"
+    assert excess["numbers"][1]["value"] == pytest.approx(record.value - record.baseline)
     page = render_report(describe(material), ["mmbench report"])
-    assert f"{number['over']} over chance" in page
+    assert page.index("av_align excess ↑") < page.index("av_align ↑")
     assert f'<dialog id="{record.metric}@{record.run_id}"' in page, "an address that stays"
+    assert f'<dialog id="{excess["name"].replace(" ", "-")}@{record.run_id}"' in page

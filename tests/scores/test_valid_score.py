@@ -9,9 +9,9 @@ import pytest
 
 from mmbench.errors import MMBenchError
 from mmbench.scores.valid_score import require_score
-from mmbench.types import Score
+from mmbench.types import Score, ShuffledPairs
 
-ONES = np.ones(3)
+ONES, FIRST = np.ones(3), np.arange(3)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,9 @@ ONES = np.ones(3)
             "details that cannot be .*float32",
         ),
         (Score(1.0, None, 3, per_sample=ONES, details={"x": float("nan")}), "details that cannot be written"),
+        (Score(1.0, None, 3, per_sample=ONES, shuffled=ShuffledPairs(FIRST, FIRST + 2, ONES)), "none of 3 samples"),
+        (Score(1.0, None, 3, per_sample=ONES, shuffled=ShuffledPairs(FIRST, FIRST[:2], ONES)), "none of 3 samples"),
+        (Score(1.0, None, 3, per_sample=ONES, shuffled=ShuffledPairs(FIRST, ONES, ONES)), "none of 3 samples"),
     ],
 )
 def test_what_cannot_be_recorded_is_refused(given: Any, found: str) -> None:

@@ -10,7 +10,7 @@ from mmbench.errors import MMBenchError
 from mmbench.statistics.estimates import bootstrap_estimate, mean_estimate, resample_indices
 from mmbench.statistics.paired import holm, paired_difference
 from mmbench.statistics.planning import plan
-from mmbench.statistics.shuffled import derangements, shuffled_baseline
+from mmbench.statistics.shuffled import derangements, shuffled_baseline, shuffled_pairs
 from mmbench.types import Score
 
 
@@ -173,7 +173,9 @@ def test_shuffled_baseline_error_counts_both_sides() -> None:
     means, errors, naive = [], [], []
     for seed in range(300):
         video, audio, both = rng.normal(size=40), rng.normal(size=40), rng.normal(size=(40, 40))
-        estimate = shuffled_baseline(lambda i, j, v=video, a=audio, e=both: v[i] + a[j] + e[i, j], 40, 10, seed)
+        estimate = shuffled_baseline(
+            shuffled_pairs(lambda i, j, v=video, a=audio, e=both: v[i] + a[j] + e[i, j], range(40), 10, seed)
+        )
         means.append(estimate.value)
         errors.append(estimate.stderr)
         naive.append(np.sqrt(3 / 400))
@@ -182,10 +184,10 @@ def test_shuffled_baseline_error_counts_both_sides() -> None:
 
 
 def test_shuffled_baseline_leaves_out_undefined_pairs() -> None:
-    estimate = shuffled_baseline(lambda i, j: float("nan") if i == 0 else 1.0, 5)
+    estimate = shuffled_baseline(shuffled_pairs(lambda i, j: float("nan") if i == 0 else 1.0, range(5)))
     assert (estimate.value, estimate.stderr) == (1.0, 0.0)
-    assert shuffled_baseline(lambda i, j: float("nan"), 5).stderr is None
-    assert shuffled_baseline(lambda i, j: 1.0, 1).n == 0
+    assert shuffled_baseline(shuffled_pairs(lambda i, j: float("nan"), range(5))).stderr is None
+    assert shuffled_baseline(shuffled_pairs(lambda i, j: 1.0, [0])).n == 0
 
 
 @pytest.mark.parametrize(("sd", "effect"), [(1.0, 1.0), (1.0, 0.3), (20.0, 11.0)])
@@ -238,7 +240,7 @@ def test_shuffled_baseline_error_has_both_corrections(clustered: bool) -> None:
     else:  # the pairs of each clip cancel, so that the clustered variance is the smaller one
         values = np.zeros((n, n))
         values[np.arange(n), partner[0]], values[np.arange(n), partner[1]] = 1.0, -1.0
-    estimate = shuffled_baseline(lambda i, j: values[i, j], n, 3, seed)
+    estimate = shuffled_baseline(shuffled_pairs(lambda i, j: values[i, j], range(n), 3, seed))
     assert estimate.stderr == pytest.approx(np.sqrt(shuffled_by_hand(values, partner)), rel=1e-12)
     margin = stats.t.ppf(0.975, n - 1) * estimate.stderr
     assert (estimate.low, estimate.high) == pytest.approx((estimate.value - margin, estimate.value + margin), rel=1e-12)

@@ -123,7 +123,7 @@ def test_the_long_text_has_interval_difference_and_p(columns: list[list[Cell]]) 
 
 
 @pytest.mark.parametrize(
-    ("file", "options", "lines"), [("runs", ("-d", "bounce"), 36), ("table7", ("--paper", "7"), 30)]
+    ("file", "options", "lines"), [("runs", ("-d", "bounce"), 48), ("table7", ("--paper", "7"), 30)]
 )
 def test_tables_on_record_are_csv_on_stdout_and_words_on_stderr(
     file: str, options: tuple[str, ...], lines: int, capsys: pytest.CaptureFixture[str]
