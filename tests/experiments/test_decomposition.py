@@ -55,8 +55,15 @@ def test_logits_that_are_too_sure_are_told_by_their_slope(script: Any) -> None:
     told = script.tell(3 * own, 3 * other, first, first % 2 == 0)
     assert told.slope == pytest.approx(1 / 3, rel=0.1)
     assert told.share == pytest.approx(norm.cdf(1), abs=0.02)
-    assert told.nats == pytest.approx(script.cross_entropy(own, other), abs=0.002)
+    assert told.fitted == pytest.approx(script.cross_entropy(own, other), abs=0.002)
+    assert told.nats > told.fitted + 0.1
     assert script.tell(0 * own, 0 * other, first, first % 2 == 0).nats == pytest.approx(np.log(2))
+
+
+def test_a_line_stays_finite_where_all_pairs_are_told(script: Any) -> None:
+    slope, offset = script.fit_line(np.linspace(1, 2, 50), np.linspace(-2, -1, 50))
+    assert 1 < slope < 20
+    assert abs(offset) < 0.1
 
 
 def test_other_pairs_are_of_one_text(script: Any) -> None:
