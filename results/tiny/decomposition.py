@@ -1,28 +1,27 @@
 """Why samples of tiny+mmdisco are not real clips: what the bases, the discriminator and the sampler each lose.
 
-    mmbench run -s ground_truth -s tiny -s tiny+mmdisco-res_frieren -d bounce -n 64 --seed 23 --out RUNS
+    mmbench run -s ground_truth -s tiny -s tiny+mmdisco-res_frieren -d bounce -n 64 --seed 23 -m av_align --out RUNS
     for steps in 50 100 200; do
-        mmbench run -s tiny+mmdisco-res_frieren -d bounce -n 64 --seed 23 --set num_inference_steps=$steps --out RUNS
+        mmbench run -s tiny+mmdisco-res_frieren -d bounce -n 64 --seed 23 -m av_align --out RUNS \\
+            --set num_inference_steps=$steps
     done
-    python results/tiny/decomposition.py RUNS
+    python results/tiny/decomposition.py RUNS > results/tiny/decomposition.md
 
-Nine minutes on one core, six of them for the runs. Prints three tables as Markdown:
+Ten minutes on one core, six of them for the runs.
 
-Bases: distances of each half to 2048 real clips, which no guidance mends where the bases cannot make what is real.
-`ground_truth` are real clips of the same prompts: what a distance is at this n.
-
-Discriminator, by timestep, on real clips that it was not trained on. "told": of a noised video and two noised sounds,
-its own and that of another clip of the same text, how often its own has the higher logit, with Wilson's 95 % interval;
-"nats": cross-entropy of own and other pairs (chance is 0.693), as it is, and after a slope and an offset fitted on the
-other half of the texts; "slope": the fitted one, 1 where logits are as sure as they should be. Beside it two rivals:
-    towers  the cosine of the networks of ib_bounce_av, which saw a new clip in every step of their training, on what
-            the bases make of the noised halves;
-    bound   what nothing can exceed: the exact posterior for one who knows these very clips, and that there are no
-            others. The best that is achievable lies between the better of both others and it.
-"real, tiny": how often a real pair has a higher logit than a pair of tiny of the same text; "other, tiny": the same
-of a real video with another real sound, which nothing but the quality of its halves tells from a pair of tiny.
-
-Sampler: excess of own over other pairs of a run in ib_bounce_av and AV-Align, by steps, with a gradient at each step.
+* Bases: Fréchet distances of each half to 1024 real clips, and by how much they exceed those of ground_truth, which
+  are real clips of the same prompts [95 %]. No guidance mends what the bases cannot make.
+* Sampler: excess of own over other pairs of a run in ib_bounce_av and AV-Align, by steps, with a gradient at each
+  step; differences are between the same prompts and noise.
+* Discriminator, by timestep, on real clips that it was not trained on. "told": of a noised video and two noised
+  sounds, its own and that of another clip of the same text, how often its own has the higher logit (95 % by Wilson);
+  "nats": cross-entropy of own and other pairs (chance is 0.693), as it is, and after a slope and an offset fitted on
+  the other half of the texts; "slope": the fitted one, 1 where logits are as sure as they should be. "towers" is a
+  rival: the cosine of the networks of ib_bounce_av, which saw a new clip in every step of their training, on what the
+  bases make of the noised halves. "bound" is what nothing can exceed: the exact posterior for one who knows these
+  very clips, and that there are no others. The best that is achievable lies between the better of both and the bound.
+  "real, tiny": how often a real pair has a higher logit than a pair of tiny of the same text; "other, tiny": the same
+  of a real video with another real sound, which nothing but the quality of its halves tells from a pair of tiny.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,11 @@ from scipy.special import logsumexp
 from torch import Tensor
 
 from mmbench.baselines.ground_truth import STREAM
+from mmbench.baselines.kinds.discriminators import SHIPPED
 from mmbench.baselines.models.tiny.agreement import heard
 from mmbench.errors import MMBenchError
+from mmbench.identity import digest_bytes
+from mmbench.metrics.arithmetic.frechet import Moments, frechet_distance, frechet_replicates
 from mmbench.metrics.av_align import AVAlign
 from mmbench.metrics.extractors.bounce import WEIGHTS, BounceAudio, BounceVideo
 from mmbench.metrics.extractors.optical_flow import flow_peaks
@@ -50,13 +53,17 @@ from mmbench.metrics.networks.bounce import load
 from mmbench.mmdisco.losses import add_noise
 from mmbench.mmdisco.pairs import generator
 from mmbench.registry import make_dataset
+from mmbench.runs.circumstances import machine
 from mmbench.runs.spec import make_requests
 from mmbench.runs.store import SampleStore
-from mmbench.scores.records import read_records
+from mmbench.statistics.estimates import bootstrap_estimate, resample_indices
 from mmbench.statistics.paired import wilson_interval
 from mmbench.system_names import make_system
 
 GUIDED = "tiny+mmdisco-res_frieren"
+SYSTEMS = ("ground_truth", "tiny", GUIDED)
+AGAIN = f"mmbench run {' '.join(f'-s {name}' for name in SYSTEMS)} -d bounce -n 64 --seed 23 --out NEW_FOLDER"
+NUM_REFERENCE, NUM_RESAMPLINGS = 1024, 400
 SEED, NUM = 24, 160  # of the clips that discriminators are asked about
 TIMES = (20, 400, 600, 700, 800, 950)
 SLICE = 16  # clips that go through a network together
@@ -243,23 +250,70 @@ def steps_of(store: SampleStore) -> int:
 
 
 def find_runs(folder: Path) -> list[SampleStore]:
-    """The runs of the tables, by steps; MMBenchError if there is none, or they are of several seeds or sizes."""
+    """The runs of the tables, ground_truth first, guided ones by steps.
+
+    Raises:
+        MMBenchError: One of the three systems is missing, or the runs are of several seeds or sizes.
+    """
     stores = [SampleStore.open(path.parent) for path in sorted(folder.glob("*/manifest.json"))]
-    stores = [s for s in stores if s.run.dataset == "bounce" and s.run.system in ("ground_truth", "tiny", GUIDED)]
+    stores = [s for s in stores if s.run.dataset == "bounce" and s.run.system in SYSTEMS]
     kinds = {(s.run.seed, len(s.status().present)) for s in stores}
-    if len(kinds) != 1:
-        found = f"{folder} holds {len(stores)} runs of bounce, of (seed, samples) {sorted(kinds)}."
-        raise MMBenchError(found, "runs of one seed and one n", "mmbench run -s tiny -n 64 --seed 23 --out NEW_FOLDER")
-    return sorted(stores, key=lambda s: (s.run.system == GUIDED, steps_of(s)))
+    if len(kinds) != 1 or {s.run.system for s in stores} != set(SYSTEMS):
+        names = ", ".join(sorted({s.run.system for s in stores})) or "none"
+        found = f"{folder} holds {len(stores)} runs of bounce ({names}), of (seed, samples) {sorted(kinds)}."
+        raise MMBenchError(found, f"runs of {', '.join(SYSTEMS)}, of one seed and one n", AGAIN)
+    return sorted(stores, key=lambda s: (SYSTEMS.index(s.run.system), steps_of(s)))
 
 
-def base_table(stores: Sequence[SampleStore]) -> None:
-    """Print the distances of the halves, with standard errors."""
-    print("| run | steps | fvd_bounce | fad_bounce |")
-    print("|---" * 4 + "|")
-    for store in stores:
-        found = {r.metric.partition(".")[0]: r for r in read_records(store.folder)}
-        cells = [f"{found[m].value:.2f} ± {found[m].stderr:.2f}" for m in ("fvd_bounce", "fad_bounce")]
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What the tables need of a run's clips.
+
+    Attributes:
+        features: (n, 32) of the videos and of the sounds.
+        values: (n, n) of ib_bounce_av and av_align: of the video of sample i with the sound of sample j.
+    """
+
+    features: tuple[np.ndarray, np.ndarray]
+    values: dict[str, np.ndarray]
+
+
+def measure(store: SampleStore) -> Measured:
+    """Load the clips of a run once and measure them."""
+    clips = [store.source(i).load() for i in store.status().present]
+    align = AVAlign()
+    flows, sounds = (e.extract(clips) for e in align.extractors())
+    peaks = [flow_peaks(f["flow"], float(f["fps"]), align.preset.flow_threshold) for f in flows]
+    aligned = [
+        [align.preset.formula(s["onsets"], p, float(f["fps"])) for s in sounds]
+        for p, f in zip(peaks, flows, strict=True)
+    ]
+    rows = [tower(device="cpu").extract(clips) for tower in (BounceVideo, BounceAudio)]
+    (seen, sounding), features = (
+        tuple(np.stack([row[name] for row in half]) for half in rows) for name in ("embedding", "features")
+    )
+    return Measured((features[0], features[1]), {"ib_bounce_av": seen @ sounding.T, "av_align": np.array(aligned)})
+
+
+def base_table(stores: Sequence[SampleStore], measured: Sequence[Measured]) -> None:
+    """Print the distances of the halves, and what they exceed those of real clips of the same prompts by."""
+    clips = [item.clip for item in make_dataset("bounce").reference(NUM_REFERENCE, SEED)]
+    n = len(measured[0].features[0])
+    drawn = resample_indices(n, NUM_RESAMPLINGS, SEED)
+    columns = []
+    for k, (tower, ddof) in enumerate(((BounceVideo, 0), (BounceAudio, 1))):
+        reference = Moments.of(np.stack([row["features"] for row in tower(device="cpu").extract(clips)]))
+        values = [frechet_distance(Moments.of(m.features[k]), reference, ddof) for m in measured]
+        resampled = [frechet_replicates(m.features[k], reference, drawn, ddof) for m in measured]
+        cells: list[str] = []
+        for value, replicates in zip(values, resampled, strict=True):
+            found = bootstrap_estimate(value - values[0], replicates - resampled[0], n)
+            more = f"{found.value:+.2f} [{found.low:+.2f}, {found.high:+.2f}]" if cells else ""  # not to itself
+            cells.append(f"{value:.2f} | {more}")
+        columns.append(cells)
+    print("| run | steps | video | more than real | sound | more than real |")
+    print("|---" * 6 + "|")
+    for store, *cells in zip(stores, *columns, strict=True):
         print(f"| {store.run.system} | {steps_of(store) or ''} | " + " | ".join(cells) + " |")
 
 
@@ -276,32 +330,15 @@ def excess(values: np.ndarray) -> np.ndarray:
     return np.asarray(own - mean - (rest - rest[~np.isnan(own)].mean()))
 
 
-def run_values(store: SampleStore) -> dict[str, np.ndarray]:
-    """(n, n) values of both metrics: of the video of sample i with the sound of sample j."""
-    clips = [store.source(i).load() for i in store.status().present]
-    align = AVAlign()
-    flows, sounds = (e.extract(clips) for e in align.extractors())
-    peaks = [flow_peaks(f["flow"], float(f["fps"]), align.preset.flow_threshold) for f in flows]
-    aligned = [
-        [align.preset.formula(s["onsets"], p, float(f["fps"])) for s in sounds]
-        for p, f in zip(peaks, flows, strict=True)
-    ]
-    seen, heard_ = (
-        np.stack([row["embedding"] for row in e.extract(clips)])
-        for e in (BounceVideo(device="cpu"), BounceAudio(device="cpu"))
-    )
-    return {"ib_bounce_av": seen @ heard_.T, "av_align": np.array(aligned)}
-
-
-def sampler_table(stores: Sequence[SampleStore]) -> None:
+def sampler_table(stores: Sequence[SampleStore], measured: Sequence[Measured]) -> None:
     """Print the excess of own pairs, and by how much more steps change it on the same prompts and noise."""
     metrics = ("ib_bounce_av", "av_align")
     print("| run | steps | " + " | ".join(f"{m} | Δ to fewest steps" for m in metrics) + " |")
     print("|---" * (2 + 2 * len(metrics)) + "|")
     first: dict[str, np.ndarray] = {}
-    for store in stores:
+    for store, found_of in zip(stores, measured, strict=True):
         cells = []
-        for metric, values in run_values(store).items():
+        for metric, values in found_of.values.items():
             found = excess(values)
             cells.append(mean_with_error(found))
             if store.run.system != GUIDED:
@@ -319,14 +356,20 @@ def mean_with_error(values: np.ndarray, sign: str = "") -> str:
 
 
 def main(folder: Path) -> None:
-    """Print the three tables."""
+    """Print the page."""
     torch.set_num_threads(1)
     stores = find_runs(folder)
-    base_table(stores)
-    print()
+    files = (SHIPPED / f"{stem}.safetensors" for stem in ("tiny", f"{GUIDED}-bounce"))
+    weights = ", ".join(f"{path.name} {digest_bytes(path.read_bytes())[:12]}" for path in files)
+    title, _, text = str(__doc__).partition("\n")
+    print(f"# {title}\n{text}\n{date.today():%d %B %Y}, {machine()['cpu']}, one thread; {weights}.")
+    measured = [measure(store) for store in stores]
+    print(f"\n## Bases (n = {len(measured[0].features[0])}, seed {stores[0].run.seed})\n")
+    base_table(stores, measured)
+    print("\n## Sampler (the same runs)\n")
+    sampler_table(stores, measured)
+    print(f"\n## Discriminator ({NUM} clips, seed {SEED})\n")
     discriminator_table()
-    print()
-    sampler_table(stores)
 
 
 if __name__ == "__main__":

@@ -85,9 +85,10 @@ def test_tables_are_printed(script: Any, tmp_path: Path, capsys: pytest.CaptureF
     mmbench_here(capsys, "run", "-s", script.GUIDED, *common, "--set", "num_inference_steps=30")
     stores = script.find_runs(tmp_path)
     assert [script.steps_of(store) for store in stores] == [0, 25, 25, 30]
-    script.base_table(stores)
-    script.sampler_table(stores)
-    script.discriminator_table(48, (20, 950))
+    measured = [script.measure(store) for store in stores]
+    script.base_table(stores, measured)
+    script.sampler_table(stores, measured)
+    script.discriminator_table(40, (20, 950))
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.startswith(f"| {script.GUIDED} | 30 |") for line in lines) == 2
     rows = {line.split(" | ")[0]: line for line in lines if line.startswith(("| 20 |", "| 950 |"))}
