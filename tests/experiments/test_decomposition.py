@@ -78,8 +78,11 @@ def test_runs_must_be_there_and_of_one_size(script: Any, tmp_path: Path) -> None
 
 @pytest.mark.thorough
 @pytest.mark.e2e
-def test_tables_are_printed(script: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    common = ("-d", "bounce", "-n", "8", "--seed", "23", "--out", tmp_path)
+def test_tables_are_printed(
+    script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(script, "NUM_REFERENCE", 64)
+    common = ("-d", "bounce", "-n", "4", "--seed", "23", "-m", "av_align", "--out", tmp_path)
     made = mmbench_here(capsys, "run", "-s", "ground_truth", "-s", "tiny", "-s", script.GUIDED, *common)
     assert made.returncode == 0, made.stderr
     mmbench_here(capsys, "run", "-s", script.GUIDED, *common, "--set", "num_inference_steps=30")
@@ -88,7 +91,7 @@ def test_tables_are_printed(script: Any, tmp_path: Path, capsys: pytest.CaptureF
     measured = [script.measure(store) for store in stores]
     script.base_table(stores, measured)
     script.sampler_table(stores, measured)
-    script.discriminator_table(40, (20, 950))
+    script.discriminator_table(30, (20, 950))
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.startswith(f"| {script.GUIDED} | 30 |") for line in lines) == 2
     rows = {line.split(" | ")[0]: line for line in lines if line.startswith(("| 20 |", "| 950 |"))}
