@@ -52,9 +52,9 @@ def mmbench_here(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> 
     return subprocess.CompletedProcess(sys.argv, code, printed.out, printed.err)
 
 
-def load_script(name: str, monkeypatch: pytest.MonkeyPatch | None = None) -> Any:
-    """A module of scripts/, run as it stands; dataclasses in it look their module up, which needs `monkeypatch`."""
-    spec = importlib.util.spec_from_file_location(name, REPOSITORY / "scripts" / f"{name}.py")
+def load_script(name: str, monkeypatch: pytest.MonkeyPatch | None = None, folder: str = "scripts") -> Any:
+    """A script, run as it stands; dataclasses in it look their module up, which needs `monkeypatch`."""
+    spec = importlib.util.spec_from_file_location(name, REPOSITORY / folder / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

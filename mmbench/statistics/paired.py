@@ -41,8 +41,18 @@ class Wins:
     n: int
 
 
+def wilson_interval(share: float, n: int) -> tuple[float, float]:
+    """The ends of the 95 % score interval of a share of `n` trials (Wilson 1927); of none, 0 and 1."""
+    if n == 0:
+        return 0.0, 1.0
+    shrink = 1 + Z95**2 / n
+    middle = (share + Z95**2 / (2 * n)) / shrink
+    margin = Z95 * float(np.sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2))) / shrink
+    return max(0.0, middle - margin), min(1.0, middle + margin)
+
+
 def count_wins(a: np.ndarray, b: np.ndarray, higher_is_better: bool) -> Wins | None:
-    """The share of pairs that b wins, with Wilson's score interval (Wilson 1927); None without pairs.
+    """The share of pairs that b wins, with Wilson's score interval; None without pairs.
 
     A difference of means can hang on a few samples; the share of pairs cannot. Ties scatter less than wins and losses,
     so that with ties the interval is too wide rather than too narrow.
@@ -58,10 +68,7 @@ def count_wins(a: np.ndarray, b: np.ndarray, higher_is_better: bool) -> Wins | N
     if n == 0:
         return None
     share = float(np.mean((np.sign(d) + 1) / 2))
-    shrink = 1 + Z95**2 / n
-    middle = (share + Z95**2 / (2 * n)) / shrink
-    margin = Z95 * float(np.sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2))) / shrink
-    return Wins(share, max(0.0, middle - margin), min(1.0, middle + margin), n)
+    return Wins(share, *wilson_interval(share, n), n)
 
 
 def paired_difference(a: Score, b: Score, level: float = 0.95) -> Difference:
