@@ -105,8 +105,8 @@ def machine(world: World, names: list[str]) -> type[RuleBasedStateMachine]:
             ranks = [{"RANK": str(k), "WORLD_SIZE": "2"} for k in range(2)]
             launched = processes == 2 and JOBS[name].launched
             commands = [self.start(name, **own) for own in (ranks if launched else [{}] * processes)]
-            time.sleep(when * world.seconds[name])
             struck = commands[0 if first else -1]
+            struck.wait(when * world.seconds[name])
             world.counts["kills"] += struck.status is None
             struck.send(number)
             if launched:  # a launcher ends the others
