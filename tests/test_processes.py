@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from mmbench.errors import MMBenchError
+from mmbench.process_identity import process_start
 from mmbench.processes import worker_pool
-from mmbench.runs.leases import process_start
 from tests.commands import environment
 
 POOL = """

@@ -168,9 +168,8 @@ def _become(order: dict[str, object], log: Path, leave: bool = True) -> None:
     try:
         main()
     except SystemExit as stop:
-        assert isinstance(stop.code, int)
         if leave:
-            _end(stop.code)
+            _end(int(stop.code or 0))
 
 
 def _end(status: int) -> None:

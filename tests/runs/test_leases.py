@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from mmbench.process_identity import process_start, this_place
 from mmbench.runs import leases
-from mmbench.runs.leases import STALE, LeaseTable, process_start
+from mmbench.runs.leases import STALE, LeaseTable
 
 
 def test_a_held_lease_cannot_be_acquired_until_released(tmp_path: Path) -> None:
@@ -59,7 +60,7 @@ def test_another_host_keeps_its_lease_while_it_beats(tmp_path: Path) -> None:
     assert LeaseTable(tmp_path).acquire("7") is not None
 
 
-HERE = leases.this_place()
+HERE = this_place()
 MINE = {**HERE, "pid": os.getpid(), "start": process_start(os.getpid()), "time": 0}
 ODD: dict[str, object] = {
     "torn": '{"host": "el',
