@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from multiprocessing import parent_process
+from multiprocessing.context import SpawnContext, SpawnProcess
 
 from mmbench.errors import MMBenchError
 
@@ -29,7 +30,7 @@ def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     Raises:
         MMBenchError: A worker was killed.
     """
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(workers, mp_context=_Deaf(), initializer=_end_with_parent)
     try:
         yield pool
     except BrokenProcessPool as error:
@@ -38,6 +39,21 @@ def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         raise MMBenchError(found, f"memory for {workers} workers", next) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+class _DeafProcess(SpawnProcess):
+    """A fresh process that does not hear Ctrl-C from its first moment on: while it imports, it would print where."""
+
+    def start(self) -> None:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which it inherits
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Deaf(SpawnContext):
+    Process = _DeafProcess  # type: ignore[assignment]
 
 
 def _end_with_parent() -> None:

@@ -63,3 +63,12 @@ def test_a_killed_worker_is_one_message() -> None:
     with pytest.raises(MMBenchError, match="A worker process was killed") as caught, worker_pool(1) as pool:
         pool.submit(os.kill, pool.submit(os.getpid).result(), signal.SIGKILL).result()
     assert "--workers" in caught.value.next
+
+
+def test_a_worker_does_not_hear_ctrl_c_even_while_it_imports() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with worker_pool(1) as pool:
+        blocked = pool.submit(signal.pthread_sigmask, signal.SIG_BLOCK, ()).result()
+    assert signal.SIGINT in blocked
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+    assert signal.SIGINT not in before
