@@ -6,15 +6,16 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import parent_process
-from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing import get_context, parent_process
+from typing import Any, TypeVar
 
 from mmbench.errors import MMBenchError
 
+T = TypeVar("T")
 WATCH = 'read -r word; [ "$word" = done ] || kill -s KILL -- "-$1"'  # our end closes the pipe without a word
 
 
@@ -30,7 +31,7 @@ def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     Raises:
         MMBenchError: A worker was killed.
     """
-    pool = ProcessPoolExecutor(workers, mp_context=_Deaf(), initializer=_end_with_parent)
+    pool = _Pool(workers, mp_context=get_context("spawn"), initializer=_end_with_parent)
     try:
         yield pool
     except BrokenProcessPool as error:
@@ -41,19 +42,29 @@ def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-class _DeafProcess(SpawnProcess):
-    """A fresh process that does not hear Ctrl-C from its first moment on: while it imports, it would print where."""
+class _Pool(ProcessPoolExecutor):
+    """A pool that Ctrl-C does not meet while it starts a process, which would be waited for and never told to end."""
 
-    def start(self) -> None:
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which it inherits
-        try:
-            super().start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        with _interrupted_later():
+            return super().submit(fn, *args, **kwargs)
 
 
-class _Deaf(SpawnContext):
-    Process = _DeafProcess  # type: ignore[assignment]
+@contextmanager
+def _interrupted_later() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of the block; processes that it starts do not hear it, even while they import."""
+    heard: list[int] = []
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number)) if main else None
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which processes inherit
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if main:
+            signal.signal(signal.SIGINT, handler)
+        if heard:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _end_with_parent() -> None:

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import active_children
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
@@ -72,3 +74,16 @@ def test_a_worker_does_not_hear_ctrl_c_even_while_it_imports() -> None:
     assert signal.SIGINT in blocked
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
     assert signal.SIGINT not in before
+
+
+def test_ctrl_c_while_a_worker_is_started_waits_until_the_pool_knows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = SpawnProcess.start
+
+    def interrupted(process: SpawnProcess) -> None:
+        start(process)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(SpawnProcess, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt), worker_pool(1) as pool:
+        pool.submit(os.getpid)
+    assert active_children() == [], "workers that nobody tells to end"
