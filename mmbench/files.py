@@ -2,7 +2,8 @@
 
 A JSON object ends with `"checksum"`, 16 hex digits of the sha256 of all that stands before it. What was written before
 there were checksums is read without one. Lines are appended in one write; one that a kill or a full disk has cut off
-is named when it is read, and goes before the next is appended.
+is named when it is read, and goes before the next is appended. A file that a kill has left unfinished goes with the
+next job in its folder.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 from mmbench.console import log
 from mmbench.errors import DiskError, IntegrityError, UsageError
+from mmbench.process_identity import is_gone, name_of_process
 
 CHECKSUM = "checksum"
 SEALED = re.compile(rb',\s*"([^"]*)": "([0-9a-f]{16})"\s*}\s*\Z')
+UNFINISHED = ".unfinished"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -54,6 +58,22 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
 
 
+def remove_unfinished(*folders: Path) -> None:
+    """Remove what processes that were killed had begun to write in folders, not below them.
+
+    A job calls it where another one may have finished what the killed one had begun; `write_whole` does so anyway, the
+    first time that a process writes to a folder.
+    """
+    for folder in folders:
+        with suppress(OSError):  # it is not there; and whoever may not remove anything there can still write
+            for name in [name for name in os.listdir(folder) if name.endswith(UNFINISHED)]:
+                if is_gone(name.removeprefix(".").rpartition("-")[0]):
+                    (folder / name).unlink(missing_ok=True)
+
+
+_remove_unfinished_once = lru_cache(1024)(remove_unfinished)
+
+
 def write_whole(path: Path, data: bytes | memoryview | Callable[[Path], Any]) -> None:
     """Write a file that others see whole or not at all: under another name beside it, synced to the disk, then renamed.
 
@@ -64,7 +84,8 @@ def write_whole(path: Path, data: bytes | memoryview | Callable[[Path], Any]) ->
     Raises:
         DiskError: It cannot be written; what was there before is there still.
     """
-    beside = path.with_name(f".{path.name}.{token_hex(4)}")  # other threads and hosts may write the same file
+    _remove_unfinished_once(path.parent)
+    beside = path.with_name(f".{name_of_process()}-{token_hex(4)}{UNFINISHED}")  # several may write the same file
     with writing(path):
         try:
             if callable(data):

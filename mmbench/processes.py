@@ -6,15 +6,17 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, MutableMapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, MutableMapping
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
+from typing import Any, TypeVar
 
 from mmbench.errors import MMBenchError
 
 OF_LAUNCHERS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")
+T = TypeVar("T")
 WATCH = 'read -r word; [ "$word" = done ] || kill -s KILL -- "-$1"'  # our end closes the pipe without a word
 
 
@@ -42,7 +44,7 @@ def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     Raises:
         MMBenchError: A worker was killed.
     """
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent)
+    pool = _Pool(workers, mp_context=get_context("spawn"), initializer=_end_with_parent)
     try:
         yield pool
     except BrokenProcessPool as error:
@@ -51,6 +53,31 @@ def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         raise MMBenchError(found, f"memory for {workers} workers", next) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+class _Pool(ProcessPoolExecutor):
+    """A pool that Ctrl-C does not meet while it starts a process, which would be waited for and never told to end."""
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        with _interrupted_later():
+            return super().submit(fn, *args, **kwargs)
+
+
+@contextmanager
+def _interrupted_later() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of the block; processes that it starts do not hear it, even while they import."""
+    heard: list[int] = []
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number)) if main else None
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which processes inherit
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if main:
+            signal.signal(signal.SIGINT, handler)
+        if heard:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _end_with_parent() -> None:

@@ -30,12 +30,12 @@ def write_tensors(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str,
 
 
 def pack_tensors(tensors: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> bytes:
-    """The content of such a file; arrays must be contiguous."""
+    """The content of such a file, the same for equal arrays in whatever order; arrays must be contiguous."""
     texts = dict(metadata or {})
     sums = {name: _sum(value) for name, value in tensors.items()} | {"": _sum_texts(texts)}
     of_torch = any(hasattr(value, "untyped_storage") for value in tensors.values())
     library = import_module(f"safetensors.{'torch' if of_torch else 'numpy'}")
-    return _order_texts(library.save(dict(tensors), texts | {SUMS: json.dumps(sums)}))
+    return _order_texts(library.save(dict(tensors), texts | {SUMS: json.dumps(sums, sort_keys=True)}))
 
 
 def _order_texts(packed: bytes) -> bytes:

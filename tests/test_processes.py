@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import active_children
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
 
 from mmbench.errors import MMBenchError
+from mmbench.process_identity import process_start
 from mmbench.processes import leave_launcher, worker_pool
-from mmbench.runs.leases import process_start
 from tests.commands import environment
 
 POOL = """
@@ -77,3 +79,25 @@ def test_who_leaves_a_launcher_keeps_its_gpu(
     environ |= {"CUDA_VISIBLE_DEVICES": visible} if visible else {}
     leave_launcher(environ)
     assert environ == {"HOME": "/"} | ({"CUDA_VISIBLE_DEVICES": chosen} if chosen else {})
+
+
+def test_a_worker_does_not_hear_ctrl_c_even_while_it_imports() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with worker_pool(1) as pool:
+        blocked = pool.submit(signal.pthread_sigmask, signal.SIG_BLOCK, ()).result()
+    assert signal.SIGINT in blocked
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+    assert signal.SIGINT not in before
+
+
+def test_ctrl_c_while_a_worker_is_started_waits_until_the_pool_knows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = SpawnProcess.start
+
+    def interrupted(process: SpawnProcess) -> None:
+        start(process)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(SpawnProcess, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt), worker_pool(1) as pool:
+        pool.submit(os.getpid)
+    assert active_children() == [], "workers that nobody tells to end"

@@ -12,7 +12,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from mmbench.errors import IntegrityError
-from mmbench.tensor_files import TensorFile, read_tensors, write_tensors
+from mmbench.tensor_files import TensorFile, pack_tensors, read_tensors, write_tensors
 from tests.test_files import flips
 
 ARRAYS = {
@@ -82,3 +82,11 @@ def test_every_process_writes_the_same_bytes(tmp_path: Path) -> None:
         with TensorFile(tmp_path / name) as opened:
             assert opened.metadata == {k: k + "é" for k in "bcdefgh"}
     assert written[0] == written[1] == written[2]
+
+
+def test_the_order_of_arrays_and_texts_does_not_show() -> None:
+    texts = {"b": "1", "a": "2"}
+    tensors = {name: torch.from_numpy(array) for name, array in ARRAYS.items()}
+    for given in (ARRAYS, tensors):
+        turned = dict(reversed(given.items())), dict(reversed(texts.items()))
+        assert pack_tensors(given, texts) == pack_tensors(*turned)

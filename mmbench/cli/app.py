@@ -149,10 +149,13 @@ def say_interrupted() -> int:
 def main() -> None:
     """Entry point of the `mmbench` command."""
     prepare_streams()
-    try:
-        code = guarded(run_app)
-    except KeyboardInterrupt:  # a second one, while the first was told of
-        code = IncompleteError.exit_code
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to interrupt
+    code: int | None = None
+    while True:
+        try:
+            code = guarded(run_app) if code is None else code
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to interrupt
+            break
+        except KeyboardInterrupt:  # a second one, while the first was told of, or one after the end
+            code = IncompleteError.exit_code if code is None else code
     abandon_broken_streams()
     sys.exit(code)

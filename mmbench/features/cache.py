@@ -21,7 +21,7 @@ import numpy as np
 from mmbench.console import log
 from mmbench.errors import IntegrityError
 from mmbench.features.extractor_identity import identify_extractor
-from mmbench.files import make_folder, writing
+from mmbench.files import make_folder, remove_unfinished, writing
 from mmbench.identity import digest_of
 from mmbench.tensor_files import TensorFile, write_tensors
 from mmbench.types import Extractor, Features, Spec
@@ -94,6 +94,7 @@ class Shelf:
         self._index: dict[str, tuple[TensorFile, list[str]]] = {}
         self._pending: dict[str, Features] = {}
         if folder is not None and folder.is_dir():
+            remove_unfinished(folder)
             paths = sorted(folder.glob("*.safetensors"))
             if len(paths) > MAX_FILES:
                 paths = self._compact(folder)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from mmbench.console import log
 from mmbench.errors import IntegrityError, MMBenchError, one_line
-from mmbench.files import seal, write_whole, writing
+from mmbench.files import remove_unfinished, seal, write_whole, writing
 from mmbench.mmdisco.design import DiscriminatorConfig
 from mmbench.tensor_files import write_tensors
 from mmbench.weights.headers import require_whole
@@ -40,8 +40,7 @@ def save_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
     if current.exists():
         with writing(current):
             current.replace(folder / PREVIOUS)
-    for left in folder.glob(f".{CHECKPOINT}.*"):
-        left.unlink()  # what a kill while saving left
+    remove_unfinished(folder)
     written = BytesIO()
     torch.save(dict(state), written)
     write_whole(current, written.getbuffer())

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -21,37 +20,10 @@ from uuid import uuid4
 
 from mmbench.errors import IntegrityError
 from mmbench.files import make_folder, read_json, write_json, writing
+from mmbench.process_identity import process_start, this_place
 
 HEARTBEAT = 30.0  # [s]
 STALE = 600.0  # [s] twenty heartbeats: longer than a paused virtual machine or a slow network disk
-
-
-def process_start(pid: int) -> str | None:
-    """Start time of a process in clock ticks since boot, which tells it from a later one with its pid; None if gone."""
-    if not 0 < pid < 1 << 31:
-        return None
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        if Path("/proc/self/stat").exists():
-            return None
-        try:  # a system without /proc: the pid alone must do
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return None
-        except PermissionError:
-            pass
-        return "unknown"
-    return None if fields[0] == "Z" else fields[19]  # a zombie makes nothing any more
-
-
-def this_place() -> dict[str, str]:
-    """Where pids mean what they mean here: host, boot, and the namespace of pids, of which a container has its own."""
-    place = {"host": socket.gethostname()}
-    with suppress(OSError):
-        place["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        place["pids"] = os.readlink("/proc/self/ns/pid")
-    return place
 
 
 @dataclass(frozen=True)

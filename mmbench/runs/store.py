@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.errors import IntegrityError, MediaError, MMBenchError
-from mmbench.files import append_line, read_json, read_lines, write_json, write_whole, writing
+from mmbench.files import append_line, read_json, read_lines, remove_unfinished, write_json, write_whole, writing
 from mmbench.media.clip_files import read_lossless, write_lossless
 from mmbench.runs.leases import Lease, LeaseTable
 from mmbench.runs.spec import RunSpec
@@ -127,6 +127,7 @@ def create_run_folder(out: Path, run: RunSpec, folders: Sequence[str] = ()) -> P
         folder.mkdir(parents=True, exist_ok=True)
         for name in folders:
             (folder / name).mkdir(exist_ok=True)
+        remove_unfinished(folder, *(path for path in folder.iterdir() if path.is_dir()))
         if not (folder / "manifest.json").exists():
             write_json(folder / "manifest.json", run.to_json(), indent=1)
     except OSError as error:

@@ -19,8 +19,8 @@ from mmbench.baselines.external import External
 from mmbench.baselines.kinds import program as external_program
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.media.clip_files import write_lossless
+from mmbench.process_identity import process_start
 from mmbench.runs.generate import generate
-from mmbench.runs.leases import process_start
 from mmbench.runs.spec import make_requests, make_runspec
 from mmbench.runs.store import SampleStore
 from mmbench.system_names import SystemName, make_system, parse_system_name

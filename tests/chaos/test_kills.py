@@ -105,8 +105,8 @@ def machine(world: World, names: list[str]) -> type[RuleBasedStateMachine]:
             ranks = [{"RANK": str(k), "WORLD_SIZE": "2"} for k in range(2)]
             launched = processes == 2 and JOBS[name].launched
             commands = [self.start(name, **own) for own in (ranks if launched else [{}] * processes)]
-            time.sleep(when * world.seconds[name])
             struck = commands[0 if first else -1]
+            struck.wait(when * world.seconds[name])
             world.counts["kills"] += struck.status is None
             struck.send(number)
             if launched:  # a launcher ends the others
@@ -123,7 +123,7 @@ def machine(world: World, names: list[str]) -> type[RuleBasedStateMachine]:
                 assert end(self.start(name), {0}) == 0
                 found = results_of(self.root, JOBS[name])
                 wrong = {f: (found.get(f), v) for f, v in world.results[name].items() if found.get(f) != v}
-                assert not wrong, f"{name} differs: {wrong}"
+                assert not wrong, f"{name} differs in {self.root}: {wrong}"
                 assert set(found) == set(world.results[name]), f"{name} leaves {set(found) - set(world.results[name])}"
             shutil.rmtree(self.root)
 
@@ -143,6 +143,13 @@ def disturb(world: World, names: list[str], examples: int, steps: int, start: in
     run_state_machine_as_test(seed(start)(machine(world, names)), settings=chosen)
 
 
+def causes(error: BaseException) -> str:
+    """What failed; what does not fail again when hypothesis repeats it comes in a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return "\n".join(map(causes, error.exceptions))
+    return f"{type(error).__name__}: {error}"
+
+
 @pytest.mark.parametrize(
     "names", [["generate", "evaluate"], pytest.param(["train"], marks=pytest.mark.thorough)], ids="+".join
 )
@@ -156,13 +163,16 @@ def test_with_fresh_seeds_for_as_long_as_asked(world: World) -> None:
     start = fresh_seed()
     order = random.Random(start)
     finish = time.monotonic() + 60 * minutes()
-    failed = ""
-    while time.monotonic() < finish and not failed:
-        names = order.sample(sorted(JOBS), 2)
-        one = order.randrange(2**31)
-        try:
-            disturb(world, names, 2, 8, one)
-        except BaseException as error:
-            failed = f"{names} with seed {one}: {error}"
-    note("kills", seed=start, mismatches=int(bool(failed)), failed=failed[:2000], **world.counts)
-    assert not failed, failed
+    failures: list[str] = []
+    try:
+        while time.monotonic() < finish:  # after a failure too: its folder stays, and there may be others
+            names = order.sample(sorted(JOBS), 2)
+            one = order.randrange(2**31)
+            try:
+                disturb(world, names, 2, 8, one)
+            except Exception as error:
+                failures.append(f"{names} with seed {one}: {causes(error)}")
+    finally:
+        failed = "\n\n".join(failure[:2000] for failure in failures)
+        note("kills", seed=start, mismatches=len(failures), failed=failed, **world.counts)
+    assert not failures, failed

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from mmbench import __version__
+from mmbench.cli.app import main
 from tests.builders import strip_checksums
 from tests.commands import FIXTURE, mmbench, mmbench_here, only_store
 
@@ -230,3 +232,19 @@ def test_ctrl_c_in_any_command_says_how_to_go_on(
     monkeypatch.setattr("mmbench.registry.catalogue", interrupt)
     result = mmbench_here(capsys, "list", "systems")
     assert (result.returncode, result.stderr) == (3, "interrupted; the same command continues\n")
+
+
+def test_ctrl_c_after_the_end_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[object] = []
+
+    def late(number: int, handler: object) -> None:
+        heard.append((number, handler))
+        if len(heard) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("mmbench.cli.app.guarded", lambda command: 0)
+    monkeypatch.setattr("signal.signal", late)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert heard == [(signal.SIGINT, signal.SIG_IGN)] * 2

@@ -212,6 +212,16 @@ def test_clips_of_different_lengths_come_back_apart() -> None:
             np.testing.assert_array_equal(got, want)
 
 
+def test_a_file_of_features_from_the_cache_has_the_bytes_of_one_of_new_features(tmp_path: Path) -> None:
+    dataset, written = make_dataset("bounce"), []
+    for again in range(2):  # the cache gives a clip's features in another order than the network
+        with FeatureCache(tmp_path / "cache") as cache:
+            assert cache.folder
+            assert cache.folder.exists() == bool(again)
+            written.append(export(tmp_path / "a.safetensors", dataset, [FVDBounce()], 2, 0, cache).sha256)
+    assert written[0] == written[1]
+
+
 def test_stats_show_names_what_is_inside(scored: Path, capsys: pytest.CaptureFixture[str]) -> None:
     done = mmbench_here(capsys, "stats", "show", scored / "statistics.safetensors", "--format", "json")
     assert done.returncode == 0, done.stderr

@@ -15,7 +15,7 @@ import pytest
 from mmbench.features import together
 from mmbench.features.cache import FeatureCache
 from mmbench.features.extract import Extraction, Sample, extract
-from mmbench.runs.leases import this_place
+from mmbench.process_identity import this_place
 from mmbench.types import Features
 from tests.builders import MadeSource, Mean
 

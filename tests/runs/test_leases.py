@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from mmbench.process_identity import process_start, this_place
 from mmbench.runs import leases
-from mmbench.runs.leases import STALE, LeaseTable, process_start
+from mmbench.runs.leases import STALE, LeaseTable
 
 
 def test_a_held_lease_cannot_be_acquired_until_released(tmp_path: Path) -> None:
@@ -122,7 +123,7 @@ def test_what_is_asleep_in_another_container_loses_its_lease_and_does_no_harm_wh
         assert not mine.path.exists()
 
 
-HERE = leases.this_place()
+HERE = this_place()
 MINE = {**HERE, "pid": os.getpid(), "start": process_start(os.getpid()), "time": 0}
 ODD: dict[str, object] = {
     "torn": '{"host": "el',

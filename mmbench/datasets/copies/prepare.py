@@ -15,7 +15,7 @@ from typing import Any
 
 from mmbench.datasets.copies.conformed import INDEX, Entry, Preparation, examine_video, read_index, reason_of
 from mmbench.errors import MediaError, MMBenchError
-from mmbench.files import append_line, format_lines, make_folder, read_lines, write_whole
+from mmbench.files import append_line, format_lines, make_folder, read_lines, remove_unfinished, write_whole
 from mmbench.media.limits import is_of_limit
 from mmbench.processes import worker_pool
 from mmbench.progress import progress
@@ -61,6 +61,7 @@ def prepare_videos(
     except OSError as error:
         found = f"{folder} cannot be made: {error.strerror}."
         raise MMBenchError(found, "a copy that can be written to", "a folder of links to the videos") from error
+    remove_unfinished(folder, (folder / how.clip).parent)
     index, part = folder / INDEX, folder / f"{INDEX}.part"
     known = {e.file: e for path in (index, part) for e in read_index(path, how.heading) or ()}
     jobs = [(root, file, key, how) for key, file in videos.items() if not _current(root, known.get(file), how)]

@@ -23,7 +23,7 @@ from mmbench.experiments.sweep.log import Differences, Outcome, read_log
 from mmbench.experiments.sweep.table import lay_out_sweep, open_sweep, pair_runs
 from mmbench.experiments.sweep.validation import refuse_impossible
 from mmbench.experiments.training.train import train_discriminator
-from mmbench.files import append_line, make_folder, read_lines, write_whole
+from mmbench.files import append_line, make_folder, read_lines, remove_unfinished, write_whole
 from mmbench.jobs.run import run
 from mmbench.runs.circumstances import invocation
 from mmbench.runs.leases import LeaseTable
@@ -85,6 +85,7 @@ def carry_out(sweep: Sweep) -> list[str]:
     """
     refuse_impossible(sweep)
     make_folder(sweep.run.out)
+    remove_unfinished(sweep.run.out)
     request = {**sweep.identity, "metrics": [full_name(m) for m in sweep.metrics], "train_seeds": sweep.train_seeds}
     request |= {"sample_seeds": sweep.sample_seeds}
     circumstances = invocation(list(sweep.run.command), sweep.run.resolved())

@@ -20,7 +20,7 @@ from typing import Any
 
 from mmbench.console import log
 from mmbench.errors import IntegrityError
-from mmbench.files import make_folder
+from mmbench.files import make_folder, remove_unfinished
 from mmbench.identity import digest_bytes
 from mmbench.progress import progress
 from mmbench.runs.leases import LeaseTable
@@ -114,6 +114,7 @@ class Pool:
             quiet: No progress.
         """
         make_folder(self.folder / "texts")
+        remove_unfinished(self.folder, self.folder / "texts", self.folder / "leases")
         leases = LeaseTable(self.folder / "leases")
         chunks = self.missing()
         chunks += sorted({place // CHUNK for place in self.lost} - set(chunks))

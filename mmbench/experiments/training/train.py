@@ -18,7 +18,7 @@ from mmbench.experiments.training.memory import Measured, announce, free_memory,
 from mmbench.experiments.training.pools import Pool
 from mmbench.experiments.training.settings import TrainSettings
 from mmbench.experiments.training.stored import fill_stored_draws
-from mmbench.files import append_line, make_folder
+from mmbench.files import append_line, make_folder, remove_unfinished
 from mmbench.mmdisco.pairing import read_pairing
 from mmbench.registry import discover, lookup, make_dataset
 from mmbench.runs.circumstances import invocation
@@ -71,6 +71,7 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
     folder = settings.out / (settings.folder or usual)
     make_folder(folder)  # every process of a launcher writes its invocation there
     with _hold_training(folder):
+        remove_unfinished(settings.pools, folder)
         return _train(settings, config, dataset, bases, pair, folder)
 
 
