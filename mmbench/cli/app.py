@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -99,6 +100,7 @@ app.add_typer(leaderboard.app, name="leaderboard")
 app.add_typer(stats.app, name="stats")
 app.add_typer(study.app, name="study")
 app.add_typer(weights.app, name="weights")
+SOON = 0.02  # [s] until an interrupt that was lost is told again
 
 
 def guarded(command: Callable[[], Any]) -> int:
@@ -146,9 +148,24 @@ def say_interrupted() -> int:
     return IncompleteError.exit_code
 
 
+def hear_every_interrupt() -> None:
+    """Let Ctrl-C end the command where Python would only print it and go on: in a finaliser, in what C code calls."""
+    tell = sys.unraisablehook
+
+    def hear(ignored: sys.UnraisableHookArgs) -> None:
+        if issubclass(ignored.exc_type, KeyboardInterrupt):
+            again = os.getpid(), signal.SIGINT
+            threading.Timer(SOON, os.kill, again).start()  # within this hook it would be lost once more
+        else:
+            tell(ignored)
+
+    sys.unraisablehook = hear
+
+
 def main() -> None:
     """Entry point of the `mmbench` command."""
     prepare_streams()
+    hear_every_interrupt()
     code: int | None = None
     while True:
         try:

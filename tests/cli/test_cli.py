@@ -6,12 +6,14 @@ import json
 import math
 import os
 import signal
+import time
+import weakref
 from pathlib import Path
 
 import pytest
 
 from mmbench import __version__
-from mmbench.cli.app import main
+from mmbench.cli.app import hear_every_interrupt, main
 from tests.builders import strip_checksums
 from tests.commands import FIXTURE, mmbench, mmbench_here, only_store
 
@@ -232,6 +234,27 @@ def test_ctrl_c_in_any_command_says_how_to_go_on(
     monkeypatch.setattr("mmbench.registry.catalogue", interrupt)
     result = mmbench_here(capsys, "list", "systems")
     assert (result.returncode, result.stderr) == (3, "interrupted; the same command continues\n")
+
+
+def test_ctrl_c_in_a_finaliser_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    class Thing:
+        pass
+
+    told: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", told.append)
+    hear_every_interrupt()
+    thing = Thing()
+    weakref.finalize(thing, interrupt)
+    del thing
+    with pytest.raises(KeyboardInterrupt):
+        time.sleep(5)
+    assert told == []
+    weakref.finalize(thing := Thing(), int, "no number")
+    del thing
+    assert len(told) == 1, "other errors are told as before"
 
 
 def test_ctrl_c_after_the_end_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
