@@ -120,6 +120,14 @@ def explain(error: OSError) -> MMBenchError:
     return MMBenchError(found, "", f"ls -ld {quoted}" if place else "mmbench doctor")
 
 
+def explain_cache(error: RuntimeError) -> MMBenchError | None:
+    """What numba says where no folder can keep what it compiles for librosa, as one of ours; None for other errors."""
+    if "no locator available" not in str(error):
+        return None
+    found = "numba, which librosa needs, finds no folder that it can write to: a full or read-only disk, or no home."
+    return IncompleteError(found, "a folder for what it compiles", "NUMBA_CACHE_DIR=/tmp/numba before the same command")
+
+
 def one_line(error: BaseException) -> str:
     """What somebody else's error says, on one line: the first of its text, without colours; else the error's kind."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().split("\n")[0]

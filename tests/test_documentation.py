@@ -54,7 +54,7 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-SLOW = ("docs/metrics.md", "docs/pairs.md")  # half a minute each
+SLOW = ("docs/metrics.md", "docs/pairs.md", "docs/training.md")  # half a minute each
 
 
 @pytest.mark.e2e

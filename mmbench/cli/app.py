@@ -21,7 +21,7 @@ from mmbench.cli.run import evaluate, generate, run
 from mmbench.cli.streams import CLOSED, abandon_broken_streams, flush, prepare_streams
 from mmbench.cli.system_options import SystemOptions
 from mmbench.console import log, show_error
-from mmbench.errors import IncompleteError, MMBenchError, explain
+from mmbench.errors import IncompleteError, MMBenchError, explain, explain_cache
 from mmbench.registry import load_plugin
 
 INTERRUPTED = 130  # typer exits so at Ctrl-C, without a word
@@ -127,6 +127,12 @@ def guarded(command: Callable[[], Any]) -> int:
         shown = explain(error)
         show_error(shown)
         return shown.exit_code
+    except RuntimeError as error:
+        told = explain_cache(error)
+        if told is None:
+            raise
+        show_error(told)
+        return told.exit_code
     except MemoryError:
         show_error(MMBenchError("There is not enough memory.", "smaller batches, fewer processes", "--batch-size 1"))
         return MMBenchError.exit_code

@@ -17,8 +17,8 @@ from mmbench.features.cache import FeatureCache
 from mmbench.features.extractor_identity import identify_extractor
 from mmbench.files import make_folder, write_json
 from mmbench.identity import digest_of
+from mmbench.leases import LeaseTable
 from mmbench.progress import Stage
-from mmbench.runs.leases import LeaseTable
 from mmbench.types import ClipSource, Extractor
 
 CHUNK = 64  # clips, at least: what is lost with a process, and what the last of them wait for

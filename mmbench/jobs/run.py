@@ -11,9 +11,9 @@ from mmbench.jobs.generate import make_samples, plan, plan_generation, wait_for_
 from mmbench.jobs.given_clips import clips_of_dataset
 from mmbench.jobs.opening import open_dataset, open_evaluation
 from mmbench.jobs.settings import Settings
+from mmbench.leases import STALE
 from mmbench.markup import visible
 from mmbench.progress import track
-from mmbench.runs.leases import STALE
 from mmbench.runs.store import SampleStore
 from mmbench.scores.progress import plan_scoring
 from mmbench.scores.records import Scored

@@ -26,8 +26,8 @@ from typing import Any
 
 from mmbench.errors import IntegrityError, MediaError, MMBenchError
 from mmbench.files import append_line, read_json, read_lines, remove_unfinished, write_json, write_whole, writing
+from mmbench.leases import Lease, LeaseTable
 from mmbench.media.clip_files import read_lossless, write_lossless
-from mmbench.runs.leases import Lease, LeaseTable
 from mmbench.runs.spec import RunSpec
 from mmbench.types import Clip, Request
 

@@ -208,7 +208,8 @@ def test_published_clips_score_as_the_reference_says(clips_folder: Path, fixture
     cut = ("--clip-frames", "16", "--clip-stride", "17")
     result = mmbench("evaluate", video, *cut, "--out", tmp_path, "--format", "json")
     assert result.returncode == 0, result.stderr
-    (row,) = json.loads(result.stdout)
+    excess, row = json.loads(result.stdout)
+    assert (excess["metric"], row["metric"]) == ("av_align.mmdisco_96ms excess", "av_align.mmdisco_96ms")
     assert row["record"]["n_scored"] == 16
     assert row["record"]["lossy"] is True
     assert row["record"]["baseline"] is not None
@@ -271,3 +272,16 @@ def test_ctrl_c_after_the_end_changes_nothing(monkeypatch: pytest.MonkeyPatch) -
         main()
     assert ended.value.code == 0
     assert heard == [(signal.SIGINT, signal.SIG_IGN)] * 2
+
+
+def test_no_folder_for_what_numba_compiles_is_one_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("cannot cache function 'peak_pick': no locator available for file 'librosa/util/utils.py'")
+
+    monkeypatch.setattr("mmbench.registry.catalogue", refuse)
+    result = mmbench_here(capsys, "list", "systems")
+    assert result.returncode == 3
+    assert "Traceback" not in result.stderr
+    assert "NUMBA_CACHE_DIR=/tmp/numba" in result.stderr

@@ -103,6 +103,7 @@ def test_schedules_that_are_first_read_while_counting_keep_their_numbers() -> No
     assert [table.device.type for table in tables] == ["cpu"] * 3
 
 
+@pytest.mark.thorough
 @pytest.mark.e2e
 def test_the_command_gives_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     done = mmbench_here(capsys, "profile", "flops", "-s", "mm_diffusion", "--set", "size=tiny", "--format", "json")

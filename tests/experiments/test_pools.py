@@ -129,7 +129,7 @@ def test_processes_share_chunks_and_wait_for_each_other(tmp_path: Path, monkeypa
 
 
 def test_a_chunk_whose_maker_died_is_made_by_another(tmp_path: Path) -> None:
-    code = "import sys, pathlib, mmbench.runs.leases as m; m.LeaseTable(pathlib.Path(sys.argv[1])).acquire('000000')"
+    code = "import sys, pathlib, mmbench.leases as m; m.LeaseTable(pathlib.Path(sys.argv[1])).acquire('000000')"
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "leases")], check=True)
     Pool(tmp_path, 2).fill(lambda indices: [example(i) for i in indices], 2, "make", quiet=True)
     assert same(Pool(tmp_path, 2)[1], 1)

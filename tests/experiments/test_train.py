@@ -17,9 +17,9 @@ from mmbench.experiments.sweep.cell_jobs import lease_name, training_of
 from mmbench.experiments.sweep.cells import declare_sweep
 from mmbench.experiments.training import train as training
 from mmbench.jobs.settings import Settings
+from mmbench.leases import LeaseTable
 from mmbench.mmdisco.training_config import FREE_TO_CHANGE, TrainConfig
 from mmbench.registry import discover, make_dataset
-from mmbench.runs.leases import LeaseTable
 from mmbench.system_names import make_system
 from tests.commands import mmbench_here
 

@@ -25,8 +25,8 @@ from mmbench.experiments.sweep.validation import refuse_impossible
 from mmbench.experiments.training.train import train_discriminator
 from mmbench.files import append_line, make_folder, read_lines, remove_unfinished, write_whole
 from mmbench.jobs.run import run
+from mmbench.leases import LeaseTable
 from mmbench.runs.circumstances import invocation
-from mmbench.runs.leases import LeaseTable
 from mmbench.tables.layout import Layout
 from mmbench.types import full_name
 

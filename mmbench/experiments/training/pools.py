@@ -22,8 +22,8 @@ from mmbench.console import log
 from mmbench.errors import IntegrityError
 from mmbench.files import make_folder, remove_unfinished
 from mmbench.identity import digest_bytes
+from mmbench.leases import LeaseTable
 from mmbench.progress import progress
-from mmbench.runs.leases import LeaseTable
 from mmbench.tensor_files import TensorFile, read_tensors, write_tensors
 
 CHUNK = 32  # pairs per file: a kill loses as many at most, and a hundred thousand pairs are a few thousand files

@@ -19,11 +19,11 @@ from mmbench.experiments.training.pools import Pool
 from mmbench.experiments.training.settings import TrainSettings
 from mmbench.experiments.training.stored import fill_stored_draws
 from mmbench.files import append_line, make_folder, remove_unfinished
+from mmbench.leases import LeaseTable
 from mmbench.mmdisco.pairing import read_pairing
 from mmbench.registry import discover, lookup, make_dataset
 from mmbench.runs.circumstances import invocation
 from mmbench.runs.generate import Shard
-from mmbench.runs.leases import LeaseTable
 from mmbench.system_names import make_system, parse_system_name, read_options
 from mmbench.types import Dataset
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from mmbench import leases
+from mmbench.leases import STALE, LeaseTable
 from mmbench.process_identity import process_start, this_place
-from mmbench.runs import leases
-from mmbench.runs.leases import STALE, LeaseTable
 
 
 def test_a_held_lease_cannot_be_acquired_until_released(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_a_lease_names_its_owner(tmp_path: Path) -> None:
 
 
 def test_a_dead_process_lease_is_taken_over(tmp_path: Path) -> None:
-    code = "import sys, pathlib, mmbench.runs.leases as m; m.LeaseTable(pathlib.Path(sys.argv[1])).acquire('7')"
+    code = "import sys, pathlib, mmbench.leases as m; m.LeaseTable(pathlib.Path(sys.argv[1])).acquire('7')"
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
     assert (tmp_path / "7").exists()
     assert LeaseTable(tmp_path).acquire("7") is not None
@@ -76,7 +76,7 @@ def test_another_host_keeps_its_lease_while_it_beats(tmp_path: Path) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from mmbench.runs import leases
+from mmbench import leases
 leases.HEARTBEAT = 0.2
 lease = leases.LeaseTable(Path(sys.argv[1])).acquire("7")
 print("held", flush=True)
