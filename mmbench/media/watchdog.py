@@ -14,9 +14,7 @@ from typing import TypeVar
 from mmbench.console import log
 from mmbench.media.limits import Bounds
 
-PATIENCE = (
-    2  # times the limit of a file: one that is slow, but does come back, has been refused between packets by then
-)
+PATIENCE = 2  # times the limit of a file: one that is slow, but comes back, is refused between packets by then
 T = TypeVar("T")
 
 

@@ -66,18 +66,19 @@ def test_each_clip_is_looked_at_once_in_the_same_batches(tmp_path: Path, process
         assert values(one, alone.name) == values(whole, alone.name)
 
 
-def test_the_chunk_of_a_dead_process_is_computed_by_another(tmp_path: Path) -> None:
-    first = Watched("video")
-    look(tmp_path, 2, first, made(4))
-    (work,) = (tmp_path / "together").iterdir()
-    (work / "000000").unlink()
-    gone = {**this_place(), "pid": os.getpid(), "start": "0", "time": 0.0}  # a pid that was given anew since
-    (work / "leases" / "000000").write_text(json.dumps(gone))
+@pytest.mark.parametrize("died", [False, True], ids=["damaged later", "its process died"])
+def test_what_is_not_in_the_cache_is_computed_again(died: bool, tmp_path: Path) -> None:
+    look(tmp_path, 2, Watched("video"), made(4))
     for file in tmp_path.rglob("*.safetensors"):
         file.unlink()
-    second = Watched("video")
-    assert None not in values(look(tmp_path, 2, second, made(4)), second.name)
-    assert len(second.seen) == 4
+    if died:
+        (work,) = (tmp_path / "together").iterdir()
+        (work / "000000").unlink()
+        gone = {**this_place(), "pid": os.getpid(), "start": "0", "time": 0.0}  # a pid that was given anew since
+        (work / "leases" / "000000").write_text(json.dumps(gone))
+    again = Watched("video")
+    assert None not in values(look(tmp_path, 2, again, made(4)), again.name)
+    assert len(again.seen) == 4
 
 
 def test_a_clip_without_features_has_its_reason_in_every_process(tmp_path: Path) -> None:
@@ -87,15 +88,6 @@ def test_a_clip_without_features_has_its_reason_in_every_process(tmp_path: Path)
         found = look(tmp_path / "shared", 2, Watched("video"), samples)
         assert found.reasons == alone.reasons
         assert found.unreadable == alone.unreadable != {}
-
-
-def test_what_was_computed_and_is_gone_is_computed_again(tmp_path: Path) -> None:
-    look(tmp_path, 2, Watched("video"), made(9))
-    for file in tmp_path.rglob("*.safetensors"):
-        file.unlink()
-    again = Watched("video")
-    assert None not in values(look(tmp_path, 2, again, made(9)), again.name)
-    assert len(again.seen) == 9
 
 
 def test_other_clips_or_extractors_are_other_work(tmp_path: Path) -> None:
