@@ -52,9 +52,19 @@ browser: install
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[browser]'
 	$(BIN)/python -m pytest tests/browser -n 0 $(ARGS)
 
+# Side by side, for much of a trial waits; each says at its end what it tried.
+CHAOS := kills-1 kills-2 kills-3 kills-4 test_no_damage test_after_any_fault rest
 chaos: install
-	MMBENCH_CHAOS=$(MINUTES) MMBENCH_CHAOS_RECORD=results/reliability/chaos.jsonl \
-		$(BIN)/python -m pytest tests/chaos -n 2 --dist worksteal $(ARGS)
+	$(MAKE) --no-print-directory --keep-going --output-sync -j $(words $(CHAOS)) $(CHAOS:%=chaos-%)
+
+chaos-kills-%:
+	$(ATTACK) tests/chaos/test_kills.py -k fresh_seeds
+chaos-test_%:
+	$(ATTACK) tests/chaos/test_chaos.py -k $*
+chaos-rest:
+	$(ATTACK) tests/chaos -k "not fresh_seeds and not no_damage and not after_any_fault"
+ATTACK = MMBENCH_CHAOS=$(MINUTES) MMBENCH_CHAOS_RECORD=results/reliability/chaos.jsonl \
+	$(BIN)/python -m pytest -n 0 $(ARGS)
 
 bench: install
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only -p no:xdist $(ARGS)

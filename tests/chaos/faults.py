@@ -1,6 +1,7 @@
 """A disk that fails at the n-th operation of a small run: full, over quota, read-only, gone, or broken.
 
     python -m tests.chaos.faults --seed 0 --count 12      # operations and errors drawn by seed; count 0 for all
+    python -m tests.chaos.faults --count 0 --minutes 60   # as many of all as there is time for
 
 Prints a line per fault, JSON. After each, the same command on a disk that is well again must give the very samples,
 scores and table of a run that nothing happened to, and a command that failed must have said what was full.
@@ -17,6 +18,7 @@ import random
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -85,9 +87,10 @@ def state_of(folder: Path) -> dict[str, Any]:
     return {"media": media, "scores": scores, "table": numbers(command(folder, TABLE).out)}
 
 
-def carry_out(seed: int, count: int) -> Iterator[Fault]:
-    """Let operations fail, `count` of them, or each with every error if that is 0."""
+def carry_out(seed: int, count: int, seconds: float) -> Iterator[Fault]:
+    """Let operations fail, `count` of them, or each with every error if that is 0, until the time is up [s]."""
     warm()
+    finish = time.monotonic() + seconds
     with tempfile.TemporaryDirectory() as place:
         whole, work, log = Path(place) / "whole", Path(place) / "work", Path(place) / "log"
         whole.mkdir()
@@ -96,7 +99,9 @@ def carry_out(seed: int, count: int) -> Iterator[Fault]:
             raise RuntimeError(done.err)
         operations, expected = log.read_text().split(), state_of(whole)
         every = [(n, error) for n in range(1, len(operations) + 1) for error in ERRORS]
-        for number, error in random.Random(seed).sample(every, count) if count else every:
+        for number, error in random.Random(seed).sample(every, count or len(every)):
+            if time.monotonic() > finish:
+                return
             shutil.rmtree(work, ignore_errors=True)
             work.mkdir()
             done = command(work, JOB, Disk(number, error, log).install)
@@ -117,9 +122,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=12)
+    parser.add_argument("--minutes", type=float, default=float("inf"))
     asked = parser.parse_args()
     wrong = 0
-    for fault in carry_out(asked.seed, asked.count):
+    for fault in carry_out(asked.seed, asked.count, 60 * asked.minutes):
         print(json.dumps(asdict(fault)), flush=True)
         wrong += bool(fault.wrong)
     return int(wrong > 0)
