@@ -121,20 +121,24 @@ def serve() -> None:
 def _import_what_a_run_imports() -> None:
     """Import the modules that a run imports late. The run itself goes by in a child, so that no thread is left here."""
     ours, theirs = os.pipe()
+    said = Path(tempfile.mkdtemp()) / "said"
     if os.fork() == 0:
         os.close(ours)
         before = set(sys.modules)
         with tempfile.TemporaryDirectory() as folder:
-            _become({"arguments": [*WARM.split(), "--out", folder], "variables": {}}, Path(os.devnull), leave=False)
+            _become({"arguments": [*WARM.split(), "--out", folder], "variables": {}}, said, leave=False)
         with open(theirs, "w") as names:
             names.write("\n".join(set(sys.modules) - before))
         os._exit(0)
     os.close(theirs)
     with open(ours) as names:
-        for name in names.read().split("\n"):
-            with suppress(ImportError):
-                importlib.import_module(name)
+        found = names.read().split()
     os.wait()
+    if not found:
+        raise RuntimeError(f"A run ended before it was over: {said.read_text()}")
+    for name in found:
+        with suppress(ImportError):
+            importlib.import_module(name)
 
 
 def _keep(order: dict[str, object], theirs: int) -> None:
