@@ -5,6 +5,7 @@
 # make gpu      the tests that need a GPU, kept in results/gpu
 # make browser  the tests of pages in Chromium, which the distribution has; installs what drives it
 # make chaos    kills, damaged and hostile files for MINUTES (60), kept in results/reliability
+# make slurm    jobs of a Slurm of this machine alone; installs Slurm from the distribution where it is missing
 # make audit    known vulnerabilities of the pinned packages; skipped, with a reason, without pip-audit or network
 # make install  only create .venv
 PYTHON ?= python3
@@ -12,12 +13,12 @@ BIN := .venv/bin
 ARGS ?=
 MINUTES ?= 60
 
-.PHONY: install run test check audit tests thorough quick gpu browser chaos bench clean
+.PHONY: install warm run test check audit tests thorough quick gpu browser chaos slurm bench clean
 install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,figures,pipelines,train]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,figures,pipelines,slurm,train]'
 	touch $@
 
 run: install
@@ -34,9 +35,11 @@ check: install
 audit: install
 	$(BIN)/python scripts/audit.py
 
-tests: install
-	@# numba caches what librosa compiles; two processes that are first at once leave a cache that crashes
+# numba caches what librosa compiles; two processes that are first at once leave a cache that crashes
+warm: install
 	$(BIN)/mmbench run -s ground_truth -s independent -m av_align -n 2 --format quiet --out "$$(mktemp -d)/runs"
+
+tests: warm
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not thorough" $(ARGS)
 
 thorough: install
@@ -54,7 +57,7 @@ browser: install
 
 # Side by side, for much of a trial waits; each says at its end what it tried.
 CHAOS := kills-1 kills-2 kills-3 kills-4 test_no_damage test_after_any_fault rest
-chaos: install
+chaos: warm
 	$(MAKE) --no-print-directory --keep-going --output-sync -j $(words $(CHAOS)) $(CHAOS:%=chaos-%)
 
 chaos-kills-%:
@@ -65,6 +68,10 @@ chaos-rest:
 	$(ATTACK) tests/chaos -k "not fresh_seeds and not no_damage and not after_any_fault"
 ATTACK = MMBENCH_CHAOS=$(MINUTES) MMBENCH_CHAOS_RECORD=results/reliability/chaos.jsonl \
 	$(BIN)/python -m pytest -n 0 $(ARGS)
+
+slurm: install
+	command -v slurmctld munged || apt-get install -y --no-install-recommends slurmctld slurmd slurm-client munge
+	$(BIN)/python -m pytest tests/slurm -n 0 $(ARGS)
 
 bench: install
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only -p no:xdist $(ARGS)

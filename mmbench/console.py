@@ -19,7 +19,7 @@ from mmbench.markup import Strong, visible, write_csv, write_html, write_latex, 
 
 TOGETHER = r"(?<=\d) (?=%)|(?<=\bn) (?=[=≈])|(?<=\bn [=≈]) (?=\d)"  # spaces at which no line is broken
 GAP = 2  # characters between the columns of a table
-LAUNCHERS = (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS"))  # torchrun's and Slurm's variables
+LAUNCHERS = (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"))  # torchrun's and srun's variables
 log = logging.getLogger("mmbench")
 
 

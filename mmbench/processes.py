@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from typing import Any, TypeVar
 
-from mmbench.errors import MMBenchError
+from mmbench.errors import MMBenchError, UsageError
 
-OF_LAUNCHERS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")
+OF_LAUNCHERS = (
+    *("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"),
+    *("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_STEP_TASKS_PER_NODE", "SLURM_LOCALID"),
+)
+BESIDE = "MMBENCH_PROCESSES"
 T = TypeVar("T")
 WATCH = 'read -r word; [ "$word" = done ] || kill -s KILL -- "-$1"'  # our end closes the pipe without a word
 
@@ -30,6 +35,28 @@ def leave_launcher(environ: MutableMapping[str, str] = os.environ) -> None:
             environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[int(place) % count]
     for name in OF_LAUNCHERS:
         environ.pop(name, None)
+
+
+def count_beside(environ: Mapping[str, str] = os.environ) -> int:
+    """How many processes without ranks do one job side by side, this one included: MMBENCH_PROCESSES, else 1.
+
+    Raises:
+        UsageError: It is no whole number from 1.
+    """
+    text = environ.get(BESIDE, "1")
+    if not (text.isdecimal() and int(text)):
+        raise UsageError(f"{BESIDE} is {text!r}.", "how many processes do this job, from 1", f"unset {BESIDE}")
+    return int(text)
+
+
+def usable_cores(environ: Mapping[str, str] = os.environ) -> int:
+    """How many cores this process may use: those the system or Slurm allows, shared with its launcher's others here."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if (allotted := environ.get("SLURM_CPUS_ON_NODE", "")).isdecimal():
+        cores = min(cores, int(allotted))
+    per_node = re.findall(r"(?<!x)\b\d+", environ.get("SLURM_STEP_TASKS_PER_NODE", ""))  # "4(x2),3": the most there
+    here = environ.get("LOCAL_WORLD_SIZE") or max(map(int, per_node), default=1)
+    return max(1, cores // int(here))
 
 
 @contextmanager

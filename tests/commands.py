@@ -20,7 +20,9 @@ FIXTURE = ["--system", "fixture_system", "--dataset", "fixture_dataset"]
 
 def environment(**extra: str) -> dict[str, str]:
     """The environment of a user of this checkout who installed the fixture distribution; no launcher variables."""
-    env = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE", "SLURM_PROCID", "SLURM_NTASKS")}
+    env = {
+        k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS")
+    }
     return env | {"PYTHONPATH": f"{DISTRIBUTION}{os.pathsep}{REPOSITORY}", "COLUMNS": "200"} | extra
 
 

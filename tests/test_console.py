@@ -119,7 +119,7 @@ def test_logs_go_to_stderr_as_far_as_asked_for(
 
 def test_a_launcher_s_followers_are_named_and_say_little(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     assert name_follower({}) == name_follower({"RANK": "0", "WORLD_SIZE": "2"}) == ""
-    assert name_follower({"SLURM_PROCID": "3", "SLURM_NTASKS": "8"}) == "rank 3 of 8: "
+    assert name_follower({"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "8"}) == "rank 3 of 8: "
     assert name_follower({"RANK": "1"}) == ""
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")

@@ -45,7 +45,7 @@ from tests.stand_ins import write_stand_ins
 @pytest.fixture
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of its own with what a reader has, no weights, and no network."""
-    for name in ("RANK", "WORLD_SIZE", "SLURM_PROCID", "SLURM_NTASKS", "MMBENCH_DISCRIMINATORS"):
+    for name in ("RANK", "WORLD_SIZE", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "MMBENCH_DISCRIMINATORS"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {"MMBENCH_HOME": str(tmp_path / "home"), "MMBENCH_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}.items():
         monkeypatch.setenv(name, value)

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from mmbench.errors import MMBenchError
+from mmbench.errors import MMBenchError, UsageError
 from mmbench.process_identity import process_start
-from mmbench.processes import leave_launcher, worker_pool
+from mmbench.processes import count_beside, leave_launcher, usable_cores, worker_pool
 from tests.commands import environment
 
 POOL = """
@@ -101,3 +101,20 @@ def test_ctrl_c_while_a_worker_is_started_waits_until_the_pool_knows_it(monkeypa
     with pytest.raises(KeyboardInterrupt), worker_pool(1) as pool:
         pool.submit(os.getpid)
     assert active_children() == [], "workers that nobody tells to end"
+
+
+def test_cores_are_those_that_slurm_and_the_launcher_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)))
+    assert usable_cores({}) == 16
+    assert usable_cores({"LOCAL_WORLD_SIZE": "8"}) == 2
+    assert usable_cores({"SLURM_CPUS_ON_NODE": "6", "SLURM_STEP_TASKS_PER_NODE": "1"}) == 6
+    assert usable_cores({"SLURM_CPUS_ON_NODE": "12", "SLURM_STEP_TASKS_PER_NODE": "4(x2),3"}) == 3
+    assert usable_cores({"SLURM_STEP_TASKS_PER_NODE": "32(x4)"}) == 1
+
+
+def test_how_many_processes_are_beside_each_other_is_a_number() -> None:
+    assert count_beside({}) == 1
+    assert count_beside({"MMBENCH_PROCESSES": "8"}) == 8
+    for text in ("0", "-1", "many", ""):
+        with pytest.raises(UsageError, match="MMBENCH_PROCESSES"):
+            count_beside({"MMBENCH_PROCESSES": text})

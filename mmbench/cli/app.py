@@ -12,8 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from mmbench import __version__
-from mmbench.cli import checks, data, leaderboard, look, method, profile, records, stats, study, sweep, weights
+from mmbench.cli import checks, data, leaderboard, look, method, profile, records, stats, study, submit, sweep, weights
 from mmbench.cli.compare import compare
+from mmbench.cli.examples import WithExamples
 from mmbench.cli.exports import export
 from mmbench.cli.prompts import prompts
 from mmbench.cli.report import report
@@ -95,6 +96,7 @@ def describe(
 
 for name, command in COMMANDS.items():
     app.command(name, cls=SystemOptions)(command)
+app.command("submit", cls=WithExamples, context_settings=submit.SETTINGS)(submit.submit)
 app.add_typer(data.app, name="data")
 app.add_typer(leaderboard.app, name="leaderboard")
 app.add_typer(stats.app, name="stats")

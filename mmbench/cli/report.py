@@ -63,14 +63,13 @@ def report(
         given |= {"--single": single, "--limit-mb": limit_mb is not None}
         _report_paper(runs or (), out, to, [name for name, value in given.items() if value], format)
         return
-    import os
-
+    from mmbench.processes import usable_cores
     from mmbench.progress import progress
     from mmbench.report.material import gather
     from mmbench.report.single import write_single
     from mmbench.report.write import write_report
 
-    command, makers = ("mmbench", *sys.argv[1:]), workers or os.cpu_count() or 1
+    command, makers = ("mmbench", *sys.argv[1:]), workers or usable_cores()
     if limit_mb is not None and not single:
         raise UsageError("--limit-mb is of --single.", "both", shlex.join([*command, "--single"]))
     material = gather(runs or (), out, num_samples, metric or (), command)

@@ -14,6 +14,7 @@ from mmbench.cli import options as opt
 from mmbench.cli.compare import Baseline, By
 from mmbench.console import Format, setup, show_notes, show_rows
 from mmbench.errors import IncompleteError
+from mmbench.processes import count_beside
 
 SHEET_SAMPLES = 4  # of the contact sheet that a run ends with
 
@@ -26,7 +27,7 @@ def _settings(**given: Any) -> Any:
     if given.pop("offline", False):
         os.environ["MMBENCH_OFFLINE"] = os.environ["HF_HUB_OFFLINE"] = "1"
     chosen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if v is not None}
-    return Settings(**chosen, command=("mmbench", *sys.argv[1:]))
+    return Settings(**chosen, beside=count_beside(), command=("mmbench", *sys.argv[1:]))
 
 
 def _plan_only(settings: Any, format: Format, scored: bool = False) -> None:

@@ -47,6 +47,7 @@ def export(
     from mmbench.jobs.evaluate import export_reference
     from mmbench.jobs.generate import shard_from
     from mmbench.jobs.settings import Settings
+    from mmbench.processes import count_beside
 
     setup(verbose)
     settings = Settings(
@@ -59,6 +60,7 @@ def export(
         weights=weights,
         workers=workers,
         shard=shard_from(None),
+        beside=count_beside(),
         quiet=format is not Format.table,
     )
     written = export_reference(settings, file, statistics_only)

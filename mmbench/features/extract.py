@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -19,7 +18,7 @@ from mmbench.features.together import share_work
 from mmbench.identity import digest_bytes
 from mmbench.media.padding import FITTED
 from mmbench.optional_protocols import HasWeights
-from mmbench.processes import worker_pool
+from mmbench.processes import usable_cores, worker_pool
 from mmbench.progress import Progress, Stage
 from mmbench.types import ClipSource, Extractor, Features
 
@@ -115,11 +114,11 @@ def extract(
         samples: None marks a sample that does not exist.
         extractors: Those with batch_size 1 run in a process pool where that pays; others in batches here.
         cache: Read and added to; where several processes share it, each computes a part of what is lacking.
-        workers: Processes of this one; by default as many as the machine has cores for each that shares the cache.
+        workers: Processes of this one; by default as many as there are cores for this one.
         stage: Told of each pair of a sample and an extractor, of which there are len(samples) * len(extractors).
     """
     stage = stage or _unseen(samples, extractors)
-    workers = workers or max(1, (os.cpu_count() or 1) // cache.processes)
+    workers = workers or usable_cores()
     if cache.processes == 1:
         return _extract(samples, extractors, cache, workers, stage)
 

@@ -146,6 +146,7 @@ def make_samples(
                 retry_failed=settings.retry_failed,
                 stage=stage,
                 stop=stop,
+                beside=settings.beside > 1,
             )
         yield k, store
 

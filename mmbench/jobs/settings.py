@@ -47,14 +47,15 @@ class Settings:
     options: Sequence[str] = ()
     workers: int | None = None
     shard: Shard | None = None
+    beside: int = 1
     retry_failed: bool = False
     quiet: bool = False
     command: Sequence[str] = field(default_factory=tuple)
 
     @property
     def processes(self) -> int:
-        """How many processes of a launcher do this job together."""
-        return self.shard.count if self.shard else 1
+        """How many processes do this job together: of a launcher, or `beside` each other without ranks."""
+        return max(self.shard.count if self.shard else 1, self.beside)
 
     @property
     def follows(self) -> bool:
@@ -80,5 +81,5 @@ class Settings:
 
     def resolved(self) -> dict[str, Any]:
         """Every option with the value it had, for the manifest."""
-        shown = {k: v for k, v in vars(self).items() if k not in ("command", "shard", "quiet")}
+        shown = {k: v for k, v in vars(self).items() if k not in ("command", "shard", "beside", "quiet")}
         return {k: str(v) if isinstance(v, Path) else list(v) if isinstance(v, tuple) else v for k, v in shown.items()}

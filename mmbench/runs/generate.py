@@ -17,6 +17,7 @@ from mmbench.runs.exhausted import refuse_broken_machine, refuse_exhausted_devic
 from mmbench.runs.store import SampleStore
 from mmbench.types import Request, System
 
+PAUSE = 0.5  # [s] between looks at samples that others make
 ALIKE = 8  # failures of one reason in a row after which the next samples are not tried
 
 
@@ -40,7 +41,7 @@ class Shard:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Shard:
-        """The shard a launcher assigned: RANK and WORLD_SIZE (torchrun), SLURM_PROCID and SLURM_NTASKS, or all."""
+        """The shard that torchrun (RANK, WORLD_SIZE) or srun (SLURM_PROCID, SLURM_STEP_NUM_TASKS) assigned, or all."""
         for rank, count in LAUNCHERS:
             if rank in environ and count in environ:
                 return cls.parse(f"{environ[rank]}/{environ[count]}")
@@ -130,6 +131,7 @@ def generate(
     retry_failed: bool = False,
     stage: Stage | None = None,
     stop: StopSignal | None = None,
+    beside: bool = False,
 ) -> None:
     """Make the samples of `requests` that are neither stored nor being made by another process.
 
@@ -143,6 +145,8 @@ def generate(
             a sample whose record or length is damaged is made again in any case.
         stage: Told of the samples in hand and of the finished ones.
         stop: Looked at between batches and after the last.
+        beside: Other processes make samples of the same requests: return once all are made or failed, and make those
+            of a process that died.
 
     Raises:
         StoppedError: By a signal, a full disk or one failure after the other; what was made is stored.
@@ -161,6 +165,28 @@ def generate(
     store.leases.remove_dead(f"{i:06d}" for i in status.present)  # of processes that were killed after their work
     todo = [requests[i] for i in sorted(wanted) if shard is None or i in shard]
     stage.skip(sum(shard is None or r.index in shard for r in requests) - len(todo))
+    _make_unclaimed(store, system, requests, todo, batch_size, streak, stage, stop)
+    while beside and (left := store.status(len(requests)).missing):
+        unseen = Progress(quiet=True).plan("generate", "", len(left))  # they were counted when others held them
+        before = store.made
+        _make_unclaimed(store, system, requests, [requests[i] for i in left], batch_size, streak, unseen, stop)
+        if store.made == before:
+            time.sleep(PAUSE)
+    streak.settle()
+    _refuse_stopped(stop, store, len(requests))  # what would follow, such as scores, is not wanted either
+
+
+def _make_unclaimed(
+    store: SampleStore,
+    system: System,
+    requests: Sequence[Request],
+    todo: Sequence[Request],
+    batch_size: int,
+    streak: Streak,
+    stage: Stage,
+    stop: StopSignal,
+) -> None:
+    """Make those of `todo` that no other process is at."""
     for start in range(0, len(todo), batch_size):
         _refuse_stopped(stop, store, len(requests))
         batch = todo[start : start + batch_size]
@@ -172,8 +198,6 @@ def generate(
         stage.skip(len(batch) - len(claimed))
         if claimed:
             stage.advance(len(claimed))
-    streak.settle()
-    _refuse_stopped(stop, store, len(requests))  # what would follow, such as scores, is not wanted either
 
 
 def _refuse_stopped(stop: StopSignal, store: SampleStore, num: int) -> None:

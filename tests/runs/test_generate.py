@@ -30,7 +30,7 @@ def test_wrong_shards_are_refused(text: str) -> None:
 def test_a_launcher_assigns_the_shard() -> None:
     assert Shard.from_environment({}) == Shard(0, 1)
     assert Shard.from_environment({"RANK": "1", "WORLD_SIZE": "4"}) == Shard(1, 4)
-    assert Shard.from_environment({"SLURM_PROCID": "3", "SLURM_NTASKS": "8"}) == Shard(3, 8)
+    assert Shard.from_environment({"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "8"}) == Shard(3, 8)
     assert Shard.from_environment({"RANK": "1"}) == Shard(0, 1)
 
 
@@ -240,3 +240,23 @@ def test_a_sample_that_another_process_committed_stays(tmp_path: Path) -> None:
     assert store.commit(request, clip(2), 0.1) == first
     store.verify(0)
     assert store.made == 1
+
+
+def test_processes_beside_each_other_return_when_all_is_made(tmp_path: Path) -> None:
+    dataset, system = FixtureDataset(), FixtureSystem()
+    run = make_runspec(system, dataset, 0, "fixture_system", "fixture_dataset")
+    requests = make_requests(dataset, 6, 0)
+    ours, theirs = SampleStore.create(tmp_path, run), SampleStore.create(tmp_path, run)
+    with theirs.claim(2):  # another process is at it
+        beside = threading.Thread(target=generate, args=(ours, system, requests), kwargs={"beside": True})
+        beside.start()
+        while ours.status(6).missing != [2]:
+            assert beside.is_alive()
+        assert beside.is_alive(), "it waits for the other"
+        lone = SampleStore.open(ours.folder)
+        generate(lone, system, requests)
+        assert lone.status(6).missing == [2], "without beside, it does not wait"
+    beside.join(20)  # the other has died: what it held is made
+    assert not beside.is_alive()
+    assert ours.status(6).missing == []
+    assert ours.made == 6

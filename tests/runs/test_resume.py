@@ -67,7 +67,7 @@ def test_batch_size_does_not_change_samples(tmp_path: Path, undisturbed: dict[in
 def test_shards_in_separate_folders_merge(tmp_path: Path, undisturbed: dict[int, str]) -> None:
     a, b, whole = tmp_path / "a", tmp_path / "b", tmp_path / "whole"
     assert mmbench("generate", *FIXTURE, "-n", str(N), "--shard", "0/2", "--out", a).returncode == 0
-    slurm = {"SLURM_PROCID": "1", "SLURM_NTASKS": "2"}
+    slurm = {"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2"}
     assert mmbench("generate", *FIXTURE, "-n", str(N), "--out", b, **slurm).returncode == 0
     assert sorted(digests(a)) == list(range(0, N, 2))
     assert sorted(digests(b)) == list(range(1, N, 2))

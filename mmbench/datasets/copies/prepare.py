@@ -6,7 +6,6 @@ index itself appears when all is done, so a dataset never sees half of it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
 from dataclasses import asdict, replace
@@ -17,7 +16,7 @@ from mmbench.datasets.copies.conformed import INDEX, Entry, Preparation, examine
 from mmbench.errors import MediaError, MMBenchError
 from mmbench.files import append_line, format_lines, make_folder, read_lines, remove_unfinished, write_whole
 from mmbench.media.limits import is_of_limit
-from mmbench.processes import worker_pool
+from mmbench.processes import usable_cores, worker_pool
 from mmbench.progress import progress
 
 
@@ -67,7 +66,7 @@ def prepare_videos(
     jobs = [(root, file, key, how) for key, file in videos.items() if not _current(root, known.get(file), how)]
     _begin(part, how.heading)
     with progress("prepare", len(jobs), quiet) as shown:
-        for entry in _run(jobs, workers or os.cpu_count() or 1):
+        for entry in _run(jobs, workers or usable_cores()):
             append_line(part, asdict(entry))
             known[entry.file] = entry
             shown.advance()

@@ -1,0 +1,121 @@
+"""Jobs of Slurm where there is none: scripts, states, and what is refused; tests/slurm has a real one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from mmbench.jobs import slurm
+from mmbench.jobs.slurm import Resources, Submitted, TaskState, carry_out, describe, look, script_of, submit
+from tests.commands import mmbench_here
+
+SHOWN = (
+    "JobId=7 ArrayJobId=7 ArrayTaskId=1 JobState=RUNNING Reason=None NodeList=n2 ExitCode=0:0 Restarts=1\n"
+    "JobId=8 ArrayJobId=7 ArrayTaskId=0 JobState=FAILED Reason=NonZeroExitCode NodeList=n1 ExitCode=3:0\n"
+)
+
+
+@pytest.fixture
+def controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder on PATH whose scontrol prints the file `shown` there, and whose sbatch counts its jobs in `jobs`."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    scripts = {
+        "scontrol": f'[ -e {folder}/shown ] && sed "s/JOB/$3/g" {folder}/shown',
+        "sbatch": f'echo >> {folder}/jobs; echo "Submitted batch job $(wc -l < {folder}/jobs)"',
+        "srun": "exit 1",
+        "sacct": "exit 1",
+    }
+    for name, text in scripts.items():
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setattr(slurm, "POLL", 0.01)
+    return folder
+
+
+def test_a_script_asks_for_what_was_asked_for(tmp_path: Path) -> None:
+    whole = script_of(Resources(2, gpus=8, cpus=4, memory=1.5, hours=0.5, others={"account": "lab"}), tmp_path)
+    for option in (
+        "nodes=2",
+        "ntasks-per-node=8",
+        "gpus-per-node=8",
+        "mem=1536MB",
+        "time=30",
+        "account=lab",
+        "requeue",
+    ):
+        assert f"#SBATCH --{option}\n" in whole
+    assert "--kill-on-bad-exit=1 --cpus-per-task=4" in whole
+    assert "array" not in whole
+    assert "#SBATCH --array=0-3%4\n" in script_of(Resources(array=4, gpus=1), tmp_path)
+    assert "ntasks-per-node=1\n" in script_of(Resources(array=4, gpus=2), tmp_path)
+
+
+def test_states_are_read_as_the_controller_prints_them(controller: Path, tmp_path: Path) -> None:
+    job = Submitted("7", tmp_path)
+    assert look(job) == []
+    (controller / "shown").write_text(SHOWN)
+    failed = TaskState("7_0", "FAILED", "NonZeroExitCode", "n1", 3)
+    assert look(job) == [TaskState("7_1", "RUNNING", "", "n2"), failed]
+    assert describe(job, look(job)) == "job 7: 1 running (n2), 1 failed (n1)"
+    assert job.printed(failed) == tmp_path / "7_0_0_log.txt"
+    waits = TaskState("7", "PENDING", "Resources")
+    assert describe(job, [waits]) == "job 7: 1 pending (Resources)"
+
+
+def test_what_is_lost_is_submitted_again_as_often_as_allowed(controller: Path, tmp_path: Path) -> None:
+    (controller / "shown").write_text("JobId=JOB JobState=NODE_FAIL Reason=None NodeList=n1 ExitCode=1:0\n")
+    said: list[str] = []
+    printed, status = carry_out(["list", "systems"], Resources(retries=2), tmp_path, said.append)
+    assert (printed.name, status) == ("3_0_log.txt", 1)
+    assert sum("submitted again" in line for line in said) == 2
+    (controller / "shown").write_text("JobId=JOB JobState=FAILED Reason=None NodeList=n1 ExitCode=4:0\n")
+    printed, status = carry_out(["list", "systems"], Resources(retries=2), tmp_path, said.append)
+    assert (printed.name, status) == ("4_0_log.txt", 4), "its own failure is not tried again"
+
+
+def test_a_job_that_goes_on_is_not_submitted_twice(controller: Path, tmp_path: Path) -> None:
+    (controller / "shown").write_text("JobId=JOB JobState=RUNNING Reason=None NodeList=n1 ExitCode=0:0\n")
+    words = ["list", "systems"]
+    assert submit(words, Resources(), tmp_path).number == "1"
+    assert submit(words, Resources(), tmp_path).number == "1"
+    assert submit(words, Resources(hours=2), tmp_path).number == "2", "it asks for something else"
+    (controller / "shown").write_text("JobId=JOB JobState=COMPLETED Reason=None NodeList=n1 ExitCode=0:0\n")
+    assert submit(words, Resources(), tmp_path).number == "3"
+    lines = [json.loads(line) for line in (tmp_path / "submitted.jsonl").read_text().splitlines()]
+    assert [line["job"] for line in lines] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["rum"], "did you mean run?"),
+        (["submit", "run"], "no command to submit"),
+        (["run", "--num-samples", "many"], "--num-samples"),
+        (["stats", "exprt"], "did you mean export?"),
+    ],
+)
+def test_what_could_not_begin_is_refused_before_it_waits(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = mmbench_here(capsys, "submit", *words)
+    assert refused.returncode == 2
+    assert said in refused.stderr
+
+
+def test_where_there_is_no_slurm_a_command_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    refused = mmbench_here(capsys, "submit", "run")
+    assert refused.returncode == 1
+    assert "no sbatch here" in refused.stderr
+    assert "#SBATCH --requeue" in mmbench_here(capsys, "submit", "--dry-run", "run").stdout
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    assert "pip install 'mmbench[slurm]'" in mmbench_here(capsys, "submit", "run").stderr
+    both = mmbench_here(capsys, "submit", "--array", "2", "--nodes", "2", "run")
+    assert "one of them" in both.stderr
