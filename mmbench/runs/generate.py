@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
+from random import SystemRandom
 
 from mmbench.console import LAUNCHERS, log
 from mmbench.errors import MediaError, MMBenchError, NonFiniteError, StoppedError, UsageError
@@ -165,6 +166,9 @@ def generate(
     store.leases.remove_dead(f"{i:06d}" for i in status.present)  # of processes that were killed after their work
     todo = [requests[i] for i in sorted(wanted) if shard is None or i in shard]
     stage.skip(sum(shard is None or r.index in shard for r in requests) - len(todo))
+    if beside and todo:  # each begins elsewhere, or all would meet at the same samples
+        place = SystemRandom().randrange(len(todo))
+        todo = todo[place:] + todo[:place]
     _make_unclaimed(store, system, requests, todo, batch_size, streak, stage, stop)
     while beside and (left := store.status(len(requests)).missing):
         unseen = Progress(quiet=True).plan("generate", "", len(left))  # they were counted when others held them

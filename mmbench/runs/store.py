@@ -232,6 +232,9 @@ class SampleStore:
     @contextmanager
     def claim(self, index: int) -> Iterator[Lease | None]:
         """Hold sample `index` while making it; None if it is there already or somebody else makes it."""
+        if self.has(index):  # the cheap question first
+            yield None
+            return
         with self.leases.hold(f"{index:06d}") as lease:
             yield None if lease is None or self.has(index) else lease
 
