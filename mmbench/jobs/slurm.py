@@ -110,6 +110,14 @@ class Task:
                 raise SystemExit(status if status > 0 else 128 - status)
         return 0
 
+    @staticmethod
+    def _has_ended(pid: int) -> bool:
+        """Whether a child has ended; in a signal's handler Popen, which may be waiting for it, does not say."""
+        try:
+            return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:
+            return True
+
     def _pass_on(self, number: int, _: object) -> None:
         if self._child is not None:
             self._child.send_signal(number)
@@ -123,10 +131,10 @@ class Task:
 
         if self._child is not None:
             self._pass_on(signal.SIGTERM, None)
-            try:
-                self._child.wait(GRACE)
-            except subprocess.TimeoutExpired:
-                self._child.kill()  # what it had finished is stored
+            end = time.monotonic() + GRACE
+            while not self._has_ended(self._child.pid) and time.monotonic() < end:
+                time.sleep(0.1)
+            self._child.kill()  # what it had finished is stored
         return DelayedSubmission(self)
 
 

@@ -43,7 +43,7 @@ MpiDefault=none
 JobRequeue=1
 KillWait=20
 MinJobAge=3600
-SchedulerParameters=bf_interval=1,requeue_delay=0
+SchedulerParameters=bf_interval=1
 NodeName=n[1-{nodes}] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{first}-{last}] CPUs=2 State=UNKNOWN
 PartitionName=all Nodes=n[1-{nodes}] Default=YES MaxTime=INFINITE State=UP
 """

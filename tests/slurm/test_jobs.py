@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from mmbench.jobs.slurm import GRACE
 from mmbench.runs.store import SampleStore
 from mmbench.scores.records import read_records
 from tests.commands import mmbench, start
@@ -109,7 +110,11 @@ def test_slurms_notice_of_the_end_requeues_and_the_job_goes_on(
     await_samples(tmp_path, 6)
     (number,) = states(slurm)
     control(slurm, "scancel", "--signal=USR2", number)
-    ends_well(process)
+    begun = time.monotonic()
+    while states(slurm).get(number) == "RUNNING":
+        time.sleep(0.2)
+    assert time.monotonic() - begun < GRACE, "it does not wait for a process that has ended"
+    ends_well(process)  # Slurm lets what is requeued wait for two minutes
     assert "Restarts=1" in control(slurm, "scontrol", "show", "job", number, "-o")
     assert results(tmp_path) == {k: v for k, v in plain.items() if k != "printed"}
 
