@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmbench.errors import MediaError, MMBenchError, UsageError
 from mmbench.identity import digest_bytes
-from mmbench.regular_files import is_utf8, open_regular, printable, why_irregular
+from mmbench.regular_files import file_version, is_utf8, open_regular, printable, why_irregular
 from mmbench.types import Clip
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ def _state(path: str) -> tuple[str, int, int]:
     """What tells one version of a file from the next: path, size [bytes], time of change [ns]."""
     if why := why_irregular(path):
         raise MediaError(f"{path} {why}.", "a media file", f"ls -l {shlex.quote(path)}")
-    status = Path(path).stat()
-    return path, status.st_size, status.st_mtime_ns
+    return path, *file_version(path)
 
 
 @lru_cache(maxsize=65536)

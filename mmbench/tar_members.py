@@ -1,0 +1,124 @@
+"""Members of tar archives as paths: shards/000.tar/abc.mp4 is the member abc.mp4 of the file shards/000.tar.
+
+Of an archive the headers alone are read, once per version of the file (`mmbench.tar_index`); a member is read where it
+lies, and nothing is unpacked.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import OrderedDict
+from collections.abc import Mapping
+from io import BufferedReader, FileIO, RawIOBase
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from mmbench.tar_index import Member, read_index
+
+SUFFIX = ".tar"
+MOST_KEPT = 1 << 19  # members of all archives that are remembered, some 350 bytes each
+
+_indexes: OrderedDict[tuple[str, int, int], Mapping[str, Member]] = OrderedDict()
+_lock = Lock()
+
+
+def is_tar(path: str | Path) -> bool:
+    """Whether a path is a regular file, or a link to one, that is called like a tar archive."""
+    try:
+        return str(path).lower().endswith(SUFFIX) and stat.S_ISREG(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def members(tar: str | Path) -> Mapping[str, Member]:
+    """The members of an archive but its folders, by their paths in it.
+
+    Raises:
+        MediaError: It is damaged, cut off, compressed, or larger in some way than archives of clips are.
+        OSError: It cannot be read.
+    """
+    status = os.stat(tar)
+    key = str(tar), status.st_size, status.st_mtime_ns
+    with _lock:
+        if key in _indexes:
+            _indexes.move_to_end(key)
+            return _indexes[key]
+    with _open_file(tar) as file:
+        index = read_index(Path(tar), file)
+    with _lock:
+        _indexes[key] = index
+        while len(_indexes) > 1 and sum(map(len, _indexes.values())) > MOST_KEPT:
+            _indexes.popitem(last=False)
+    return index
+
+
+def find_member(path: str | Path) -> tuple[Path, Member] | None:
+    """The archive and the member that a path names; None if no part of it but the last is an archive.
+
+    Raises:
+        FileNotFoundError: The archive has no such member.
+        MediaError, OSError: The archive cannot be read.
+    """
+    if f"{SUFFIX}/" not in str(path).lower():
+        return None
+    parts = Path(path).parts
+    for end in range(1, len(parts)):  # the outermost is the archive: those in an archive are not opened
+        if is_tar(tar := Path(*parts[:end])):
+            name = "/".join(parts[end:])
+            if (member := members(tar).get(name)) is None:
+                raise FileNotFoundError(2, f"{tar} has no member {name}", str(path))
+            return tar, member
+    return None
+
+
+def open_member(path: str | Path, tar: Path, member: Member) -> BufferedReader:
+    """Open what `find_member` found, to be read in binary and sought in; its `name` is the path.
+
+    Raises:
+        OSError: It cannot be read; `strerror` says why.
+    """
+    if member.reason:
+        raise OSError(0, f"it {member.reason}")
+    return BufferedReader(_MemberFile(str(path), _open_file(tar), member), 1 << 16)
+
+
+class _MemberFile(RawIOBase):
+    """The bytes of one member, and no others of its archive."""
+
+    def __init__(self, name: str, file: FileIO, member: Member) -> None:
+        self.name, self._file, self._member, self._position = name, file, member, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        position = (0, self._position, self._member.size)[whence] + offset
+        if position < 0:
+            raise OSError(22, "a position before the beginning")
+        self._position = position
+        return position
+
+    def readinto(self, buffer: Any) -> int:
+        rest = max(0, self._member.size - self._position)
+        count = os.preadv(self._file.fileno(), [memoryview(buffer)[:rest]], self._member.offset + self._position)
+        self._position += count
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+
+def _open_file(tar: str | Path) -> FileIO:
+    """Open an archive without ever waiting for a FIFO in its place."""
+    file = FileIO(os.open(tar, os.O_RDONLY | os.O_NONBLOCK))
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(0, "it is no regular file")
+    return file
