@@ -37,7 +37,7 @@ def why_irregular(path: str | Path) -> str:
     except ValueError as error:  # a null byte
         return f"is no path: {error}"
     except MediaError as error:
-        return f"cannot be read: {error.found.rstrip('.')}"
+        return f"is in an archive that cannot be read: {error.found.rstrip('.')}"
     return "" if mode == stat.S_IFREG else f"is {KINDS.get(mode, 'no regular file')}"
 
 
@@ -77,6 +77,15 @@ def file_version(path: str | Path) -> tuple[int, int]:
         return member.size, os.stat(tar).st_mtime_ns
     status = os.stat(path)
     return status.st_size, status.st_mtime_ns
+
+
+def is_there(path: str | Path) -> bool:
+    """Whether there is a file of any kind, or such a member of an archive that can be read."""
+    try:
+        file_version(path)
+    except (OSError, MediaError):
+        return False
+    return True
 
 
 def read_regular(path: str | Path) -> bytes:

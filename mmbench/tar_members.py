@@ -7,6 +7,7 @@ lies, and nothing is unpacked.
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from mmbench.errors import MediaError
 from mmbench.tar_index import Member, read_index
 
 SUFFIX = ".tar"
@@ -36,17 +38,20 @@ def members(tar: str | Path) -> Mapping[str, Member]:
     """The members of an archive but its folders, by their paths in it.
 
     Raises:
-        MediaError: It is damaged, cut off, compressed, or larger in some way than archives of clips are.
-        OSError: It cannot be read.
+        MediaError: It cannot be read, is damaged, cut off, compressed, or larger than archives of clips are.
     """
-    status = os.stat(tar)
-    key = str(tar), status.st_size, status.st_mtime_ns
-    with _lock:
-        if key in _indexes:
-            _indexes.move_to_end(key)
-            return _indexes[key]
-    with _open_file(tar) as file:
-        index = read_index(Path(tar), file)
+    try:
+        status = os.stat(tar)
+        key = str(tar), status.st_size, status.st_mtime_ns
+        with _lock:
+            if key in _indexes:
+                _indexes.move_to_end(key)
+                return _indexes[key]
+        with _open_file(tar) as file:
+            index = read_index(Path(tar), file)
+    except OSError as error:
+        found = f"{tar} cannot be read: {error.strerror}."
+        raise MediaError(found, "an archive that you may read", f"ls -l {shlex.quote(str(tar))}") from error
     with _lock:
         _indexes[key] = index
         while len(_indexes) > 1 and sum(map(len, _indexes.values())) > MOST_KEPT:
@@ -59,7 +64,7 @@ def find_member(path: str | Path) -> tuple[Path, Member] | None:
 
     Raises:
         FileNotFoundError: The archive has no such member.
-        MediaError, OSError: The archive cannot be read.
+        MediaError: The archive cannot be read.
     """
     if f"{SUFFIX}/" not in str(path).lower():
         return None

@@ -162,7 +162,7 @@ def test_an_archive_that_is_not_whole_is_an_error(tmp_path: Path, name: str) -> 
     assert str(path) in error.value.found
     assert says in error.value.found
     assert f"'{path}'" in error.value.next
-    assert why_irregular(path / "a.mp4").startswith("cannot be read: ")
+    assert why_irregular(path / "a.mp4").startswith("is in an archive that cannot be read: ")
 
 
 def test_the_number_of_members_and_common_attributes_is_bounded(

@@ -15,7 +15,7 @@ import numpy as np
 
 from mmbench.errors import MediaError
 from mmbench.media.decode import rgb_converter
-from mmbench.media.demux import TAG, ffmpeg_input, local_name
+from mmbench.media.demux import TAG, ffmpeg_name
 from mmbench.media.resample import exact_rate, resample_audio
 from mmbench.regular_files import why_irregular
 from mmbench.types import Clip
@@ -23,10 +23,14 @@ from mmbench.types import Clip
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # [Hz]
 
 
+def _target(file: str | Path | BinaryIO) -> Any:
+    return ffmpeg_name(file) if isinstance(file, (str, Path)) else file
+
+
 @contextmanager
-def _writing(file: str | Path | BinaryIO) -> Iterator[Any]:
+def _writing(file: str | Path | BinaryIO) -> Iterator[None]:
     try:
-        yield local_name(file) if isinstance(file, (str, Path)) else file
+        yield
     except av.FFmpegError as error:
         raise MediaError(f"The clip cannot be written to {getattr(file, 'name', file)}: {error.strerror}.") from error
 
@@ -69,7 +73,7 @@ def write_lossless(clip: Clip, file: str | Path | BinaryIO) -> None:
     counts = {"num_frames": frames, "num_samples": len(samples), "sample_rate": clip.sample_rate}
     about = {"fps": str(fps), **counts, "digest": clip.digest()}
     form = {"fflags": "+bitexact", "max_interleave_delta": "0"}
-    with _writing(file) as target, av.open(target, "w", format="matroska", container_options=form) as container:
+    with _writing(file), av.open(_target(file), "w", format="matroska", container_options=form) as container:
         container.metadata[TAG] = json.dumps(about)
         slices = "4" if min(height, width) >= 8 else "1"  # fixed, because the default follows the number of cores
         options = {"level": "3", "g": "1", "slices": slices, "slicecrc": "1"}
@@ -97,10 +101,7 @@ def read_lossless(file: str | Path | BinaryIO) -> Clip:
     blocks: list[np.ndarray] = []
     rgb = rgb_converter()
     try:
-        with (
-            ffmpeg_input(file) as given,
-            av.open(given, "r", format="matroska", metadata_errors="replace") as container,
-        ):
+        with av.open(_target(file), "r", format="matroska", metadata_errors="replace") as container:
             if TAG not in container.metadata:
                 raise MediaError(f"{name} is not a lossless clip of mmbench.", "a file of the sample store")
             about = json.loads(container.metadata[TAG])
@@ -139,7 +140,7 @@ def write_exact(clip: Clip, file: str | Path) -> None:
     if not clip.video.size:
         raise MediaError(f"The clip holds no pixels: {clip.video.shape}.", "at least one frame of one pixel")
     form = {"movflags": "+faststart", "fflags": "+bitexact", "max_interleave_delta": "0"}
-    with _writing(file) as target, av.open(target, "w", format="mp4", options=form) as container:
+    with _writing(file), av.open(_target(file), "w", format="mp4", options=form) as container:
         options = {"qp": "0", "preset": "veryfast", "bf": "0", "threads": "1"}
         video = container.add_stream("libx264rgb", rate=exact_rate(clip.fps), options=options)
         video.width, video.height, video.pix_fmt = clip.video.shape[2], clip.video.shape[1], "rgb24"
@@ -174,7 +175,7 @@ def write_preview(clip: Clip, file: str | Path) -> None:
     if len(clip.audio) and clip.sample_rate not in AAC_RATES:
         clip = resample_audio(clip, next((r for r in AAC_RATES if r > clip.sample_rate), AAC_RATES[-1]))
     form = {"movflags": "+faststart", "max_interleave_delta": "0"}
-    with _writing(file) as target, av.open(target, "w", format="mp4", options=form) as container:
+    with _writing(file), av.open(_target(file), "w", format="mp4", options=form) as container:
         video = container.add_stream("libx264", rate=exact_rate(clip.fps), options={"crf": "18"})
         video.width, video.height, video.pix_fmt = pixels.shape[2], pixels.shape[1], "yuv420p"
         if len(clip.audio):
