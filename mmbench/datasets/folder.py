@@ -56,7 +56,7 @@ class Folder:
     """A directory of clips (or video/audio pairs of one stem).
 
     Args:
-        path: The directory.
+        path: The directory, of clips or of tar archives of them; or one archive.
         held_out: Share of the clips that is held out, from 0 to below 1; 0.5 by default.
         format: The format wanted; clips are then resampled to it. Without it the format of most clips, and clips that
             differ in rates or size are rejected. In both cases longer clips are cut, shorter ones rejected.
@@ -80,11 +80,11 @@ class Folder:
         format: ClipFormat | None = None,
         shape: Mapping[str, float] | None = None,
     ) -> None:
-        from mmbench.media.sources import FileSource, Rejected, probe_file, submission
+        from mmbench.media.sources import FileSource, Rejected, holds_clips, probe_file, submission
 
         if not path:
             raise UsageError("The dataset folder needs a directory.", "folder:PATH", "--dataset folder:my_clips")
-        if not Path(path).is_dir():
+        if not holds_clips(Path(path)):
             raise UsageError(f"{path} is not a directory.", "folder:PATH with a directory of clips", f"ls {path}")
         if not (isinstance(held_out, int | float | None) and 0 <= (held_out or 0) < 1):
             found, remedy = (

@@ -29,6 +29,7 @@ from mmbench.errors import MediaError, MMBenchError
 from mmbench.identity import digest_bytes
 from mmbench.registry import register
 from mmbench.regular_files import is_utf8, printable, why_irregular
+from mmbench.tar_members import find_member, is_tar, members
 from mmbench.types import Clip, Item, Prompt, Request, Spec
 
 PAGE = "https://drive.google.com/drive/folders/14A1zaQI5EfShlv3QirgCGeNFzZBzQ3lq"
@@ -48,18 +49,24 @@ class Split:
 
     @cached_property
     def all_names(self) -> list[str]:
-        """Paths of what is called like a video, whether or not it can be read."""
+        """Paths of what is called like a video, also in tar archives, whether or not it can be read."""
         from mmbench.media.sources import VIDEO_SUFFIXES
 
-        found = sorted(self.folder.rglob("*")) if self.folder.is_dir() else []
-        return [p.relative_to(self.folder).as_posix() for p in found if p.suffix.lower() in VIDEO_SUFFIXES]
+        found = list(self.folder.rglob("*")) if self.folder.is_dir() else []
+        videos = [path for path in found if path.suffix.lower() in VIDEO_SUFFIXES]
+        for tar in filter(is_tar, found):
+            try:
+                videos += [tar / name for name in members(tar) if Path(name).suffix.lower() in VIDEO_SUFFIXES]
+            except MediaError:
+                videos.append(tar)
+        return [path.relative_to(self.folder).as_posix() for path in sorted(videos)]
 
     @cached_property
     def unreadable(self) -> dict[str, str]:
         """Why what is called like a video is no file to read, by its path below the folder."""
         from mmbench.media.sources import NOT_UTF8
 
-        reasons = {name: why_irregular(self.folder / name) for name in self.all_names}
+        reasons = {name: _why_unreadable(self.folder / name) for name in self.all_names}
         return {n: why or NOT_UTF8 for n, why in reasons.items() if why or not is_utf8(n)}
 
     @cached_property
@@ -72,12 +79,16 @@ class Split:
     @cached_property
     def hashes(self) -> dict[str, str]:
         """sha256 by path below the folder; hashed once, then known by size and time of change."""
+        from mmbench.media.sources import file_digest
         from mmbench.weights.file_digests import DigestCache
         from mmbench.weights.locations import home
 
         if all(name in self.known and self.known[name].is_of(self.folder / name) for name in self.names):
             return {name: self.known[name].sha256 for name in self.names}
-        found = DigestCache(home() / "digests.json").hashes(self.folder)
+        inside = {name: file_digest(path) for name in self.names if find_member(path := self.folder / name)}
+        if len(inside) == len(self.names):
+            return inside
+        found = DigestCache(home() / "digests.json").hashes(self.folder) | inside
         return {name: found[name] for name in self.names}
 
     @cached_property
@@ -143,6 +154,16 @@ class Split:
             return cut(path, start)
         made = self._made(entry)
         return cut_ready(path, start, entry, made, f"rm {made}; {self._prepare}")
+
+
+def _why_unreadable(path: Path) -> str:
+    """Why a video is no file to read, or an archive cannot be read; "" where it is one."""
+    try:
+        if is_tar(path):
+            members(path)
+    except MediaError as error:
+        return reason_of(error, path)
+    return why_irregular(path)
 
 
 class MMDiffusionData(VideoCopy):

@@ -9,6 +9,7 @@ from pathlib import Path
 from mmbench.datasets.copies.text_files import read_csv
 from mmbench.errors import UsageError
 from mmbench.features.extract import Sample
+from mmbench.media.sources import holds_clips
 from mmbench.types import Dataset
 
 OWN = ("file", "prompt")  # columns of a table of prompts that are no label
@@ -22,7 +23,7 @@ def read_labels(folder: Path, table: Path | None = None) -> dict[str, dict[str, 
         folder: Of clips.
         table: A CSV file elsewhere; by default the only one in the folder.
     """
-    tables = ([table] if table else sorted(folder.glob("*.csv"))) if folder.is_dir() else []
+    tables = ([table] if table else sorted(folder.glob("*.csv"))) if holds_clips(folder) else []
     if not tables:
         return {}
     _, rows = read_csv(tables[0])

@@ -16,7 +16,7 @@ from mmbench.identity import digest_of
 from mmbench.jobs.delivery import match_requests
 from mmbench.jobs.labels import read_labels
 from mmbench.media.layouts.known import read_layout, recognise
-from mmbench.media.sources import Rejected, Source, submission, submission_digest
+from mmbench.media.sources import Rejected, Source, holds_clips, submission, submission_digest
 from mmbench.registry import catalogue
 from mmbench.runs.find import find_run, name_out
 from mmbench.runs.request_files import find_requests, is_requests, read_requests
@@ -200,7 +200,7 @@ def _made_on_request(
     rejected: Sequence[Rejected],
 ) -> Submission:
     tables = [prompts] if prompts else [t for t in path.glob("*.csv") if not is_requests(t)]
-    if tables or not path.is_dir():
+    if tables or not holds_clips(path):
         found = f"{tables[0]} and {listed}" if tables else f"{path} is a file, and {listed} lists many"
         raise UsageError(f"{found}.", "prompts or requests, for a folder of clips", f"mmbench evaluate {path}")
     made = match_requests(path, sources, rejected, read_requests(listed))
@@ -211,7 +211,7 @@ def open_submission(path: Path, name: str, cut: Cut, given: Texts = FROM_FOLDER)
     """Find the clips of a folder, pairs of videos and sounds, or the clips of one video; warns of unusable files.
 
     Args:
-        path: Folder or video.
+        path: Folder, tar archive or video.
         name: What to call it.
         cut: How one video is cut.
         given: Where names and prompts come from; with requests, sample i is the clip of request i, with its prompt.
@@ -239,7 +239,7 @@ def open_submission(path: Path, name: str, cut: Cut, given: Texts = FROM_FOLDER)
         listed = given.requests or (find_requests(path) if path.is_dir() else None)
         if listed is not None:
             return _made_on_request(path, name, cut, given.prompts, listed, sources, rejected)
-        texts = read_prompts(path, given.prompts) if path.is_dir() else {}
+        texts = read_prompts(path, given.prompts) if holds_clips(path) else {}
         labels = read_labels(path, given.prompts)
     named = [(s, Path(s.path).name) for s in sources]
     samples = [Sample(s, texts.get(file, ""), labels=labels.get(file, {})) for s, file in named]

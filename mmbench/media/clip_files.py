@@ -15,7 +15,7 @@ import numpy as np
 
 from mmbench.errors import MediaError
 from mmbench.media.decode import rgb_converter
-from mmbench.media.demux import TAG
+from mmbench.media.demux import TAG, ffmpeg_name
 from mmbench.media.resample import exact_rate, resample_audio
 from mmbench.regular_files import why_irregular
 from mmbench.types import Clip
@@ -24,7 +24,7 @@ AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # [H
 
 
 def _target(file: str | Path | BinaryIO) -> Any:
-    return f"file:{file}" if isinstance(file, (str, Path)) else file  # never a URL, whatever it is called
+    return ffmpeg_name(file) if isinstance(file, (str, Path)) else file
 
 
 @contextmanager
@@ -121,7 +121,7 @@ def read_lossless(file: str | Path | BinaryIO) -> Clip:
             )
         clip = Clip(np.stack(frames), Fraction(about["fps"]), audio, about["sample_rate"])
         intact = clip.digest() == about["digest"]
-    except (av.FFmpegError, ValueError, KeyError, TypeError, ArithmeticError, MemoryError) as error:
+    except (OSError, av.FFmpegError, ValueError, KeyError, TypeError, ArithmeticError, MemoryError) as error:
         raise MediaError(f"{name} is damaged: {error}.", "a whole lossless clip", "mmbench verify") from error
     if not intact:  # FFV1 decoders patch damaged slices and say nothing
         raise MediaError(f"{name} is damaged: its pixels or samples are not what was written.", "", "mmbench verify")

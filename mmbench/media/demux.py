@@ -25,6 +25,7 @@ from mmbench.media.extent import AGAIN, check_extent
 from mmbench.media.ffv1_checksums import SliceChecksums
 from mmbench.media.limits import Bounds
 from mmbench.regular_files import why_irregular
+from mmbench.tar_members import find_member
 
 TAG = "MMBENCH"  # Matroska tag with what its millisecond clock cannot say exactly: rates, counts and the clip's digest
 EXACT_CONTAINERS = {"mov", "matroska", "wav", "flac"}  # their duration is written, not guessed from the bit rate
@@ -134,9 +135,22 @@ def media_errors(path: str | Path) -> Iterator[None]:
         raise MediaError(f"{path} cannot be read as media: {said}.", WHOLE, AGAIN) from error
 
 
+def ffmpeg_name(path: str | Path) -> str:
+    """The name by which FFmpeg takes a path for a file, or for a part of an archive, and never for a URL.
+
+    Raises:
+        FileNotFoundError: The archive has no such member.
+        MediaError: The archive cannot be read.
+    """
+    if (found := find_member(path)) is None:
+        return f"file:{path}"
+    tar, member = found
+    return f"subfile,,start,{member.offset},end,{member.offset + member.size},,:file:{tar}"
+
+
 @contextmanager
 def open_media(path: str | Path, bounds: Bounds) -> Iterator[tuple[Any, bool]]:
-    """Open a local file with FFmpeg, by its name alone: never a URL, and none that the file names is followed.
+    """Open a local file with FFmpeg; no URL that the file names is followed.
 
     Yields:
         The container, and whether the length in bytes says that all of the file is there.
@@ -148,10 +162,10 @@ def open_media(path: str | Path, bounds: Bounds) -> Iterator[tuple[Any, bool]]:
         raise MediaError(f"{path} {why}.", WHOLE, f"ls -l {shlex.quote(str(path))}")
     with media_errors(path):
         is_whole = check_extent(path)
-        options = {"protocol_whitelist": "file", "max_pixels": f"{bounds.most['pixels']:.0f}"}
+        options = {"protocol_whitelist": "file,subfile", "max_pixels": f"{bounds.most['pixels']:.0f}"}
         waits = bounds.most["decoding"]
         try:
-            with av.open(f"file:{path}", options=options, metadata_errors="replace", timeout=waits) as container:
+            with av.open(ffmpeg_name(path), options=options, metadata_errors="replace", timeout=waits) as container:
                 yield container, is_whole
         except av.ExitError:  # reading took longer than it may
             bounds.check_clock()

@@ -1,4 +1,4 @@
-"""Anybody's samples as clip sources: a folder of clips, video/audio pairs, one long video to be cut, one clip.
+"""Anybody's samples as clip sources: a folder or tar archive of clips, video/audio pairs, one long video to be cut.
 
 Sources are small and picklable; decoding happens where `load` is called. A long video is decoded once per process and
 kept until another one is asked for.
@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from mmbench.errors import MediaError, MMBenchError, UsageError
 from mmbench.identity import digest_bytes
-from mmbench.regular_files import is_utf8, open_regular, printable, why_irregular
+from mmbench.regular_files import file_version, is_utf8, open_regular, printable, why_irregular
+from mmbench.tar_members import find_member, is_tar, members
 from mmbench.types import Clip
 
 if TYPE_CHECKING:
@@ -42,8 +43,7 @@ def _state(path: str) -> tuple[str, int, int]:
     """What tells one version of a file from the next: path, size [bytes], time of change [ns]."""
     if why := why_irregular(path):
         raise MediaError(f"{path} {why}.", "a media file", f"ls -l {shlex.quote(path)}")
-    status = Path(path).stat()
-    return path, status.st_size, status.st_mtime_ns
+    return path, *file_version(path)
 
 
 @lru_cache(maxsize=65536)
@@ -158,12 +158,14 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
 def submission(
     path: str | Path, clip_frames: int | None = None, clip_stride: int | None = None
 ) -> tuple[list[Source], list[Rejected]]:
-    """List the clips of a folder, of one long video, or of one file.
+    """List the clips of a folder, of a tar archive, of one long video, or of one file.
 
     Args:
         path: Folder of videos with sound, or of video/audio pairs of one stem (the sound of a pair is used even if the
             video has some); or one video. What is no media by its suffix, or hidden, is ignored; what is called like
-            media and is no regular file, such as a folder, a FIFO or a link to nothing, cannot be used.
+            media and is no regular file, such as a folder, a FIFO or a link to nothing, cannot be used. Tar archives
+            in the folder count as their members; those of one name up to its first dot belong together, as WebDataset
+            has it. One archive is listed like a folder that holds it alone.
         clip_frames: Cut one long video into clips of this many frames.
         clip_stride: Frames from the start of one clip to that of the next; `clip_frames` unless given.
 
@@ -188,16 +190,18 @@ def submission(
         near = [str(path.with_name(name)) for name in get_close_matches(path.name, there)]
         expected = f"did you mean {' or '.join(near)}?" if near else "a folder of clips, or a video"
         raise MMBenchError(f"{path} does not exist.", expected, f"ls {path.parent}")
-    if not path.is_dir():
+    if not holds_clips(path):
         _require_regular(path)
         found = _cut(path, clip_frames, clip_stride or clip_frames or 0) if clip_frames else _listed([path])
     elif clip_frames is not None:
-        found_words = f"{path} is a folder, but clips are cut out of one video."
+        found_words = f"{path} is {'a folder' if path.is_dir() else 'an archive'}, but clips are cut out of one video."
         one = path / "VIDEO.mp4"
         command = f"mmbench evaluate {shlex.quote(str(one))} --clip-frames {clip_frames}"
         raise UsageError(found_words, "one video with --clip-frames", command)
     else:
-        found = _listed([p for p in _entries(path) if not p.name.startswith(".")])
+        files, damaged = _open_tars(_entries(path) if path.is_dir() else [path])
+        found = _listed(files)
+        found[1].extend(damaged)
     if not found[0]:
         reasons = "".join(f"\n  {r.path}: {r.reason}" for r in found[1][:5])
         kinds = " ".join(sorted(VIDEO_SUFFIXES))
@@ -205,9 +209,36 @@ def submission(
     return found
 
 
+def holds_clips(path: Path) -> bool:
+    """Whether a path is a folder or a tar archive, and no video."""
+    return path.is_dir() or is_tar(path)
+
+
+def find_tars(path: Path) -> list[Path]:
+    """The tar archives in a folder, or the one that a path is."""
+    return [p for p in (_entries(path) if path.is_dir() else [path]) if is_tar(p)]
+
+
+def _open_tars(entries: Sequence[Path]) -> tuple[list[Path], list[Rejected]]:
+    """Files as they are, in the place of archives their members; none that is hidden. And archives that are damaged."""
+    files, damaged = [p for p in entries if not is_tar(p)], []
+    for tar in filter(is_tar, entries):
+        try:
+            files += [path for name in members(tar) if not (path := tar / name).name.startswith(".")]
+        except MediaError as error:
+            damaged.append(Rejected(str(tar), error.found))
+    return files, damaged
+
+
+def clip_name(file: Path) -> str:
+    """What tells a clip from others by its name: without the ending; in archives, up to the first dot."""
+    return file.stem if find_member(file) is None else file.name.partition(".")[0]
+
+
 def _entries(folder: Path) -> list[Path]:
+    """What is in a folder and not hidden."""
     try:
-        return list(folder.iterdir())
+        return [path for path in folder.iterdir() if not path.name.startswith(".")]
     except OSError as error:
         found = f"{folder} cannot be listed: {error.strerror}."
         raise MMBenchError(found, "a folder that you may read", f"ls -ld {shlex.quote(str(folder))}") from error
@@ -234,29 +265,35 @@ def _cut(path: Path, clip_frames: int, clip_stride: int) -> tuple[list[Source], 
 
 
 def _listed(files: Sequence[Path]) -> tuple[list[Source], list[Rejected]]:
-    """One source per video file; a stem shared by several videos or sounds is ambiguous."""
-    videos, sounds = defaultdict(list), defaultdict(list)
+    """One source per video file; a name shared by several videos or sounds of one folder, or by two, is ambiguous."""
+    videos: dict[tuple[Path, str], list[Path]] = defaultdict(list)
+    sounds: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     media = [f for f in files if f.suffix.lower() in VIDEO_SUFFIXES | AUDIO_SUFFIXES]
     rejected = [Rejected(printable(f), NOT_UTF8) for f in sorted(media) if not is_utf8(f.name)]
     for file in sorted((f for f in media if is_utf8(f.name)), key=lambda f: natural_key(f.name)):
-        if file.suffix.lower() in VIDEO_SUFFIXES:
-            videos[file.stem].append(file)
-        else:
-            sounds[file.stem].append(file)
+        kind = videos if file.suffix.lower() in VIDEO_SUFFIXES else sounds
+        kind[file.parent, clip_name(file)].append(file)
     sources: list[Source] = []
     lone = [f for s in sounds if s not in videos for f in sounds[s]]
     rejected += [Rejected(str(f), why_irregular(f) or "sound without a video of the same name") for f in lone]
-    for stem in sorted(videos, key=natural_key):
-        sound = sounds.get(stem, [])
-        if len(videos[stem]) > 1 or len(sound) > 1:
-            names = ", ".join(f.name for f in (*videos[stem], *sound))
-            rejected += [Rejected(str(f), f"which belongs to which? {names}") for f in videos[stem]]
+    places: dict[str, list[Path]] = defaultdict(list)
+    for parent, name in videos:
+        places[name].append(parent)
+    for parent, name in sorted(videos, key=lambda place: natural_key(place[1])):
+        sound, video = sounds.get((parent, name), []), videos[parent, name]
+        if len(video) > 1 or len(sound) > 1:
+            names = ", ".join(f.name for f in (*video, *sound))
+            rejected += [Rejected(str(f), f"which belongs to which? {names}") for f in video]
             continue
-        bad = next((r for f in (videos[stem][0], *sound) if isinstance(r := _probe(f), Rejected)), None)
+        if len(places[name]) > 1:
+            others = ", ".join(str(other) for other in places[name] if other != parent)
+            rejected.append(Rejected(str(video[0]), f"which is {name}? there is one in {others}, too"))
+            continue
+        bad = next((r for f in (video[0], *sound) if isinstance(r := _probe(f), Rejected)), None)
         if bad:
             rejected.append(bad)
         else:
-            sources.append(FileSource(stem, str(videos[stem][0]), str(sound[0]) if sound else None))
+            sources.append(FileSource(name, str(video[0]), str(sound[0]) if sound else None))
     return sources, rejected
 
 

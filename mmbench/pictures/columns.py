@@ -14,6 +14,7 @@ from mmbench.datasets.copies.texts import read_prompts
 from mmbench.errors import UsageError
 from mmbench.jobs.scored_sets import find_evaluated
 from mmbench.jobs.submissions import Cut, find_clips, list_sources
+from mmbench.media.sources import holds_clips
 from mmbench.runs.find import name_out
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import SampleStore, read_manifest
@@ -102,7 +103,7 @@ def _open_clips(place: Path, out: Path) -> Column:
     folders = [place] if path != place else find_evaluated(path, out)
     run = read_manifest(folders[-1]) if folders else None
     name = run.system if run else path.resolve().stem
-    texts = _texts_on_record(folders) or (read_prompts(path) if path.is_dir() else {})
+    texts = _texts_on_record(folders) or (read_prompts(path) if holds_clips(path) else {})
     samples = [{"id": s.id, "text": texts.get(s.id) or texts.get(Path(s.path).name, "")} for s in sources]
     per_sample = _read_values(folders, [s.id for s in sources])
     return Column(name, run.run_id if run else name, sources, samples, per_sample, run)

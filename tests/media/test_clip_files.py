@@ -16,7 +16,9 @@ from mmbench.errors import MediaError, NonFiniteError
 from mmbench.media.clip_files import read_lossless, write_lossless, write_preview
 from mmbench.media.decode import decode, probe
 from mmbench.types import Clip
+from tests.chaos.pieces import flip
 from tests.media_files import clicks, flashes, onset, turn, write_media
+from tests.tar_files import pack_folder, write_tar
 
 
 def noise(frames: int, height: int, width: int, samples: int, fps: Fraction | float = 10, rate: int = 16000) -> Clip:
@@ -323,3 +325,47 @@ def test_sound_that_is_not_finite_is_refused(tmp_path: Path) -> None:
         decode(video, tmp_path / "a.wav")
     with pytest.raises(NonFiniteError):
         Clip(flashes(8), 10, audio, 16000)
+
+
+# members of tar archives
+
+
+def test_a_member_of_a_tar_is_read_like_the_file(tmp_path: Path) -> None:
+    clip = noise(4, 16, 24, 8000)
+    write_lossless(clip, tmp_path / "000001.mkv")
+    write_media(tmp_path / "b.mp4", flashes(12), clicks([0.4], 1.2, 16000))
+    write_media(tmp_path / "b.mp3", audio=clicks([0.4], 1.2, 16000), audio_codec="libmp3lame")
+    files = sorted(tmp_path.iterdir())
+    tar = pack_folder(tmp_path / "my, shard: 0.tar", files)
+    assert same(read_lossless(tar / "000001.mkv"), clip)
+    for file in files:
+        assert probe(tar / file.name) == probe(file)
+    for video, sound in (("000001.mkv", None), ("b.mp4", None), ("b.mp4", "b.mp3")):
+        inside, outside = (decode(at / video, at / sound if sound else None) for at in (tar, tmp_path))
+        assert same(inside, outside)
+        assert inside.notes == outside.notes
+
+
+def test_damage_in_a_member_is_named_as_in_a_file(tmp_path: Path) -> None:
+    whole = write_media(tmp_path / "whole.mp4", flashes(12), clicks([0.4], 1.2, 16000)).read_bytes()
+    write_lossless(noise(4, 16, 24, 8000), lossless := tmp_path / "a.mkv")
+    flipped = flip(lossless.read_bytes(), "video", 1, 0.5, 4)
+    parts = {
+        "cut.mp4": whole[: len(whole) // 2],
+        "empty.mp4": b"",
+        "flipped.mkv": flipped,
+        "text.mp4": b"no media" * 99,
+    }
+    tar = write_tar(tmp_path / "0.tar", [*parts.items(), ("whole.mp4", whole)])  # behind each something follows
+    for name, data in parts.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(MediaError) as on_disk:
+            decode(tmp_path / name)
+        with pytest.raises(MediaError) as in_tar:
+            decode(tar / name)
+        assert in_tar.value.found.replace(str(tar), str(tmp_path)) == on_disk.value.found
+    with pytest.raises(MediaError, match="is damaged"):
+        read_lossless(tar / "flipped.mkv")
+    with pytest.raises(MediaError, match="does not exist"):
+        read_lossless(tar / "absent.mkv")
+    assert len(decode(tar / "whole.mp4").video) == 12

@@ -21,7 +21,8 @@ import numpy as np
 from mmbench.datasets.copies.fit import why_unfit
 from mmbench.errors import IntegrityError, MediaError
 from mmbench.files import read_lines
-from mmbench.regular_files import is_utf8, printable, why_irregular
+from mmbench.regular_files import file_version, is_utf8, printable, why_irregular
+from mmbench.tar_members import is_tar, members
 from mmbench.types import Clip, ClipFormat
 
 PREPARED, INDEX = "prepared", "index.jsonl"
@@ -56,10 +57,9 @@ class Entry:
     def is_of(self, path: Path) -> bool:
         """Whether the file that lies there now is, by size and time, the one that was examined."""
         try:
-            stat = path.stat()
-        except OSError:
+            return (self.size, self.changed) == file_version(path)
+        except (OSError, MediaError):
             return False
-        return (self.size, self.changed) == (stat.st_size, stat.st_mtime_ns)
 
 
 def conformed(path: Path, form: ClipFormat) -> Clip:
@@ -112,9 +112,10 @@ def examine_video(root: Path, file: str, form: ClipFormat, why: Why = why_none) 
         return Entry(printable(file), 0, 0, status="corrupt", reason=NOT_UTF8)
     if irregular := why_irregular(path):
         return Entry(file, 0, 0, status="corrupt", reason=irregular)
-    stat = path.stat()
-    entry = Entry(file, stat.st_size, stat.st_mtime_ns)
+    entry = Entry(file, *file_version(path))
     try:
+        if is_tar(path):  # one that cannot be read: of others the members are examined
+            members(path)
         entry = replace(entry, sha256=file_digest(path))
         report = probe_file(path)
     except MediaError as error:

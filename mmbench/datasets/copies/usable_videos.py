@@ -7,10 +7,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mmbench.datasets.copies.conformed import PREPARED, Entry, Preparation, examine_videos
+from mmbench.errors import MediaError
+from mmbench.regular_files import is_there
+from mmbench.tar_members import is_tar, members
 
 
 def find_videos(root: Path, key_of: Callable[[str], str]) -> dict[str, str]:
     """Finds the videos of a copy at any depth: path below the root by key, the first by path where keys repeat.
+
+    A tar archive is looked into as if it were a folder. One that cannot be read is found, too, by its path as its key.
 
     Args:
         root: Of the copy; its folder of prepared clips is left out.
@@ -25,6 +30,11 @@ def find_videos(root: Path, key_of: Callable[[str], str]) -> dict[str, str]:
         seen.update(places.values())
         found += [Path(folder, name).relative_to(root).as_posix() for name in names]
     videos: dict[str, str] = {}
+    for tar in [path for path in found if is_tar(root / path)]:
+        try:
+            found += [f"{tar}/{name}" for name in members(root / tar)]
+        except MediaError:
+            videos[tar] = tar
     for path in sorted(path for path in found if key_of(path)):
         videos.setdefault(key_of(path), path)
     return videos
@@ -41,7 +51,7 @@ def current_entries(root: Path, files: Sequence[str], preparation: Preparation) 
     from mmbench.console import log
 
     known = {entry.file: entry for entry in preparation.entries(root) or ()}
-    gone = {file for file in known if not (root / file).exists()}  # prepared clips outlive their videos
+    gone = {file for file in known if not is_there(root / file)}  # prepared clips outlive their videos
     kept = {file: e for file, e in known.items() if file in gone or e.is_of(root / file)}
     others = [file for file in files if file not in kept]
     if others:
