@@ -32,6 +32,7 @@ import numpy as np
 PLUGIN = Path(__file__).parent / "growth_plugin.py"
 DATASET = ("--dataset", "growth_dataset")
 ONE = ("--system", "growth_system", *DATASET)
+RUN, GUIDED = "growth_system-growth_dataset-", "growth_system+1-"  # how folders of runs begin
 NEEDS_PLUGIN = ("generate", "evaluate", "run", "report")
 SIZES = tuple(2**k for k in range(8, 16))
 START = 8  # samples of the measurement that says what a command takes anyway
@@ -74,7 +75,7 @@ def commands(n: int) -> dict[str, Sequence[str]]:
     """The commands that are measured at n samples, in an order in which each finds what it needs."""
     num = ("--num-samples", str(n))
     quiet = ("--format", "quiet")
-    scored = ("growth_system", *num, "--workers", "1", *quiet)
+    scored = (f"{RUN}s0-", *num, "--workers", "1", *quiet)
     return {
         "generate": ("generate", *ONE, *num, *quiet),
         "generate, finished": ("generate", *ONE, *num, *quiet),
@@ -82,9 +83,9 @@ def commands(n: int) -> dict[str, Sequence[str]]:
         "evaluate, features known": ("evaluate", *scored),
         "run, finished": ("run", *ONE, *num, "--workers", "1", *quiet),
         "table": ("table", *DATASET, *num, "--format", "json"),
-        "compare": ("compare", "growth_system-", "growth_1-", "--format", "json"),
+        "compare": ("compare", f"{RUN}s0-", GUIDED, "--format", "json"),
         "report": ("report", "--num-samples", str(SHOWN), "--workers", "1", *quiet),
-        "show": ("show", "growth_system-", "--format", "json"),
+        "show": ("show", f"{RUN}s0-", "--format", "json"),
         "list runs": ("list", "runs", "--format", "json"),
     }
 
@@ -167,14 +168,15 @@ def link_runs(out: Path, runs: int, systems: int) -> None:
     from mmbench.runs.store import SampleStore, read_manifest
     from mmbench.scores.records import Scored, read_records, read_samples, read_score, save_all
 
-    (first,) = out.glob("growth_system-*")
+    (first,) = out.glob(f"{RUN}s0-*")
     spec, records = read_manifest(first), read_records(first)
     most = max(record.n_expected for record in records)
     scored = [(r, read_score(first, r), read_samples(first, r)) for r in records if r.n_expected == most]
     names = sorted(os.listdir(first / "samples"))
     rng = np.random.default_rng(0)
     for k in range(1, runs):
-        system, seed = f"growth_{k % systems}", k // systems
+        seed, number = divmod(k, systems)
+        system = f"growth_system+{number}" if number else "growth_system"  # as if guided, so that tables compare them
         about = {**spec.spec, "system": {**spec.spec["system"], "name": system}, "seed": seed}
         store = SampleStore.create(out, replace(spec, system=system, seed=seed, spec=about))
         there = set(os.listdir(store.samples))
