@@ -240,7 +240,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 def tables(told: dict[str, Any]) -> Iterator[str]:
     """What was measured as Markdown: processor seconds and peak memory by size with exponents, then many runs."""
     found = [Measured(**m) for m in told["growth"]]
-    for what, exponent in (("cpu", "beyond_start"), ("peak_mb", "peak_mb")):
+    for what, exponent in (("cpu", "beyond_start"), ("peak_mb", "peak_mb")) if found else ():
         rows = []
         for command, slopes in told["exponents"].items():
             mine = {str(m.n): getattr(m, what) for m in found if m.command == command}

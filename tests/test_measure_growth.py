@@ -63,6 +63,11 @@ def test_exponents_are_of_the_upper_half_and_beyond_the_start(script: Any) -> No
     assert script.slope([(1, 1)]) is None
 
 
+def test_a_folder_of_many_runs_alone_is_told(script: Any, tmp_path: Path) -> None:
+    told = script.save(tmp_path / "growth.json", {"load": [(0.0, 0.0, 0.0)]}, [], [{"runs": 4, "wall": 1.5}])
+    assert list(script.tables(told)) == ["| runs | wall |\n| --- | --- |\n| 4 | 1.5 |"]
+
+
 @pytest.mark.thorough
 def test_it_measures_every_command_at_two_sizes_and_a_folder_of_runs(script: Any, tmp_path: Path) -> None:
     (tmp_path / "many").mkdir()
