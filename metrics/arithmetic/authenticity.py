@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-BLOCK = 512  # rows whose distances are in memory at once
+DISTANCES = 2**19  # in memory at once: 4 MiB, which caches hold
 LOOKED_AT = 4096  # samples of a larger set, evenly spaced, give its share
 
 
@@ -45,10 +45,11 @@ def _nearest(rows: np.ndarray, among: np.ndarray, own: np.ndarray | None = None)
     """
     squares = (among**2).sum(1)
     places = np.empty(len(rows), dtype=np.int64)
-    for start in range(0, len(rows), BLOCK):
-        block = rows[start : start + BLOCK]
+    step = max(1, DISTANCES // len(among))
+    for start in range(0, len(rows), step):
+        block = rows[start : start + step]
         scores = squares - 2 * block @ among.T
         if own is not None:
-            scores[np.arange(len(block)), own[start : start + BLOCK]] = np.inf
-        places[start : start + BLOCK] = scores.argmin(1)
+            scores[np.arange(len(block)), own[start : start + step]] = np.inf
+        places[start : start + step] = scores.argmin(1)
     return ((rows - among[places]) ** 2).sum(1), places

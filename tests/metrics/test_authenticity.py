@@ -28,7 +28,7 @@ def test_copies_are_not_authentic_and_far_ones_are() -> None:
 def test_it_is_the_definition_however_large_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
     fresh = RNG.normal(size=(80, 6))
     whole = authenticity(fresh, REAL)
-    monkeypatch.setattr(module, "BLOCK", 7)
+    monkeypatch.setattr(module, "DISTANCES", 7 * len(REAL))
     assert authenticity(fresh, REAL) == whole
     assert whole["authentic"] == by_hand(fresh, REAL)
 
