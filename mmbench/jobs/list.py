@@ -33,7 +33,7 @@ def list_runs(out: Path) -> list[dict[str, Any]]:
         try:
             spec, records = read_manifest(folder), read_records(folder)
             has_samples = (folder / "samples").is_dir()
-            status = SampleStore.open(folder).status() if has_samples else None
+            status = SampleStore(folder, spec).status() if has_samples else None
         except MMBenchError as error:
             rows.append({"run": folder.name, "status": f"damaged: {error.found}"})
             continue

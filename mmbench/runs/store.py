@@ -176,8 +176,8 @@ class SampleStore:
     def status(self, num: int | None = None) -> Status:
         """Which are on disk of samples 0 .. num - 1 (all that are on disk when num is None)."""
         names = os.listdir(self.samples)
-        present = {int(n[:6]) for n in names if n.endswith(".json") and n[:6].isdigit() and len(n) == 11}
-        failed = {int(n[:6]) for n in names if n.endswith(".failed.json")} - present
+        present = {int(n[:6]) for n in names if n[6:] == ".json" and n[:6].isdigit()}
+        failed = {int(n[:6]) for n in names if n[6:] == ".failed.json"} - present
         wanted = set(range(num)) if num is not None else present | failed
         return Status(sorted(present & wanted), sorted(failed & wanted), sorted(wanted - present - failed))
 

@@ -252,14 +252,20 @@ def read_samples(folder: Path, record: Record) -> list[dict[str, Any]]:
 
 def read_scored(folder: Path, record: Record) -> Scored:
     """A record of a run with the score behind it."""
-    absent = [row["index"] for row in read_samples(folder, record) if "missing" in row or "unreadable" in row]
-    return Scored(folder, record, read_score(folder, record), tuple(absent))
+    rows = read_samples(folder, record)
+    absent = [row["index"] for row in rows if "missing" in row or "unreadable" in row]
+    return Scored(folder, record, _restore_score(folder, record, rows), tuple(absent))
 
 
 def read_score(folder: Path, record: Record) -> Score:
     """The score behind a record, with its per-sample values or replicates."""
+    return _restore_score(folder, record, read_samples(folder, record))
+
+
+def _restore_score(folder: Path, record: Record, rows: Sequence[Mapping[str, Any]]) -> Score:
+    """The score behind a record whose samples were read."""
     per_sample = replicates = shuffled = None
-    rows, beside = read_samples(folder, record), folder / "scores" / f"{record.key}.safetensors"
+    beside = folder / "scores" / f"{record.key}.safetensors"
     older = beside.with_suffix(".npy")
     try:
         tensors = read_tensors(beside) if beside.exists() else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from mmbench.media.sources import natural_key
 from mmbench.scores.records import Scored, finite, read_samples
 from mmbench.statistics.estimates import mean_score
+from mmbench.tables.pairing import Pairing
 
 ALL = "all"  # the group of every sample
 UNNAMED = "none"  # the group of samples without a label where others have one
@@ -29,11 +30,23 @@ def labels_on_record(samples: Sequence[Mapping[str, Any]]) -> list[str]:
     return [*(["prompt"] if any(sample.get("text") for sample in samples) else []), *labels]
 
 
-def split_score(scored: Scored, by: str) -> dict[str, Scored]:
+@dataclass(frozen=True)
+class Group:
+    """The score of one group of samples.
+
+    Attributes:
+        scored: Of these samples alone, in their order.
+        places: Where they stand among all samples.
+    """
+
+    scored: Scored
+    places: Sequence[int]
+
+
+def split_score(scored: Scored, by: str) -> dict[str, Group]:
     """A score by groups: mean, t interval and counts of each; {} for a metric without values per sample.
 
-    A group's values stand where they stood, NaN for samples of other groups, so that groups of two scores pair as the
-    scores do. Samples that are missing, or could not be read as a clip, belong to no group.
+    Samples that are missing, or could not be read as a clip, belong to no group.
 
     Args:
         scored: With its values per sample.
@@ -41,9 +54,35 @@ def split_score(scored: Scored, by: str) -> dict[str, Scored]:
     """
     if scored.score.per_sample is None:
         return {}
-    samples = read_samples(scored.folder, scored.record)
-    groups = [group_of(sample, by) or UNNAMED if "missing" not in sample else None for sample in samples]
-    return {name: _part(scored, samples, groups, name) for name in order_groups(g for g in groups if g)}
+    samples, places = read_samples(scored.folder, scored.record), dict[str, list[int]]()
+    for i, sample in enumerate(samples):
+        if "missing" not in sample:
+            places.setdefault(group_of(sample, by) or UNNAMED, []).append(i)
+    values = np.asarray(scored.score.per_sample, np.float64)
+    return {
+        name: Group(_part(scored, [samples[i] for i in mine], values[mine]), mine)
+        for name in order_groups(places)
+        for mine in [places[name]]
+    }
+
+
+def split_pairing(pairing: Pairing, first: Mapping[str, Group], second: Mapping[str, Group]) -> dict[str, Pairing]:
+    """The pairs of two sets by groups, of those in which both samples are in one, by their places in the group.
+
+    Args:
+        pairing: Of all samples.
+        first: Groups of the first set.
+        second: Groups of the second.
+    """
+    ours, theirs = (
+        {place: (name, at) for name, group in groups.items() for at, place in enumerate(group.places)}
+        for groups in (first, second)
+    )
+    pairs: dict[str, list[tuple[int, int]]] = {}
+    for i, j in pairing.pairs:
+        if i in ours and j in theirs and ours[i][0] == theirs[j][0]:
+            pairs.setdefault(ours[i][0], []).append((ours[i][1], theirs[j][1]))
+    return {name: Pairing(pairing.rule, tuple(found)) for name, found in pairs.items()}
 
 
 def order_groups(names: Any) -> list[str]:
@@ -51,10 +90,8 @@ def order_groups(names: Any) -> list[str]:
     return sorted(set(names), key=lambda name: (name == UNNAMED, natural_key(name)))
 
 
-def _part(scored: Scored, samples: Sequence[Mapping[str, Any]], groups: Sequence[str | None], name: str) -> Scored:
-    mine = [sample for sample, group in zip(samples, groups, strict=True) if group == name]
-    inside = np.array([group == name for group in groups])
-    score = mean_score(np.where(inside, np.asarray(scored.score.per_sample, np.float64), np.nan))
+def _part(scored: Scored, mine: Sequence[Mapping[str, Any]], values: np.ndarray) -> Scored:
+    score = mean_score(values)
     failed = sum("unreadable" in sample for sample in mine)
     record = replace(
         scored.record,
@@ -79,13 +116,6 @@ def _part(scored: Scored, samples: Sequence[Mapping[str, Any]], groups: Sequence
         excess_high=None,
     )
     return replace(scored, record=record, score=score)
-
-
-def split_column(column: Mapping[int, Scored], by: str) -> dict[str, dict[int, Scored]]:
-    """The scores of one metric by groups, `ALL` first: of each group the scores of the sets that have it."""
-    parts = {k: split_score(scored, by) for k, scored in column.items()}
-    names = order_groups(name for groups in parts.values() for name in groups)
-    return {ALL: dict(column)} | {name: {k: p[name] for k, p in parts.items() if name in p} for name in names}
 
 
 def note_groups(scored: Sequence[tuple[str, Scored]], by: str) -> list[str]:

@@ -70,7 +70,9 @@ def _tell_apart(found: Sequence[tuple[RunOnRecord, Record]]) -> tuple[list[Recor
         by_system.setdefault(r.system, {})[run.name] = run
     labels: dict[str, str] = {}
     notes: list[str] = []
-    latest = {run.name: max(r.time for other, r in found if other.name == run.name) for run, _ in found}
+    latest = dict[str, str]()
+    for run, r in found:
+        latest[run.name] = max(latest.get(run.name, ""), r.time)
     for system, runs in by_system.items():
         asked: dict[str, list[str]] = {}
         specs = {name: flatten(run.spec.spec) for name, run in runs.items()}
@@ -99,8 +101,9 @@ def _keep_comparable(records: Sequence[Record], homes: Mapping[str, str]) -> tup
     order = {id(r): (alike[r.metric, r.signature, r.weights in UNTRAINED], r.time) for r in records}
     for r in sorted(records, key=lambda r: order[id(r)], reverse=True):
         column = kept.setdefault(r.metric, [])
+        told = {known.weights: known for known in reversed(column)}  # what compares differs in its weights alone
         try:
-            comparable([*column, r], any_n=True)
+            comparable([*told.values(), r], any_n=True)
         except MMBenchError as error:
             what = error.expected.removeprefix("one ")
             command = f"mmbench show {r.run_id} {homes[r.run_id]}".strip()

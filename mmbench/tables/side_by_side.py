@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from mmbench.runs.spec import RunSpec
 from mmbench.scores.records import Record, Scored, read_samples
 from mmbench.statistics.excess import select_samples
 from mmbench.tables.compare import Cell, adjust, comparable, make_cell
-from mmbench.tables.groups import note_groups, split_column
+from mmbench.tables.groups import ALL, note_groups, order_groups, split_pairing, split_score
 from mmbench.tables.labels import name_apart
 from mmbench.tables.packed import find_spec, is_packed
 from mmbench.tables.pairing import PACKED, PLACE, Pairing, pair_by_content, pair_by_place
@@ -73,8 +73,8 @@ def compare_sets(
             continue
         pairs = {k: _pair(found[b], s, specs[b], specs[k]) for k, s in found.items() if (b := opponent[k]) in found}
         paired = {(opponent[k], k): pairing for k, pairing in pairs.items() if opponent[k] != k} | paired
-        for group, part in (split_column(found, by) if by else {"": found}).items():
-            columns.append([replace(_cell(k, part, opponent[k], pairs.get(k)), group=group) for k in part])
+        for group, part, within in _split(found, pairs, opponent, by) if by else [("", found, pairs)]:
+            columns.append([replace(_cell(k, part, opponent[k], within.get(k)), group=group) for k in part])
             shown += [(group, s) for s in part.values()]
     if not columns and not even_alone:
         names = " ".join(typed or [head.run_id for head in heads])
@@ -87,6 +87,25 @@ def compare_sets(
     ]
     groups = note_groups(shown, by) if by else []
     return Comparison(columns, [*notes, *left_out, *_note_sizes(columns), *groups])
+
+
+def _split(
+    column: Mapping[int, Scored], pairs: Mapping[int, Pairing], opponent: Sequence[int], by: str
+) -> Iterator[tuple[str, Mapping[int, Scored], Mapping[int, Pairing]]]:
+    """The scores of a metric by groups, `ALL` first: of each the scores of the sets that have it, and their pairings.
+
+    Args:
+        column: Scores by set.
+        pairs: How the samples of each set pair with those of its opponent.
+        opponent: The set that each is compared with.
+        by: "prompt" or a label.
+    """
+    yield ALL, column, pairs
+    groups = {k: split_score(scored, by) for k, scored in column.items()}
+    within = {k: split_pairing(pairing, groups[opponent[k]], groups[k]) for k, pairing in pairs.items()}
+    for name in order_groups(name for known in groups.values() for name in known):
+        part = {k: known[name].scored for k, known in groups.items() if name in known}
+        yield name, part, {k: pairings[name] for k, pairings in within.items() if name in pairings}
 
 
 def _cell(k: int, column: Mapping[int, Scored], base: int, pairing: Pairing | None) -> Cell:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mmbench.errors import IntegrityError, MMBenchError
+from mmbench.files import read_json
 from mmbench.jobs.list import list_metrics, list_runs, merge, run_lines
 from mmbench.registry import Broken, discover
+from mmbench.runs import store as store_module
 from mmbench.runs.generate import Shard, generate
 from mmbench.runs.spec import RunSpec, make_requests
 from mmbench.runs.store import SampleStore, create_run_folder
@@ -45,6 +48,15 @@ def test_a_list_tells_runs_submissions_and_damage_apart(tmp_path: Path) -> None:
     assert broken["status"].startswith("damaged: ")
     assert "manifest.json" in broken["status"]
     assert list_runs(tmp_path / "nowhere") == []
+
+
+def test_each_manifest_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(3):
+        SampleStore.create(tmp_path, replace(RUN, seed=seed, spec={"seed": seed}))
+    read = list[Path]()
+    monkeypatch.setattr(store_module, "read_json", lambda path: [read.append(path), read_json(path)][1])
+    assert len(list_runs(tmp_path)) == 3
+    assert len(read) == 3
 
 
 def test_lines_of_runs_keep_ids_whole_and_fit() -> None:

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from mmbench.errors import IntegrityError
-from mmbench.scores.records import finite, parse_record, read_records, read_samples, read_score, save
+from mmbench.files import read_lines
+from mmbench.scores import records
+from mmbench.scores.records import finite, parse_record, read_records, read_samples, read_score, read_scored, save
 from mmbench.tables.packed import read_packed
 from mmbench.types import Score
 from tests.builders import record
@@ -23,6 +25,15 @@ from tests.conftest import REPOSITORY
 SAMPLES = [{"id": str(i), "text": "t"} for i in range(2)]
 PER_SAMPLE = Score(0.5, 0.1, 1, per_sample=np.array([0.5, np.nan]))
 OF_A_SET = Score(0.5, 0.1, 2, replicates=np.array([0.25, 0.75, math.pi]))
+
+
+def test_samples_behind_a_score_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path, made := record(n_expected=2), PER_SAMPLE, [SAMPLES[0], None])
+    read = list[Path]()
+    monkeypatch.setattr(records, "read_lines", lambda path: [read.append(path), read_lines(path)][1])
+    found = read_scored(tmp_path, made)
+    assert (found.score.per_sample.tolist()[0], found.absent) == (0.5, (1,))
+    assert len(read) == 1
 
 
 @pytest.mark.parametrize("score", [PER_SAMPLE, OF_A_SET], ids=["per sample", "of a set"])

@@ -149,7 +149,7 @@ def test_a_group_has_no_excess(tmp_path: Path, column: list[Scored]) -> None:
     one = column[1]
     save(tmp_path, one.record, one.score, [{"id": f"{i}", "text": "ab"[i % 2]} for i in range(N)])
     parts = split_score(replace(one, folder=tmp_path), "prompt")
-    assert [part.record.excess for part in parts.values()] == [None, None]
+    assert [part.scored.record.excess for part in parts.values()] == [None, None]
 
 
 def test_a_suite_shows_it_before_its_column_and_multiplied_alike(column: list[Scored]) -> None:

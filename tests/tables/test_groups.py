@@ -62,7 +62,7 @@ def test_a_group_has_the_mean_interval_and_counts_of_its_samples(tmp_path: Path)
     (scored,) = submitted(tmp_path, "one", [*ONE, ("h", np.nan, "!")], details={"above_1": 3}, baseline=0.2)
     parts = split_score(scored, "kind")
     assert list(parts) == ["cat", "dog", UNNAMED]
-    dogs, expected = parts["dog"].record, mean_estimate(np.array([0.5, 0.9, np.nan]))
+    dogs, expected = parts["dog"].scored.record, mean_estimate(np.array([0.5, 0.9, np.nan]))
     assert (dogs.value, dogs.stderr, dogs.low, dogs.high) == (
         pytest.approx(expected.value),
         pytest.approx(expected.stderr),
@@ -71,7 +71,7 @@ def test_a_group_has_the_mean_interval_and_counts_of_its_samples(tmp_path: Path)
     )
     assert (dogs.n_expected, dogs.n_scored, dogs.n_unscored, dogs.n_failed) == (3, 2, 1, 0)
     assert (dogs.baseline, dogs.details) == (None, {})
-    assert sum(part.record.n_expected for part in parts.values()) == len(ONE), "missing ones are in no group"
+    assert sum(part.scored.record.n_expected for part in parts.values()) == len(ONE), "missing ones are in no group"
 
 
 def test_differences_of_a_group_are_over_its_pairs_and_corrected_with_all_others(tmp_path: Path) -> None:
@@ -89,6 +89,18 @@ def test_differences_of_a_group_are_over_its_pairs_and_corrected_with_all_others
     assert [cell.p_adjusted for cell in three] == pytest.approx(list(expected))
     alone = compare_sets([submitted(tmp_path, "one", ONE), submitted(tmp_path, "two", TWO)])
     assert by_group(alone)["", "two"].difference == cells[ALL, "two"].difference
+
+
+def test_a_group_holds_its_own_samples_alone_so_that_many_groups_cost_no_more_than_few(tmp_path: Path) -> None:
+    samples = [(f"{i}", i / 40, f"kind {i % 20}") for i in range(40)]
+    (one,) = submitted(tmp_path, "one", samples)
+    (two,) = submitted(tmp_path, "two", [(id, value**2, kind) for id, value, kind in reversed(samples)])
+    assert sum(len(group.scored.score.per_sample) for group in split_score(one, "kind").values()) == len(samples)
+    cells = [cell for column in compare_sets([[one], [two]], by="kind").columns for cell in column]
+    of_groups = [cell for cell in cells if cell.group != ALL and cell.record.system == "two"]
+    assert len(of_groups) == 20
+    assert sum(len(cell.score.per_sample) for cell in of_groups) == len(samples)
+    assert [cell.difference.n for cell in of_groups] == [2] * 20
 
 
 def test_small_groups_and_distances_are_said(tmp_path: Path) -> None:

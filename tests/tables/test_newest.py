@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import create_run_folder
 from mmbench.scores.records import save
+from mmbench.tables import newest
 from mmbench.tables.newest import newest_set
 from mmbench.tables.table import pivot
 from mmbench.types import Score
@@ -54,6 +57,33 @@ def test_the_newest_n_and_seed_is_shown_and_the_rest_named_with_its_command(tmp_
     assert typed.returncode == 0, typed.stderr
     for system in ("a", "b", "c"):
         assert system in typed.stdout.split()
+
+
+def test_many_runs_are_looked_at_no_more_often_each_than_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = []
+    for number in (20, 40):
+        looks, compared = list[str](), list[int]()
+
+        class Run:
+            spec, place = RunSpec("s", "d", 0, "real", {}), Path("runs")
+            home = place
+
+            def __init__(self, name: str) -> None:
+                self._name = name
+
+            @property
+            def name(self) -> str:
+                looks.append(self._name)  # noqa: B023
+                return self._name
+
+        found = [(Run(f"r{k}"), record(system=f"s{k}", run_id=f"r{k}")) for k in range(number)]
+        monkeypatch.setattr(newest, "find_records", lambda *_, found=found, **__: found)
+        monkeypatch.setattr(newest, "comparable", lambda records, compared=compared, **_: compared.append(len(records)))
+        monkeypatch.setattr(newest, "name_out", lambda _: [])
+        assert len(newest_set(Path("runs")).records) == number
+        counts.append((len(looks), sum(compared)))
+    assert counts[1][0] <= 2.2 * counts[0][0]
+    assert counts[1][1] <= 2.2 * counts[0][1]
 
 
 def test_variants_of_one_system_stand_together_under_their_options(tmp_path: Path) -> None:
