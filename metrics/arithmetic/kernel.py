@@ -5,16 +5,14 @@ mm_diffusion/evaluator.py), KAD with a Gaussian kernel, times 100 (YoonjinXD/kad
 finite-sample bias, so it may be negative, and numbers of different n can be compared.
 
 All rows are pooled, as published: where a clip gives several, pairs within it leave a bias of order 1 / n.
-Kernels are summed in blocks, so that memory grows with the number of rows alone. Sets of more than 4096 clips are cut
-into parts, whose means are averaged (as in the B-test; Zaremba, Gretton & Blaschko 2013): no less unbiased, with time
-that grows with the clips, not with their square. The standard error leaves out one
+Kernels are summed in blocks, so that memory grows with the number of rows alone. The standard error leaves out one
 generated clip at a time, with all its rows, and holds the reference fixed, as the bootstrap of the Fréchet distance
 does; of a sum over pairs both are functions of the clips' sums, so the jackknife is exact arithmetic, without draws.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal
 
@@ -26,7 +24,6 @@ from mmbench.metrics.arithmetic.frechet import checked
 KernelDistance = Literal["kvd", "kad"]
 Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
 BLOCK = 512  # rows of a kernel matrix that exist at a time
-PART = 4096  # clips of a larger set are cut into parts of at most so many
 MEDIAN_ROWS = 4096  # rows of a larger reference, evenly spaced, give its median distance
 
 
@@ -64,7 +61,7 @@ def kernel_distance(
         kernel, scale = partial(gaussian_kernel, centre=reference.mean(axis=0), bandwidth=bandwidth), 100.0
     if min(sum(map(len, ours)), len(reference)) < 2:
         return found
-    value, stderr = mmd2_jackknife(ours, theirs, kernel)
+    value, stderr = mmd2_jackknife(ours, reference, kernel)
     return {**found, kind: scale * value, f"{kind}_stderr": None if stderr is None else scale * stderr}
 
 
@@ -95,16 +92,12 @@ def median_distance(x: np.ndarray) -> float:
     return float(np.partition(distances, middle)[middle])
 
 
-def mmd2_jackknife(
-    clips: Sequence[np.ndarray], reference: Sequence[np.ndarray], kernel: Kernel
-) -> tuple[float, float | None]:
+def mmd2_jackknife(clips: Sequence[np.ndarray], reference: np.ndarray, kernel: Kernel) -> tuple[float, float | None]:
     """Unbiased MMD² of all rows (Gretton et al. 2012, eq. 3), and its standard error by leaving out clips.
-
-    Each of its three means over pairs of rows is, of more than `PART` clips, the mean of those of equal parts.
 
     Args:
         clips: (k, d) features of each clip.
-        reference: (k, d) features of each real clip; not resampled.
+        reference: (m, d) float64; not resampled.
         kernel: Values (n, m) of two sets of rows.
 
     Returns:
@@ -113,88 +106,42 @@ def mmd2_jackknife(
     Raises:
         MMBenchError: Fewer than two rows on a side.
     """
-    if min(sum(map(len, side)) for side in (clips, reference)) < 2:
+    x, sizes = checked(np.concatenate(list(clips))), np.array([len(clip) for clip in clips])
+    if min(len(x), len(reference)) < 2:
         raise MMBenchError("An unbiased kernel distance needs two rows on each side.", "n >= 2", "more samples")
-    own, own_without = _mean_within(clips, kernel)
-    real, _ = _mean_within(reference, kernel)
-    crossed, crossed_without = _mean_across(clips, reference, kernel)
-    value = own + real - 2.0 * crossed
-    n, without = len(clips), own_without + real - 2.0 * crossed_without
-    if np.isnan(without).any():
+    whole, within, diagonal, cross = _sums(x, sizes, kernel, reference)
+    real, _, alone, _ = _sums(reference, np.ones(len(reference), int), kernel)
+    between_real = (real.sum() - alone.sum()) / (len(reference) * (len(reference) - 1))
+
+    def distance(n: np.ndarray, pairs: np.ndarray, crossed: np.ndarray) -> np.ndarray:
+        """Of n rows with the sums of their kernel over distinct pairs, and over real rows."""
+        return pairs / (n * (n - 1)) + between_real - 2.0 * crossed / (n * len(reference))
+
+    pairs = whole.sum() - diagonal.sum()
+    value = float(distance(np.array(len(x)), pairs, cross.sum()))
+    left = len(x) - sizes
+    if left.min() < 2:
         return value, None
+    without = distance(left, pairs - 2 * whole + within + diagonal, cross.sum() - cross)
+    n = len(sizes)
     return value, float(np.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2)))
 
 
-def _count_parts(clips: int) -> int:
-    return -(-clips // PART)
-
-
-def _mean_within(clips: Sequence[np.ndarray], kernel: Kernel) -> tuple[float, np.ndarray]:
-    """The mean of a kernel over pairs of different rows, and without each clip (clips,), NaN where no pair is left."""
-    parts = _count_parts(len(clips))
-    means, without = np.empty(parts), np.empty(len(clips))
-    for k in range(parts):
-        x, sizes = _rows(clips[k::parts])
-        whole, within, diagonal = _sums_within(x, sizes, kernel)
-        pairs, left = whole.sum() - diagonal.sum(), len(x) - sizes
-        means[k] = pairs / (len(x) * (len(x) - 1))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            alone = (pairs - 2 * whole + within + diagonal) / (left * (left - 1))
-        without[k::parts] = np.where(left < 2, np.nan, alone)
-    return _mean_of_parts(means, without)
-
-
-def _mean_across(
-    clips: Sequence[np.ndarray], reference: Sequence[np.ndarray], kernel: Kernel
-) -> tuple[float, np.ndarray]:
-    """The mean of a kernel over pairs of rows of both sets, and without each of the clips (clips,)."""
-    parts = _count_parts(min(len(clips), len(reference)))
-    means, without = np.empty(parts), np.empty(len(clips))
-    for k in range(parts):
-        x, sizes = _rows(clips[k::parts])
-        y, _ = _rows(reference[k::parts])
-        sums, left = _sums_across(x, sizes, kernel, y), len(x) - sizes
-        means[k] = sums.sum() / (len(x) * len(y))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            without[k::parts] = (sums.sum() - sums) / (left * len(y))
-    return _mean_of_parts(means, without)
-
-
-def _mean_of_parts(means: np.ndarray, without: np.ndarray) -> tuple[float, np.ndarray]:
-    """The mean of parts, and what it is where a clip is left out of the part that it is in."""
-    parts, k = len(means), np.arange(len(without)) % len(means)
-    return float(means.mean()), (means.sum() - means[k] + without) / parts
-
-
-def _rows(clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of clips (n, d), and how many each has."""
-    return checked(np.concatenate(list(clips))), np.array([len(clip) for clip in clips])
-
-
-def _blocks(sizes: np.ndarray) -> Iterator[tuple[slice, slice, np.ndarray]]:
-    """Clips of about `BLOCK` rows together: which clips, which rows, and where in these each clip begins."""
-    ends, first = np.cumsum(sizes), 0
+def _sums(x: np.ndarray, sizes: np.ndarray, kernel: Kernel, other: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
+    """Sums of a kernel per clip, (4, clips): a clip's rows with all rows, its own rows, themselves, rows of `other`."""
+    ends = np.cumsum(sizes)
+    out = np.zeros((4, len(sizes)))
+    first = 0
     while first < len(sizes):
         start = ends[first] - sizes[first]
         last = max(int(np.searchsorted(ends, start + BLOCK, side="right")), first + 1)
-        yield slice(first, last), slice(start, ends[last - 1]), ends[first:last] - sizes[first:last] - start
-        first = last
-
-
-def _sums_within(x: np.ndarray, sizes: np.ndarray, kernel: Kernel) -> np.ndarray:
-    """Sums of a kernel per clip, (3, clips): a clip's rows with all rows, with its own rows, and with themselves."""
-    out = np.zeros((3, len(sizes)))
-    for clips, rows, cuts in _blocks(sizes):
+        rows, cuts = slice(start, ends[last - 1]), ends[first:last] - sizes[first:last] - start
         k = kernel(x[rows], x)
         own = k[:, rows]
-        out[::2, clips] = np.add.reduceat(np.array([k.sum(axis=1), np.diag(own)]), cuts, axis=1)
-        out[1, clips] = np.diag(np.add.reduceat(np.add.reduceat(own, cuts, axis=0), cuts, axis=1))
-    return out
-
-
-def _sums_across(x: np.ndarray, sizes: np.ndarray, kernel: Kernel, other: np.ndarray) -> np.ndarray:
-    """Sums of a kernel per clip, (clips,), of its rows with the rows of `other`."""
-    out = np.zeros(len(sizes))
-    for clips, rows, cuts in _blocks(sizes):
-        out[clips] = np.add.reduceat(kernel(x[rows], other).sum(axis=1), cuts)
-    return out
+        sums = [k.sum(axis=1), np.zeros(len(own)), np.diag(own)]
+        sums.append(np.zeros(len(own)) if other is None else kernel(x[rows], other).sum(axis=1))
+        out[:, first:last] = np.add.reduceat(np.array(sums), cuts, axis=1)
+        blocks = np.add.reduceat(np.add.reduceat(own, cuts, axis=0), cuts, axis=1)
+        out[1, first:last] = np.diag(blocks)
+        first = last
+    return tuple(out)

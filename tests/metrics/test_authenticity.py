@@ -28,25 +28,9 @@ def test_copies_are_not_authentic_and_far_ones_are() -> None:
 def test_it_is_the_definition_however_large_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
     fresh = RNG.normal(size=(80, 6))
     whole = authenticity(fresh, REAL)
-    monkeypatch.setattr(module, "DISTANCES", 7 * len(REAL))
+    monkeypatch.setattr(module, "BLOCK", 7)
     assert authenticity(fresh, REAL) == whole
     assert whole["authentic"] == by_hand(fresh, REAL)
-
-
-def test_of_many_samples_some_are_looked_at_beside_all_real_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    fresh = RNG.normal(size=(80, 6))
-    every_eighth = np.linspace(0, 79, 10).round().astype(int)
-    looked_at = list[int]()
-    nearest = module._nearest
-
-    def counting(rows: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        looked_at.append(len(rows))
-        return nearest(rows, *others)
-
-    monkeypatch.setattr(module, "LOOKED_AT", 10)
-    monkeypatch.setattr(module, "_nearest", counting)
-    assert authenticity(fresh, REAL)["authentic"] == by_hand(fresh[every_eighth], REAL)
-    assert max(looked_at) == 10
 
 
 def test_a_model_that_copies_half_of_its_samples_is_seen_beside_held_out_clips() -> None:
