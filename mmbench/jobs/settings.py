@@ -48,6 +48,7 @@ class Settings:
     workers: int | None = None
     shard: Shard | None = None
     retry_failed: bool = False
+    pack: bool = False
     quiet: bool = False
     command: Sequence[str] = field(default_factory=tuple)
 

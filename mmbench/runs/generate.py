@@ -14,6 +14,7 @@ from mmbench.console import LAUNCHERS, log
 from mmbench.errors import MediaError, MMBenchError, NonFiniteError, StoppedError, UsageError
 from mmbench.progress import Progress, Stage
 from mmbench.runs.exhausted import refuse_broken_machine, refuse_exhausted_device
+from mmbench.runs.packs import MOST_SAMPLES
 from mmbench.runs.store import SampleStore
 from mmbench.types import Request, System
 
@@ -128,6 +129,7 @@ def generate(
     shard: Shard | None = None,
     batch_size: int = 1,
     retry_failed: bool = False,
+    pack: bool = False,
     stage: Stage | None = None,
     stop: StopSignal | None = None,
 ) -> None:
@@ -141,6 +143,7 @@ def generate(
         batch_size: Samples given to the system at once; it never changes a sample.
         retry_failed: Also try samples with a recorded failure, and look for damage in the content of those stored;
             a sample whose record or length is damaged is made again in any case.
+        pack: Put finished samples into packs, a pack at a time, and what is left at the end.
         stage: Told of the samples in hand and of the finished ones.
         stop: Looked at between batches and after the last.
 
@@ -169,11 +172,15 @@ def generate(
             if claimed:
                 stage.begin(len(claimed))
                 _make(store, system, claimed, streak)
+        if pack:
+            store.pack(MOST_SAMPLES)
         stage.skip(len(batch) - len(claimed))
         if claimed:
             stage.advance(len(claimed))
     streak.settle()
     _refuse_stopped(stop, store, len(requests))  # what would follow, such as scores, is not wanted either
+    while pack and store.pack() is None:  # another process packs what it had found before these were made
+        time.sleep(0.1)
 
 
 def _refuse_stopped(stop: StopSignal, store: SampleStore, num: int) -> None:
