@@ -17,7 +17,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -53,9 +53,13 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, and those above it, unless it is there; raises DiskError."""
+    """Make a folder, and those above it, unless it is there; the one above it is synced; raises DiskError."""
+    if path.is_dir():
+        return
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):  # not every network disk can sync a folder
+        _sync(path.parent)
 
 
 def remove_unfinished(*folders: Path) -> None:
@@ -188,10 +192,24 @@ def read_json(path: Path) -> Any:
     Raises:
         IntegrityError: It cannot be read, is not JSON, or contradicts its checksum.
     """
+    return parse_json(partial(_read, path), str(path), f"rm {shlex.quote(str(path))}")
+
+
+def parse_json(read: Callable[[], bytes], where: str, next: str = "") -> Any:
+    """A JSON text of ours.
+
+    Args:
+        read: Gives it.
+        where: What errors call it.
+        next: What to type if it is damaged.
+
+    Raises:
+        IntegrityError: It cannot be read, is not JSON, or contradicts its checksum.
+    """
     try:
-        return unseal(_read(path))
+        return unseal(read())
     except (ValueError, RecursionError, OSError) as error:
-        raise _corrupt(str(path), error, f"rm {shlex.quote(str(path))}") from error
+        raise _corrupt(where, error, next) from error
 
 
 def _read(path: Path) -> bytes:

@@ -50,6 +50,7 @@ Layout = Annotated[
 Offline = Annotated[bool, typer.Option("--offline", help="Never use the network.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")]
 Retry = Annotated[bool, typer.Option("--retry-failed", help="Try samples with a recorded failure again.")]
+Pack = Annotated[bool, typer.Option("--pack", help="Keep finished samples in a few large files, as they are made.")]
 Form = Annotated[Format, typer.Option("--format", "-f", help="How results are printed.")]
 Long = Annotated[
     bool, typer.Option("--long", help="A row for each number: interval, difference, p-value, n that it needs.")

@@ -218,31 +218,54 @@ def merge(
 
 def pack(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs, single runs, or files of sweeps.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The packed file, which must not be there yet.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The packed file, which must not be there yet.")
+    ] = None,
+    samples: Annotated[
+        bool, typer.Option("--samples", help="Instead put the runs' samples into a few large files, where they are.")
+    ] = False,
     format: opt.Form = Format.table,
 ) -> None:
     """Pack records for a repository: one file per experiment, one line per run, no samples and no scores.
 
     `mmbench table`, `list runs` and `show` read the file as they read a folder of runs. Paired differences are kept.
 
+    With --samples: samples go into tar files in their run's folder, a few hundred in each. Everything reads them there.
+
     Examples:
 
       mmbench pack runs --out results/mine.jsonl
 
       mmbench table --out results/mine.jsonl
+
+      mmbench pack runs --samples
     """
+    given = shlex.join(["mmbench", "pack", *map(str, runs)])
+    if samples:
+        from mmbench.jobs.packs import COLUMNS, pack_samples
+
+        if out is not None:
+            raise UsageError("--samples packs runs where they are.", "it without --out", f"{given} --samples")
+        return show_rows(pack_samples(runs), COLUMNS, format)
+    if out is None:
+        raise UsageError("Nothing says where records go.", "--out FILE, or --samples", f"{given} --out FILE.jsonl")
     from mmbench.experiments.pack import pack as pack_runs
 
     packed = pack_runs(runs, out)
     counts = {"runs": len(packed.runs), "records": sum(len(run.lines) for run in packed.runs)}
     kept = sum(len(run.differences) for run in packed.runs)
     row = {"file": str(out), **counts, "differences": kept, "sweeps": len(packed.logs), "bytes": out.stat().st_size}
-    show_rows([row], list(row), format)
+    return show_rows([row], list(row), format)
 
 
 def unpack(
-    file: Annotated[Path, typer.Argument(help="A file of `mmbench pack`.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder that the runs go to; must not be there yet.")],
+    packed: Annotated[list[Path], typer.Argument(help="A file of `mmbench pack`; with --samples, as for `pack`.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder that the runs go to; must not be there yet.")
+    ] = None,
+    samples: Annotated[
+        bool, typer.Option("--samples", help="Instead put packed samples into files of their own again.")
+    ] = False,
     format: opt.Form = Format.table,
 ) -> None:
     """Give the run folders and sweeps of a packed file back as they were, without samples and scores.
@@ -250,12 +273,23 @@ def unpack(
     Examples:
 
       mmbench unpack results/mine.jsonl --out unpacked
+
+      mmbench unpack runs --samples
     """
+    given = shlex.join(["mmbench", "unpack", *map(str, packed)])
+    if samples:
+        from mmbench.jobs.packs import COLUMNS, unpack_samples
+
+        if out is not None:
+            raise UsageError("--samples unpacks runs where they are.", "it without --out", f"{given} --samples")
+        return show_rows(unpack_samples(packed), COLUMNS, format)
+    if out is None or len(packed) > 1:
+        once = f"mmbench unpack {shlex.quote(str(packed[0]))} --out FOLDER"
+        raise UsageError("Records are unpacked from one file.", "a file and --out, or --samples", once)
     from mmbench.experiments.pack import unpack as unpack_runs
 
-    show_rows(
-        [{"run": folder.name, "folder": str(folder)} for folder in unpack_runs(file, out)], ["run", "folder"], format
-    )
+    rows = [{"run": folder.name, "folder": str(folder)} for folder in unpack_runs(packed[0], out)]
+    return show_rows(rows, ["run", "folder"], format)
 
 
 def doctor(

@@ -62,6 +62,7 @@ def run(
     weights: opt.Networks = "real",
     workers: opt.Workers = None,
     retry_failed: opt.Retry = False,
+    pack: opt.Pack = False,
     offline: opt.Offline = False,
     dry_run: opt.DryRun = False,
     long: opt.Long = False,
@@ -103,6 +104,7 @@ def run(
         weights=weights,
         workers=workers,
         retry_failed=retry_failed,
+        pack=pack,
         shard=shard_from(None),
         quiet=format is not Format.table,
         offline=offline,
@@ -150,6 +152,7 @@ def generate(
     option: opt.Options = None,
     weights: opt.Networks = "real",
     retry_failed: opt.Retry = False,
+    pack: opt.Pack = False,
     offline: opt.Offline = False,
     dry_run: opt.DryRun = False,
     limit: opt.Limit = None,
@@ -164,7 +167,7 @@ def generate(
 
       mmbench generate --system independent --shard 0/2 --out part0
 
-      torchrun --nproc-per-node 8 -m mmbench generate --system ground_truth --num-samples 2048
+      torchrun --nproc-per-node 8 -m mmbench generate --system ground_truth --num-samples 2048 --pack
     """
     from mmbench.jobs.generate import generate_runs, shard_from
 
@@ -180,6 +183,7 @@ def generate(
         options=option,
         weights=weights,
         retry_failed=retry_failed,
+        pack=pack,
         shard=shard_from(shard),
         quiet=format is not Format.table,
         offline=offline,

@@ -14,7 +14,7 @@ from mmbench.media.layouts.folder import LEFT_OUT, begin_export, read_export, re
 from mmbench.media.layouts.known import layout_named
 from mmbench.media.layouts.layout import Layout, Plan
 from mmbench.progress import progress
-from mmbench.runs.store import StoredSource
+from mmbench.runs.stored import StoredSource
 from mmbench.types import ClipSource
 
 

@@ -144,6 +144,7 @@ def make_samples(
                 shard=settings.shard,
                 batch_size=settings.batch_size or batch_size_of(p.system),
                 retry_failed=settings.retry_failed,
+                pack=settings.pack,
                 stage=stage,
                 stop=stop,
                 beside=settings.beside > 1,

@@ -49,6 +49,7 @@ class Settings:
     shard: Shard | None = None
     beside: int = 1
     retry_failed: bool = False
+    pack: bool = False
     quiet: bool = False
     command: Sequence[str] = field(default_factory=tuple)
 

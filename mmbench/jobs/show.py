@@ -14,7 +14,8 @@ from mmbench.files import has_checksums, read_lines
 from mmbench.optional_protocols import HasVariants
 from mmbench.registry import Kind, discover
 from mmbench.runs.find import find_run
-from mmbench.runs.store import INVOCATIONS, RESOURCES, SampleStore, read_manifest
+from mmbench.runs.store import RESOURCES, SampleStore, read_manifest
+from mmbench.runs.stored import INVOCATIONS
 from mmbench.scores.records import RECORDS, Record, read_records, read_samples
 from mmbench.system_names import ADDITIONS, options_of, parse_system_name
 from mmbench.tables.packed import DIFFERENCES, PackedRun, find_packed
@@ -84,7 +85,9 @@ def _run(folder: Path, verify: bool) -> dict[str, Any]:
     if (folder / "samples").is_dir():
         store = SampleStore.open(folder)
         status = store.status()
-        out["samples"] = {"present": len(status.present), "failed": len(status.failed)}
+        packs = store.packs.files()
+        counts = {"present": len(status.present), "failed": len(status.failed)}
+        out["samples"] = counts | ({"packs": len(packs)} if packs else {})
         out["failures"] = [asdict(store.failure(i)) for i in status.failed]
         if verify:
             for index in status.present:

@@ -16,10 +16,9 @@ from mmbench.code_identity import code_digest
 from mmbench.errors import IntegrityError, MediaError
 from mmbench.files import read_json, write_json
 from mmbench.identity import digest_of
-from mmbench.media.sources import file_digest
 from mmbench.pictures.truth import UNKNOWN, Look, Truth
 from mmbench.report.media import Events, write_media
-from mmbench.runs.store import StoredSource
+from mmbench.runs.stored import StoredSource
 from mmbench.types import ClipSource
 
 AHEAD = 16  # rows that are begun before the first of them is asked for
@@ -89,7 +88,7 @@ def _make(source: ClipSource | None, look: Look, folder: Path) -> Events | None:
 
 def _name(source: ClipSource, look: Look) -> str:
     """The digest of a clip's file, whatever its record says of it, of what is true of it, and of the code."""
-    digest = file_digest(source.path) if isinstance(source, StoredSource) else source.digest
+    digest = source.file_digest if isinstance(source, StoredSource) else source.digest
     return digest_of([digest, look.of, _code()])
 
 

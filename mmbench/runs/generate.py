@@ -15,6 +15,7 @@ from mmbench.console import LAUNCHERS, log
 from mmbench.errors import MediaError, MMBenchError, NonFiniteError, StoppedError, UsageError
 from mmbench.progress import Progress, Stage
 from mmbench.runs.exhausted import refuse_broken_machine, refuse_exhausted_device
+from mmbench.runs.packs import MOST_SAMPLES
 from mmbench.runs.store import SampleStore
 from mmbench.types import Request, System
 
@@ -130,6 +131,7 @@ def generate(
     shard: Shard | None = None,
     batch_size: int = 1,
     retry_failed: bool = False,
+    pack: bool = False,
     stage: Stage | None = None,
     stop: StopSignal | None = None,
     beside: bool = False,
@@ -144,6 +146,7 @@ def generate(
         batch_size: Samples given to the system at once; it never changes a sample.
         retry_failed: Also try samples with a recorded failure, and look for damage in the content of those stored;
             a sample whose record or length is damaged is made again in any case.
+        pack: Put finished samples into packs, a pack at a time, and what is left at the end.
         stage: Told of the samples in hand and of the finished ones.
         stop: Looked at between batches and after the last.
         beside: Other processes make samples of the same requests: return once all are made or failed, and make those
@@ -169,15 +172,17 @@ def generate(
     if beside and todo:  # each begins elsewhere, or all would meet at the same samples
         place = SystemRandom().randrange(len(todo))
         todo = todo[place:] + todo[:place]
-    _make_unclaimed(store, system, requests, todo, batch_size, streak, stage, stop)
+    _make_unclaimed(store, system, requests, todo, batch_size, streak, stage, stop, pack)
     while beside and (left := store.status(len(requests)).missing):
         unseen = Progress(quiet=True).plan("generate", "", len(left))  # they were counted when others held them
         before = store.made
-        _make_unclaimed(store, system, requests, [requests[i] for i in left], batch_size, streak, unseen, stop)
+        _make_unclaimed(store, system, requests, [requests[i] for i in left], batch_size, streak, unseen, stop, pack)
         if store.made == before:
             time.sleep(PAUSE)
     streak.settle()
     _refuse_stopped(stop, store, len(requests))  # what would follow, such as scores, is not wanted either
+    while pack and store.pack() is None:  # another process packs what it had found before these were made
+        time.sleep(0.1)
 
 
 def _make_unclaimed(
@@ -189,6 +194,7 @@ def _make_unclaimed(
     streak: Streak,
     stage: Stage,
     stop: StopSignal,
+    pack: bool,
 ) -> None:
     """Make those of `todo` that no other process is at."""
     for start in range(0, len(todo), batch_size):
@@ -199,6 +205,8 @@ def _make_unclaimed(
             if claimed:
                 stage.begin(len(claimed))
                 _make(store, system, claimed, streak)
+        if pack:
+            store.pack(MOST_SAMPLES)
         stage.skip(len(batch) - len(claimed))
         if claimed:
             stage.advance(len(claimed))

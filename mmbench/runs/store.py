@@ -6,6 +6,7 @@ RUN/resources.jsonl          what that took: samples made, seconds, peak memory
 RUN/samples/000012.mkv       FFV1 + FLAC, exact
 RUN/samples/000012.json      its record; the sample exists once this file does
 RUN/samples/000012.failed.json   why there is none
+RUN/samples/packs/           many of these in a few large files (`mmbench.runs.packs`)
 RUN/work/                    what a system keeps in files of its own: logs of external programs that failed
 RUN/leases/000012            who is making it (host, pid, start time)
 """
@@ -15,23 +16,25 @@ from __future__ import annotations
 import io
 import os
 import shlex
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mmbench.console import log
 from mmbench.errors import IntegrityError, MediaError, MMBenchError
-from mmbench.files import append_line, read_json, read_lines, remove_unfinished, write_json, write_whole, writing
+from mmbench.files import append_line, read_json, remove_unfinished, write_json, write_whole, writing
 from mmbench.leases import Lease, LeaseTable
-from mmbench.media.clip_files import read_lossless, write_lossless
+from mmbench.media.clip_files import write_lossless
+from mmbench.runs.pack_index import Packed
+from mmbench.runs.packs import MOST_SAMPLES, PACKS, Packs
 from mmbench.runs.spec import RunSpec
+from mmbench.runs.stored import INVOCATIONS, StoredSource, find_stored, read_stored, read_stored_json, stored_size
 from mmbench.types import Clip, Request
 
-INVOCATIONS, RESOURCES = "invocations.jsonl", "resources.jsonl"
+RESOURCES = "resources.jsonl"
 
 
 @dataclass(frozen=True)
@@ -71,29 +74,6 @@ class Status:
     missing: list[int]
 
 
-@dataclass(frozen=True)
-class StoredSource:
-    """A stored sample as a ClipSource; its record holds its content's digests."""
-
-    id: str
-    path: Path
-    digest: str = ""
-
-    @property
-    def remedy(self) -> str:
-        """What to type if it is damaged: the command that made it makes again what is removed."""
-        try:
-            commands = [line["command"] for line in read_lines(self.path.parents[1] / INVOCATIONS)]
-        except (IntegrityError, KeyError):
-            commands = []
-        again = shlex.join(commands[-1]) if commands else "mmbench run ..., as before"
-        return f"rm -f {shlex.join(str(self.path.with_suffix(suffix)) for suffix in ('.json', '.mkv'))} && {again}"
-
-    def load(self) -> Clip:
-        """Decode the sample; MediaError if it is damaged."""
-        return read_lossless(self.path)
-
-
 def read_manifest(folder: Path) -> RunSpec:
     """The run that a folder's manifest describes.
 
@@ -127,7 +107,7 @@ def create_run_folder(out: Path, run: RunSpec, folders: Sequence[str] = ()) -> P
         folder.mkdir(parents=True, exist_ok=True)
         for name in folders:
             (folder / name).mkdir(exist_ok=True)
-        remove_unfinished(folder, *(path for path in folder.iterdir() if path.is_dir()))
+        remove_unfinished(folder, *(path for path in folder.iterdir() if path.is_dir()), folder / "samples" / PACKS)
         if not (folder / "manifest.json").exists():
             write_json(folder / "manifest.json", run.to_json(), indent=1)
     except OSError as error:
@@ -154,6 +134,7 @@ class SampleStore:
     def __init__(self, folder: Path, run: RunSpec) -> None:
         self.folder, self.run = folder, run
         self.samples, self.leases = folder / "samples", LeaseTable(folder / "leases")
+        self.packs = Packs(self.samples)
         self.made = 0  # samples stored through this object
 
     @classmethod
@@ -171,11 +152,13 @@ class SampleStore:
 
     def has(self, index: int) -> bool:
         """Whether sample `index` is stored."""
-        return self._path(index, ".json").exists()
+        record = self._path(index, ".json")
+        return record.exists() or record.name in self.packs.members()
 
     def status(self, num: int | None = None) -> Status:
         """Which are on disk of samples 0 .. num - 1 (all that are on disk when num is None)."""
-        names = os.listdir(self.samples)
+        packed = self.packs.members()
+        names = {*packed, *os.listdir(self.samples), *self.packs.members()}  # none is missed that moves meanwhile
         present = {int(n[:6]) for n in names if n[6:] == ".json" and n[:6].isdigit()}
         failed = {int(n[:6]) for n in names if n[6:] == ".failed.json"} - present
         wanted = set(range(num)) if num is not None else present | failed
@@ -185,7 +168,7 @@ class SampleStore:
         """The record of a stored sample; IntegrityError if it is damaged."""
         path = self._path(index, ".json")
         try:
-            return SampleRecord(**read_json(path))
+            return SampleRecord(**read_stored_json(path))
         except (IntegrityError, TypeError) as error:
             reason = error.found if isinstance(error, IntegrityError) else f"{path} is corrupt: {error}."
             raise IntegrityError(reason, "a sample's record", self.source(index).remedy) from error
@@ -194,10 +177,12 @@ class SampleStore:
         """The record of a sample that failed."""
         path = self._path(index, ".failed.json")
         try:
-            return FailureRecord(**read_json(path))
-        except TypeError as error:
-            found = f"{path} is corrupt: {error}."
-            raise IntegrityError(found, "why a sample failed", f"rm {shlex.quote(str(path))}") from error
+            return FailureRecord(**read_stored_json(path))
+        except (IntegrityError, TypeError) as error:
+            found = error.found if isinstance(error, IntegrityError) else f"{path} is corrupt: {error}."
+            packed = isinstance(find_stored(path), Packed)
+            again = "mmbench generate ... --retry-failed" if packed else f"rm {shlex.quote(str(path))}"
+            raise IntegrityError(found, "why a sample failed", again) from error
 
     def find_damaged(self, indices: Sequence[int], decode: bool = False) -> dict[int, str]:
         """What is wrong with stored samples, by index: a record that cannot be read, media gone or of another length.
@@ -210,8 +195,8 @@ class SampleStore:
         for index in indices:
             try:
                 record, path = self.record(index), self._path(index, ".mkv")
-                if not path.is_file() or path.stat().st_size != record.bytes:
-                    there = f"has {path.stat().st_size} bytes" if path.is_file() else "is not there"
+                if (size := stored_size(path)) != record.bytes:
+                    there = "is not there" if size is None else f"has {size} bytes"
                     raise IntegrityError(f"{path.name} {there}, where its record says {record.bytes}.")
                 if decode:
                     self.verify(index)
@@ -221,6 +206,7 @@ class SampleStore:
 
     def discard(self, index: int) -> None:
         """Remove a damaged sample, so that it is missing: its record first, which made it exist."""
+        self.packs.discard(index)
         for suffix in (".json", ".mkv"):
             with writing(self._path(index, suffix)):
                 self._path(index, suffix).unlink(missing_ok=True)
@@ -294,7 +280,7 @@ class SampleStore:
                 f"a part of run {self.run.digest[:8]}",
                 "mmbench show " + str(other.folder),
             )
-        added = 0
+        added, packed = 0, bool(other.packs.members())  # what was packed stays so
         status = other.status()
         for index, reason in other.find_damaged(status.present).items():
             raise IntegrityError(
@@ -311,10 +297,44 @@ class SampleStore:
                     )
                 continue
             for suffix in (".mkv", ".json"):  # the record last: it makes the sample exist
-                write_whole(self._path(index, suffix), partial(shutil.copyfile, other._path(index, suffix)))
+                self._copy(other, index, suffix)
             self._path(index, ".failed.json").unlink(missing_ok=True)
             added += 1
+            if packed:
+                self.pack(MOST_SAMPLES)
         for index in status.failed:
             if not self.has(index):
-                write_whole(self._path(index, ".failed.json"), other._path(index, ".failed.json").read_bytes())
+                self._copy(other, index, ".failed.json")
+        if packed:
+            self.pack()
         return added
+
+    def _copy(self, other: SampleStore, index: int, suffix: str) -> None:
+        data = read_stored(other._path(index, suffix), lambda place: place.read_bytes())
+        write_whole(self._path(index, suffix), data)
+
+    def pack(self, least: int = 1) -> int | None:
+        """Put loose samples into packs, if there are `least`; damaged ones stay, with a warning.
+
+        Returns:
+            How many were packed; None if another process packs or unpacks this run.
+
+        Raises:
+            DiskError: A pack cannot be written.
+        """
+        if len(self.packs.loose()) < least:
+            return 0
+        with self.leases.hold(PACKS) as lease:
+            if lease is None:
+                return None
+            loose = set(self.packs.loose())
+            made = [int(stem) for stem in loose if self._path(int(stem), ".json").exists()]
+            for index, reason in self.find_damaged(made).items():
+                log.warning("sample %d is damaged and not packed: %s", index, reason)
+                loose.remove(f"{index:06d}")
+            return self.packs.pack(loose)
+
+    def unpack(self) -> int | None:
+        """Put packed samples into files of their own; returns and raises as `pack`."""
+        with self.leases.hold(PACKS) as lease:
+            return None if lease is None else self.packs.unpack()

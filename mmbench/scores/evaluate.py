@@ -18,7 +18,8 @@ from mmbench.identity import digest_of
 from mmbench.optional_protocols import in_pairs
 from mmbench.progress import Progress, Stage
 from mmbench.runs.spec import RunSpec
-from mmbench.runs.store import SampleStore, StoredSource
+from mmbench.runs.store import SampleStore
+from mmbench.runs.stored import StoredSource
 from mmbench.scores.accounting import Counts, Outcome, account, compare_formats, describe_fitting, identify
 from mmbench.scores.missing_weights import find_all_weights
 from mmbench.scores.optimised import optimised_for

@@ -32,6 +32,7 @@ STATS = (
 )
 BUILD: Sequence[Sequence[str]] = (
     RUN,
+    ("generate", "--system", "fixture_pair", *DATASET, "-n", "3", "--pack"),
     ("evaluate", "fixture_system", *JOB),
     (*STATS, "--out", "real.safetensors"),
     ("pack", "runs", "--out", "packed.jsonl"),

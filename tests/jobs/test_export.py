@@ -21,7 +21,8 @@ from mmbench.media.clip_files import write_preview
 from mmbench.media.layouts.folder import EXPORT
 from mmbench.media.layouts.known import LAYOUTS, recognise
 from mmbench.runs.spec import RunSpec
-from mmbench.runs.store import SampleStore, StoredSource
+from mmbench.runs.store import SampleStore
+from mmbench.runs.stored import StoredSource
 from mmbench.types import Clip, Prompt, Request
 from tests.builders import clip
 from tests.chaos.pieces import ffv1, flip
