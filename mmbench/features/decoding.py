@@ -110,9 +110,9 @@ def _decode_in_pool(jobs: list[Job], workers: int, ahead: int, size: int) -> Ite
     pending = deque[Future[list[Decoded]]]()
     with worker_pool(min(workers, len(chunks))) as pool:
         for chunk in chunks:
-            if len(pending) == at_once:
-                yield from pending.popleft().result()
-            pending.append(pool.submit(_run_jobs, chunk))
+            ready = pending.popleft().result() if len(pending) == at_once else []
+            pending.append(pool.submit(_run_jobs, chunk))  # first: a network may take long over what is given away
+            yield from ready
         while pending:
             yield from pending.popleft().result()
 
