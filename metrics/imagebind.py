@@ -8,13 +8,14 @@ seconds is judged by its first and last frame alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from mmbench.errors import UsageError
 from mmbench.metrics.extractors.base import NetworkExtractor
 from mmbench.metrics.extractors.imagebind import ImageBindAudio, ImageBindText, ImageBindVideo
+from mmbench.metrics.extractors.precision import precision_of
 from mmbench.registry import register
 from mmbench.statistics.estimates import mean_score
 from mmbench.statistics.shuffled import shuffled_pairs, shuffled_score
@@ -35,7 +36,8 @@ class ImageBindScore:
     """Mean cosine of two modalities' embeddings over samples.
 
     Args:
-        variant: "official", ImageBind's own loaders with all defaults.
+        variant: "official", ImageBind's own loaders with all defaults; "official_bfloat16", the same with towers that
+            compute in bfloat16: another number, which depends on the machine.
         weights: Of the networks, "real" or "random".
         device: A torch device; "auto" takes a GPU if there is one.
 
@@ -47,7 +49,7 @@ class ImageBindScore:
     version: int = 1
     higher_is_better: bool = True
     needs_reference: bool = False
-    variants = ("official",)
+    variants: tuple[str, ...] = ("official", "official_bfloat16")
     towers: ClassVar[tuple[type[NetworkExtractor], type[NetworkExtractor]]]
     batch_size: ClassVar[int | None] = None  # of the towers; None is their own
     shuffles: ClassVar[bool] = False  # prompts repeat, so a shuffled prompt may be the right one
@@ -58,7 +60,8 @@ class ImageBindScore:
         if variant not in self.variants:
             raise UsageError(f"Unknown variant {variant!r} of {self.name}.", f"one of {', '.join(self.variants)}")
         self.variant = variant
-        self.first, self.second = (tower(weights, device=device, batch_size=self.batch_size) for tower in self.towers)
+        options: dict[str, Any] = {"batch_size": self.batch_size, "precision": precision_of(variant)}
+        self.first, self.second = (tower(weights, device=device, **options) for tower in self.towers)
 
     def extractors(self) -> Sequence[Extractor]:
         """The two towers."""

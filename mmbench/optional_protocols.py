@@ -166,6 +166,13 @@ class UsesPublishedWeights(Protocol):
 
 
 @runtime_checkable
+class HasPrecision(Protocol):
+    """An extractor that says what its network computes in: "ieee" is float32."""
+
+    precision: str
+
+
+@runtime_checkable
 class HasSufficientStatistics(Protocol):
     """A metric with a reference that can be scored against statistics of the real clips alone."""
 

@@ -193,14 +193,14 @@ def test_the_option_after_the_command_is_answered_with_the_right_order(capsys: p
 def test_worker_processes_find_a_plugin(folder: Path) -> None:
     file = write_metric(folder / "plugins" / "my_level.py")
     code = f"""
-from mmbench.features import extract as extraction
+from mmbench.features import decoding, extract as extraction
 from mmbench.features.cache import FeatureCache
 from mmbench.registry import load_plugin, make_metric
 from tests.builders import MadeSource
 from pathlib import Path
 import os
 
-extraction.POOL_PAYS_AFTER = 0.0
+decoding.POOL_PAYS_AFTER = 0.0
 load_plugin({str(file)!r})
 with FeatureCache(Path("features")) as cache:
     samples = [extraction.Sample(MadeSource(i), "") for i in range(12)]

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from mmbench.errors import MMBenchError
-from mmbench.metrics.extractors.base import PublishedExtractor
+from mmbench.metrics.extractors.precision import PrecisionExtractor
 from mmbench.networks.random_weights import fill_randomly
 from mmbench.types import Clip, Features, Modality, Spec
 from mmbench.weights import checkpoints as published
 
 
-class I3DExtractor(PublishedExtractor):
+class I3DExtractor(PrecisionExtractor):
     """(400,) `logits` of the first frames of a video, averaged over time: what StyleGAN-V computes FVD from.
 
     Args:
         weights: "real" or "random".
         num_frames: Frames looked at; a shorter clip is refused, as fewer frames give another feature.
-        **placement: As for every network: device, batch_size, salt.
+        **placement: precision, and as for every network: device, batch_size, salt.
     """
 
     name = "i3d"
@@ -44,7 +44,9 @@ class I3DExtractor(PublishedExtractor):
             if len(clip.video) < self.num_frames:
                 raise MMBenchError(f"The clip has {len(clip.video)} frames.", f"at least {self.num_frames} for FVD")
         frames = (torch.from_numpy(clip.video[None, : self.num_frames]).to(self.device) for clip in batch)
-        logits = network(torch.cat([preprocess_frames(x) for x in frames]))
+        x = torch.cat([preprocess_frames(x) for x in frames])
+        with self.computing():
+            logits = network(x)
         return [{"logits": row} for row in logits.cpu().numpy()]
 
     def _real(self) -> Any:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
-from mmbench.metrics.extractors.base import PublishedExtractor, require_sound
+from mmbench.metrics.extractors.base import require_sound
+from mmbench.metrics.extractors.precision import PrecisionExtractor
 from mmbench.networks.random_weights import fill_randomly
 from mmbench.types import Clip, Features, Modality
 from mmbench.weights import checkpoints as published
@@ -15,7 +16,7 @@ from mmbench.weights import checkpoints as published
 _towers: WeakValueDictionary[tuple[str, ...], Any] = WeakValueDictionary()  # those that an extractor holds
 
 
-class ImageBindTower(PublishedExtractor):
+class ImageBindTower(PrecisionExtractor):
     """One tower of ImageBind: (1024,) `embedding`; random weights come in a small size, (20,).
 
     Extractors that look at clips in different ways share one network in memory.
@@ -27,11 +28,16 @@ class ImageBindTower(PublishedExtractor):
     def network(self) -> Any:
         """The tower, which an extractor beside this one may have loaded."""
         path = str(published.verify("imagebind").path) if self.weights == "real" else ""
-        key = (self.tower, self.weights, path, self.salt, str(self.device))
+        key = (self.tower, self.weights, path, self.salt, str(self.device), self.precision)
         network = _towers.get(key)
         if network is None:
             network = _towers[key] = self._load().to(self.device)
         return network
+
+    def _embed(self, network: Any, inputs: Any) -> Any:
+        """Embeddings (n, dim) float32 of what the tower reads."""
+        with self.computing():
+            return getattr(network, f"embed_{self.tower}")(inputs.to(self.device))
 
     def _real(self) -> Any:
         import torch
@@ -66,7 +72,7 @@ class ImageBindVideo(ImageBindTower):
         from mmbench.metrics.networks.imagebind_preprocess import mean_over_views, video_views
 
         views = [video_views(clip.video, float(clip.fps)) for clip in batch]
-        rows = mean_over_views(lambda x: network.embed_vision(x.to(self.device)), views, self.batch_size)
+        rows = mean_over_views(partial(self._embed, network), views, self.batch_size)
         return [{"embedding": row} for row in rows.cpu().numpy()]
 
 
@@ -83,7 +89,7 @@ class ImageBindAudio(ImageBindTower):
         from mmbench.metrics.networks.imagebind_preprocess import audio_views, mean_over_views
 
         views = [audio_views(require_sound(clip), clip.sample_rate) for clip in batch]
-        rows = mean_over_views(lambda x: network.embed_audio(x.to(self.device)), views, self.batch_size)
+        rows = mean_over_views(partial(self._embed, network), views, self.batch_size)
         return [{"embedding": row} for row in rows.cpu().numpy()]
 
 
@@ -106,5 +112,5 @@ class ImageBindText(ImageBindTower):
     def _features(self, network: Any, batch: Sequence[str]) -> list[Features]:
         import torch
 
-        tokens = torch.from_numpy(self.tokenizer(batch)).to(self.device)
-        return [{"embedding": row} for row in network.embed_text(tokens).cpu().numpy()]
+        tokens = torch.from_numpy(self.tokenizer(batch))
+        return [{"embedding": row} for row in self._embed(network, tokens).cpu().numpy()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ class ImageBindFrames(ImageBindTower):
         equal = [first.setdefault(frame.tobytes(), len(first)) for frame in video]
         distinct = [equal.index(i) for i in range(len(first))]
         parts = np.split(distinct, range(FRAMES_AT_A_TIME, len(distinct), FRAMES_AT_A_TIME))
-        rows = [network.embed_vision(pictures(video[part]).to(self.device)).cpu().numpy() for part in parts]
+        rows = [self._embed(network, pictures(video[part])).cpu().numpy() for part in parts]
         return np.concatenate(rows)[equal]
 
 
@@ -62,5 +63,5 @@ class ImageBindAudioWindows(ImageBindTower):
         for first, stop in sample_windows(len(samples)):
             samples[first:stop] -= samples[first:stop].mean()
             views.append(audio_views(samples[first:stop], SAMPLE_RATE))
-        rows = mean_over_views(lambda x: network.embed_audio(x.to(self.device)), views, self.batch_size)
+        rows = mean_over_views(partial(self._embed, network), views, self.batch_size)
         return {"windows": rows.cpu().numpy(), "samples": np.array(len(samples))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from mmbench.errors import MMBenchError
@@ -34,5 +35,5 @@ class ImageBindSlowVideo(ImageBindTower):
                 found = f"The picture lasts {seconds:.2f} s, and IB-score needs {SHORTEST:g} s, two frames 2 s apart."
                 raise MMBenchError(found, "longer clips")
             views.append(consecutive_views(clip.video[shown]))
-        rows = mean_over_views(lambda x: network.embed_vision(x.to(self.device)), views, self.batch_size)
+        rows = mean_over_views(partial(self._embed, network), views, self.batch_size)
         return [{"embedding": row} for row in rows.cpu().numpy()]

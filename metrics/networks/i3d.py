@@ -150,7 +150,7 @@ class I3D(nn.Module):
                 tap("avg_pool", x)
             x = module(x)
             tap(stage, x)
-        return x.flatten(3).squeeze(3).mean(dim=2)
+        return x.flatten(3).squeeze(3).float().mean(dim=2)
 
 
 def preprocess_frames(frames: Tensor) -> Tensor:

@@ -191,12 +191,12 @@ class ImageBind(nn.Module):
         """
         end = tokens.argmax(dim=1)
         x = self.modality_preprocessors["text"](tokens[:, : int(end.max()) + 1])
-        x = self.modality_heads["text"](self.modality_trunks["text"](x), end)
+        x = self.modality_heads["text"](self.modality_trunks["text"](x), end).float()
         return self.modality_postprocessors["text"](F.normalize(x, dim=-1))
 
     def _head(self, modality: str, x: Tensor) -> Tensor:
         x = self.modality_trunks[modality](self.modality_preprocessors[modality](x), queries=1)
-        return self.modality_heads[modality](x)
+        return self.modality_heads[modality](x).float()
 
 
 def load_towers(model: ImageBind, state: Mapping[str, Tensor]) -> list[str]:

@@ -9,7 +9,8 @@ from typing import Any
 from mmbench.api.clips import Clips
 from mmbench.errors import MMBenchError
 from mmbench.features.cache import FeatureCache
-from mmbench.features.extract import Content, Extraction, Sample, extract
+from mmbench.features.content import Content
+from mmbench.features.extract import Extraction, Sample, extract
 from mmbench.media.padding import FITTED
 from mmbench.media.sources import natural_key
 from mmbench.scores.evaluate import Evaluation

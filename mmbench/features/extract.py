@@ -2,49 +2,25 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from mmbench.errors import MediaError, MMBenchError
 from mmbench.features.cache import FeatureCache
+from mmbench.features.content import Content, pack, unpack
+from mmbench.features.decoding import Decoded, Job, decode_ahead, say
 from mmbench.features.together import share_work
 from mmbench.identity import digest_bytes
-from mmbench.media.padding import FITTED
 from mmbench.optional_protocols import HasWeights
-from mmbench.processes import usable_cores, worker_pool
+from mmbench.processes import usable_cores
 from mmbench.progress import Progress, Stage
-from mmbench.types import ClipSource, Extractor, Features
+from mmbench.types import Clip, ClipSource, Extractor, Features
 
-CHUNK = 16  # clips per task: contiguous, so that cuts of one long video share its decoding
-POOL_PAYS_AFTER = 8.0  # [s] of work left; starting workers costs a few seconds of imports each
 FLUSH_EVERY = 128  # clips
 NO_PROMPT = "no prompt"  # why a text has no features: nothing is compared with an empty one
-
-
-@dataclass(frozen=True)
-class Content:
-    """What a clip holds, without its pixels.
-
-    Attributes:
-        video, audio: Digests of its halves.
-        size: As `Clip.size` gives it.
-        codecs: Those it came through.
-        fitted: Samples of silence that its sound was completed with to be as long as its picture, negative if it was
-            cut, "" if neither: see `mmbench.media.padding`.
-    """
-
-    video: str
-    audio: str
-    size: str
-    codecs: str = ""
-    fitted: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,18 +64,6 @@ class Extraction:
     unreadable: dict[int, str] = field(default_factory=dict)
 
 
-def _pack(content: Content) -> Features:
-    return {"content": np.frombuffer("|".join(vars(content).values()).encode(), np.uint8)}
-
-
-def _unpack(features: Features | None) -> Content | None:
-    """What a clip holds; None where that is not known, or damaged in a file from before there were checksums."""
-    try:
-        return None if features is None else Content(*features["content"].tobytes().decode().split("|"))
-    except (LookupError, ValueError, TypeError):
-        return None
-
-
 def extract(
     samples: Sequence[Sample | None],
     extractors: Sequence[Extractor],
@@ -141,8 +105,8 @@ def _extract(
     """Features of every sample, by this process alone."""
     task = _Task(samples, extractors, cache)
     task.recall_contents()
-    task.run_plain_extractors(workers, stage)
-    task.run_networks(stage)
+    task.look_at_texts(stage)
+    task.look_at_clips(workers, stage)
     return task.out
 
 
@@ -153,6 +117,9 @@ class _Task:
         out: Features, contents and reasons found so far.
         contents: Table of contents by digests of sources, so that a second look need not decode them.
         shelves: Table of each extractor's features.
+        lacking: Positions of the clips that each extractor lacks, by its name.
+        found: (extractor name, content digest) of the features that were computed here.
+        prepared: Names of the extractors that looked for their weights.
     """
 
     def __init__(self, samples: Sequence[Sample | None], extractors: Sequence[Extractor], cache: FeatureCache) -> None:
@@ -160,6 +127,9 @@ class _Task:
         self.contents = cache.contents
         self.shelves = {e.name: cache.shelf(e) for e in extractors}
         features: dict[str, list[Features | None]] = {e.name: [None] * len(samples) for e in extractors}
+        self.lacking: dict[str, set[int]] = {}
+        self.found: set[tuple[str, str]] = set()
+        self.prepared: set[str] = set()
         self.out = Extraction(features, [s.content if s else None for s in samples])
 
     def recall_contents(self) -> None:
@@ -170,49 +140,112 @@ class _Task:
                 with suppress(MediaError):  # a file that went away since it was listed; decoding it says so
                     digests[i] = sample.source.digest
         for i, features in zip(digests, self.contents.recall(list(digests.values())), strict=True):
-            self.out.contents[i] = _unpack(features)
+            self.out.contents[i] = unpack(features)
 
-    def run_plain_extractors(self, workers: int, stage: Stage) -> None:
-        """Decode clips one by one, for extractors that take single clips and where a content is unknown."""
-        plain = [e for e in self.extractors if not _takes_batches(e)]
-        todo: dict[int, list[Extractor]] = {}
-        for e in plain:
-            for i in self._recall(e):
-                todo.setdefault(i, []).append(e)
-        for i, sample in enumerate(self.samples):
-            if sample is not None and self.out.contents[i] is None:
-                todo.setdefault(i, [])
-        stage.skip(len(self.samples) * len(plain) - sum(map(len, todo.values())))
-        jobs = [(i, sample.source, todo[i]) for i in sorted(todo) if (sample := self.samples[i]) is not None]
-        for done, (i, content, results) in enumerate(_run_jobs(jobs, workers), start=1):
-            if isinstance(content, str):
-                self.out.unreadable[i] = content
-            else:
-                self._learn(i, content)
-            for e, result in zip(todo[i], results, strict=True):
-                self._keep(e, i, result)
-            stage.advance(len(results))
+    def look_at_texts(self, stage: Stage) -> None:
+        """Run the extractors of texts over the prompts they lack."""
+        for e in (e for e in self.extractors if e.modality == "text"):
+            lacking = self._recall(e)
+            stage.skip(len(self.samples) - len(lacking))
+            if lacking:
+                self._prepare(e)
+            for k in range(0, len(lacking), e.batch_size):
+                members = [(i, self.samples[i].text) for i in lacking[k : k + e.batch_size]]  # type: ignore[union-attr]
+                self._run_network(e, members)
+                stage.advance(len(members))
+            if lacking:
+                self.cache.flush()
+
+    def look_at_clips(self, workers: int, stage: Stage) -> None:
+        """Decode each clip once that any extractor lacks, or whose content is unknown, and run them all on it.
+
+        Networks get the clips that they lack in batches, whose members depend on nothing but what was in the cache.
+        """
+        takers = [e for e in self.extractors if e.modality != "text"]
+        networks = [e for e in takers if _takes_batches(e)]
+        self.lacking = {e.name: set(self._recall(e)) for e in takers}
+        unknown = {i for i, s in enumerate(self.samples) if s is not None and self.out.contents[i] is None}
+        for e in networks:
+            if self.lacking[e.name] - unknown:  # of the others it is not known yet; what is missing ends this at once
+                self._prepare(e)
+        stage.skip(len(self.samples) * len(takers) - sum(map(len, self.lacking.values())))
+        size = max((e.batch_size for e in networks), default=1)
+        batch: dict[int, Clip | str] = {}
+        jobs = self._jobs(takers, unknown)
+        for done, decoded in enumerate(decode_ahead(jobs, workers, size), start=1):
+            i = decoded.place
+            self._take(decoded, jobs[done - 1].extractors)
+            stage.advance(len(decoded.results))
+            if i in unknown:
+                stage.skip(sum(self._was_known(e, i) for e in networks))
+            if any(i in self.lacking[e.name] for e in networks):
+                batch[i] = decoded.unreadable if decoded.clip is None else decoded.clip
+            if len(batch) == size or (batch and done == len(jobs)):
+                stage.advance(self._run_networks(networks, batch))
+                batch.clear()
             if done % FLUSH_EVERY == 0:
                 self.cache.flush()
         self.cache.flush()
 
-    def run_networks(self, stage: Stage) -> None:
-        """Run the extractors that take batches over the samples they lack; one without weights ends this at once."""
-        wanted = [(e, lacking) for e in self.extractors if _takes_batches(e) and (lacking := self._recall(e))]
-        for e, _ in wanted:
-            find_weights(e)
-        batched = sum(map(_takes_batches, self.extractors))
-        stage.skip(len(self.samples) * batched - sum(len(lacking) for _, lacking in wanted))
-        done = 0
-        for members, found, unreadable in _in_batches(wanted, self.samples):
-            self.out.unreadable |= unreadable
-            for extractor, i, result in found:
-                self._keep(extractor, i, result)
-            stage.advance(len(found))
-            if (done + members) // FLUSH_EVERY > done // FLUSH_EVERY:
-                self.cache.flush()
-            done += members
-        self.cache.flush()
+    def _jobs(self, takers: Sequence[Extractor], unknown: set[int]) -> list[Job]:
+        """The clips to decode, in order."""
+        jobs = []
+        for i in sorted(unknown.union(*self.lacking.values())):
+            wanted = [e for e in takers if i in self.lacking[e.name]]
+            plain = [e for e in wanted if not _takes_batches(e)]
+            source = self.samples[i].source  # type: ignore[union-attr]
+            jobs.append(Job(i, source, plain, describe=i in unknown, keep=len(wanted) > len(plain)))
+        return jobs
+
+    def _take(self, decoded: Decoded, extractors: Sequence[Extractor]) -> None:
+        """Note what a clip holds and what the extractors of single clips found, or why there is nothing."""
+        if decoded.unreadable:
+            self.out.unreadable[decoded.place] = decoded.unreadable
+        elif decoded.content is not None:
+            self._learn(decoded.place, decoded.content)
+        for e, result in zip(extractors, decoded.results, strict=True):
+            self._keep(e, decoded.place, result)
+
+    def _was_known(self, extractor: Extractor, i: int) -> bool:
+        """Whether a clip whose content is known by now had its features in the cache; takes them if so.
+
+        Features that were found since do not count: batches would have other members in another number of processes.
+        """
+        key = self._content_key(extractor, i)
+        if key is None or (extractor.name, key) in self.found:
+            return False
+        (features,) = self.shelves[extractor.name].recall([key])
+        if features is None:
+            return False
+        self.out.features[extractor.name][i] = features
+        self.lacking[extractor.name].discard(i)
+        return True
+
+    def _run_networks(self, networks: Sequence[Extractor], batch: Mapping[int, Clip | str]) -> int:
+        """Run networks on those clips of a batch that each lacks; says how many features that were."""
+        count = 0
+        for e in networks:
+            members = [(i, clip) for i, clip in batch.items() if i in self.lacking[e.name]]
+            count += len(members)
+            for i, reason in members:
+                if isinstance(reason, str):
+                    self._keep(e, i, reason)
+            good = [(i, clip) for i, clip in members if not isinstance(clip, str)]
+            if good:
+                self._prepare(e)
+            for k in range(0, len(good), e.batch_size):
+                self._run_network(e, good[k : k + e.batch_size])
+        return count
+
+    def _run_network(self, extractor: Extractor, members: list[tuple[int, Any]]) -> None:
+        for i, result in _run_batch(extractor, members):
+            self._keep(extractor, i, result)
+
+    def _prepare(self, extractor: Extractor) -> None:
+        """Let a network look for its weights once; without them this ends."""
+        if extractor.name not in self.prepared:
+            find_weights(extractor)
+            self.prepared.add(extractor.name)
 
     def _recall(self, extractor: Extractor) -> list[int]:
         """Take an extractor's features from the cache; returns the samples that lack them."""
@@ -251,6 +284,7 @@ class _Task:
         key = self._content_key(extractor, i)
         if key is not None:
             self.shelves[extractor.name][key] = result
+            self.found.add((extractor.name, key))
 
     def _learn(self, i: int, content: Content) -> None:
         """Note what decoding showed a clip to hold."""
@@ -259,7 +293,7 @@ class _Task:
             self.out.contents[i] = content
             with suppress(MediaError):
                 if digest := sample.source.digest:
-                    self.contents[digest] = _pack(content)
+                    self.contents[digest] = pack(content)
 
 
 def _takes_batches(extractor: Extractor) -> bool:
@@ -272,110 +306,12 @@ def find_weights(extractor: Extractor) -> None:
         extractor.prepare()
 
 
-Job = tuple[int, ClipSource, list[Extractor]]
-JobResult = tuple[int, Content | str, list[Features | str]]  # or why the clip could not be decoded
-
-
-def _say(error: Exception) -> str:
-    """Why a clip has no features, in one line."""
-    return error.found if isinstance(error, MMBenchError) else f"{type(error).__name__}: {error}"
-
-
-def _run_job(job: Job) -> JobResult:
-    """Decode one clip and run extractors on it; failures become their reasons."""
-    i, source, extractors = job
-    try:
-        clip = source.load()
-    except Exception as error:
-        reason = _say(error)
-        return i, reason, [reason] * len(extractors)
-    fitted = str(clip.notes.get(FITTED, ""))
-    content = Content(clip.video_digest(), clip.audio_digest(), clip.size(), clip.codecs(), fitted)
-    results: list[Features | str] = []
-    for extractor in extractors:
-        try:
-            results += extractor.extract([clip])
-        except Exception as error:
-            results.append(_say(error))
-    return i, content, results
-
-
-def _run_chunk(jobs: list[Job]) -> list[JobResult]:
-    return [_run_job(job) for job in jobs]
-
-
-def _run_jobs(jobs: list[Job], workers: int) -> Iterator[JobResult]:
-    """Run jobs here until it is known what one costs, then in a pool if enough work is left."""
-    elapsed, done = 0.0, 0
-    for done, job in enumerate(jobs, start=1):
-        started = time.perf_counter()
-        yield _run_job(job)
-        elapsed = time.perf_counter() - started
-        # The first job pays for imports; from the second on the price is known.
-        if done >= 2 and workers > 1 and elapsed * (len(jobs) - done) > POOL_PAYS_AFTER:
-            break
-    rest = jobs[done:]
-    if not rest:
-        return
-    chunks = [rest[k : k + CHUNK] for k in range(0, len(rest), CHUNK)]
-    with worker_pool(min(workers, len(chunks))) as pool:
-        futures: list[Future[list[JobResult]]] = [pool.submit(_run_chunk, chunk) for chunk in chunks]
-        for future in as_completed(futures):
-            yield from future.result()
-
-
-Wanted = Sequence[tuple[Extractor, Sequence[int]]]
-Batch = tuple[int, list[tuple[Extractor, int, Features | str]], dict[int, str]]
-
-
-def _in_batches(wanted: Wanted, samples: Sequence[Sample | None], threads: int = 2) -> Iterator[Batch]:
-    """Run networks over batches: a clip is decoded once for all of them, while the batch before it is computed.
-
-    Args:
-        wanted: Extractors and the samples they lack.
-        samples: Where clips and texts are.
-        threads: For decoding.
-
-    Yields:
-        How many samples were looked at, their features, or the reason why there are none, and what cannot be decoded.
-    """
-    texts = [(e, indices) for e, indices in wanted if e.modality == "text"]
-    clips = [(e, set(indices)) for e, indices in wanted if e.modality != "text"]
-    for e, indices in texts:
-        for k in range(0, len(indices), e.batch_size):
-            asked = [(i, samples[i].text) for i in indices[k : k + e.batch_size]]  # type: ignore[union-attr]
-            yield len(asked), [(e, i, result) for i, result in _run_batch(e, asked)], {}
-
-    def load(i: int) -> Any:
-        try:
-            return samples[i].source.load()  # type: ignore[union-attr]
-        except Exception as error:
-            return error
-
-    size = max((e.batch_size for e, _ in clips), default=1)
-    union = sorted({i for _, lacking in clips for i in lacking})
-    batches = [union[k : k + size] for k in range(0, len(union), size)]
-    with ThreadPoolExecutor(threads) as pool:
-        ahead = [pool.submit(load, i) for i in batches[0]] if batches else []
-        for number, batch in enumerate(batches):
-            loaded = dict(zip(batch, [f.result() for f in ahead], strict=True))
-            ahead = [pool.submit(load, i) for i in batches[number + 1]] if number + 1 < len(batches) else []
-            results: list[tuple[Extractor, int, Features | str]] = []
-            for e, lacking in clips:
-                members = [(i, x) for i, x in loaded.items() if i in lacking]
-                results += [(e, i, _say(x)) for i, x in members if isinstance(x, Exception)]
-                good = [(i, x) for i, x in members if not isinstance(x, Exception)]
-                for k in range(0, len(good), e.batch_size):
-                    results += [(e, i, result) for i, result in _run_batch(e, good[k : k + e.batch_size])]
-            yield len(batch), results, {i: _say(x) for i, x in loaded.items() if isinstance(x, Exception)}
-
-
 def _run_batch(extractor: Extractor, members: list[tuple[int, Any]]) -> list[tuple[int, Features | str]]:
     """Features of a batch; if it fails, of its members one by one, so that one bad clip spoils no other."""
     try:
         return list(zip([i for i, _ in members], extractor.extract([x for _, x in members]), strict=True))
     except Exception as error:
         if len(members) == 1:
-            reason = _say(error)
+            reason = say(error)
             return [(members[0][0], reason)]
         return [pair for member in members for pair in _run_batch(extractor, [member])]

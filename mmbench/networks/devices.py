@@ -82,13 +82,19 @@ def deterministic_kernels(device: str) -> Iterator[None]:
         cudnn.deterministic, cudnn.benchmark, filling.fill_uninitialized_memory = before
 
 
-def channels_last(module: nn.Module) -> None:
-    """Lay weights of 2-D convolutions out by channel, as tensor cores read them; activations follow, others stay."""
+def channels_last(module: nn.Module, *, volumes: bool = False) -> None:
+    """Lay weights of 2-D convolutions out by channel, as tensor cores read them; activations follow, others stay.
+
+    Args:
+        module: Whose weights.
+        volumes: Those of 3-D convolutions, too.
+    """
     import torch
 
+    layouts = {4: torch.channels_last} | ({5: torch.channels_last_3d} if volumes else {})
     for parameter in module.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        if parameter.ndim in layouts:
+            parameter.data = parameter.data.contiguous(memory_format=layouts[parameter.ndim])
 
 
 def precision_switches() -> dict[str, Any]:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from mmbench.errors import IntegrityError
-from mmbench.features.extract import Content, Extraction, Sample
+from mmbench.features.content import Content
+from mmbench.features.extract import Extraction, Sample
 from mmbench.types import Score
 
 UNDEFINED = "the metric is undefined for it"  # as of a silent or a static clip

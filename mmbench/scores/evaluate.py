@@ -12,7 +12,8 @@ from typing import Any, Protocol, runtime_checkable
 from mmbench.console import log
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.features.cache import FeatureCache
-from mmbench.features.extract import NO_PROMPT, Content, Extraction, Sample, extract
+from mmbench.features.content import Content
+from mmbench.features.extract import NO_PROMPT, Extraction, Sample, extract
 from mmbench.features.reference import real_features
 from mmbench.identity import digest_of
 from mmbench.optional_protocols import in_pairs

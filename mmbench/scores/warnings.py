@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mmbench.features.extract import Content, Extraction, Sample
+from mmbench.features.content import Content
+from mmbench.features.extract import Extraction, Sample
 from mmbench.media.padding import CODEC_FRAME
 from mmbench.metrics.extractors.anomalies import AudioAnomalies, VideoAnomalies
 from mmbench.scores.accounting import SIZE, in_words

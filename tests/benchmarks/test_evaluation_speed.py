@@ -80,7 +80,7 @@ def column(extractor: Any, batch: Sequence[Any], name: str = "embedding") -> np.
 
 
 def decoding(costs: Costs, clips: list[Clip], folder: Path) -> None:
-    """The reference reads a video for FVD, ImageBind and AV-Align; we for the networks and for AV-Align."""
+    """The reference reads a video for FVD, for ImageBind and for AV-Align; we once for all of them."""
     files = [folder / f"{i}.mkv" for i in range(len(clips))]
     for clip, file in zip(clips, files, strict=True):
         write_lossless(clip, file)
@@ -91,7 +91,7 @@ def decoding(costs: Costs, clips: list[Clip], folder: Path) -> None:
         return np.array(found)
 
     read(1)  # the first reading loads the codec
-    costs.add("decoding", lambda: read(3), lambda: read(2), CLIPS / len(clips))
+    costs.add("decoding", lambda: read(3), lambda: read(1), CLIPS / len(clips))
 
 
 def distances_features(costs: Costs, clips: list[Clip]) -> None:

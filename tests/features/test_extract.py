@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,11 @@ import pytest
 
 from mmbench.errors import MMBenchError
 from mmbench.features import cache as feature_cache
+from mmbench.features import decoding
 from mmbench.features import extract as features
 from mmbench.features.cache import FeatureCache
-from mmbench.features.extract import Content, Sample, extract
+from mmbench.features.content import Content
+from mmbench.features.extract import Sample, extract
 from mmbench.types import Clip, Features
 from tests.builders import MadeSource, Mean, clip
 
@@ -120,19 +124,94 @@ class Counted(MadeSource):
         return made
 
 
-def counted(count: int) -> list[Sample | None]:
+def counted(count: int, known: bool = True) -> list[Sample | None]:
     counts: Counter[int] = Counter()
     alive: weakref.WeakSet[Clip] = weakref.WeakSet()
     most = [0]
     sources = [Counted(i, counts=counts, alive=alive, most=most) for i in range(count)]
-    contents = [Content(c.video_digest(), c.audio_digest(), c.size()) for c in map(clip, range(count))]
+    contents = [Content.of(clip(i)) if known else None for i in range(count)]
     return [Sample(source, "", content) for source, content in zip(sources, contents, strict=True)]
 
 
-def test_a_clip_is_decoded_once_for_all_networks() -> None:
-    many = counted(10)
-    extract(many, [Mean("video", 4), Mean("audio", 3), Mean("text", 2)], FeatureCache(None), workers=1)
+ALL_KINDS = (("video", 4), ("audio", 3), ("video", 1), ("audio", 1), ("text", 2))
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_clip_is_decoded_once_for_all_extractors(known: bool) -> None:
+    many = counted(10, known)
+    found = extract(many, [Mean(*kind) for kind in ALL_KINDS], FeatureCache(None), workers=1)
     assert many[0].source.counts == dict.fromkeys(range(10), 1)
+    assert found.contents == [Content.of(clip(i)) for i in range(10)]
+
+
+@dataclass(frozen=True)
+class Noted(MadeSource):
+    """A source that notes in a file, which processes can share, that its clip was decoded."""
+
+    notes: str = ""
+
+    def load(self) -> Clip:
+        with open(self.notes, "a") as file:
+            file.write(f"{self.seed}\n")
+        return super().load()
+
+
+def test_a_pool_decodes_each_clip_once_and_gives_it_to_networks_in_the_same_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Watched(Mean):
+        def extract(self, batch: Sequence[Any]) -> list[Features]:
+            seen.append([c.video_digest() for c in batch])
+            return super().extract(batch)
+
+    def look(notes: Path, workers: int) -> dict[str, list[Features | None]]:
+        many: list[Sample | None] = [Sample(Noted(i, notes=str(notes)), "") for i in range(11)]
+        many[2] = Sample(MadeSource(2, broken=True), "")
+        extractors = [Watched("video", 4), Mean("audio", 1)]
+        found = extract(many, extractors, FeatureCache(None), workers=workers)
+        assert "truncated" in found.reasons["mean_video_4", 2]
+        return found.features
+
+    seen: list[list[str]] = []
+    alone, batches = look(tmp_path / "alone", 1), seen
+    seen = []
+    monkeypatch.setattr(decoding, "POOL_PAYS_AFTER", 0.0)
+    monkeypatch.setattr(decoding, "CHUNK", 2)
+    pooled = look(tmp_path / "pooled", 2)
+    assert seen == batches
+    assert sorted(map(int, (tmp_path / "pooled").read_text().split())) == [0, 1, *range(3, 11)]
+    for name, ours in alone.items():
+        assert [f and f["mean"].tobytes() for f in pooled[name]] == [f and f["mean"].tobytes() for f in ours]
+
+
+@pytest.mark.parametrize(("task_bytes", "each"), [(1, 1), (1 << 20, 3)], ids=["large clips", "small clips"])
+def test_clips_of_a_pool_do_not_pile_up(task_bytes: int, each: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "worker_pool", ThreadPoolExecutor)  # to see what is alive in workers, too
+    monkeypatch.setattr(decoding, "POOL_PAYS_AFTER", 0.0)
+    monkeypatch.setattr(decoding, "CHUNK", 3)
+    monkeypatch.setattr(decoding, "TASK_BYTES", task_bytes)
+
+    class Slow(Mean):
+        def extract(self, batch: Sequence[Any]) -> list[Features]:
+            time.sleep(0.005)
+            return super().extract(batch)
+
+    many = counted(60)
+    extract(many, [Slow("video", 4)], FeatureCache(None), workers=2)
+    assert sum(many[0].source.counts.values()) == 60
+    # a batch, the task that the rest of it came from, a batch ahead in whole tasks, and a task of each worker
+    assert many[0].source.most[0] <= 4 + each + 4 + each - 1 + 2 * each
+
+
+def test_features_of_another_file_with_the_same_content_are_not_computed_again(tmp_path: Path) -> None:
+    extract([Sample(MadeSource(1, "one file"), "")], [Mean("video", 4)], FeatureCache(tmp_path), workers=1)
+    again = Mean("video", 4)
+    both: list[Sample | None] = [Sample(MadeSource(1, "another file"), ""), Sample(MadeSource(2, "a third"), "")]
+    found = extract(both, [again], FeatureCache(tmp_path), workers=1)
+    assert again.calls == 1
+    assert [float(f["mean"]) for f in found.features[again.name] if f] == [
+        clip(i).video.mean(dtype=np.float64) for i in (1, 2)
+    ]
 
 
 @pytest.mark.parametrize(("extractors", "limit"), [([Mean("video", 4), Mean("audio", 3)], 9), ([Mean("video", 1)], 2)])
@@ -173,8 +252,8 @@ def test_texts_need_no_clip() -> None:
 
 def test_a_pool_gives_what_one_process_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     alone = extract(samples(6), [Mean()], FeatureCache(None), workers=1)
-    monkeypatch.setattr(features, "POOL_PAYS_AFTER", 0.0)
-    monkeypatch.setattr(features, "CHUNK", 2)
+    monkeypatch.setattr(decoding, "POOL_PAYS_AFTER", 0.0)
+    monkeypatch.setattr(decoding, "CHUNK", 2)
     here = Mean()
     pooled = extract(samples(6), [here], FeatureCache(None), workers=2)
     assert here.calls == 2, "after two clips here, the rest belongs to the pool"

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from mmbench.features.cache import FeatureCache
-from mmbench.features.extract import Content, Sample
+from mmbench.features.content import Content
+from mmbench.features.extract import Sample
 from mmbench.media.clip_files import write_preview
 from mmbench.media.sources import FileSource
 from mmbench.metrics.extractors.anomalies import AudioAnomalies
@@ -142,13 +143,12 @@ def test_clips_are_read_for_it_no_more_often_than_for_the_metric(tmp_path: Path,
         clip = ordinary(i)
         content = Content(clip.video_digest(), clip.audio_digest(), clip.size()) if known else None
         samples.append(Sample(Held(str(i), clip, loads, digest=f"file {i}"), "", content))
-    passes = 1 if known or batch_size == 1 else 2  # content is learnt one by one, networks take batches: as before
     with FeatureCache(tmp_path / "features") as cache:
         first = evaluate(tmp_path, samples, metric, cache)
-    assert len(loads) == 3 * passes
+    assert len(loads) == 3
     with FeatureCache(tmp_path / "features") as cache:
         assert evaluate(tmp_path, samples, metric, cache).warnings == first.warnings
-    assert len(loads) == 3 * passes, "what was found is kept as features are"
+    assert len(loads) == 3, "what was found is kept as features are"
 
 
 def test_sound_counts_as_the_file_had_it_before_it_was_fitted(tmp_path: Path) -> None:
