@@ -18,6 +18,7 @@ SETTINGS = {"allow_interspersed_args": False, "ignore_unknown_options": False}  
 
 
 def submit(
+    context: typer.Context,
     words: Annotated[list[str], typer.Argument(metavar="CMD ...", help="The command, without `mmbench`.")],
     nodes: Annotated[int, typer.Option(min=1, help="Machines of one job.")] = 1,
     tasks_per_node: Annotated[int, typer.Option(min=0, help="Processes on each; default: one for each GPU.")] = 0,
@@ -55,7 +56,7 @@ def submit(
     from mmbench.jobs.slurm import submit as submit_job
 
     setup(verbose)
-    _check(words)
+    _check(context.find_root().command, words)
     if array and (nodes > 1 or tasks_per_node > 1):
         raise UsageError("Both an array and a job of several processes.", "one of them", "leave out --nodes")
     pairs = [text.partition("=")[::2] for text in sbatch or ()]
@@ -86,11 +87,13 @@ def submit(
     sys.stdout.write(printed.read_text())
 
 
-def _check(words: list[str]) -> None:
-    """Refuse a command that could not begin, before it waits in a queue."""
-    from mmbench.cli.app import app
+def _check(command: object, words: list[str]) -> None:
+    """Refuse a command that could not begin, before it waits in a queue.
 
-    command: object = typer.main.get_command(app)
+    Args:
+        command: The whole command line.
+        words: What is to be submitted.
+    """
     rest = list(words)
     name = ""
     while known := getattr(command, "commands", None):
