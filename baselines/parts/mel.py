@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmbench.networks.compiled import import_librosa
+
 SAMPLE_RATE, HOP_LENGTH, WIN_LENGTH, F_MAX = 16000, 160, 1024, 8000.0
 FLOOR = 1e-5  # of the magnitudes, so that silence has a logarithm
 
@@ -15,7 +17,7 @@ FLOOR = 1e-5  # of the magnitudes, so that silence has a logarithm
 @lru_cache(maxsize=4)
 def mel_filters(n_fft: int, n_mels: int) -> Tensor:
     """(n_mels, n_fft / 2 + 1) float32 triangles of Slaney's scale and area, from 0 to `F_MAX`."""
-    import librosa
+    librosa = import_librosa()
 
     return torch.from_numpy(librosa.filters.mel(sr=SAMPLE_RATE, n_fft=n_fft, n_mels=n_mels, fmin=0.0, fmax=F_MAX))
 

@@ -13,6 +13,7 @@ from typing import cast
 
 import numpy as np
 
+from mmbench.networks.compiled import import_librosa
 from mmbench.types import Clip, Features, Modality, Spec, Weights
 
 
@@ -31,7 +32,7 @@ def onset_envelope(
     Returns:
         (1 + S' // hop_length,) float32 for S' samples at the target rate; (0,) if there are none.
     """
-    import librosa
+    librosa = import_librosa()
 
     if sample_rate != target_rate and samples.size:
         samples = librosa.resample(samples, orig_sr=sample_rate, target_sr=target_rate, res_type="soxr_hq")
@@ -60,7 +61,7 @@ def onset_times(
     Returns:
         (K,) float64 [s], multiples of hop_length / target_rate.
     """
-    import librosa
+    librosa = import_librosa()
 
     envelope = onset_envelope(samples, sample_rate, target_rate, hop_length, n_fft)
     if not envelope.size:

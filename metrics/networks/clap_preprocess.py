@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from mmbench.metrics.networks.audio_frontend import resample
+from mmbench.networks.compiled import import_librosa
 
 SAMPLE_RATE = 48000  # [Hz]
 LENGTH = 480000  # samples that the network sees: 10 s
@@ -52,7 +53,7 @@ def prepare_waveform(
     if resampler == "torchaudio":
         wave = resample(wave, rate, SAMPLE_RATE, kernel="transform")
     else:
-        import librosa
+        librosa = import_librosa()
 
         wave = librosa.resample(wave, orig_sr=rate, target_sr=SAMPLE_RATE)
     return ten_seconds(wave if seconds is None else wave[: int(SAMPLE_RATE * seconds)]).astype(np.float32)
@@ -61,7 +62,7 @@ def prepare_waveform(
 @cache
 def mel_bank() -> np.ndarray:
     """(513, 64) float64 Slaney triangles of equal area."""
-    import librosa
+    librosa = import_librosa()
 
     bank = librosa.filters.mel(
         sr=SAMPLE_RATE, n_fft=FFT, n_mels=MELS, fmin=LOW, fmax=HIGH, htk=False, norm="slaney", dtype=np.float64

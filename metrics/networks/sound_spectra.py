@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from mmbench.metrics.networks.audio_frontend import resample
+from mmbench.networks.compiled import import_librosa
 
 PASST_RATE, PASST_SAMPLES, PASST_MELS = 32000, 320000, 128  # [Hz], 10 s
 PASST_POINTS, PASST_TOP = 1024, 15000  # [Hz], the upper edge of the last band
@@ -71,6 +72,6 @@ def _kaldi_bands() -> Tensor:
 @cache
 def _slaney_bands() -> Tensor:
     """(64, 257) bands of 50 to 8000 Hz on Slaney's scale, each of unit area."""
-    import librosa
+    librosa = import_librosa()
 
     return torch.from_numpy(librosa.filters.mel(sr=PANN_RATE, n_fft=PANN_POINTS, n_mels=PANN_MELS, fmin=50, fmax=8000))

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from mmbench.networks.compiled import import_librosa
+
 Color = tuple[int, int, int]
 INK, MUTED, PAPER, MARK = (38, 42, 52), (110, 116, 128), (255, 255, 255), (226, 74, 51)
 WAVE = (52, 101, 164)
@@ -16,7 +18,7 @@ COLORMAP = np.array([(8, 8, 32), (58, 15, 110), (140, 41, 129), (222, 73, 104), 
 
 def log_spectrogram(audio: np.ndarray, sample_rate: int, *, num_bands: int = 64, hop_length: int = 128) -> np.ndarray:
     """Mel spectrogram (num_bands, n) float32 in decibels below full scale, at least -70, lowest band first."""
-    import librosa
+    librosa = import_librosa()
 
     n_fft = 512 if sample_rate <= 24000 else 1024
     padded = np.pad(audio, (0, max(0, n_fft - len(audio))))

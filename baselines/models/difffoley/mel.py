@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import librosa
 import numpy as np
+
+from mmbench.networks.compiled import import_librosa
+
+librosa = import_librosa()
 
 SAMPLE_RATE, N_FFT, HOP_LENGTH, NUM_MELS, F_MIN, F_MAX = 16000, 1024, 256, 128, 125.0, 7600.0
 FLOOR = 1e-5  # of the mel magnitudes

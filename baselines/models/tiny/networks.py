@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from mmbench.mmdisco.losses import per_sample
 from mmbench.mmdisco.schedule import NoiseSchedule
+from mmbench.networks.compiled import import_librosa
 
 VIDEO_LATENT = (4, 16, 8, 8)  # channels, frames, height, width
 AUDIO_LATENT = (4, 32, 16)  # channels, time, mel bands
@@ -38,7 +39,7 @@ HEAD_CHANNELS = 32
 @cache
 def mel_filters() -> np.ndarray:
     """(NUM_MELS, FFT / 2 + 1) triangles of height 1 between 20 Hz and 8 kHz."""
-    import librosa
+    librosa = import_librosa()
 
     filters: np.ndarray = librosa.filters.mel(
         sr=SAMPLE_RATE, n_fft=FFT, n_mels=NUM_MELS, fmin=20.0, fmax=SAMPLE_RATE / 2, norm=None
@@ -48,7 +49,7 @@ def mel_filters() -> np.ndarray:
 
 def log_mel(audio: np.ndarray) -> Tensor:
     """(s,) samples to (1, NUM_HOPS, NUM_MELS) float32, about [-1, 1]; hop k is centred at sample k * HOP."""
-    import librosa
+    librosa = import_librosa()
 
     spectrum = librosa.stft(audio, n_fft=FFT, hop_length=HOP, win_length=WINDOW)[:, :NUM_HOPS]
     mel = np.log(mel_filters() @ np.abs(spectrum) + FLOOR)
@@ -63,7 +64,7 @@ def griffin_lim(mel: Tensor, num_samples: int, seed: int) -> np.ndarray:
         num_samples: Length; NUM_HOPS * HOP is what the spectrogram covers.
         seed: Of the phases it starts from.
     """
-    import librosa
+    librosa = import_librosa()
 
     bands = np.exp(mel[0].double().numpy().T * MEL_SCALE + MEL_CENTER) - FLOOR
     magnitude = np.maximum(np.linalg.pinv(mel_filters()) @ bands, 0.0).astype(np.float32)

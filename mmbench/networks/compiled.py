@@ -1,0 +1,43 @@
+"""librosa, whose parts numba compiles and keeps on disk, in a way that many processes may be the first at once."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+
+@cache
+def import_librosa() -> Any:
+    """The module librosa.
+
+    numba keeps what it compiles by reading an index, adding to it and writing it back. Of two processes that do so at
+    once one takes the other's entry away, and machine code of one function then stands under another's name: programs
+    crash until somebody deletes it. So each entry is written under a lock here.
+    """
+    from numba.core.caching import IndexDataCacheFile
+
+    save = IndexDataCacheFile.save
+
+    def save_alone(self: Any, key: Any, data: Any) -> None:
+        with _locked(f"{self._index_path}.lock"):
+            save(self, key, data)
+
+    IndexDataCacheFile.save = save_alone
+    return import_module("librosa")
+
+
+@contextmanager
+def _locked(path: str) -> Iterator[None]:
+    """Hold a file's lock for the block; the kernel drops it with the process."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+    try:
+        with suppress(OSError):  # not every network disk has locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
