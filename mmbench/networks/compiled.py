@@ -27,7 +27,7 @@ def import_librosa() -> Any:
         with _locked(f"{self._index_path}.lock"):
             save(self, key, data)
 
-    IndexDataCacheFile.save = save_alone
+    IndexDataCacheFile.save = save_alone  # type: ignore[method-assign]
     return import_module("librosa")
 
 
