@@ -22,7 +22,7 @@ from mmbench.tar_index import Member, read_index
 SUFFIX = ".tar"
 MOST_KEPT = 1 << 19  # members of all archives that are remembered, some 350 bytes each
 
-_indexes: OrderedDict[tuple[str, int, int], Mapping[str, Member]] = OrderedDict()
+_indexes: OrderedDict[tuple[str, int, int], Mapping[str, Member] | MediaError] = OrderedDict()
 _lock = Lock()
 
 
@@ -44,19 +44,34 @@ def members(tar: str | Path) -> Mapping[str, Member]:
         status = os.stat(tar)
         key = str(tar), status.st_size, status.st_mtime_ns
         with _lock:
-            if key in _indexes:
+            if (index := _indexes.get(key)) is not None:
                 _indexes.move_to_end(key)
-                return _indexes[key]
-        with _open_file(tar) as file:
-            index = read_index(Path(tar), file)
+        if index is None:
+            index = _index(Path(tar))
+            _keep(key, index)
     except OSError as error:
         found = f"{tar} cannot be read: {error.strerror}."
         raise MediaError(found, "an archive that you may read", f"ls -l {shlex.quote(str(tar))}") from error
+    if isinstance(index, MediaError):
+        raise MediaError(index.found, index.expected, index.next)
+    return index
+
+
+def _index(tar: Path) -> Mapping[str, Member] | MediaError:
+    """What is read off an archive's headers; of a damaged one the error, which is kept as an index is."""
+    with _open_file(tar) as file:
+        try:
+            return read_index(tar, file)
+        except MediaError as error:
+            return MediaError(error.found, error.expected, error.next)  # without what its traceback holds
+
+
+def _keep(key: tuple[str, int, int], index: Mapping[str, Member] | MediaError) -> None:
+    """Remember an index, and forget those that were not used for longest where all are too many."""
     with _lock:
         _indexes[key] = index
-        while len(_indexes) > 1 and sum(map(len, _indexes.values())) > MOST_KEPT:
+        while len(_indexes) > 1 and sum(len(i) for i in _indexes.values() if isinstance(i, Mapping)) > MOST_KEPT:
             _indexes.popitem(last=False)
-    return index
 
 
 def find_member(path: str | Path) -> tuple[Path, Member] | None:

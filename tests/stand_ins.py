@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.documents import Command, blocks, read
 from tests.media_files import clicks, flashes, write_media
+from tests.tar_files import pack_folder
 from tests.vggsound_copy import write_copy
 
 
@@ -31,6 +32,10 @@ def write_stand_ins(folder: Path, page: str, said: Sequence[Command], monkeypatc
         write_media(folder / "long.mp4", flashes(40), clicks([0.5, 2.0], 4.0, 16000))
     if "vggsound" in words:
         write_copy(folder / "data" / "vggsound")
+    if "my_shards" in words:
+        for name, clips in (("shards", folder / "data" / "vggsound" / "video"), ("my_shards", folder / "real_clips")):
+            (folder / name).mkdir()
+            pack_folder(folder / name / "000.tar", [file for file in clips.iterdir() if file.suffix != ".csv"])
     if "landscape" in words or "table10" in words:
         write_landscape(folder / "data" / "landscape")
     if "table10" in words and "vggsound" not in words:

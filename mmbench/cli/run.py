@@ -207,7 +207,7 @@ def generate(
 
 
 def evaluate(
-    paths: Annotated[list[str], typer.Argument(help="Runs (id or folder), folders of clips, or video files.")],
+    paths: Annotated[list[str], typer.Argument(help="Runs (id or folder), folders or tars of clips, or video files.")],
     dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="What clips are compared with.")] = None,
     num_samples: Annotated[
         int | None, typer.Option("--num-samples", "-n", min=1, help="For runs: first N samples.")

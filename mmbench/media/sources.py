@@ -286,8 +286,8 @@ def _listed(files: Sequence[Path]) -> tuple[list[Source], list[Rejected]]:
             rejected += [Rejected(str(f), f"which belongs to which? {names}") for f in video]
             continue
         if len(places[name]) > 1:
-            others = ", ".join(str(other) for other in places[name] if other != parent)
-            rejected.append(Rejected(str(video[0]), f"which is {name}? there is one in {others}, too"))
+            other = next(place for place in places[name] if place != parent)
+            rejected.append(Rejected(str(video[0]), f"which is {name}? there is one in {other}, too"))
             continue
         bad = next((r for f in (video[0], *sound) if isinstance(r := _probe(f), Rejected)), None)
         if bad:

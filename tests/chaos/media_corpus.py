@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.chaos.hostile_tars import damaged_archives, odd_members
 from tests.chaos.medium import REFUSED, SCORED, SOUNDS, WARNED, WHOLE, Medium, beside, called, holding
 from tests.chaos.odd_encodings import boxes_and_headers, formats, limits, timings
 from tests.chaos.pieces import (
@@ -180,6 +181,7 @@ def odd_names() -> Iterator[Medium]:
 FAMILIES = (
     *(whole_files, cut_files, damaged_files, what_is_no_media, special_files, odd_names),
     *(formats, timings, limits, boxes_and_headers),
+    *(odd_members, damaged_archives),
 )
 
 

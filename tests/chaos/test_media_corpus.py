@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from mmbench.errors import MediaError
+from mmbench.media.decode import probe
 from mmbench.regular_files import printable
+from mmbench.tar_members import is_tar
 from tests.chaos.media_corpus import FAMILIES, corpus
 from tests.chaos.medium import REFUSED, SCORED, WARNED, Medium
 from tests.chaos.record import minutes, note
 from tests.commands import environment
+from tests.tar_files import pack_folder
 
 STEP = 1 if minutes() else 4  # of the whole corpus only `make chaos` looks at every file
 PEAK, SECONDS = 600, 240  # MiB of the process that reads them all, of which 130 are imports; and its time [s]
@@ -55,3 +59,21 @@ def test_each_gets_its_verdict(medium: Medium, said: dict[str, list[str]]) -> No
     assert verdict == (REFUSED if medium.verdict == REFUSED else SCORED), words
     assert medium.verdict != SCORED or not words
     assert any(medium.words in word for word in words) or medium.verdict == SCORED, words
+
+
+@pytest.mark.thorough
+def test_in_an_archive_each_is_told_what_it_is_on_disk(tmp_path: Path) -> None:
+    for medium in chosen():
+        medium.make(tmp_path / medium.name)
+    files = [path for path in tmp_path.iterdir() if path.is_file() and not path.is_symlink() and not is_tar(path)]
+    tar = pack_folder(tmp_path / "all, of: them.tar", files)
+    assert [told(tar / file.name, tar) for file in files] == [told(file, tmp_path) for file in files]
+    assert len(files) > 90
+
+
+def told(path: Path, place: Path) -> object:
+    """What probing a file gives, or why it cannot be read."""
+    try:
+        return probe(path)
+    except MediaError as error:
+        return error.found.replace(str(place), "")
