@@ -11,7 +11,7 @@ from mmbench.errors import BusyError, UsageError
 from mmbench.runs.find import run_folders
 from mmbench.runs.store import SampleStore
 
-COLUMNS = ("run", "samples", "moved", "packs", "loose", "bytes")
+COLUMNS = ("run", "samples", "moved", "packs", "loose", "pack bytes")
 
 
 def pack_samples(places: Sequence[Path]) -> list[dict[str, Any]]:
@@ -61,5 +61,5 @@ def _row(store: SampleStore, moved: int | None) -> dict[str, Any]:
         **row,
         "packs": len(packs),
         "loose": len(store.packs.loose()),
-        "bytes": sum(p.stat().st_size for p in packs),
+        "pack bytes": sum(p.stat().st_size for p in packs),
     }

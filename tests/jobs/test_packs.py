@@ -88,7 +88,7 @@ def test_what_looks_at_runs_sees_the_same(store: SampleStore, tmp_path: Path) ->
     (row,) = merge([store.folder], tmp_path / "others")
     assert (row["added"], row["present"]) == (N, N)
     (row,) = unpack_samples([store.folder])
-    assert (row["samples"], row["moved"], row["packs"], row["loose"], row["bytes"]) == (N, N, 0, N, 0)
+    assert (row["samples"], row["moved"], row["packs"], row["loose"], row["pack bytes"]) == (N, N, 0, N, 0)
     assert look() == before
 
 

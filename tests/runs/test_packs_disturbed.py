@@ -160,6 +160,30 @@ def test_what_is_read_may_move_at_that_moment(
     assert (read(store), len(moved)) == (expected, 1)
 
 
+@pytest.mark.parametrize("unpack", [False, True])
+def test_no_sample_is_missed_that_moves_while_they_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unpack: bool
+) -> None:
+    store, listdir, moved = make(tmp_path), os.listdir, list[int]()
+    expected = store.status(N)
+    if unpack:
+        store.pack()
+
+    def move(path: Path) -> list[str]:
+        if path != store.samples or moved:
+            return listdir(path)
+        moved.append(N)
+        if unpack:
+            names = listdir(path)
+            store.unpack()
+            return names
+        store.pack()
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", move)
+    assert (store.status(N), moved) == (expected, [N])
+
+
 def test_two_that_generate_and_pack_and_one_that_reads_do_not_disturb_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
