@@ -165,6 +165,8 @@ def _mmbench(command: Command, words: list[str]) -> Treatment:
     match words:
         case _ if any("seconds=8" in word and not word.startswith("bounce") for word in words):
             return _parsed("clips of 8 s; the stand-ins have 2 s", words)
+        case ["submit", *rest]:
+            return Treatment(Mode.dry_run, "no cluster; tests/slurm has one", ["submit", "--dry-run", *rest])
         case ["run" | "evaluate", *_] if "--suite" in words:
             return _parsed("gigabytes of networks; tests/jobs/test_suites.py runs a suite of small ones", words)
         case ["evaluate", *_] if "ib_score" in words:

@@ -35,7 +35,7 @@ def odd_members() -> Iterator[Medium]:
         yield holding(f"{name}.tar", partial(shard, file), SCORED)
     inner = "never looked into.tar", partial(shard, "never seen.mp4")
     yield packed("tar around tar", inner, ("tar around tar.mp4", whole), verdict=SCORED)
-    sample = ("tar sample.video.mp4", whole), ("tar sample.json", lambda: b"{}"), ("tar sample.txt", lambda: b"a dog")
+    sample = ("tar sample.mp4", whole), ("tar sample.json", lambda: b"{}"), ("tar sample.txt", lambda: b"a dog")
     yield packed("tar sample", *sample, verdict=SCORED)
     half = "tar cut clip.mp4", lambda: whole()[: len(whole()) // 2]
     yield packed("tar cut clip", half, ("behind it.txt", lambda: b"x" * 9999), verdict=REFUSED, words="is cut off")

@@ -95,7 +95,7 @@ class Starter:
         """End the process; commands that go on are not touched."""
         assert self.process.stdin
         self.process.stdin.close()
-        self.process.wait(30)
+        self.process.wait(300)  # on a machine that does much else
 
 
 WARM = "run -s tiny+mmdisco-res_frieren -n 2 --set num_inference_steps=1 -m av_align -m ib_bounce_av --workers 1"
