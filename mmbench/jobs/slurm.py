@@ -261,6 +261,8 @@ def _status(text: str) -> int:
 def follow(job: Submitted, say: Callable[[str], None]) -> list[TaskState]:
     """Wait for the end of a job, and say how it is whenever that changes.
 
+    Once a task of an array has ended well there is nothing left to do: those that have not begun are cancelled.
+
     Raises:
         MMBenchError: Slurm does not know the job any more.
     """
@@ -276,7 +278,13 @@ def follow(job: Submitted, say: Callable[[str], None]) -> list[TaskState]:
             say(words)
         if tasks and all(task.state in ENDED for task in tasks):
             return tasks
+        if any(map(_ended_well, tasks)) and any(task.state == "PENDING" for task in tasks):
+            subprocess.run(["scancel", "--state=PENDING", job.number], capture_output=True)
         time.sleep(POLL)
+
+
+def _ended_well(task: TaskState) -> bool:
+    return task.state == "COMPLETED" and not task.status
 
 
 def describe(job: Submitted, tasks: Sequence[TaskState]) -> str:
@@ -298,7 +306,7 @@ def carry_out(words: Sequence[str], resources: Resources, folder: Path, say: Cal
     for attempt in range(resources.retries + 1):
         job = submit(words, resources, folder)
         tasks = follow(job, say)
-        if done := [task for task in tasks if task.state == "COMPLETED" and not task.status]:
+        if done := list(filter(_ended_well, tasks)):
             return job.printed(done[0]), 0
         lost = [task for task in tasks if task.state in LOST]
         if not lost or attempt == resources.retries:

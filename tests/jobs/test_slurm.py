@@ -78,6 +78,17 @@ def test_what_is_lost_is_submitted_again_as_often_as_allowed(controller: Path, t
     assert (printed.name, status) == ("4_0_log.txt", 4), "its own failure is not tried again"
 
 
+def test_tasks_that_come_too_late_are_cancelled(controller: Path, tmp_path: Path) -> None:
+    done = "JobId=1 ArrayJobId=1 ArrayTaskId=0 JobState=COMPLETED Reason=None NodeList=n1 ExitCode=0:0\n"
+    (controller / "shown").write_text(done + done.replace("TaskId=0", "TaskId=1-3").replace("COMPLETED", "PENDING"))
+    cancels = f'#!/bin/sh\necho "$@" > {controller}/cancelled; sed -i s/PENDING/CANCELLED/ {controller}/shown\n'
+    (controller / "scancel").write_text(cancels)
+    (controller / "scancel").chmod(0o755)
+    printed, status = carry_out(["list", "systems"], Resources(), tmp_path, lambda line: None)
+    assert (printed.name, status) == ("1_0_0_log.txt", 0)
+    assert (controller / "cancelled").read_text() == "--state=PENDING 1\n"
+
+
 def test_a_job_that_goes_on_is_not_submitted_twice(controller: Path, tmp_path: Path) -> None:
     (controller / "shown").write_text("JobId=JOB JobState=RUNNING Reason=None NodeList=n1 ExitCode=0:0\n")
     words = ["list", "systems"]
