@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,7 +15,7 @@ from mmbench.files import read_lines
 from mmbench.runs.find import name_out, run_folders
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import read_manifest
-from mmbench.scores.records import Record, read_records
+from mmbench.scores.records import RECORDS, Record, read_records
 from mmbench.tables.packed import read_packed
 
 
@@ -49,7 +49,20 @@ def read_run(folder: Path) -> RunOnRecord:
 
 
 def _try_run(folder: Path) -> RunOnRecord | MMBenchError:
-    """The run in a folder, or why it cannot be read."""
+    """The run in a folder, or why it cannot be read; read once per version of its files."""
+    return _read_version(folder, *(_version(folder / name) for name in ("manifest.json", RECORDS)))
+
+
+def _version(file: Path) -> tuple[int, ...]:
+    try:
+        status = file.stat()
+    except OSError:
+        return ()
+    return status.st_size, status.st_mtime_ns, status.st_ino, status.st_mode
+
+
+@lru_cache(maxsize=4096)
+def _read_version(folder: Path, *versions: tuple[int, ...]) -> RunOnRecord | MMBenchError:
     try:
         return read_run(folder)
     except MMBenchError as error:

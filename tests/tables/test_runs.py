@@ -15,6 +15,7 @@ from mmbench.errors import IntegrityError, MMBenchError
 from mmbench.runs.spec import RunSpec
 from mmbench.runs.store import create_run_folder
 from mmbench.scores.records import save
+from mmbench.tables import runs
 from mmbench.tables.runs import damage_of, find_records
 from mmbench.types import Score
 from tests.builders import record
@@ -91,3 +92,18 @@ def test_a_damaged_run_hides_no_other_and_is_named(file: str, out: Path, caplog:
     (whole / "manifest.json").write_bytes(b"{")
     with pytest.raises(IntegrityError, match="is corrupt"):
         find_records(out)
+
+
+def test_a_run_is_read_once_for_a_table_and_again_when_it_has_changed(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+    plain = runs.read_records
+    monkeypatch.setattr(runs, "read_records", lambda folder: [asked.append(folder), plain(folder)][1])
+    folders = sorted(out.iterdir())
+    for _ in range(2):
+        assert len(runs.read_runs(out)) == len(folders)
+        assert runs.find_damaged(out) == {}
+    assert sorted(asked) == folders
+    (folders[0] / "manifest.json").write_bytes(b"{")
+    assert list(runs.find_damaged(out)) == [folders[0].name]
