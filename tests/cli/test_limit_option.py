@@ -17,7 +17,7 @@ from tests.commands import mmbench_here
 from tests.media_files import clicks, flashes, write_media
 
 READ_NO_MEDIA = {
-    *("table", "list", "merge", "pack", "unpack", "plan", "toy", "stats show", "study tally"),
+    *("table", "list", "merge", "pack", "unpack", "submit", "plan", "toy", "stats show", "study tally"),
     *("leaderboard add", "leaderboard build", "weights list", "weights fetch", "weights verify", "weights where"),
 }
 
