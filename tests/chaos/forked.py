@@ -30,8 +30,11 @@ def warm() -> None:
     import mmbench.jobs.run
     import mmbench.mmdisco.training
     import mmbench.tables.narrow  # noqa: F401
+    from mmbench.networks.compiled import import_librosa
     from mmbench.registry import discover
 
+    librosa = import_librosa()  # five seconds of every run's end otherwise
+    assert all((librosa.resample, librosa.onset.onset_detect, librosa.util.peak_pick, librosa.feature.melspectrogram))
     for kind in ("system", "dataset", "metric"):
         discover(kind)  # type: ignore[arg-type]
 
