@@ -156,7 +156,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, undisturbed: dict[int, str]) 
     assert digests(tmp_path) == undisturbed
 
 
-@pytest.mark.parametrize("batch", ["1", "4"])
+@pytest.mark.parametrize("batch", [pytest.param("1", marks=pytest.mark.thorough), "4"])
 def test_faults_become_records_and_can_be_retried(tmp_path: Path, undisturbed: dict[int, str], batch: str) -> None:
     args = ("generate", *FIXTURE, "-n", str(N), "--out", tmp_path, "--batch-size", batch)
     result = mmbench(*args, FIXTURE_FAULTS="3:nan,5:crash")
