@@ -101,6 +101,8 @@ def cluster(folder: Path, nodes: int = NODES) -> Iterator[dict[str, str]]:
         _await_nodes(env, nodes)
         yield env
     finally:
+        subprocess.run(["scancel", "--user", getpass.getuser()], env=os.environ | env, capture_output=True)
+        time.sleep(3)  # steps outlive the daemons that started them
         for process in reversed(running):
             process.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
