@@ -25,8 +25,8 @@ import numpy as np
 from mmbench.baselines.kinds.program import LOG, OUT, ProgramError, read_declaration, run_program
 from mmbench.errors import MediaError, UsageError
 from mmbench.files import writing
+from mmbench.media.regular_files import open_regular
 from mmbench.registry import register
-from mmbench.regular_files import open_regular
 from mmbench.types import Clip, Dataset, Request, Spec
 
 VERSION = 1

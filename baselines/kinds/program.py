@@ -32,8 +32,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from mmbench.errors import MMBenchError, UsageError
+from mmbench.media.regular_files import read_regular
 from mmbench.processes import ending_with_us
-from mmbench.regular_files import read_regular
 from mmbench.types import Weights
 
 PROMPTS, OUT, LOG = "prompts.jsonl", "out", "log.txt"

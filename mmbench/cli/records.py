@@ -244,8 +244,7 @@ def pack(
     if samples:
         from mmbench.jobs.packs import COLUMNS, pack_samples
 
-        if out is not None:
-            raise UsageError("--samples packs runs where they are.", "it without --out", f"{given} --samples")
+        _refuse_out(out, given)
         return show_rows(pack_samples(runs), COLUMNS, format)
     if out is None:
         raise UsageError("Nothing says where records go.", "--out FILE, or --samples", f"{given} --out FILE.jsonl")
@@ -256,6 +255,11 @@ def pack(
     kept = sum(len(run.differences) for run in packed.runs)
     row = {"file": str(out), **counts, "differences": kept, "sweeps": len(packed.logs), "bytes": out.stat().st_size}
     return show_rows([row], list(row), format)
+
+
+def _refuse_out(out: Path | None, given: str) -> None:
+    if out is not None:
+        raise UsageError("With --samples runs stay where they are.", "it without --out", f"{given} --samples")
 
 
 def unpack(
@@ -280,8 +284,7 @@ def unpack(
     if samples:
         from mmbench.jobs.packs import COLUMNS, unpack_samples
 
-        if out is not None:
-            raise UsageError("--samples unpacks runs where they are.", "it without --out", f"{given} --samples")
+        _refuse_out(out, given)
         return show_rows(unpack_samples(packed), COLUMNS, format)
     if out is None or len(packed) > 1:
         once = f"mmbench unpack {shlex.quote(str(packed[0]))} --out FOLDER"

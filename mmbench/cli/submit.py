@@ -52,13 +52,16 @@ def submit(
 
       mmbench submit --dry-run --array 4 -p a100 --sbatch account=lab generate -s tiny -n 64
     """
-    from mmbench.jobs.slurm import Resources, carry_out, require_slurm, script_of
+    from mmbench.jobs.slurm import SHARED, Resources, carry_out, require_slurm, script_of
     from mmbench.jobs.slurm import submit as submit_job
 
     setup(verbose)
     _check(context.find_root().command, words)
     if array and (nodes > 1 or tasks_per_node > 1):
         raise UsageError("Both an array and a job of several processes.", "one of them", "leave out --nodes")
+    if array > 1 and words[0] not in SHARED:
+        found = f"Tasks of an array would each do all of `mmbench {words[0]}`."
+        raise UsageError(found, f"--array with {', '.join(SHARED)}", "--nodes instead of --array")
     pairs = [text.partition("=")[::2] for text in sbatch or ()]
     if odd := [name for name, value in pairs if not name or not value]:
         raise UsageError(f"--sbatch {odd[0]} has no value.", "NAME=VALUE", "--sbatch account=me")

@@ -27,9 +27,9 @@ from mmbench.datasets.copies.places import data_places
 from mmbench.datasets.copies.video_copy import VideoCopy
 from mmbench.errors import MediaError, MMBenchError
 from mmbench.identity import digest_bytes
+from mmbench.media.regular_files import is_utf8, printable, why_irregular
+from mmbench.media.tar_members import find_member, is_tar, members, tars_among
 from mmbench.registry import register
-from mmbench.regular_files import is_utf8, printable, why_irregular
-from mmbench.tar_members import find_member, is_tar, members
 from mmbench.types import Clip, Item, Prompt, Request, Spec
 
 PAGE = "https://drive.google.com/drive/folders/14A1zaQI5EfShlv3QirgCGeNFzZBzQ3lq"
@@ -54,7 +54,7 @@ class Split:
 
         found = list(self.folder.rglob("*")) if self.folder.is_dir() else []
         videos = [path for path in found if path.suffix.lower() in VIDEO_SUFFIXES]
-        for tar in filter(is_tar, found):
+        for tar in tars_among(found):
             try:
                 videos += [tar / name for name in members(tar) if Path(name).suffix.lower() in VIDEO_SUFFIXES]
             except MediaError:

@@ -17,8 +17,8 @@ from typing import Any
 from mmbench.datasets.copies.text_files import read_csv, read_text
 from mmbench.errors import UsageError
 from mmbench.identity import digest_bytes
+from mmbench.media.regular_files import is_utf8
 from mmbench.registry import register
-from mmbench.regular_files import is_utf8
 from mmbench.types import ClipFormat, Item, Prompt, Request, Spec
 
 VERSION = 1

@@ -9,6 +9,7 @@ from typing import Any
 
 from mmbench.errors import UsageError
 from mmbench.jobs.retyped import retype
+from mmbench.processes import BESIDE
 from mmbench.runs.generate import Shard
 
 DEFAULT_SYSTEMS = (
@@ -71,6 +72,9 @@ class Settings:
         if not 0 <= self.seed < LARGEST_SEED:
             again = retype(self.command, "--seed", "0")
             raise UsageError(f"--seed is {self.seed}.", f"a whole number from 0, below {LARGEST_SEED}", again)
+        if self.beside > 1 and self.shard is not None and self.shard.count > 1:
+            found = f"{BESIDE} is {self.beside}, and this process is {self.shard.rank} of {self.shard.count}."
+            raise UsageError(found, "processes with ranks, or processes without", f"unset {BESIDE}")
         if self.batch_size is not None and self.batch_size < 1:
             again = retype(self.command, "--batch-size", "8")
             raise UsageError(f"--batch-size is {self.batch_size}.", "a whole number from 1", again)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
 
 SUBMITTED = "submitted.jsonl"  # in the folder of logs: what was submitted, as which job
+SHARED = ("run", "generate", "evaluate", "stats", "sweep")  # commands whose processes need not know of each other
 LOST = ("PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "TIMEOUT", "REVOKED")  # ends that are not the command's own
 ENDED = (*LOST, "COMPLETED", "FAILED", "CANCELLED", "OUT_OF_MEMORY", "DEADLINE")
 PRINTED = ".txt"  # ending of the file of what a command prints, beside Slurm's own logs
+FORGOTTEN = 60  # looks in a row at which Slurm does not answer, or knows no such job: five minutes
 POLL = 5.0  # [s] between looks at a job
 GRACE = 60.0  # [s] for the samples in hand, where Slurm has announced the end of a job
 
@@ -169,7 +172,7 @@ def script_of(resources: Resources, folder: Path) -> str:
     """The batch script that would be submitted."""
     from submitit.slurm.slurm import _make_sbatch_string
 
-    command = f"{sys.executable} -u -m submitit.core._submit {folder.resolve()}"
+    command = shlex.join([sys.executable, "-u", "-m", "submitit.core._submit", str(folder.resolve())])
     asked = resources.parameters() | ({"map_count": resources.array} if resources.array > 1 else {})
     return _make_sbatch_string(command, folder.resolve(), **asked)
 
@@ -264,15 +267,15 @@ def follow(job: Submitted, say: Callable[[str], None]) -> list[TaskState]:
     Once a task of an array has ended well there is nothing left to do: those that have not begun are cancelled.
 
     Raises:
-        MMBenchError: Slurm does not know the job any more.
+        MMBenchError: Slurm has not known the job for minutes.
     """
     said, unknown = "", 0
     while True:
         tasks = look(job)
         unknown = 0 if tasks else unknown + 1
-        if unknown > 3:
-            found = f"Slurm does not know job {job.number} any more."
-            raise MMBenchError(found, "a job that is queued, running or just ended", f"ls {job.folder}")
+        if unknown > FORGOTTEN:
+            found = f"Slurm has not said anything of job {job.number} for {FORGOTTEN * POLL:.0f} s."
+            raise MMBenchError(found, "a controller that answers, and knows the job", f"squeue; ls {job.folder}")
         if (words := describe(job, tasks)) != said:
             said = words
             say(words)

@@ -16,8 +16,8 @@ import numpy as np
 from mmbench.errors import MediaError
 from mmbench.media.decode import rgb_converter
 from mmbench.media.demux import TAG, ffmpeg_name
+from mmbench.media.regular_files import why_irregular
 from mmbench.media.resample import exact_rate, resample_audio
-from mmbench.regular_files import why_irregular
 from mmbench.types import Clip
 
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # [Hz]

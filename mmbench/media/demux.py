@@ -24,8 +24,8 @@ from mmbench.media.exact_h264 import is_exact_h264
 from mmbench.media.extent import AGAIN, check_extent
 from mmbench.media.ffv1_checksums import SliceChecksums
 from mmbench.media.limits import Bounds
-from mmbench.regular_files import why_irregular
-from mmbench.tar_members import find_member
+from mmbench.media.regular_files import why_irregular
+from mmbench.media.tar_members import find_member
 
 TAG = "MMBENCH"  # Matroska tag with what its millisecond clock cannot say exactly: rates, counts and the clip's digest
 EXACT_CONTAINERS = {"mov", "matroska", "wav", "flac"}  # their duration is written, not guessed from the bit rate

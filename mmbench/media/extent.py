@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mmbench.errors import MediaError
-from mmbench.regular_files import open_regular
+from mmbench.media.regular_files import open_regular
 
 BOXES = frozenset((b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"moof", b"pnot", b"uuid"))
 TAIL = 1 << 17  # bytes [at least two pages] in which the last page of an Ogg file lies

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from mmbench.errors import MediaError, MMBenchError, UsageError
 from mmbench.identity import digest_bytes
-from mmbench.regular_files import file_version, is_utf8, open_regular, printable, why_irregular
-from mmbench.tar_members import find_member, is_tar, members
+from mmbench.media.regular_files import file_version, is_utf8, open_regular, printable, why_irregular
+from mmbench.media.tar_members import find_member, is_tar, members, tars_among
 from mmbench.types import Clip
 
 if TYPE_CHECKING:
@@ -216,13 +216,13 @@ def holds_clips(path: Path) -> bool:
 
 def find_tars(path: Path) -> list[Path]:
     """The tar archives in a folder, or the one that a path is."""
-    return [p for p in (_entries(path) if path.is_dir() else [path]) if is_tar(p)]
+    return tars_among(_entries(path) if path.is_dir() else [path])
 
 
 def _open_tars(entries: Sequence[Path]) -> tuple[list[Path], list[Rejected]]:
     """Files as they are, in the place of archives their members; none that is hidden. And archives that are damaged."""
     files, damaged = [p for p in entries if not is_tar(p)], []
-    for tar in filter(is_tar, entries):
+    for tar in tars_among(entries):
         try:
             files += [path for name in members(tar) if not (path := tar / name).name.startswith(".")]
         except MediaError as error:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import fcntl
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -33,11 +32,9 @@ def import_librosa() -> Any:
 
 @contextmanager
 def _locked(path: str) -> Iterator[None]:
-    """Hold a file's lock for the block; the kernel drops it with the process."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
-    try:
-        with suppress(OSError):  # not every network disk has locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+    """Hold a file's lock for the block, where the disk has locks; the kernel drops it with the process."""
+    with ExitStack() as stack:
+        with suppress(OSError):
+            file = stack.enter_context(open(path, "ab"))
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(descriptor)

@@ -19,7 +19,7 @@ from mmbench.runs.packs import MOST_SAMPLES
 from mmbench.runs.store import SampleStore
 from mmbench.types import Request, System
 
-PAUSE = 0.5  # [s] between looks at samples that others make
+PAUSE = 0.5  # [s] between looks at what other processes do
 ALIKE = 8  # failures of one reason in a row after which the next samples are not tried
 
 
@@ -182,7 +182,7 @@ def generate(
     streak.settle()
     _refuse_stopped(stop, store, len(requests))  # what would follow, such as scores, is not wanted either
     while pack and store.pack() is None:  # another process packs what it had found before these were made
-        time.sleep(0.1)
+        time.sleep(PAUSE)
 
 
 def _make_unclaimed(

@@ -2,7 +2,7 @@
 
 The index is the first member, index.json: the names and sizes of the others in order. One read finds all of them, a
 damaged header hides none, and a pack that was cut off tells what it lost. Other people's archives, which have no index
-and may be hostile in more ways, are read by `mmbench.tar_index`.
+and may be hostile in more ways, are read by `mmbench.media.tar_index`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import Any, BinaryIO
 
 from mmbench.console import log
 from mmbench.files import json_bytes, parse_json, seal, unseal
-from mmbench.regular_files import open_regular
-from mmbench.tar_index import Member
-from mmbench.tar_members import open_member
+from mmbench.media.regular_files import open_regular
+from mmbench.media.tar_index import Member
+from mmbench.media.tar_members import open_member
 
 INDEX = "index.json"
 MOST_INDEX = 1 << 20  # [bytes] a hundred times that of a full pack

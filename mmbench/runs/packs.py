@@ -22,7 +22,7 @@ from typing import BinaryIO
 
 from mmbench.console import log
 from mmbench.files import append_lines, make_folder, read_lines, write_whole, writing
-from mmbench.regular_files import open_regular
+from mmbench.media.regular_files import open_regular
 from mmbench.runs.pack_index import INDEX, NAME, Packed, format_index, read_index
 
 PACKS, DISCARDED = "packs", "discarded.jsonl"

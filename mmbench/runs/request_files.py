@@ -13,7 +13,7 @@ from typing import Any
 
 from mmbench.errors import IntegrityError, MMBenchError, UsageError
 from mmbench.files import write_whole
-from mmbench.regular_files import open_regular
+from mmbench.media.regular_files import open_regular
 from mmbench.runs.requests import RequestLine, line_digest
 
 SUFFIXES = (".jsonl", ".csv")

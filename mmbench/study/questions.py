@@ -7,7 +7,7 @@ import tomllib
 from dataclasses import dataclass
 
 from mmbench.errors import UsageError
-from mmbench.regular_files import read_regular
+from mmbench.media.regular_files import read_regular
 
 CHOICES = ("A", "B", "undecided")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from mmbench.tar_index import MOST_MEMBERS
+from mmbench.media.tar_index import MOST_MEMBERS
 from tests.chaos.hostile_archives import announced, member, tar
 from tests.chaos.medium import REFUSED, SCORED, WHOLE, Medium, holding
 from tests.tar_files import write_tar

@@ -11,8 +11,8 @@ import pytest
 
 from mmbench.errors import MediaError
 from mmbench.media.decode import probe
-from mmbench.regular_files import printable
-from mmbench.tar_members import is_tar
+from mmbench.media.regular_files import printable
+from mmbench.media.tar_members import is_tar
 from tests.chaos.media_corpus import FAMILIES, corpus
 from tests.chaos.medium import REFUSED, SCORED, WARNED, Medium
 from tests.chaos.record import minutes, note

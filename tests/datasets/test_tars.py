@@ -12,6 +12,7 @@ import pytest
 
 from mmbench.datasets.copies.conformed import PREPARED
 from mmbench.datasets.copies.prepare import prepare_videos
+from mmbench.datasets.copies.usable_videos import find_videos
 from mmbench.datasets.folder import Folder
 from mmbench.datasets.mm_diffusion import MMDiffusionData
 from mmbench.datasets.vggsound import VGGSound
@@ -166,6 +167,18 @@ def test_files_of_one_key_belong_together(clips: Path, tmp_path: Path) -> None:
     assert submission_digest(mixed) == submission_digest(submission(tmp_path / "1.tar")[0])
     with pytest.raises(UsageError, match="is an archive, but clips are cut out of one video"):
         submission(path, clip_frames=8)
+
+
+def test_an_archive_that_is_compressed_is_named_where_clips_are_looked_for(
+    clips: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder := tmp_path / "some").mkdir()
+    shutil.copy(clips / "clip0.mkv", folder / "a.mkv")
+    (folder / "000.tar.gz").write_bytes(b"\x1f\x8b")
+    for _ in range(2):
+        assert [source.id for source in submission(folder)[0]] == ["a"]
+    find_videos(folder, lambda path: "")
+    assert caplog.text.count(f"{folder}/000.tar.gz is compressed") == 1
 
 
 def test_prompts_lie_beside_the_clips(clips: Path, tmp_path: Path) -> None:

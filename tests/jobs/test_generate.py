@@ -117,3 +117,10 @@ def test_a_shard_is_what_was_typed_or_what_a_launcher_says() -> None:
     assert shard_from(None, {}) == Shard(0, 1)
     with pytest.raises(UsageError, match="Shard"):
         shard_from("2/2", {})
+
+
+def test_ranks_and_processes_without_ranks_do_not_mix(tmp_path: Path) -> None:
+    both = settings(tmp_path, shard=Shard(1, 2), beside=4)
+    with pytest.raises(UsageError, match="MMBENCH_PROCESSES is 4, and this process is 1 of 2"):
+        plan(both)
+    plan(replace(both, shard=Shard()))

@@ -16,18 +16,7 @@ from mmbench.runs.spec import make_requests
 from mmbench.runs.store import SampleStore
 from mmbench.types import Clip, Request
 from tests.fixture_distribution.mmbench_fixture import FixtureDataset, FixtureSystem
-from tests.runs.packing import (
-    FAILING,
-    REQUESTS,
-    RUN,
-    Flawed,
-    N,
-    content,
-    loose_bytes,
-    make,
-    only_pack,
-    packed,
-)
+from tests.runs.packing import FAILING, REQUESTS, RUN, Flawed, N, content, loose_bytes, make, only_pack, packed
 
 pytestmark = pytest.mark.usefixtures("fast_disk")
 

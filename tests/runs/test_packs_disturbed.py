@@ -18,16 +18,7 @@ from mmbench.runs.generate import generate
 from mmbench.runs.spec import make_requests
 from mmbench.runs.store import SampleStore
 from tests.fixture_distribution.mmbench_fixture import FixtureDataset, FixtureSystem
-from tests.runs.packing import (
-    FAILING,
-    REQUESTS,
-    RUN,
-    Flawed,
-    N,
-    content,
-    loose_bytes,
-    make,
-)
+from tests.runs.packing import FAILING, REQUESTS, RUN, Flawed, N, content, loose_bytes, make
 
 pytestmark = pytest.mark.usefixtures("fast_disk")
 CALLS = ("open", "write", "fsync", "replace", "unlink", "mkdir", "rmdir")

@@ -35,7 +35,7 @@ from typing import Any
 from mmbench.baselines.models.pipelines.description import HalfDescription, PairDescription, is_commit
 from mmbench.errors import UsageError
 from mmbench.files import expand_user
-from mmbench.regular_files import read_regular
+from mmbench.media.regular_files import read_regular
 
 OWN_OF_CALL = ("prompt", "latents", "generator", "output_type", "return_dict")  # what the harness gives
 OF_VIEW = ("layout", "grid", "start", "stop", "unshuffle")  # fields of `views.View`, whose file needs torch

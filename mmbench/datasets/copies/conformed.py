@@ -21,8 +21,8 @@ import numpy as np
 from mmbench.datasets.copies.fit import why_unfit
 from mmbench.errors import IntegrityError, MediaError
 from mmbench.files import read_lines
-from mmbench.regular_files import file_version, is_utf8, printable, why_irregular
-from mmbench.tar_members import is_tar, members
+from mmbench.media.regular_files import file_version, is_utf8, printable, why_irregular
+from mmbench.media.tar_members import is_tar, members
 from mmbench.types import Clip, ClipFormat
 
 PREPARED, INDEX = "prepared", "index.jsonl"

@@ -24,7 +24,7 @@ from mmbench.datasets.copies.usable_videos import current_entries, find_videos
 from mmbench.datasets.copies.video_copy import VideoCopy
 from mmbench.errors import MMBenchError
 from mmbench.identity import digest_bytes
-from mmbench.tar_members import is_tar
+from mmbench.media.tar_members import is_tar
 from mmbench.types import Clip, ClipFormat, Item, Prompt, Request, Spec
 
 FORMAT = ClipFormat(num_frames=16, height=256, width=256, fps=8.0, num_samples=32000, sample_rate=16000)

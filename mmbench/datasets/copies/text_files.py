@@ -8,7 +8,7 @@ from io import StringIO
 from pathlib import Path
 
 from mmbench.errors import UsageError
-from mmbench.regular_files import read_regular
+from mmbench.media.regular_files import read_regular
 
 
 def read_text(path: Path, expected: str) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 
 from mmbench.datasets.copies.text_files import read_csv, read_text
 from mmbench.errors import MediaError, UsageError
+from mmbench.media.regular_files import why_irregular
 from mmbench.media.sources import VIDEO_SUFFIXES, clip_name, find_tars
-from mmbench.regular_files import why_irregular
-from mmbench.tar_members import members
+from mmbench.media.tar_members import members
 
 
 def read_prompts(folder: Path, table: Path | None = None) -> dict[str, str]:

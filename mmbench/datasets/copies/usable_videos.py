@@ -8,8 +8,8 @@ from pathlib import Path
 
 from mmbench.datasets.copies.conformed import PREPARED, Entry, Preparation, examine_videos
 from mmbench.errors import MediaError
-from mmbench.regular_files import is_there
-from mmbench.tar_members import is_tar, members
+from mmbench.media.regular_files import is_there
+from mmbench.media.tar_members import members, tars_among
 
 
 def find_videos(root: Path, key_of: Callable[[str], str]) -> dict[str, str]:
@@ -30,11 +30,12 @@ def find_videos(root: Path, key_of: Callable[[str], str]) -> dict[str, str]:
         seen.update(places.values())
         found += [Path(folder, name).relative_to(root).as_posix() for name in names]
     videos: dict[str, str] = {}
-    for tar in [path for path in found if is_tar(root / path)]:
+    for tar in tars_among([root / path for path in found]):
+        place = tar.relative_to(root).as_posix()
         try:
-            found += [f"{tar}/{name}" for name in members(root / tar)]
+            found += [f"{place}/{name}" for name in members(tar)]
         except MediaError:
-            videos[tar] = tar
+            videos[place] = place
     for path in sorted(path for path in found if key_of(path)):
         videos.setdefault(key_of(path), path)
     return videos

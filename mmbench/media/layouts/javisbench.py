@@ -30,7 +30,7 @@ from mmbench.media.layouts.layout import (
     media_files,
     read_table,
 )
-from mmbench.regular_files import read_regular
+from mmbench.media.regular_files import read_regular
 
 PROMPTS = "prompts.csv"
 SECONDS = 4.0  # of its reference statistics, and of --max_audio_len_s as it is run

@@ -16,8 +16,8 @@ from mmbench.media.layouts.layout import Found, Layout, count_of
 from mmbench.media.layouts.t2av_compass import T2AVCompass
 from mmbench.media.layouts.vbench import VBench
 from mmbench.media.layouts.verse_bench import VerseBench
+from mmbench.media.regular_files import is_utf8, printable
 from mmbench.media.sources import NOT_UTF8, FileSource, Rejected, probe_file
-from mmbench.regular_files import is_utf8, printable
 from mmbench.types import Clip
 
 LAYOUTS: dict[str, Layout] = {

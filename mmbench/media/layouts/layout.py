@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mmbench.errors import UsageError
+from mmbench.media.regular_files import read_regular
 from mmbench.media.sources import AUDIO_SUFFIXES, Rejected, natural_key
-from mmbench.regular_files import read_regular
 
 MISSING = frozenset(  # texts that pandas.read_csv takes for no value
     {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"}

@@ -1,6 +1,6 @@
 """Whether a path is a regular file that can be read at once; a FIFO or device would be waited on for ever.
 
-A member of a tar archive is a regular file, too, called as if the archive were a folder (`mmbench.tar_members`).
+A member of a tar archive is a regular file, too, called as if the archive were a folder (`mmbench.media.tar_members`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from mmbench.errors import MediaError
-from mmbench.tar_members import find_member, open_member
+from mmbench.media.tar_members import find_member, open_member
 
 MOST_TEXT = 1 << 28  # bytes of a file that is read whole
 KINDS = {

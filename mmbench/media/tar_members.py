@@ -1,7 +1,7 @@
 """Members of tar archives as paths: shards/000.tar/abc.mp4 is the member abc.mp4 of the file shards/000.tar.
 
-Of an archive the headers alone are read, once per version of the file (`mmbench.tar_index`); a member is read where it
-lies, and nothing is unpacked.
+Of an archive the headers alone are read, once per version of the file (`mmbench.media.tar_index`); a member is read
+where it lies, and nothing is unpacked. Compressed archives are not looked into, and named.
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ import os
 import shlex
 import stat
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cache
 from io import BufferedReader, FileIO, RawIOBase
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from mmbench.console import log
 from mmbench.errors import MediaError
-from mmbench.tar_index import Member, read_index
+from mmbench.media.tar_index import Member, read_index
 
 SUFFIX = ".tar"
+COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 MOST_KEPT = 1 << 19  # members of all archives that are remembered, some 350 bytes each
 
 _indexes: OrderedDict[tuple[str, int, int], Mapping[str, Member] | MediaError] = OrderedDict()
@@ -32,6 +35,20 @@ def is_tar(path: str | Path) -> bool:
         return str(path).lower().endswith(SUFFIX) and stat.S_ISREG(os.stat(path).st_mode)
     except (OSError, ValueError):
         return False
+
+
+def tars_among(paths: Iterable[Path]) -> list[Path]:
+    """Those of some paths that are tar archives; warns, once each, of compressed ones, whose clips nobody sees."""
+    paths = list(paths)
+    for path in paths:
+        if str(path).lower().endswith(COMPRESSED):
+            _warn_once(f"{path} is compressed, so what clips it holds is not looked at. try: a .tar of its content")
+    return list(filter(is_tar, paths))
+
+
+@cache
+def _warn_once(text: str) -> None:
+    log.warning("%s", text)
 
 
 def members(tar: str | Path) -> Mapping[str, Member]:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from mmbench import tar_index, tar_members
 from mmbench.errors import MediaError
-from mmbench.regular_files import file_version, open_regular, read_regular, why_irregular
-from mmbench.tar_members import find_member, is_tar, members
+from mmbench.media import tar_index, tar_members
+from mmbench.media.regular_files import file_version, open_regular, read_regular, why_irregular
+from mmbench.media.tar_members import find_member, is_tar, members
 from tests.chaos.hostile_archives import announced, member, tar
 from tests.tar_files import write_tar
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mmbench import regular_files
-from mmbench.regular_files import is_utf8, open_regular, printable, read_regular, why_irregular
+from mmbench.media import regular_files
+from mmbench.media.regular_files import is_utf8, open_regular, printable, read_regular, why_irregular
 
 
 def test_every_kind_has_its_word(tmp_path: Path) -> None:
