@@ -108,7 +108,7 @@ def test_a_job_that_goes_on_is_not_submitted_twice(controller: Path, tmp_path: P
         (["submit", "run"], "no command to submit"),
         (["run", "--num-samples", "many"], "--num-samples"),
         (["stats", "exprt"], "did you mean export?"),
-        (["--array", "2", "train", "-s", "tiny"], "would each do all of `mmbench train`"),
+        (["--array", "2", "train", "-s", "tiny", "-d", "bounce"], "would each do all of `mmbench train`"),
     ],
 )
 def test_what_could_not_begin_is_refused_before_it_waits(
