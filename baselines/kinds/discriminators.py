@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
+from mmbench.console import log
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.mmdisco.design import read_config
 from mmbench.mmdisco.pairing import Pairing
@@ -128,8 +130,11 @@ def find_discriminator(name: SystemName, dataset: Dataset, weights: Weights, lab
     stem = discriminator_stem(name, dataset, weights, label)
     folder = Path(os.environ.get(FOLDER_VARIABLE, DEFAULT_FOLDER))
     trained = [p for p in folder.glob(f"{stem}-s*/discriminator.safetensors") if seed_of(p).isdecimal()]
-    for path in (*sorted(trained, key=lambda p: int(seed_of(p))), SHIPPED / f"{stem}.safetensors"):
+    shipped = SHIPPED / f"{stem}.safetensors"
+    for path in (*sorted(trained, key=lambda p: int(seed_of(p))), shipped):
         if path.is_file():
+            if path != shipped and shipped.is_file():
+                _say_whose(str(name), path)
             return path
     loss = f" --loss {name.option}" if name.option in ("all", "disc", "denoise") else ""
     remedy = f"mmbench train --system {name.alone} --dataset {dataset.name} --discriminator {name.design}{loss}"
@@ -138,6 +143,12 @@ def find_discriminator(name: SystemName, dataset: Dataset, weights: Weights, lab
         f"{folder / f'{stem}-s0' / 'discriminator.safetensors'}, or another folder in {FOLDER_VARIABLE}",
         f"{remedy} --out {folder}",
     )
+
+
+@cache
+def _say_whose(name: str, path: Path) -> None:
+    """Say, once in a command, that a discriminator is not the one that the name stands for elsewhere."""
+    log.warning("%s is guided by %s, which was trained here, not by the one that mmbench brings.", name, path)
 
 
 def seed_of(weights: Path) -> str:

@@ -53,6 +53,7 @@ def sweep(
     weights: opt.Networks = "real",
     workers: opt.Workers = None,
     retry_failed: opt.Retry = False,
+    pack: opt.Pack = False,
     offline: opt.Offline = False,
     dry_run: opt.DryRun = False,
     long: opt.Long = False,
@@ -99,6 +100,7 @@ def sweep(
         options=tuple(option or ()),
         workers=workers,
         retry_failed=retry_failed,
+        pack=pack,
         quiet=follows or format is not Format.table,
         command=("mmbench", *sys.argv[1:]),
     )

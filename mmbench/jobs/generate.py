@@ -17,6 +17,7 @@ from mmbench.optional_protocols import KeepsFiles, OnVideos, batch_size_of
 from mmbench.progress import Progress, Stage, track
 from mmbench.registry import metric_settings
 from mmbench.runs.circumstances import invocation
+from mmbench.runs.find import is_run
 from mmbench.runs.generate import Shard, StopSignal, generate
 from mmbench.runs.shared_videos import videos_for
 from mmbench.runs.spec import RunSpec, make_requests, make_runspec
@@ -75,7 +76,7 @@ def preview_plan(settings: Settings, scored: bool = False) -> list[dict[str, Any
         make_metrics(settings, dataset, [clips_of_dataset(dataset, settings.num_samples, settings.seed)])
     for p in plans:
         folder = settings.out / p.run.run_id
-        status = SampleStore.open(folder).status(settings.num_samples) if folder.is_dir() else None
+        status = SampleStore.open(folder).status(settings.num_samples) if is_run(folder) else None
         present, failed = (len(status.present), len(status.failed)) if status else (0, 0)
         rows.append(
             {

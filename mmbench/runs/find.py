@@ -13,11 +13,14 @@ LISTED = 12  # runs that an error names
 
 def run_folders(out: Path) -> list[Path]:
     """Folders of runs in `out`, by name."""
-    return sorted(p for p in out.iterdir() if p.is_dir() and _has_manifest(p)) if out.is_dir() else []
+    return sorted(p for p in out.iterdir() if p.is_dir() and is_run(p)) if out.is_dir() else []
 
 
-def _has_manifest(folder: Path) -> bool:
-    """Whether a folder is a run's, or may be, as far as one that nobody may look into tells."""
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run's, or may be, as far as one that nobody may look into tells.
+
+    A process that is killed in the moment it makes one leaves a folder without a manifest, in which nothing has begun.
+    """
     try:
         return (folder / "manifest.json").exists()
     except PermissionError:

@@ -338,5 +338,5 @@ def signature(metric: Metric, sizes: Sequence[str], digests: Mapping[str, str] |
     """
     known = digests or {e.name: extractor_digest(e) for e in metric.extractors()}
     extractors = "+".join(f"{e.name}-{known[e.name]}" for e in metric.extractors())
-    size = ",".join(sizes) if len(sizes) <= 3 else f"{len(sizes)} sizes"
+    size = ",".join(sizes) if len(sizes) <= 3 else f"{len(sizes)} sizes-{digest_of(sorted(sizes))[:6]}"
     return f"{metric.name}|{metric.variant}|extractors:{extractors}|size:{size}|version:{metric.version}"

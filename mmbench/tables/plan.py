@@ -9,7 +9,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from mmbench.errors import MMBenchError, UsageError
+from mmbench.console import log
+from mmbench.errors import IntegrityError, MMBenchError, UsageError
 from mmbench.scores.records import Record, read_scored
 from mmbench.statistics.planning import plan
 from mmbench.tables.compare import comparable, compare
@@ -132,12 +133,17 @@ def pilot(out: Path, metric: str, systems: Sequence[str], dataset: str | None) -
 
 
 def _pair(out: Path, a: Record, b: Record, asked: bool) -> Pilot | None:
-    """The paired difference of two records; None without scatter, or if they do not compare and nobody asked for it."""
+    """The paired difference of two records; None without scatter, or if they do not compare and nobody asked for it.
+
+    Warns where nobody asked for a pair whose scores are damaged.
+    """
     try:
         n, stderr = _kept_difference(out, a, b) if out.is_file() else _difference(out, a, b)
-    except MMBenchError:
+    except MMBenchError as error:
         if asked:
             raise
+        if isinstance(error, IntegrityError):
+            log.warning("%s and %s make no pilot: %s try: %s", a.system, b.system, error.found, error.next)
         return None
     if not stderr:
         return None

@@ -37,3 +37,18 @@ def test_a_shipped_file_tells_its_config_and_digest() -> None:
     assert pairing_of(None) == "index"
     assert file_digest(path) == hash_files(path)[path.name][:32]
     assert file_digest(None) == "random"
+
+
+def test_one_trained_here_in_the_place_of_a_shipped_one_is_named_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    name, dataset = parse_system_name("tiny+mmdisco"), make_dataset("bounce")
+    monkeypatch.setenv(discriminators.FOLDER_VARIABLE, str(tmp_path))
+    assert Guide().find(name, dataset, "trained") == SHIPPED / "tiny+mmdisco-bounce.safetensors"
+    assert not caplog.messages
+    own = tmp_path / "tiny+mmdisco-bounce-s0" / "discriminator.safetensors"
+    own.parent.mkdir()
+    own.write_bytes(b"any")
+    assert [Guide().find(name, dataset, "trained") for _ in range(2)] == [own, own]
+    assert [message for message in caplog.messages if str(own) in message] == caplog.messages[:1]
+    assert len(caplog.messages) == 1

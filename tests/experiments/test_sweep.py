@@ -15,13 +15,15 @@ import pytest
 from mmbench.baselines.kinds.discriminators import SHIPPED
 from mmbench.errors import BusyError, IntegrityError, MMBenchError, StoppedError
 from mmbench.experiments.sweep import carry_out as sweeping
-from mmbench.experiments.sweep.cell_jobs import lease_name
+from mmbench.experiments.sweep.cell_jobs import lease_name, run_settings
+from mmbench.experiments.sweep.cell_state import read_state
 from mmbench.experiments.sweep.cells import declare_sweep
 from mmbench.experiments.sweep.grids import GRIDS
 from mmbench.experiments.sweep.log import Asked, Differences, Outcome, read_lines, read_log
 from mmbench.experiments.training.train import train_discriminator
 from mmbench.files import append_line
 from mmbench.jobs import opening
+from mmbench.jobs.generate import plan
 from mmbench.jobs.opening import open_dataset
 from mmbench.jobs.settings import Settings
 from mmbench.registry import discover, lookup, make_dataset
@@ -215,8 +217,9 @@ def test_one_training_is_sampled_with_several_seeds(run: Run, tmp_path: Path) ->
     assert code == 0, errors
     cells = [(row["row"], row["training seed"], row["seed"]) for row in plan]
     assert cells == [(name, seed, k) for name, seed in ((points[1], None), (points[3], 0)) for k in (4, 5)]
-    code, rows, errors = run(*asked, table="figure5", rows=points)
+    code, rows, errors = run(*asked, "--pack", table="figure5", rows=points)
     assert code == 0, errors
+    assert len(list((tmp_path / "out").glob("*/samples/packs/*.tar"))) == 4
     assert len(list((tmp_path / "discriminators" / "sweep").iterdir())) == 1
     alone, guided = (
         {o.sample_seed: tmp_path / "out" / o.run for o in read_log(file_of(tmp_path)).outcomes.values() if o.row == row}
@@ -347,6 +350,16 @@ def test_a_sweep_waits_for_a_training_that_is_under_way(
     assert code == 0, errors
     assert len(looks) == 2
     assert [outcome.status for outcome in read_log(file_of(tmp_path)).outcomes.values()] == ["ok"]
+
+
+def test_a_cell_whose_folder_a_kill_left_without_a_manifest_is_to_do(tmp_path: Path) -> None:
+    sweep = declare_sweep(
+        "table7", Settings(systems=(), dataset="bounce", out=tmp_path), system="tiny", training={"steps": 2}
+    )
+    cell = next(cell for cell in sweep.cells if not cell.row.design and not cell.row.control)
+    (planned,) = plan(run_settings(sweep, cell), sweep.dataset)
+    (tmp_path / planned.run.run_id / "samples").mkdir(parents=True)
+    assert read_state(sweep, cell).present == 0
 
 
 def test_sweeps_that_share_runs_and_trainings_hold_the_same_leases() -> None:

@@ -79,6 +79,12 @@ def test_a_preview_counts_what_is_there_and_what_is_to_make(tmp_path: Path) -> N
     assert preview_plan(replace(job, retry_failed=True))[0]["to make"] == 1
 
 
+def test_a_folder_that_a_kill_left_without_a_manifest_is_one_where_nothing_has_begun(tmp_path: Path) -> None:
+    job = settings(tmp_path)
+    (tmp_path / plan(job)[0].run.run_id / "samples").mkdir(parents=True)
+    assert [row["to make"] for row in preview_plan(job)] == [3, 3]
+
+
 def plan_request(job: Settings, index: int) -> Any:
     """The request of one sample of a job's first system."""
     from mmbench.runs.spec import make_requests

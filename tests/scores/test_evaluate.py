@@ -264,7 +264,10 @@ def test_a_signature_changes_with_all_that_changes_a_number() -> None:
     versions.version = 2  # type: ignore[misc]
     others = [signature(other, ["3x8x8"]), signature(versions, ["3x8x8"]), signature(Bright(), ["3x9x9"])]
     assert len({base, *others, signature(Bright("none", "none"), ["3x8x8"])}) == 5
-    assert "size:4 sizes" in signature(Bright(), ["a", "b", "c", "d"])
+    assert "size:4 sizes-" in signature(Bright(), ["a", "b", "c", "d"])
+    assert signature(Bright(), ["a", "b", "c", "d"]) != signature(Bright(), ["a", "b", "c", "e"]), (
+        "as many are not the same"
+    )
 
 
 def test_stored_samples_are_those_of_the_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,20 @@ def test_the_pair_that_pairs_worst_is_taken_unless_named(tmp_path: Path) -> None
     assert plan_samples(tmp_path, "m", systems=("a", "b"))["pilot"] == "a and b on d"
 
 
+def test_a_pair_whose_scores_are_damaged_is_passed_over_with_a_word(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for system, values in zip("ab", shared(), strict=True):
+        recorded(tmp_path, system, values)
+    for file in tmp_path.glob("a-*/scores/*"):
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    row = plan_samples(tmp_path, "m", effect=0.05)
+    assert "and" not in row["pilot"].split(" on ")[0].split()
+    said = caplog.messages[-1]
+    assert said.startswith("a and b make no pilot: ")
+    assert "try: " in said
+
+
 def test_systems_of_other_n_or_seed_do_not_pair(tmp_path: Path) -> None:
     recorded(tmp_path, "a", shared()[0])
     recorded(tmp_path, "b", shared()[1][:20])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mmbench.experiments.sweep.cell_jobs import run_settings, weights_path
 from mmbench.experiments.sweep.cells import Cell, Sweep
 from mmbench.jobs.generate import plan
+from mmbench.runs.find import is_run
 from mmbench.runs.store import SampleStore
 from mmbench.scores.evaluate import signature
 from mmbench.scores.records import read_records
@@ -39,7 +40,7 @@ def read_state(sweep: Sweep, cell: Cell) -> CellState:
         return CellState(False)
     (planned,) = plan(run_settings(sweep, cell), sweep.dataset)
     folder, n = sweep.run.out / planned.run.run_id, sweep.run.num_samples
-    if not folder.is_dir():
+    if not is_run(folder):
         return CellState(True, planned.run.run_id)
     status = SampleStore.open(folder).status(n)
     records = [r for r in read_records(folder) if r.n_expected == n and r.n_present == len(status.present)]
