@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from mmbench.errors import MediaError
 from mmbench.experiments.training.fresh_clips import CutsAnywhere, FreshClips
 from mmbench.mmdisco import training
 from mmbench.mmdisco.batches import Batches
@@ -52,6 +53,41 @@ def test_batches_ask_for_the_epoch_that_a_step_is_in_whenever_they_are_made() ->
     assert len({tuple(sorted(x)) for x in starts}) == 3
     again = Batches(CLIPS, CLIPS, 0, 3, Noising(100, 0.0))
     assert again[2][0].sample[1].flatten().tolist() == starts[2]
+
+
+class Broken:
+    """A dataset of which some videos cannot be decoded."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def every_clip(self, seed: int) -> tuple[Sequence[Any], int]:
+        names = self.names
+
+        class Items(list[Any]):
+            def __getitem__(self, place: Any) -> Any:
+                if (item := super().__getitem__(place))[0] in names:
+                    raise MediaError(f"{item[0]} is damaged at frame {item[1]}.")
+                return item
+
+        turns, videos = Videos().every_clip(seed)
+        return Items(turns), videos
+
+
+def test_a_clip_that_cannot_be_decoded_is_named_once_and_the_next_one_taken(caplog: pytest.LogCaptureFixture) -> None:
+    clips = FreshClips(Broken("b"), example, 0, "fresh")
+    pairs = [tuple(map(float, clips.in_epoch(i, epoch)[:2])) for epoch in range(8) for i in range(3)]
+    assert {chr(int(video)) for video, _ in pairs} == {"a", "c"}
+    whole = [tuple(map(float, CLIPS.in_epoch(i, epoch)[:2])) for epoch in range(8) for i in range(3)]
+    assert all(a == b for a, b in zip(pairs, whole, strict=True) if b[0] != ord("b")), "the others are what they were"
+    assert sorted(caplog.messages) == [
+        f"Not trained on, the next clip is taken instead: b is damaged at frame {frame}." for frame in (0, 1)
+    ]
+
+
+def test_without_any_clip_that_can_be_decoded_the_training_ends_with_the_reason() -> None:
+    with pytest.raises(MediaError, match="is damaged"):
+        FreshClips(Broken("a", "b", "c"), example, 0, "fresh").in_epoch(0, 0)
 
 
 @pytest.mark.parametrize(("device", "cpu", "chosen"), [("cpu", True, []), ("cuda:1", False, [1]), ("cuda", False, [])])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Protocol, runtime_checkable
 
+from mmbench.console import log
+from mmbench.errors import MediaError
 from mmbench.experiments.training.pools import Example
 from mmbench.types import Item
 
@@ -43,5 +46,23 @@ class FreshClips:
         return self.in_epoch(range(len(self))[index], 0)
 
     def in_epoch(self, index: int, epoch: int) -> Example:
-        """The pair at an index of an epoch, counted from 0."""
-        return self._encode(self._items[(epoch * len(self) + index) % len(self._items)])
+        """The pair at an index of an epoch, counted from 0, or the next in the order that can be read.
+
+        Raises:
+            MediaError: It and as many after it as there are videos cannot be read.
+        """
+        first = epoch * len(self) + index
+        for turn in range(len(self)):
+            try:
+                return self._encode(self._items[(first + turn) % len(self._items)])
+            except MediaError as error:
+                if turn + 1 == len(self):
+                    raise
+                _say_lost(error.found)
+        raise IndexError(index)
+
+
+@cache
+def _say_lost(found: str) -> None:
+    """Name a clip that cannot be read, once."""
+    log.warning("Not trained on, the next clip is taken instead: %s", found)
