@@ -1,4 +1,4 @@
-"""Under torchrun, a job whose processes are killed ends as one plain process does, bit for bit.
+"""Under torchrun, a job whose processes are killed ends as one plain process does, bit for bit; so under accelerate.
 
 MMBENCH_LAUNCHES=20 kills as many launches at random moments; by default, one.
 """
@@ -21,26 +21,9 @@ from mmbench.runs.store import SampleStore
 from tests.commands import environment, mmbench
 
 pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
-JOB = [
-    "run",
-    "-s",
-    "ground_truth",
-    "-s",
-    "independent",
-    "-s",
-    "tiny",
-    "-d",
-    "bounce",
-    "-n",
-    "12",
-    "--seed",
-    "3",
-    "--workers",
-    "1",
-    "--format",
-    "quiet",
-]
+JOB = "run -s ground_truth -s independent -s tiny -d bounce -n 12 --seed 3 --workers 1 --format quiet"
 PROCESSES = 4
+ACCELERATE = "--multi_gpu --num_machines 1 --mixed_precision no --dynamo_backend no --num_processes"
 
 
 def results(root: Path) -> dict[str, Any]:
@@ -59,7 +42,7 @@ def results(root: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], float]:
     root, begun = tmp_path_factory.mktemp("plain"), time.monotonic()
-    done = mmbench(*JOB, "--out", root)
+    done = mmbench(*JOB.split(), "--out", root)
     assert done.returncode == 0, done.stderr
     return results(root), time.monotonic() - begun
 
@@ -74,7 +57,7 @@ def workers_of(launcher: int) -> list[int]:
 def test_a_killed_process_changes_nothing(trial: int, plain: tuple[dict[str, Any], float], tmp_path: Path) -> None:
     draw = random.Random(trial)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--max-restarts", "3"]
-    command = [*torchrun, "--nproc-per-node", str(PROCESSES), "-m", "mmbench", *JOB, "--out", str(tmp_path)]
+    command = [*torchrun, "--nproc-per-node", str(PROCESSES), "-m", "mmbench", *JOB.split(), "--out", str(tmp_path)]
     env = environment(OMP_NUM_THREADS="1")
     said = tmp_path.parent / f"{tmp_path.name}.log"
     with said.open("w") as log:
@@ -82,4 +65,13 @@ def test_a_killed_process_changes_nothing(trial: int, plain: tuple[dict[str, Any
         time.sleep(draw.uniform(0.1, 0.7) * PROCESSES / 2 * plain[1])
         os.kill(draw.choice(workers_of(launcher.pid)), signal.SIGKILL)
         assert launcher.wait(timeout=900) == 0, said.read_text()[-4000:]
+    assert results(tmp_path) == plain[0]
+
+
+def test_accelerate_launch_starts_them_too(plain: tuple[dict[str, Any], float], tmp_path: Path) -> None:
+    launch = [sys.executable, "-m", "accelerate.commands.launch", *ACCELERATE.split(), str(PROCESSES)]
+    command = [*launch, "-m", "mmbench", *JOB.split(), "--out", str(tmp_path)]
+    env = environment(OMP_NUM_THREADS="1")
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
     assert results(tmp_path) == plain[0]
