@@ -52,10 +52,10 @@ def count_beside(environ: Mapping[str, str] = os.environ) -> int:
 def usable_cores(environ: Mapping[str, str] = os.environ) -> int:
     """How many cores this process may use: those the system or Slurm allows, shared with its launcher's others here."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if (allotted := environ.get("SLURM_CPUS_ON_NODE", "")).isdecimal():
-        cores = min(cores, int(allotted))
     per_node = re.findall(r"(?<!x)\b\d+", environ.get("SLURM_STEP_TASKS_PER_NODE", ""))  # "4(x2),3": the most there
     here = environ.get("LOCAL_WORLD_SIZE") or max(map(int, per_node), default=1)
+    if (allotted := environ.get("SLURM_CPUS_ON_NODE", "")).isdecimal():  # what the system allows may be our part of it
+        return max(1, min(cores, int(allotted) // int(here)))
     return max(1, cores // int(here))
 
 

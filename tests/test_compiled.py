@@ -32,3 +32,16 @@ def test_entries_of_one_index_that_are_written_at_once_are_all_kept(
     for thread in threads:
         thread.join()
     assert [caches[0].load(f"key {k}") for k in range(8)] == list(range(8))
+
+
+def test_threads_that_are_the_first_at_once_do_not_wait_for_themselves(tmp_path: Path) -> None:
+    import_librosa()
+    import_librosa.__wrapped__()  # as a second thread calls it that came before the first had ended
+    from numba.core.caching import IndexDataCacheFile
+
+    cache = IndexDataCacheFile(str(tmp_path), "f", "stamp")
+    thread = threading.Thread(target=cache.save, args=("key", 1), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert cache.load("key") == 1

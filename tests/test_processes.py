@@ -110,6 +110,8 @@ def test_cores_are_those_that_slurm_and_the_launcher_leave(monkeypatch: pytest.M
     assert usable_cores({"SLURM_CPUS_ON_NODE": "6", "SLURM_STEP_TASKS_PER_NODE": "1"}) == 6
     assert usable_cores({"SLURM_CPUS_ON_NODE": "12", "SLURM_STEP_TASKS_PER_NODE": "4(x2),3"}) == 3
     assert usable_cores({"SLURM_STEP_TASKS_PER_NODE": "32(x4)"}) == 1
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)))  # of 48, where Slurm binds tasks to cores
+    assert usable_cores({"SLURM_CPUS_ON_NODE": "48", "SLURM_STEP_TASKS_PER_NODE": "8"}) == 6
 
 
 def test_how_many_processes_are_beside_each_other_is_a_number() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from difflib import get_close_matches
 from pathlib import Path
@@ -62,6 +63,9 @@ def submit(
     if array > 1 and words[0] not in SHARED:
         found = f"Tasks of an array would each do all of `mmbench {words[0]}`."
         raise UsageError(found, f"--array with {', '.join(SHARED)}", "--nodes instead of --array")
+    if array > 1 and any(word.partition("=")[0] == "--shard" for word in words):
+        found = "--shard gives a task its part, and tasks of an array take what no other is at."
+        raise UsageError(found, "one of both", "leave out --shard")
     pairs = [text.partition("=")[::2] for text in sbatch or ()]
     if odd := [name for name, value in pairs if not name or not value]:
         raise UsageError(f"--sbatch {odd[0]} has no value.", "NAME=VALUE", "--sbatch account=me")
@@ -73,21 +77,26 @@ def submit(
     require_slurm()
     if no_wait:
         job = submit_job(words, asked, logs)
-        show_notes([f"job {job.number}; logs: {job.folder}; the same command without --no-wait follows it"])
+        show_notes(
+            [f"job {job.number}; logs: {job.folder}; while it lasts, the same command without --no-wait follows it"]
+        )
         return
     try:
         printed, status = carry_out(words, asked, logs, lambda line: print(visible(line), file=sys.stderr))
     except KeyboardInterrupt:
-        log.warning("The job goes on. The same command follows it again; squeue and scancel are Slurm's.")
+        log.warning("The job goes on, and while it does the same command follows it; squeue and scancel are Slurm's.")
         raise
+    if printed.exists():
+        sys.stdout.write(printed.read_text())
     errors = printed.with_suffix(".err")
     if status:
         said = errors.read_text(errors="replace").strip().splitlines()[-5:] if errors.exists() else []
         found = "\n".join([f"The job ended with status {status}.", *said])
-        error = MMBenchError(found, "a job that ends well", f"less {errors}; the same command again continues")
+        error = MMBenchError(
+            found, "a job that ends well", f"less {shlex.quote(str(errors))}; the same command again continues"
+        )
         error.exit_code = status
         raise error
-    sys.stdout.write(printed.read_text())
 
 
 def _check(command: object, words: list[str]) -> None:

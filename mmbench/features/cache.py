@@ -124,7 +124,8 @@ class Shelf:
 
     def _compact(self, folder: Path) -> list[Path]:
         with writing(folder), open(folder / ".lock", "a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            with suppress(OSError):  # not every network disk has locks; two that do this at once lose nothing
+                fcntl.flock(lock, fcntl.LOCK_EX)
             paths = sorted(folder.glob("*.safetensors"))
             for path in paths:
                 self._open(path)

@@ -20,7 +20,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmbench.errors import MMBenchError, UsageError
+from mmbench.errors import IncompleteError, MMBenchError, UsageError
 from mmbench.files import append_line, make_folder, read_lines
 from mmbench.processes import BESIDE
 
@@ -81,6 +81,7 @@ class Resources:
         asked |= {"cpus_per_task": self.cpus or None, "mem": f"{round(1024 * self.memory)}MB" if self.memory else None}
         own = [f"--cpus-per-task={self.cpus}"] if self.cpus else []  # srun does not take it over since Slurm 22.05
         asked["srun_args"] = ["--kill-on-bad-exit=1", *own]  # else the others would wait for one that failed
+        asked["array_parallelism"] = max(self.array, 1)  # submitit lets 256 begin at once by itself
         asked["additional_parameters"] = {"requeue": True, **{k.replace("-", "_"): v for k, v in self.others.items()}}
         return {key: value for key, value in asked.items() if value is not None}
 
@@ -163,6 +164,13 @@ class Submitted:
     number: str
     folder: Path
 
+    def is_done(self, task: TaskState) -> bool:
+        """Whether a task has done all that can be done: it ended well, or printed its results and said what failed."""
+        if task.state == "COMPLETED" and not task.status:
+            return True
+        printed = self.printed(task)
+        return task.status == IncompleteError.exit_code and printed.is_file() and printed.stat().st_size > 0
+
     def printed(self, task: TaskState) -> Path:
         """What the command of a task, or of the first process of a job, prints; beside it lie its errors, `.err`."""
         return self.folder / f"{task.name}_0_log{PRINTED}"
@@ -186,13 +194,19 @@ def submit(words: Sequence[str], resources: Resources, folder: Path) -> Submitte
         folder: Where its logs go; on the disk that all nodes share.
 
     Raises:
-        MMBenchError: There is no Slurm here, or it refuses the job.
+        MMBenchError: There is no Slurm here, it refuses the job, or does not say whether it has it already.
     """
     what = {"command": list(words), **asdict(resources), "others": dict(resources.others)}
+    what |= {"where": str(Path.cwd()), "plugins": os.environ.get("MMBENCH_PLUGINS", "")}
     for line in reversed(read_lines(folder / SUBMITTED)):
-        known = Submitted(line["job"], folder)
-        if {key: line.get(key) for key in what} == what and any(t.state not in ENDED for t in look(known)):
-            return known
+        if {key: line.get(key) for key in what} == what:
+            known = Submitted(line["job"], folder)
+            tasks = look(known)
+            if tasks is None:
+                found = f"Slurm does not say whether job {known.number}, which is this command, still goes on."
+                raise MMBenchError(found, "a controller that answers", "squeue; then the same command again")
+            if any(task.state not in ENDED for task in tasks):
+                return known
     from submitit import SlurmExecutor
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
@@ -233,15 +247,16 @@ def require_slurm(dry: bool = False) -> None:
         )
 
 
-def look(job: Submitted) -> list[TaskState]:
-    """How the tasks of a job are; [] if neither the controller nor the accounting knows it (any more)."""
+def look(job: Submitted) -> list[TaskState] | None:
+    """How the tasks of a job are; [] if Slurm knows no such job (any more), None if it does not answer."""
     shown = subprocess.run(["scontrol", "show", "job", job.number, "-o"], capture_output=True, text=True)
     if shown.returncode == 0:
         return [_state_of(dict(_members(line))) for line in shown.stdout.splitlines() if "JobState=" in line]
     columns = ["sacct", "-X", "-n", "-P", "-j", job.number, "-o", "JobID,State,ExitCode,NodeList"]
     told = subprocess.run(columns, capture_output=True, text=True) if shutil.which("sacct") else None
     rows = [line.split("|") for line in (told.stdout.splitlines() if told and told.returncode == 0 else ())]
-    return [TaskState(row[0], row[1].split()[0], node=row[3], status=_status(row[2])) for row in rows if len(row) == 4]
+    tasks = [TaskState(row[0], row[1].split()[0], node=row[3], status=_status(row[2])) for row in rows if len(row) == 4]
+    return tasks if tasks or "Invalid job id" in shown.stderr else None
 
 
 def _members(line: str) -> list[tuple[str, str]]:
@@ -264,30 +279,28 @@ def _status(text: str) -> int:
 def follow(job: Submitted, say: Callable[[str], None]) -> list[TaskState]:
     """Wait for the end of a job, and say how it is whenever that changes.
 
-    Once a task of an array has ended well there is nothing left to do: those that have not begun are cancelled.
+    Once a task of an array is done there is nothing left to do: those that have not begun are cancelled.
 
     Raises:
         MMBenchError: Slurm has not known the job for minutes.
     """
     said, unknown = "", 0
     while True:
-        tasks = look(job)
+        tasks = look(job) or []
         unknown = 0 if tasks else unknown + 1
         if unknown > FORGOTTEN:
             found = f"Slurm has not said anything of job {job.number} for {FORGOTTEN * POLL:.0f} s."
-            raise MMBenchError(found, "a controller that answers, and knows the job", f"squeue; ls {job.folder}")
+            raise MMBenchError(
+                found, "a controller that answers, and knows the job", f"squeue; ls {shlex.quote(str(job.folder))}"
+            )
         if (words := describe(job, tasks)) != said:
             said = words
             say(words)
         if tasks and all(task.state in ENDED for task in tasks):
             return tasks
-        if any(map(_ended_well, tasks)) and any(task.state == "PENDING" for task in tasks):
+        if any(map(job.is_done, tasks)) and any(task.state == "PENDING" for task in tasks):
             subprocess.run(["scancel", "--state=PENDING", job.number], capture_output=True)
         time.sleep(POLL)
-
-
-def _ended_well(task: TaskState) -> bool:
-    return task.state == "COMPLETED" and not task.status
 
 
 def describe(job: Submitted, tasks: Sequence[TaskState]) -> str:
@@ -304,13 +317,13 @@ def carry_out(words: Sequence[str], resources: Resources, folder: Path, say: Cal
     """Submit a command, follow it, and submit it again where Slurm lost it.
 
     Returns:
-        What its first process, or the first task of an array that did not fail, printed; and its exit status.
+        What its first process, or the first task of an array that is done, printed; and its exit status.
     """
     for attempt in range(resources.retries + 1):
         job = submit(words, resources, folder)
         tasks = follow(job, say)
-        if done := list(filter(_ended_well, tasks)):
-            return job.printed(done[0]), 0
+        if done := sorted(filter(job.is_done, tasks), key=lambda task: task.status):
+            return job.printed(done[0]), done[0].status
         lost = [task for task in tasks if task.state in LOST]
         if not lost or attempt == resources.retries:
             break

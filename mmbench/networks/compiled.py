@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cache
+from functools import cache, wraps
 from importlib import import_module
 from typing import Any
+
+ONE = threading.Lock()  # of threads that are the first at once
 
 
 @cache
@@ -20,14 +23,17 @@ def import_librosa() -> Any:
     """
     from numba.core.caching import IndexDataCacheFile
 
-    save = IndexDataCacheFile.save
+    with ONE:
+        save = IndexDataCacheFile.save
+        if not hasattr(save, "__wrapped__"):  # twice would wait for itself
 
-    def save_alone(self: Any, key: Any, data: Any) -> None:
-        with _locked(f"{self._index_path}.lock"):
-            save(self, key, data)
+            @wraps(save)
+            def save_alone(self: Any, key: Any, data: Any) -> None:
+                with _locked(f"{self._index_path}.lock"):
+                    save(self, key, data)
 
-    IndexDataCacheFile.save = save_alone  # type: ignore[method-assign]
-    return import_module("librosa")
+            IndexDataCacheFile.save = save_alone  # type: ignore[method-assign]
+        return import_module("librosa")
 
 
 @contextmanager

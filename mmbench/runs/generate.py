@@ -51,10 +51,16 @@ class Shard:
 
 
 class StopSignal:
-    """Whether SIGTERM or SIGINT has asked for an end after the work in hand; a second SIGINT ends at once."""
+    """Whether SIGTERM or SIGINT has asked for an end after the work in hand; a second SIGINT ends at once.
 
-    def __init__(self) -> None:
-        self.name = ""
+    Args:
+        first: What is done before the end, in words.
+    """
+
+    def __init__(
+        self, first: str = "the samples in hand are finished and stored first; Ctrl-C again leaves them"
+    ) -> None:
+        self.name, self.first = "", first
 
     @contextmanager
     def listening(self) -> Iterator[StopSignal]:
@@ -66,7 +72,7 @@ class StopSignal:
             if self.name and number == signal.SIGINT:
                 raise KeyboardInterrupt
             self.name = signal.Signals(number).name
-            said = f"{self.name}: the samples in hand are finished and stored first; Ctrl-C again leaves them"
+            said = f"{self.name}: {self.first}"
             threading.Thread(target=log.warning, args=(said,)).start()  # a handler must not write to a stream itself
 
         before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -173,13 +179,14 @@ def generate(
         place = SystemRandom().randrange(len(todo))
         todo = todo[place:] + todo[:place]
     _make_unclaimed(store, system, requests, todo, batch_size, streak, stage, stop, pack)
+    streak.settle()
     while beside and (left := store.status(len(requests)).missing):
         unseen = Progress(quiet=True).plan("generate", "", len(left))  # they were counted when others held them
         before = store.made
         _make_unclaimed(store, system, requests, [requests[i] for i in left], batch_size, streak, unseen, stop, pack)
+        streak.settle()  # else they would be missing for ever
         if store.made == before:
             time.sleep(PAUSE)
-    streak.settle()
     _refuse_stopped(stop, store, len(requests))  # what would follow, such as scores, is not wanted either
     while pack and store.pack() is None:  # another process packs what it had found before these were made
         time.sleep(PAUSE)

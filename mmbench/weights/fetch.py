@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mmbench.console import log
@@ -47,7 +48,8 @@ def fetch(name: str, *, accept_licence: bool = False, offline: bool = False, qui
     licences.require_consent(weight, home() / "licences.json", accept_licence)
     destination.parent.mkdir(parents=True, exist_ok=True)
     with destination.with_name(destination.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        with suppress(OSError):  # not every network disk has locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
         if path := _usable(weight):  # another process fetched it meanwhile
             return path
         if destination.exists():

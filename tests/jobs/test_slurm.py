@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mmbench.errors import MMBenchError
 from mmbench.jobs import slurm
 from mmbench.jobs.slurm import Resources, Submitted, TaskState, carry_out, describe, look, script_of, submit
 from tests.commands import mmbench_here
@@ -24,7 +25,8 @@ def controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     scripts = {
-        "scontrol": f'[ -e {folder}/shown ] && sed "s/JOB/$3/g" {folder}/shown',
+        "scontrol": f'[ -e {folder}/shown ] && exec sed "s/JOB/$3/g" {folder}/shown; cat {folder}/silent >&2 && exit 1\n'
+        'echo "slurm_load_jobs error: Invalid job id specified" >&2; exit 1',
         "sbatch": f'echo >> {folder}/jobs; echo "Submitted batch job $(wc -l < {folder}/jobs)"',
         "srun": "exit 1",
         "sacct": "exit 1",
@@ -52,6 +54,7 @@ def test_a_script_asks_for_what_was_asked_for(tmp_path: Path) -> None:
     assert "--kill-on-bad-exit=1 --cpus-per-task=4" in whole
     assert "array" not in whole
     assert "#SBATCH --array=0-3%4\n" in script_of(Resources(array=4, gpus=1), tmp_path)
+    assert "#SBATCH --array=0-511%512\n" in script_of(Resources(array=512), tmp_path), "all of them may begin"
     assert "ntasks-per-node=1\n" in script_of(Resources(array=4, gpus=2), tmp_path)
 
 
@@ -89,6 +92,48 @@ def test_tasks_that_come_too_late_are_cancelled(controller: Path, tmp_path: Path
     assert (controller / "cancelled").read_text() == "--state=PENDING 1\n"
 
 
+def test_a_task_that_printed_its_results_and_what_failed_is_done(
+    controller: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = "JobId=1 ArrayJobId=1 ArrayTaskId=0 JobState=FAILED Reason=NonZeroExitCode NodeList=n1 ExitCode=3:0\n"
+    (controller / "shown").write_text(line)
+    logs = tmp_path / "my logs"
+    logs.mkdir()
+    (logs / "1_0_0_log.err").write_text("error: 1 sample failed.\n")
+    job, task = Submitted("1", logs), TaskState("1_0", "FAILED", status=3)
+    assert not job.is_done(task), "it was stopped before it printed anything"
+    (logs / "1_0_0_log.txt").write_text("the table\n")
+    assert job.is_done(task)
+    done = mmbench_here(capsys, "submit", "--array", "2", "--logs", "my logs", "list", "systems")
+    assert done.returncode == 2, "list is nothing that can be shared"
+    done = mmbench_here(capsys, "submit", "--array", "2", "--logs", "my logs", "run", "-n", "2")
+    assert (done.returncode, done.stdout) == (3, "the table\n")
+    assert "less 'my logs/1_0_0_log.err'" in done.stderr
+    assert "1 sample failed" in done.stderr
+
+
+def test_where_slurm_does_not_answer_nothing_is_submitted_a_second_time(controller: Path, tmp_path: Path) -> None:
+    assert submit(["list", "systems"], Resources(), tmp_path).number == "1"
+    (controller / "silent").write_text("slurm_load_jobs error: Unable to contact slurm controller\n")
+    assert look(Submitted("1", tmp_path)) is None
+    with pytest.raises(MMBenchError, match="does not say whether job 1"):
+        submit(["list", "systems"], Resources(), tmp_path)
+    assert submit(["list", "metrics"], Resources(), tmp_path).number == "2"
+
+
+def test_the_same_words_elsewhere_or_with_other_plugins_are_another_job(
+    controller: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (controller / "shown").write_text("JobId=JOB JobState=RUNNING Reason=None NodeList=n1 ExitCode=0:0\n")
+    assert submit(["list", "systems"], Resources(), tmp_path).number == "1"
+    monkeypatch.setenv("MMBENCH_PLUGINS", "a.py")
+    assert submit(["list", "systems"], Resources(), tmp_path).number == "2"
+    monkeypatch.chdir(tmp_path)
+    assert submit(["list", "systems"], Resources(), tmp_path).number == "3"
+    assert submit(["list", "systems"], Resources(), tmp_path).number == "3"
+
+
 def test_a_job_that_goes_on_is_not_submitted_twice(controller: Path, tmp_path: Path) -> None:
     (controller / "shown").write_text("JobId=JOB JobState=RUNNING Reason=None NodeList=n1 ExitCode=0:0\n")
     words = ["list", "systems"]
@@ -108,6 +153,7 @@ def test_a_job_that_goes_on_is_not_submitted_twice(controller: Path, tmp_path: P
         (["submit", "run"], "no command to submit"),
         (["run", "--num-samples", "many"], "--num-samples"),
         (["stats", "exprt"], "did you mean export?"),
+        (["--array", "2", "generate", "--shard", "0/2"], "leave out --shard"),
         (["--array", "2", "train", "-s", "tiny", "-d", "bounce"], "would each do all of `mmbench train`"),
     ],
 )

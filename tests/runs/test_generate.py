@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -240,6 +241,27 @@ def test_a_sample_that_another_process_committed_stays(tmp_path: Path) -> None:
     assert store.commit(request, clip(2), 0.1) == first
     store.verify(0)
     assert store.made == 1
+
+
+def test_beside_others_what_always_fails_is_recorded_too(tmp_path: Path) -> None:
+    class Fails(FixtureSystem):
+        tries = 0
+
+        def generate(self, batch: Sequence[Request]) -> Iterator[Clip]:
+            for request in batch:
+                self.tries += 1
+                raise ValueError(f"never {request.index}")
+            yield from ()
+
+    dataset, system = FixtureDataset(), Fails()
+    run = make_runspec(system, dataset, 0, "fixture_system", "fixture_dataset")
+    requests = make_requests(dataset, 6, 0)
+    store = SampleStore.create(tmp_path, run)
+    generate(store, FixtureSystem(), requests[:4])
+    others = SampleStore.open(store.folder)  # which made no clip of its own
+    generate(others, system, requests, beside=True)
+    assert others.status(6).failed == [4, 5]
+    assert system.tries == 2
 
 
 def test_processes_beside_each_other_return_when_all_is_made(tmp_path: Path) -> None:
