@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 import weakref
 from collections import Counter
@@ -271,6 +272,14 @@ def test_many_small_files_become_one_and_lose_nothing(tmp_path: Path, monkeypatc
     extract(samples(5, known=True), [extractor], FeatureCache(tmp_path), workers=1)
     assert extractor.calls == 0
     assert len(list(tmp_path.glob("mean_video_1-*/*.safetensors"))) <= 3
+
+
+def test_files_become_one_on_a_disk_without_locks_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("mmbench.features.cache.fcntl.flock", refuse)
+    test_many_small_files_become_one_and_lose_nothing(tmp_path, monkeypatch)
 
 
 def test_a_damaged_cache_file_is_computed_again(tmp_path: Path) -> None:

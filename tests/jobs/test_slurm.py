@@ -25,7 +25,8 @@ def controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     scripts = {
-        "scontrol": f'[ -e {folder}/shown ] && exec sed "s/JOB/$3/g" {folder}/shown; cat {folder}/silent >&2 && exit 1\n'
+        "scontrol": f'[ -e {folder}/shown ] && exec sed "s/JOB/$3/g" {folder}/shown\n'
+        f"cat {folder}/silent >&2 && exit 1\n"
         'echo "slurm_load_jobs error: Invalid job id specified" >&2; exit 1',
         "sbatch": f'echo >> {folder}/jobs; echo "Submitted batch job $(wc -l < {folder}/jobs)"',
         "srun": "exit 1",
