@@ -12,10 +12,11 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
 from mmbench.errors import IntegrityError
@@ -24,6 +25,7 @@ from mmbench.process_identity import process_start, this_place
 
 HEARTBEAT = 30.0  # [s]
 STALE = 600.0  # [s] twenty heartbeats: longer than a paused virtual machine or a slow network disk
+LOOK = 2.0  # [s] between looks at a lease that is waited for
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,21 @@ class LeaseTable:
                 threading.Thread(target=self._touch_held, args=(self._at_rest,), daemon=True).start()
         return Lease(self, path)
 
+    def await_silence(self, name: str) -> Lease | None:
+        """The lease called `name` once its owner was silent as long as the dead are; None if it shows that it lives."""
+        before = self._last_beat(name)
+        while (lease := self.acquire(name)) is None:
+            if self._last_beat(name) != before:
+                return None
+            time.sleep(LOOK)
+        return lease
+
+    def _last_beat(self, name: str) -> float:
+        try:
+            return (self.folder / name).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
     def release(self, path: Path) -> None:
         """Give a lease back, unless another process took it over meanwhile; with the last one the heartbeat ends."""
         with self._guard:
@@ -121,12 +138,18 @@ class LeaseTable:
             return None
         return found if isinstance(found, dict) else None
 
-    def _is_dead(self, path: Path) -> bool:
-        owner, here = self.owner(path.name) or {}, this_place()
-        pid, start = owner.get("pid"), owner.get("start")
+    @staticmethod
+    def is_here(owner: Mapping[str, object]) -> bool:
+        """Whether the system here can tell if an owner lives: it says which process it is, and its place is this."""
+        here = this_place()
         told = {key: owner[key] for key in here if key in owner}  # older leases say the host alone
-        if "host" in told and told == {key: here[key] for key in told} and type(pid) is int and isinstance(start, str):
-            return process_start(pid) != start
+        same = "host" in told and told == {key: here[key] for key in told}
+        return same and type(owner.get("pid")) is int and isinstance(owner.get("start"), str)
+
+    def _is_dead(self, path: Path) -> bool:
+        owner = self.owner(path.name) or {}
+        if self.is_here(owner):
+            return process_start(cast(int, owner["pid"])) != owner["start"]
         try:
             return abs(self._now() - path.stat().st_mtime) > STALE
         except FileNotFoundError:

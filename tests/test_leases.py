@@ -73,6 +73,24 @@ def test_another_host_keeps_its_lease_while_it_beats(tmp_path: Path) -> None:
     assert LeaseTable(tmp_path).acquire("7") is not None
 
 
+def test_a_lease_of_elsewhere_is_waited_for_until_its_owner_is_silent_or_shows_that_it_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "STALE", 1.0)
+    monkeypatch.setattr(leases, "LOOK", 0.02)
+    table, path = LeaseTable(tmp_path), tmp_path / "7"
+    path.write_text(json.dumps({"host": "elsewhere", "pid": 1, "start": "1"}))
+    assert not table.is_here(table.owner("7") or {})
+    beat = threading.Timer(0.3, os.utime, (path,))
+    beat.start()
+    assert table.await_silence("7") is None
+    begun = time.monotonic()
+    lease = table.await_silence("7")
+    assert lease is not None
+    assert time.monotonic() - begun > 0.5
+    assert table.is_here(table.owner("7") or {})
+
+
 HOLDER = """
 import sys, time
 from pathlib import Path

@@ -130,6 +130,8 @@ def guarded(command: Callable[[], Any]) -> int:
         show_error(shown)
         return shown.exit_code
     except RuntimeError as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # torch says what it was writing when it was interrupted
+            return say_interrupted()
         told = explain_cache(error)
         if told is None:
             raise

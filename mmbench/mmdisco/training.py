@@ -8,7 +8,8 @@ hand: the losses differentiate the network inside the step, which `DistributedDa
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import signal
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +20,7 @@ from accelerate.utils import set_seed
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from mmbench.errors import UsageError
+from mmbench.errors import StoppedError, UsageError
 from mmbench.files import make_folder
 from mmbench.mmdisco.batches import Batches
 from mmbench.mmdisco.checkpoint import WEIGHTS, save_card, save_checkpoint, save_weights
@@ -86,6 +87,7 @@ def train(
     trained_on: str = "",
     pairs: Sequence[str] = (),
     stored: StoredDraws | None = None,
+    stop: Callable[[], str] = str,
 ) -> TrainResult:
     """Trains a discriminator, or resumes, and leaves weights, card and checkpoints in `out_dir`.
 
@@ -102,8 +104,11 @@ def train(
         pairs: What tells these pairs from others, such as digests; a checkpoint of others is refused.
         stored: Draws of the real pairs with the predictions of the base models, which then are not asked; they are of
             the same timesteps, dropped texts and pairing as `config` says. None to draw anew in every step.
+        stop: Asked after each step for the name of the signal that wants an end, "" for none; it is enough that one
+            process has heard of one.
 
     Raises:
+        StoppedError: A signal ended it before its last step; a checkpoint of the step is there.
         UsageError: If data, config, base models and checkpoint do not belong together.
         NonFiniteError: If a loss or a gradient becomes NaN or infinite; the last good checkpoint stays.
     """
@@ -132,7 +137,14 @@ def train(
     batches = Batches(real, fake, config.seed, config.batch_size, noising, accelerator.process_index, world, stored)
     pinned = accelerator.device.type == "cuda"
     todo: Any = range(resumed_at, steps)
-    loader = DataLoader(batches, None, sampler=todo, num_workers=config.workers, pin_memory=pinned)
+    loader = DataLoader(
+        batches,
+        None,
+        sampler=todo,
+        num_workers=config.workers,
+        pin_memory=pinned,
+        worker_init_fn=_leave_signals_to_parent,
+    )
     events = out_dir if config.tensorboard else None
     report = reporter(resumed_at, steps, global_batch_size, events) if main else None
     for real_batch, fake_batch in loader:
@@ -143,10 +155,14 @@ def train(
             training.losses.append({"step": training.step, **losses})
             if report:
                 report(training.step, losses)
-        if training.step % config.checkpoint_every == 0 or training.step == steps:
+        stopped = _is_heard_by_any(accelerator, stop())
+        if stopped or training.step % config.checkpoint_every == 0 or training.step == steps:
             accelerator.wait_for_everyone()
             if main:
                 save_checkpoint(out_dir, training.state(record))
+        if stopped and training.step < steps:
+            found = f"Stopped by a signal after step {training.step} of {steps}; a checkpoint of it is stored."
+            raise StoppedError(found, "", "the same command again continues")
     if main:
         save_weights(out_dir, training.average or training.model.state_dict(), config.discriminator)
         count = sum(p.numel() for p in training.model.parameters())
@@ -161,6 +177,21 @@ def _accelerator(device: str) -> Accelerator:
     if kind == "cuda" and number:
         torch.cuda.set_device(int(number))
     return Accelerator(cpu=kind == "cpu" and torch.cuda.is_available())
+
+
+def _is_heard_by_any(accelerator: Accelerator, name: str) -> bool:
+    """Whether a process has heard of a signal: all end after the same step."""
+    if accelerator.num_processes == 1:
+        return bool(name)
+    if name:
+        accelerator.set_trigger()
+    return bool(accelerator.check_trigger())
+
+
+def _leave_signals_to_parent(_: int) -> None:
+    """Let a process that makes batches go on until its parent has finished its step."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _refuse_other_draws(stored: StoredDraws, noising: Noising) -> None:

@@ -54,6 +54,17 @@ def test_a_terminal_of_few_characters_shows_escapes(encoding: str) -> None:
     assert {"name", "summary"} <= set(json.loads(done.stdout[begin:])[0])
 
 
+def test_ctrl_c_within_a_file_that_torch_writes_is_ctrl_c(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    def write() -> None:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0")
+
+    assert guarded(write) == 3
+    assert capsys.readouterr().err == "interrupted; the same command continues\n"
+
+
 @pytest.mark.parametrize("moment", [0.0, 0.05, 0.3])
 def test_ctrl_c_at_any_moment_twice_is_clean(moment: float) -> None:
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import runpy, sys;"

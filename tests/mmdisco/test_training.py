@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmbench.errors import IntegrityError, NonFiniteError, UsageError
+from mmbench.errors import IntegrityError, NonFiniteError, StoppedError, UsageError
 from mmbench.mmdisco.batches import Batches
 from mmbench.mmdisco.checkpoint import CHECKPOINT, PREVIOUS, load_checkpoint, save_checkpoint
 from mmbench.mmdisco.design import out_of_domain
@@ -203,6 +204,23 @@ def test_resuming_is_bit_exact(tmp_path: Path) -> None:
     assert run(CONFIG, tmp_path / "parts").resumed_at == 6
 
 
+def test_a_signal_ends_a_training_after_the_step_in_hand_and_loses_none(tmp_path: Path) -> None:
+    whole, asked = run(CONFIG, tmp_path / "whole"), []
+
+    def stop() -> str:
+        asked.append(1)
+        return "SIGTERM" if len(asked) >= 3 else ""
+
+    with pytest.raises(StoppedError, match="after step 3 of 6"):
+        train(CONFIG, Bases(), REAL, FAKE, tmp_path / "parts", stop=stop)
+    resumed = run(CONFIG, tmp_path / "parts")
+    assert (resumed.resumed_at, resumed.losses) == (3, whole.losses)
+    assert_equal(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+    asked.clear()
+    last = train(replace(CONFIG, steps=3), Bases(), REAL, FAKE, tmp_path / "last", stop=stop)
+    assert last.weights.is_file(), "nothing is left to be stopped"
+
+
 def test_a_checkpoint_from_before_a_field_of_the_discriminator_is_resumed(tmp_path: Path) -> None:
     run(replace(CONFIG, steps=3), tmp_path)
     state = load_checkpoint(tmp_path)
@@ -251,15 +269,32 @@ def test_a_killed_training_resumes_bit_exactly(tmp_path: Path) -> None:
     assert not list((tmp_path / "killed").glob(".*")), "half-written files are left"
 
 
-@pytest.mark.e2e
-@pytest.mark.usefixtures("one_thread")
-def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
+def two(out: Path, config: TrainConfig, **environment: str) -> list[subprocess.Popen[bytes]]:
+    """Two processes of one training."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", **environment}
+    return [script(out, config, RANK=rank, LOCAL_RANK=rank, **shared) for rank in "01"]
+
+
+@pytest.mark.e2e
+@pytest.mark.thorough
+@pytest.mark.usefixtures("one_thread")
+def test_a_signal_that_one_process_hears_ends_all_after_the_same_step(tmp_path: Path) -> None:
+    for process in two(tmp_path, replace(CONFIG, batch_size=2), STOP_OF_RANK_1="3"):
+        _, errors = process.communicate(timeout=100)
+        assert b"after step 3 of 6" in errors, errors.decode()
+    state = load_checkpoint(tmp_path)
+    assert state is not None
+    assert state["step"] == 3
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("one_thread")
+def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     config = replace(CONFIG, batch_size=2)
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
-    pair = [script(tmp_path / "two", config, RANK=rank, LOCAL_RANK=rank, **shared) for rank in "01"]
+    pair = two(tmp_path / "two", config)
     run(replace(config, batch_size=4), tmp_path / "one")
     for process in pair:
         _, errors = process.communicate(timeout=100)
@@ -336,4 +371,6 @@ def test_event_files(tmp_path: Path) -> None:
 
 if __name__ == "__main__":
     folder, changes = sys.argv[1:]
-    run(replace(CONFIG, **json.loads(changes)), Path(folder))
+    steps, heard = itertools.count(1), int(os.environ.get("STOP_OF_RANK_1", "0")) * (os.environ.get("RANK") == "1")
+    stop = lambda: "SIGTERM" if next(steps) == heard else ""  # noqa: E731
+    train(replace(CONFIG, **json.loads(changes)), Bases(), REAL, FAKE, Path(folder), stop=stop)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from mmbench.baselines.kinds.discriminators import discriminator_stem
 from mmbench.baselines.kinds.pair import DiffusionPair
-from mmbench.errors import BusyError, UsageError
+from mmbench.console import log
+from mmbench.errors import BusyError, StoppedError, UsageError
 from mmbench.experiments.training.bases import BaseModels, PairDescription, describe
 from mmbench.experiments.training.filling import fill_pools
 from mmbench.experiments.training.memory import Measured, announce, free_memory, predict
@@ -19,11 +20,11 @@ from mmbench.experiments.training.pools import Pool
 from mmbench.experiments.training.settings import TrainSettings
 from mmbench.experiments.training.stored import fill_stored_draws
 from mmbench.files import append_line, make_folder, remove_unfinished
-from mmbench.leases import LeaseTable
+from mmbench.leases import STALE, LeaseTable
 from mmbench.mmdisco.pairing import read_pairing
 from mmbench.registry import discover, lookup, make_dataset
 from mmbench.runs.circumstances import invocation
-from mmbench.runs.generate import Shard
+from mmbench.runs.generate import Shard, StopSignal
 from mmbench.system_names import make_system, parse_system_name, read_options
 from mmbench.types import Dataset
 
@@ -87,17 +88,29 @@ def _refuse_halves_of_their_own(settings: TrainSettings) -> None:
 
 @contextmanager
 def _hold_training(folder: Path) -> Iterator[None]:
-    """Holds the lease of a training, so that no second process writes its checkpoints; one launcher counts as one."""
+    """Holds the lease of a training, so that no second process writes its checkpoints; one launcher counts as one.
+
+    One that a process elsewhere holds without a sign of life is waited for: a job that goes on after its node was lost.
+    """
     if Shard.from_environment(os.environ).rank:
         yield
         return
     leases = LeaseTable(folder / "leases")
-    with leases.hold("training") as lease:
-        if lease is None:
-            owner = leases.owner("training") or {}
-            found = f"{folder} is being trained by process {owner.get('pid')} on {owner.get('host')}."
-            raise BusyError(found, "one process, or one launcher, per training", "wait for it, or another --seed")
+    lease = leases.acquire("training")
+    owner = leases.owner("training") or {}
+    if lease is None and not leases.is_here(owner):
+        log.warning(
+            "%s was being trained on %s, which is watched for a sign of life, up to %.0f minutes.",
+            *(folder, owner.get("host"), STALE / 60),
+        )
+        lease = leases.await_silence("training")
+    if lease is None:
+        found = f"{folder} is being trained by process {owner.get('pid')} on {owner.get('host')}."
+        raise BusyError(found, "one process, or one launcher, per training", "wait for it, or another --seed")
+    try:
         yield
+    finally:
+        lease.release()
 
 
 def _train(
@@ -127,7 +140,8 @@ def _train(
     of_real = f"{len(real)} real pairs{f', {lost} more cannot be read' if lost else ''}"
     memory, _ = announce(config, free_memory(pair.device), lambda other: predict(other, pair), beside)
     drawn = f", {stored.draws} stored draws of each" if stored else ""
-    with Measured(folder, memory, pair.device):
+    stop = StopSignal("the step in hand is finished and a checkpoint stored first; Ctrl-C again leaves it")
+    with Measured(folder, memory, pair.device), stop.listening():
         result = train(
             config,
             pair,
@@ -139,7 +153,11 @@ def _train(
             trained_on=f"{dataset.name} ({of_real}{drawn}), {bases.label} ({len(pool)} generated pairs"
             f"{', re-paired' * settings.re_pair}){f', pools of seed {pool_seed}' if pool_seed != config.seed else ''}",
             stored=stored,
+            stop=lambda: stop.name,
         )
+    if stop.name:  # what would follow, such as the next cell of a sweep, is not wanted
+        found = f"Stopped by {stop.name} after the last step; the weights are stored in {folder}."
+        raise StoppedError(found, "", "the same command again shows them")
     last = result.losses[-1] if result.losses else {}
     return {
         "discriminator": str(settings.name),
