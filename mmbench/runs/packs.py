@@ -108,6 +108,7 @@ class Packs:
 
         Raises:
             DiskError: A pack cannot be written, or a loose file not removed.
+            IntegrityError, OSError: As `members`.
         """
         written, staying = set[str](), set[str]()
         while True:

@@ -320,7 +320,7 @@ class SampleStore:
         """Put loose samples into packs, if there are `least`; damaged ones stay, with a warning.
 
         Returns:
-            How many were packed; None if another process packs or unpacks this run.
+            How many were packed; None if another process packs or unpacks this run, or took that over from this one.
 
         Raises:
             DiskError: A pack cannot be written.
