@@ -35,6 +35,10 @@ class Lease:
     table: LeaseTable
     path: Path
 
+    def is_held(self) -> bool:
+        """Whether it is still this process's: one that slept too long may find that another took it over."""
+        return self.table.is_held(self.path)
+
     def release(self) -> None:
         """Give it back."""
         self.table.release(self.path)
@@ -106,6 +110,12 @@ class LeaseTable:
             return (self.folder / name).stat().st_mtime
         except FileNotFoundError:
             return 0.0
+
+    def is_held(self, path: Path) -> bool:
+        """Whether this table holds a lease that no other process took over meanwhile; one out of reach is not held."""
+        with self._guard:
+            token = self._held.get(path)
+        return token is not None and self._has_token(path, token)
 
     def release(self, path: Path) -> None:
         """Give a lease back, unless another process took it over meanwhile; with the last one the heartbeat ends."""

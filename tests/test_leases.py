@@ -28,6 +28,18 @@ def test_a_held_lease_cannot_be_acquired_until_released(tmp_path: Path) -> None:
     assert LeaseTable(tmp_path).acquire("7") is not None
 
 
+def test_a_lease_is_held_until_it_is_released_or_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = LeaseTable(tmp_path).acquire("7")
+    assert first is not None
+    assert first.is_held()
+    monkeypatch.setattr(LeaseTable, "_is_dead", lambda self, path: True)  # as after a long sleep
+    second = LeaseTable(tmp_path).acquire("7")
+    assert second is not None
+    assert (first.is_held(), second.is_held()) == (False, True)
+    second.release()
+    assert (first.is_held(), second.is_held()) == (False, False)
+
+
 def test_a_lease_names_its_owner(tmp_path: Path) -> None:
     table = LeaseTable(tmp_path)
     assert table.owner("7") is None

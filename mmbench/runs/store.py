@@ -200,7 +200,7 @@ class SampleStore:
                     raise IntegrityError(f"{path.name} {there}, where its record says {record.bytes}.")
                 if decode:
                     self.verify(index)
-            except (IntegrityError, MediaError) as error:
+            except IntegrityError as error:
                 found[index] = error.found
         return found
 
@@ -258,8 +258,11 @@ class SampleStore:
         write_json(self._path(request.index, ".failed.json"), asdict(record))
 
     def verify(self, index: int) -> None:
-        """Decode sample `index` and compare it with its digest."""
-        found = self.source(index).load().digest()
+        """Decode sample `index` and compare it with its digest; IntegrityError if it is damaged."""
+        try:
+            found = self.source(index).load().digest()
+        except MediaError as error:
+            raise IntegrityError(error.found, error.expected, self.source(index).remedy) from error
         if found != self.record(index).digest:
             raise IntegrityError(
                 f"Sample {index} of {self.folder} decodes to digest {found}, but its record says "
@@ -317,7 +320,7 @@ class SampleStore:
         """Put loose samples into packs, if there are `least`; damaged ones stay, with a warning.
 
         Returns:
-            How many were packed; None if another process packs or unpacks this run.
+            How many were packed; None if another process packs or unpacks this run, or took that over from this one.
 
         Raises:
             DiskError: A pack cannot be written.
@@ -328,13 +331,13 @@ class SampleStore:
             if lease is None:
                 return None
             loose = set(self.packs.loose())
-            made = [int(stem) for stem in loose if self._path(int(stem), ".json").exists()]
+            made = [int(stem) for stem in loose if self.has(int(stem))]
             for index, reason in self.find_damaged(made).items():
                 log.warning("sample %d is damaged and not packed: %s", index, reason)
                 loose.remove(f"{index:06d}")
-            return self.packs.pack(loose)
+            return self.packs.pack(loose, lease.is_held)
 
     def unpack(self) -> int | None:
         """Put packed samples into files of their own; returns and raises as `pack`."""
         with self.leases.hold(PACKS) as lease:
-            return None if lease is None else self.packs.unpack()
+            return None if lease is None else self.packs.unpack(lease.is_held)

@@ -74,7 +74,8 @@ class StoredSource:
     def remedy(self) -> str:
         """What to type if it is damaged: the command that made it, which makes again what is removed.
 
-        What is packed stays where it is: with --retry-failed the command finds the damage and removes it itself.
+        What is packed stays where it is: with --retry-failed the command finds the damage and removes it itself. An
+        older failure of the sample would count again without it.
         """
         try:
             commands = [line["command"] for line in read_lines(self.path.parents[1] / INVOCATIONS)]
@@ -82,9 +83,11 @@ class StoredSource:
             commands = []
         again = shlex.join(commands[-1]) if commands else "mmbench run ..., as before"
         files = [find_stored(self.path.with_suffix(suffix)) for suffix in (".json", ".mkv")]
-        if not any(isinstance(file, Packed) for file in files):
-            return f"rm -f {shlex.join(map(str, files))} && {again}"
-        return again if RETRY in again.split() else f"{again} {RETRY}"
+        packed = any(isinstance(file, Packed) for file in files)
+        failed = find_stored(self.path.with_suffix(".failed.json"))
+        if (packed or isinstance(failed, Packed) or failed.exists()) and RETRY not in again.split():
+            again = f"{again} {RETRY}"
+        return again if packed else f"rm -f {shlex.join(map(str, files))} && {again}"
 
     @property
     def file_digest(self) -> str:

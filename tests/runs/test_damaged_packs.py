@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mmbench.errors import IntegrityError, MediaError
+from mmbench.errors import IntegrityError
 from mmbench.files import seal
 from mmbench.runs.generate import generate
 from mmbench.runs.store import SampleStore, note_invocation
@@ -43,7 +43,7 @@ def test_damage_in_a_pack_is_found_and_made_again(tmp_path: Path, part: str, cap
     assert list(store.find_damaged(range(FAILING), decode=True)) == [1]
     assert store.status(N).present == [0, 1, 2]
     if part == "media":
-        with pytest.raises(MediaError, match=r"pack-000001-.*tar/000001.mkv"):
+        with pytest.raises(IntegrityError, match=r"(?s)pack-000001-.*tar/000001.mkv.*try: .* --retry-failed$"):
             store.verify(1)
     note_invocation(store.folder, {"command": ["echo", "it's typed"]})
     typed = subprocess.run(["sh", "-c", store.source(1).remedy], check=True, capture_output=True, text=True)
@@ -56,6 +56,45 @@ def test_damage_in_a_pack_is_found_and_made_again(tmp_path: Path, part: str, cap
     assert (len(again.packs.files()), again.packs.loose()) == (2, {})
     assert again.unpack() == N
     assert {i: again.record(i).digest for i in range(FAILING)} == before
+
+
+def test_an_old_failure_in_a_pack_does_not_count_again_once_what_is_typed_removed_the_sample(tmp_path: Path) -> None:
+    store = packed(tmp_path)
+    generate(store, FixtureSystem(), REQUESTS, retry_failed=True)
+    media = store.samples / f"{FAILING:06d}.mkv"
+    media.write_bytes(flipped(media.read_bytes(), 900))
+    note_invocation(store.folder, {"command": ["echo", "typed"]})
+    typed = subprocess.run(["sh", "-c", store.source(FAILING).remedy], check=True, capture_output=True, text=True)
+    assert (typed.stdout, media.exists()) == ("typed --retry-failed\n", False)
+    assert store.status(N).failed == [FAILING]
+    generate(store, FixtureSystem(), REQUESTS, retry_failed=True)
+    assert store.find_damaged(store.status(N).present, decode=True) == {}
+    assert store.status(N).present == list(range(N))
+
+
+def test_a_pack_that_links_to_nothing_is_named(tmp_path: Path) -> None:
+    store = packed(tmp_path)
+    link = only_pack(store).with_name("pack-000002-00000000.tar")
+    link.symlink_to("gone.tar")
+    for look in (store.status, store.unpack, lambda: store.has(0), lambda: store.record(0)):
+        with pytest.raises(IntegrityError, match=r"(?s)pack-000002-0.*tar is a link to gone.tar.*try: ls -l .* or rm "):
+            look()
+    link.unlink()
+    assert store.unpack() == N
+
+
+@pytest.mark.parametrize(("name", "whole"), [("000001.json", 3), ("000001.mkv", 3), ("000007.failed.json", 4)])
+def test_a_link_to_nothing_among_loose_files_is_named_and_stays(
+    tmp_path: Path, name: str, whole: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = make(tmp_path)
+    link = store.samples / name
+    link.unlink(missing_ok=True)
+    link.symlink_to("gone")
+    assert store.packs.pack(store.packs.loose(), lambda: True) == whole
+    assert f"{link} stays loose: it is a link to gone, which cannot be followed" in caplog.text
+    assert (list(store.packs.loose()), link.is_symlink()) == ([name[:6]], True)
+    assert store.pack() == 0
 
 
 def test_a_discarded_sample_is_missing_and_an_old_failure_does_not_come_back(tmp_path: Path) -> None:

@@ -63,6 +63,8 @@ def test_a_flipped_bit_in_media_is_mended_by_retry_failed_and_by_the_command_tha
     store: SampleStore, typed: bool
 ) -> None:
     flip(store.samples / "000001.mkv")
+    with pytest.raises(IntegrityError, match=r"(?s)000001.mkv is damaged.*try: rm -f .*000001.json .*000001.mkv && "):
+        store.verify(1)
     fill(store)
     assert store.made == N, "only --retry-failed decodes what is stored"
     note_invocation(store.folder, {"command": ["touch", str(store.folder / "it's typed again")]})

@@ -95,7 +95,7 @@ def test_a_full_disk_is_said_to_be_full(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(DiskError, match=r"Cannot write to .*: No space left on device"):
-        store.packs.pack(store.packs.loose())
+        store.packs.pack(store.packs.loose(), lambda: True)
 
 
 def test_one_process_at_a_time_packs(tmp_path: Path) -> None:
@@ -111,13 +111,13 @@ def test_two_that_pack_at_once_all_the_same_lose_nothing(tmp_path: Path, monkeyp
     before = content(store)
     write_pack = packs.Packs._write_pack
 
-    def late(self: packs.Packs, names: Sequence[str]) -> None:
+    def late(self: packs.Packs, names: Sequence[str], is_held: Callable[[], bool]) -> None:
         monkeypatch.setattr(packs.Packs, "_write_pack", write_pack)
-        packs.Packs(store.samples).pack(store.packs.loose())
-        write_pack(self, names)
+        packs.Packs(store.samples).pack(store.packs.loose(), is_held)
+        write_pack(self, names, is_held)
 
     monkeypatch.setattr(packs.Packs, "_write_pack", late)
-    store.packs.pack(store.packs.loose())
+    store.packs.pack(store.packs.loose(), lambda: True)
     assert (content(store), loose_bytes(store)) == (before, {})
 
 
