@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from mmbench.errors import MediaError, MMBenchError, UsageError
@@ -61,6 +62,9 @@ def _probed(path: str, size: int, changed: int) -> dict[str, Any]:
     from mmbench.media.decode import probe
 
     return probe(path)
+
+
+_recording_lock = Lock()  # lru_cache computes in as many threads as ask, and a long video fills much memory
 
 
 @lru_cache(maxsize=1)
@@ -127,7 +131,10 @@ class CutSource:
 
     def load(self) -> Clip:
         """Cut the clip out of the decoded file; raises MediaError when it cannot be had."""
-        clip = _recording(*_state(self.path)).clip(self.first, self.num_frames)
+        state = _state(self.path)
+        with _recording_lock:
+            recording = _recording(*state)
+        clip = recording.clip(self.first, self.num_frames)
         if len(clip.video) < self.num_frames:
             raise MediaError(
                 f"{self.path} ends {self.num_frames - len(clip.video)} frames before clip {self.id} does.",
