@@ -28,7 +28,7 @@ from mmbench.datasets.copies.video_copy import VideoCopy
 from mmbench.errors import MediaError, MMBenchError
 from mmbench.identity import digest_bytes
 from mmbench.media.regular_files import is_utf8, printable, why_irregular
-from mmbench.media.tar_members import find_member, is_tar, members, tars_among
+from mmbench.media.tar_members import find_member, is_called_tar, members
 from mmbench.registry import register
 from mmbench.types import Clip, Item, Prompt, Request, Spec
 
@@ -54,7 +54,7 @@ class Split:
 
         found = list(self.folder.rglob("*")) if self.folder.is_dir() else []
         videos = [path for path in found if path.suffix.lower() in VIDEO_SUFFIXES]
-        for tar in tars_among(found):
+        for tar in (path for path in found if is_called_tar(path) and not path.is_dir()):
             try:
                 videos += [tar / name for name in members(tar) if Path(name).suffix.lower() in VIDEO_SUFFIXES]
             except MediaError:
@@ -158,12 +158,14 @@ class Split:
 
 def _why_unreadable(path: Path) -> str:
     """Why a video is no file to read, or an archive cannot be read; "" where it is one."""
+    if why := why_irregular(path):
+        return why
     try:
-        if is_tar(path):
+        if is_called_tar(path):
             members(path)
     except MediaError as error:
         return reason_of(error, path)
-    return why_irregular(path)
+    return ""
 
 
 class MMDiffusionData(VideoCopy):

@@ -12,7 +12,7 @@ from mmbench.console import log
 from mmbench.errors import MMBenchError
 from mmbench.features.extract import Sample
 from mmbench.identity import digest_of
-from mmbench.media.sources import Rejected, Source
+from mmbench.media.sources import Rejected, Source, clip_name
 from mmbench.runs.requests import RequestLine
 from mmbench.scores.accounting import Counts
 from mmbench.scores.warnings import describe, summarize
@@ -52,7 +52,7 @@ def match_requests(
         MMBenchError: Nothing has a name that was requested.
     """
     clips = {source.id: source for source in sources}
-    bad = {Path(r.path).stem: r for r in rejected}
+    bad = {clip_name(Path(r.path)): r for r in rejected}
     asked = {line.id: line for line in lines}
     samples: list[Sample | None] = [None] * len(lines)
     used: list[Source] = []

@@ -13,6 +13,7 @@ from mmbench.errors import MMBenchError, UsageError
 from mmbench.jobs.submissions import WHOLE, find_set, open_run, open_submission
 from mmbench.media.layouts.folder import Content
 from mmbench.media.layouts.layout import Piece
+from mmbench.media.regular_files import is_there
 from mmbench.media.sources import FileSource, probe_file
 from mmbench.runs.find import name_out
 from mmbench.runs.store import SampleStore
@@ -62,7 +63,7 @@ def gather_material(name: str, runs: Path, num: int | None) -> Material:
         MMBenchError: It holds no clip.
     """
     folder = find_set(name, runs)
-    if folder is None and not Path(name).exists():
+    if folder is None and not is_there(name):
         listed = shlex.join(["mmbench", "list", "runs", *name_out(runs)])
         raise UsageError(f"{name!r} is no run in {runs}, and no folder.", "a run, or clips", listed)
     material = _of_folder(Path(name)) if folder is None else _of_run(open_run(folder), num)

@@ -9,6 +9,7 @@ from pathlib import Path
 from mmbench.console import log
 from mmbench.errors import IntegrityError, MMBenchError, UsageError
 from mmbench.jobs.submissions import find_set, list_sources
+from mmbench.media.regular_files import is_there
 from mmbench.media.sources import submission_digest
 from mmbench.runs.find import name_out, run_folders
 from mmbench.runs.store import read_manifest
@@ -46,7 +47,7 @@ def find_sets(names: Sequence[str], out: Path, typed: Sequence[str]) -> dict[str
     elsewhere = name_out(out)
     folders = {name: find_set(name, out, typed) for name in names}
     for name, folder in folders.items():
-        if folder is None and not Path(name).exists():
+        if folder is None and not is_there(name):
             listed = shlex.join(["mmbench", "list", "runs", *elsewhere])
             raise UsageError(f"{name!r} is no path, and no run in {out}.", "a run, or clips", listed)
     found: dict[str, Found] = {}

@@ -16,6 +16,7 @@ from mmbench.identity import digest_of
 from mmbench.jobs.delivery import match_requests
 from mmbench.jobs.labels import read_labels
 from mmbench.media.layouts.known import read_layout, recognise
+from mmbench.media.regular_files import is_there
 from mmbench.media.sources import Rejected, Source, holds_clips, submission, submission_digest
 from mmbench.registry import catalogue
 from mmbench.runs.find import find_run, name_out
@@ -113,7 +114,7 @@ def find_set(name: str, out: Path, command: Sequence[str] = ()) -> Path | None:
         command: The words that were typed, for what an error says to type where several runs are meant.
     """
     path = Path(name)
-    return None if path.exists() and not (path / "manifest.json").is_file() else find_run(name, out, command)
+    return None if is_there(path) and not (path / "manifest.json").is_file() else find_run(name, out, command)
 
 
 def open_run(folder: Path) -> SampleStore:
@@ -142,7 +143,7 @@ def find_clips(folder: Path) -> tuple[Path, Cut]:
     resolved = told[-1]["resolved"] if told else {}
     path = Path(resolved.get("path") or "clips that a program held")
     cut = Cut(resolved.get("clip_frames"), resolved.get("clip_stride"))
-    if not path.exists():
+    if not is_there(path):
         shown = shlex.join(["mmbench", "show", folder.name, *name_out(folder.parent)])
         lost = f"{folder} holds records of a submission, no samples, and its clips are not there: {path}."
         raise MMBenchError(lost, "the clips themselves", shown)

@@ -83,7 +83,7 @@ def is_there(path: str | Path) -> bool:
     """Whether there is a file of any kind, or such a member of an archive that can be read."""
     try:
         file_version(path)
-    except (OSError, MediaError):
+    except (OSError, MediaError, ValueError):  # a null byte
         return False
     return True
 

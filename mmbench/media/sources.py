@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mmbench.errors import MediaError, MMBenchError, UsageError
 from mmbench.identity import digest_bytes
-from mmbench.media.regular_files import file_version, is_utf8, open_regular, printable, why_irregular
-from mmbench.media.tar_members import find_member, is_tar, members, tars_among
+from mmbench.media.regular_files import file_version, is_there, is_utf8, open_regular, printable, why_irregular
+from mmbench.media.tar_members import is_called_tar, is_tar, members, tar_of
 from mmbench.types import Clip
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ def _probed(path: str, size: int, changed: int) -> dict[str, Any]:
     from mmbench.media.decode import probe
 
     return probe(path)
+
+
+_recording_lock = Lock()  # lru_cache computes in as many threads as ask, and a long video fills much memory
 
 
 @lru_cache(maxsize=1)
@@ -127,7 +131,10 @@ class CutSource:
 
     def load(self) -> Clip:
         """Cut the clip out of the decoded file; raises MediaError when it cannot be had."""
-        clip = _recording(*_state(self.path)).clip(self.first, self.num_frames)
+        state = _state(self.path)
+        with _recording_lock:
+            recording = _recording(*state)
+        clip = recording.clip(self.first, self.num_frames)
         if len(clip.video) < self.num_frames:
             raise MediaError(
                 f"{self.path} ends {self.num_frames - len(clip.video)} frames before clip {self.id} does.",
@@ -165,7 +172,9 @@ def submission(
             video has some); or one video. What is no media by its suffix, or hidden, is ignored; what is called like
             media and is no regular file, such as a folder, a FIFO or a link to nothing, cannot be used. Tar archives
             in the folder count as their members; those of one name up to its first dot belong together, as WebDataset
-            has it. One archive is listed like a folder that holds it alone.
+            has it. One archive is listed like a folder that holds it alone; one of its videos, by a path that leads
+            into it, like a file. What is called like an archive and cannot be looked into, such as a compressed one,
+            a folder, a FIFO or a link to nothing, cannot be used.
         clip_frames: Cut one long video into clips of this many frames.
         clip_stride: Frames from the start of one clip to that of the next; `clip_frames` unless given.
 
@@ -185,14 +194,12 @@ def submission(
     for name, value in (("length", clip_frames), ("stride", clip_stride)):
         if value is not None and value < 1:
             raise UsageError(f"A clip {name} of {value} frames.", "at least 1")
-    if not path.exists() and not path.is_symlink():
-        there = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = [str(path.with_name(name)) for name in get_close_matches(path.name, there)]
-        expected = f"did you mean {' or '.join(near)}?" if near else "a folder of clips, or a video"
-        raise MMBenchError(f"{path} does not exist.", expected, f"ls {path.parent}")
+    if not is_there(path) and not path.is_symlink():
+        _refuse_absent(path)
     if not holds_clips(path):
         _require_regular(path)
-        found = _cut(path, clip_frames, clip_stride or clip_frames or 0) if clip_frames else _listed([path])
+    if clip_frames is not None and not holds_clips(path):
+        found = _cut(path, clip_frames, clip_stride or clip_frames)
     elif clip_frames is not None:
         found_words = f"{path} is {'a folder' if path.is_dir() else 'an archive'}, but clips are cut out of one video."
         one = path / "VIDEO.mp4"
@@ -216,23 +223,23 @@ def holds_clips(path: Path) -> bool:
 
 def find_tars(path: Path) -> list[Path]:
     """The tar archives in a folder, or the one that a path is."""
-    return tars_among(_entries(path) if path.is_dir() else [path])
+    return list(filter(is_tar, _entries(path) if path.is_dir() else [path]))
 
 
 def _open_tars(entries: Sequence[Path]) -> tuple[list[Path], list[Rejected]]:
-    """Files as they are, in the place of archives their members; none that is hidden. And archives that are damaged."""
-    files, damaged = [p for p in entries if not is_tar(p)], []
-    for tar in tars_among(entries):
+    """Files as they are, in the place of archives their members; none that is hidden. And archives that are none."""
+    files, damaged = [p for p in entries if not is_called_tar(p)], []
+    for tar in sorted(filter(is_called_tar, entries)):
         try:
             files += [path for name in members(tar) if not (path := tar / name).name.startswith(".")]
         except MediaError as error:
-            damaged.append(Rejected(str(tar), error.found))
+            damaged.append(Rejected(printable(tar), why_irregular(tar) or error.found))
     return files, damaged
 
 
 def clip_name(file: Path) -> str:
     """What tells a clip from others by its name: without the ending; in archives, up to the first dot."""
-    return file.stem if find_member(file) is None else file.name.partition(".")[0]
+    return file.stem if tar_of(file) is None else file.name.partition(".")[0]
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -242,6 +249,18 @@ def _entries(folder: Path) -> list[Path]:
     except OSError as error:
         found = f"{folder} cannot be listed: {error.strerror}."
         raise MMBenchError(found, "a folder that you may read", f"ls -ld {shlex.quote(str(folder))}") from error
+
+
+def _refuse_absent(path: Path) -> NoReturn:
+    """Raise MMBenchError for a path that is not there, with those that are there and called nearly so."""
+    if tar := tar_of(path):
+        folder, there, command = tar, list(members(tar)), f"tar -tf {shlex.quote(str(tar))}"
+    else:
+        folder, command = path.parent, f"ls {path.parent}"
+        there = [other.name for other in folder.iterdir()] if folder.is_dir() else []
+    near = [str(folder / name) for name in get_close_matches(path.relative_to(folder).as_posix(), there)]
+    expected = f"did you mean {' or '.join(near)}?" if near else "a folder of clips, or a video"
+    raise MMBenchError(f"{path} does not exist.", expected, command)
 
 
 def _require_regular(path: Path) -> None:
@@ -256,7 +275,7 @@ def _cut(path: Path, clip_frames: int, clip_stride: int) -> tuple[list[Source], 
     frames = report["video"]["frames"]
     count = max(0, (frames - clip_frames) // clip_stride + 1)
     sources: list[Source] = [
-        CutSource(f"{path.stem}-{k:04d}", str(path), k * clip_stride, clip_frames) for k in range(count)
+        CutSource(f"{clip_name(path)}-{k:04d}", str(path), k * clip_stride, clip_frames) for k in range(count)
     ]
     rest = frames - count * clip_stride
     if rest > 0:

@@ -1,7 +1,7 @@
 """Members of tar archives as paths: shards/000.tar/abc.mp4 is the member abc.mp4 of the file shards/000.tar.
 
 Of an archive the headers alone are read, once per version of the file (`mmbench.media.tar_index`); a member is read
-where it lies, and nothing is unpacked. Compressed archives are not looked into, and named.
+where it lies, and nothing is unpacked. Compressed archives are not looked into: they are an error.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ import os
 import shlex
 import stat
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Mapping
 from io import BufferedReader, FileIO, RawIOBase
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from mmbench.console import log
 from mmbench.errors import MediaError
 from mmbench.media.tar_index import Member, read_index
 
 SUFFIX = ".tar"
-COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+COMPRESSED = (
+    *(f"{SUFFIX}{end}" for end in (".gz", ".bz2", ".xz", ".zst", ".lz4", ".lzma", ".lz", ".br", ".z")),
+    *(".tgz", ".taz", ".tbz", ".tbz2", ".tb2", ".txz", ".tzst", ".tlz", ".tlz4"),
+)
 MOST_KEPT = 1 << 19  # members of all archives that are remembered, some 350 bytes each
 
 _indexes: OrderedDict[tuple[str, int, int], Mapping[str, Member] | MediaError] = OrderedDict()
@@ -37,18 +38,9 @@ def is_tar(path: str | Path) -> bool:
         return False
 
 
-def tars_among(paths: Iterable[Path]) -> list[Path]:
-    """Those of some paths that are tar archives; warns, once each, of compressed ones, whose clips nobody sees."""
-    paths = list(paths)
-    for path in paths:
-        if str(path).lower().endswith(COMPRESSED):
-            _warn_once(f"{path} is compressed, so what clips it holds is not looked at. try: a .tar of its content")
-    return list(filter(is_tar, paths))
-
-
-@cache
-def _warn_once(text: str) -> None:
-    log.warning("%s", text)
+def is_called_tar(path: str | Path) -> bool:
+    """Whether a path is called like a tar archive, or a compressed one; `members` says what is wrong with it."""
+    return str(path).lower().endswith((SUFFIX, *COMPRESSED))
 
 
 def members(tar: str | Path) -> Mapping[str, Member]:
@@ -57,6 +49,10 @@ def members(tar: str | Path) -> Mapping[str, Member]:
     Raises:
         MediaError: It cannot be read, is damaged, cut off, compressed, or larger than archives of clips are.
     """
+    quoted = shlex.quote(str(tar))
+    if str(tar).lower().endswith(COMPRESSED):
+        found = f"{tar} is compressed, so that no clip in it can be found at once."
+        raise MediaError(found, "a tar archive that is not compressed", f"tar -xf {quoted} -C FOLDER")
     try:
         status = os.stat(tar)
         key = str(tar), status.st_size, status.st_mtime_ns
@@ -68,7 +64,7 @@ def members(tar: str | Path) -> Mapping[str, Member]:
             _keep(key, index)
     except OSError as error:
         found = f"{tar} cannot be read: {error.strerror}."
-        raise MediaError(found, "an archive that you may read", f"ls -l {shlex.quote(str(tar))}") from error
+        raise MediaError(found, "an archive that you may read", f"ls -l {quoted}") from error
     if isinstance(index, MediaError):
         raise MediaError(index.found, index.expected, index.next)
     return index
@@ -91,6 +87,14 @@ def _keep(key: tuple[str, int, int], index: Mapping[str, Member] | MediaError) -
             _indexes.popitem(last=False)
 
 
+def tar_of(path: str | Path) -> Path | None:
+    """The archive that a path leads into, whether or not there is such a member; None if it leads into none."""
+    if f"{SUFFIX}/" not in str(path).lower():
+        return None
+    parts = Path(path).parts  # the outermost is the archive: those in an archive are not opened
+    return next((tar for end in range(1, len(parts)) if is_tar(tar := Path(*parts[:end]))), None)
+
+
 def find_member(path: str | Path) -> tuple[Path, Member] | None:
     """The archive and the member that a path names; None if no part of it but the last is an archive.
 
@@ -98,16 +102,12 @@ def find_member(path: str | Path) -> tuple[Path, Member] | None:
         FileNotFoundError: The archive has no such member.
         MediaError: The archive cannot be read.
     """
-    if f"{SUFFIX}/" not in str(path).lower():
+    if (tar := tar_of(path)) is None:
         return None
-    parts = Path(path).parts
-    for end in range(1, len(parts)):  # the outermost is the archive: those in an archive are not opened
-        if is_tar(tar := Path(*parts[:end])):
-            name = "/".join(parts[end:])
-            if (member := members(tar).get(name)) is None:
-                raise FileNotFoundError(2, f"{tar} has no member {name}", str(path))
-            return tar, member
-    return None
+    name = Path(path).relative_to(tar).as_posix()
+    if (member := members(tar).get(name)) is None:
+        raise FileNotFoundError(2, f"{tar} has no member {name}", str(path))
+    return tar, member
 
 
 def open_member(path: str | Path, tar: Path, member: Member) -> BufferedReader:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -10,15 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmbench.datasets.copies.conformed import PREPARED
+from mmbench.datasets.copies.conformed import PREPARED, examine_video
+from mmbench.datasets.copies.first_clips import FORMAT
 from mmbench.datasets.copies.prepare import prepare_videos
 from mmbench.datasets.copies.usable_videos import find_videos
 from mmbench.datasets.folder import Folder
 from mmbench.datasets.mm_diffusion import MMDiffusionData
 from mmbench.datasets.vggsound import VGGSound
-from mmbench.errors import UsageError
+from mmbench.errors import MMBenchError, UsageError
+from mmbench.jobs.submissions import find_set
 from mmbench.media.clip_files import write_lossless
 from mmbench.media.sources import FileSource, submission, submission_digest
+from mmbench.media.tar_members import COMPRESSED
 from mmbench.registry import make_dataset
 from mmbench.types import Clip
 from tests.builders import clip
@@ -169,16 +173,65 @@ def test_files_of_one_key_belong_together(clips: Path, tmp_path: Path) -> None:
         submission(path, clip_frames=8)
 
 
-def test_an_archive_that_is_compressed_is_named_where_clips_are_looked_for(
-    clips: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_what_is_called_like_an_archive_and_is_none_is_named_where_clips_are_looked_for(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (folder := tmp_path / "some").mkdir()
-    shutil.copy(clips / "clip0.mkv", folder / "a.mkv")
-    (folder / "000.tar.gz").write_bytes(b"\x1f\x8b")
-    for _ in range(2):
-        assert [source.id for source in submission(folder)[0]] == ["a"]
-    find_videos(folder, lambda path: "")
-    assert caplog.text.count(f"{folder}/000.tar.gz is compressed") == 1
+    monkeypatch.setenv("MMBENCH_HOME", str(tmp_path / "home"))
+    (folder := tmp_path / "some" / "train").mkdir(parents=True)
+    for i in range(2):
+        shutil.copy(clips / f"clip{i}.mkv", folder / f"{i}.mkv")
+    packed = [f"000{end}" for end in COMPRESSED]
+    for name in packed:
+        (folder / name).write_bytes(b"")
+    (folder / "001.tar").symlink_to("gone.tar")
+    os.mkfifo(folder / "002.tar")
+    found, rejected = submission(folder)
+    assert [source.id for source in found] == ["0", "1"]
+    reasons = {Path(r.path).name: r.reason for r in rejected}
+    assert reasons.keys() == {*packed, "001.tar", "002.tar"}
+    assert all(f"{folder / name} is compressed" in reasons[name] for name in packed)
+    assert reasons["001.tar"].startswith("is a link to gone.tar, which cannot be followed")
+    assert reasons["002.tar"] == "is a FIFO"
+    dataset: Folder = make_dataset(f"folder:{folder}?held_out=0")
+    assert {Path(r.path).name for r in dataset.rejected} == reasons.keys()
+    assert find_videos(folder, lambda path: "") == {name: name for name in reasons}
+    for name, reason in reasons.items():
+        entry = examine_video(folder, name, FORMAT)
+        assert (entry.status, entry.reason) == ("corrupt", reason.removeprefix(f"{folder / name} ").rstrip("."))
+    copy: MMDiffusionData = make_dataset(f"aistpp:{tmp_path / 'some'}")
+    assert copy.train.unreadable.keys() == reasons.keys()
+    with pytest.raises(MMBenchError, match="is compressed"):
+        submission(folder / "000.tar.xz")
+
+
+def test_a_video_whose_name_another_has_is_named(clips: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    name = "---g-f_I2yQ_000001.mp4"
+    for i in range(3):
+        pack_folder(tmp_path / f"{i}.tar", [shutil.copy(clips / "clip0.mkv", tmp_path / name)])
+    (tmp_path / name).unlink()
+    found = find_videos(tmp_path, VGGSound(str(tmp_path)).key)
+    assert found == {name.removesuffix(".mp4"): f"0.tar/{name}"}
+    assert f"2 not used, for another has the same name: 1.tar/{name} (beside 0.tar/{name}), 2.tar/{name}" in caplog.text
+    assert len(caplog.messages) == 1
+
+
+def test_a_video_in_an_archive_is_cut_by_the_command_that_is_suggested(clips: Path, tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "0.tar", [("in/VIDEO.long.mp4", (clips / "clip0.mkv").read_bytes())])
+    with pytest.raises(UsageError) as caught:
+        submission(path, clip_frames=8)
+    (suggested,) = (word for word in caught.value.next.split() if word.endswith("VIDEO.mp4"))
+    with pytest.raises(MMBenchError, match="does not exist") as absent:
+        submission(suggested, clip_frames=8)
+    assert absent.value.expected == f"did you mean {path}/in/VIDEO.long.mp4?"
+    write_tar(path, [("VIDEO.mp4", (clips / "clip0.mkv").read_bytes()), ("a.mp4/b", b"")])
+    found, rejected = submission(suggested, clip_frames=8)
+    assert ([s.id for s in found], rejected) == (["VIDEO-0000", "VIDEO-0001"], [])
+    whole = submission(suggested)[0][0].load()
+    assert np.array_equal(found[1].load().video, whole.video[8:])
+    assert find_set(suggested, tmp_path / "runs") is None
+    path.write_bytes(path.read_bytes()[:900])
+    with pytest.raises(MMBenchError, match="is damaged"):
+        submission(suggested, clip_frames=8)
 
 
 def test_prompts_lie_beside_the_clips(clips: Path, tmp_path: Path) -> None:

@@ -85,6 +85,13 @@ def test_a_clip_that_cannot_be_decoded_is_named_once_and_the_next_one_taken(capl
     ]
 
 
+def test_clips_of_the_longest_video_that_follow_each_other_are_all_passed_over() -> None:
+    clips = FreshClips(Broken("a"), example, 0, "fresh")
+    pairs = [tuple(map(float, clips.in_epoch(i, epoch)[:2])) for epoch in range(8) for i in range(3)]
+    assert {chr(int(video)) for video, _ in pairs} == {"b", "c"}
+    assert chr(int(clips.in_epoch(2, 1)[0])) == "b", "after the last clip come those of the beginning"
+
+
 def test_without_any_clip_that_can_be_decoded_the_training_ends_with_the_reason() -> None:
     with pytest.raises(MediaError, match="is damaged"):
         FreshClips(Broken("a", "b", "c"), example, 0, "fresh").in_epoch(0, 0)

@@ -8,12 +8,14 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from mmbench.jobs.delivery import guess_name
+from mmbench.jobs.delivery import guess_name, match_requests
 from mmbench.media.clip_files import write_lossless
+from mmbench.media.sources import submission
 from mmbench.registry import make_dataset
 from mmbench.runs.requests import list_requests
 from tests.builders import clip
 from tests.commands import mmbench_here
+from tests.tar_files import write_tar
 
 Capture = pytest.CaptureFixture[str]
 
@@ -85,6 +87,22 @@ def test_a_list_elsewhere_is_as_good_and_another_list_is_another_submission(deli
     assert (more["run_id"] == inside["run_id"], more["n_expected"], more["n_missing"]) == (False, 7, 2)
     without = json.loads(evaluate(capsys, delivered).stdout)[0]["record"]
     assert (without["n_expected"], without["n_scored"], without["warnings"]) == (6, 5, {})
+
+
+def test_a_bad_clip_in_an_archive_is_the_one_that_was_requested(tmp_path: Path) -> None:
+    write_lossless(clip(0, frames=16, size=64, samples=32000), tmp_path / "good.mkv")
+    names = ("000000.video.mkv", "000002.video.mp4", "caf\udce9.mp4")
+    data = ((tmp_path / "good.mkv").read_bytes(), b"no video", b"")
+    shard = write_tar(tmp_path / "0.tar", zip(names, data, strict=True))
+    lines = list(list_requests(make_dataset("bounce"), "bounce", 3, 0))
+    made = match_requests(shard, *submission(shard), lines)
+    ((index, (name, reason)),) = made.counts.failures.items()
+    assert (index, name) == (2, "000002.video.mp4")
+    assert "cannot be read" in reason
+    assert {kind: list(ids) for kind, ids in made.counts.warned.items()} == {
+        "missing": ["000001.mp4"],
+        "unexpected": ["caf\\udce9.mp4"],
+    }
 
 
 def test_what_cannot_be_meant_is_refused(delivered: Path, capsys: Capture) -> None:

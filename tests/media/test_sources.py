@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
-from concurrent.futures import ProcessPoolExecutor
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -98,6 +100,27 @@ def test_a_long_video_is_decoded_once_whatever_the_order(tmp_path: Path, monkeyp
     write_media(path, flashes(41), clicks([0.3], 4.1, 16000))  # a changed file is another file
     found[0].load()
     assert len(calls) == 2
+
+
+def test_a_long_video_is_decoded_once_by_two_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mmbench.media import decode
+
+    found, _ = submission(write_media(tmp_path / "long.mp4", flashes(16), clicks([0.3], 1.6, 16000)), clip_frames=8)
+    real, calls, both = decode.record, [], Barrier(2)
+
+    def slow(*given: str) -> decode.Recording:
+        calls.append(given)
+        time.sleep(0.1)
+        return real(*given)
+
+    def load(source: sources.Source) -> int:
+        both.wait(10)
+        return len(source.load().video)
+
+    monkeypatch.setattr(decode, "record", slow)
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(load, found)) == [8, 8]
+    assert len(calls) == 1
 
 
 def test_digests_follow_contents_and_cuts_not_names(tmp_path: Path) -> None:

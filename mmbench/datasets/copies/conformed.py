@@ -22,7 +22,7 @@ from mmbench.datasets.copies.fit import why_unfit
 from mmbench.errors import IntegrityError, MediaError
 from mmbench.files import read_lines
 from mmbench.media.regular_files import file_version, is_utf8, printable, why_irregular
-from mmbench.media.tar_members import is_tar, members
+from mmbench.media.tar_members import is_called_tar, members
 from mmbench.types import Clip, ClipFormat
 
 PREPARED, INDEX = "prepared", "index.jsonl"
@@ -114,7 +114,7 @@ def examine_video(root: Path, file: str, form: ClipFormat, why: Why = why_none) 
         return Entry(file, 0, 0, status="corrupt", reason=irregular)
     entry = Entry(file, *file_version(path))
     try:
-        if is_tar(path):  # one that cannot be read: of others the members are examined
+        if is_called_tar(path):  # one that cannot be read: of others the members are examined
             members(path)
         entry = replace(entry, sha256=file_digest(path))
         report = probe_file(path)

@@ -24,7 +24,7 @@ from mmbench.datasets.copies.usable_videos import current_entries, find_videos
 from mmbench.datasets.copies.video_copy import VideoCopy
 from mmbench.errors import MMBenchError
 from mmbench.identity import digest_bytes
-from mmbench.media.tar_members import is_tar
+from mmbench.media.tar_members import is_called_tar
 from mmbench.types import Clip, ClipFormat, Item, Prompt, Request, Spec
 
 FORMAT = ClipFormat(num_frames=16, height=256, width=256, fps=8.0, num_samples=32000, sample_rate=16000)
@@ -110,7 +110,7 @@ class FirstClips(VideoCopy):
     @cached_property
     def videos(self) -> dict[str, str]:
         """Path below the root by key of the videos that are here and may be used, and archives that cannot be read."""
-        return {key: path for key, path in self.all_videos.items() if key in self.labels or is_tar(self.root / path)}
+        return {key: path for key, path in self.all_videos.items() if key in self.labels or is_called_tar(path)}
 
     @property
     def missing(self) -> list[str]:

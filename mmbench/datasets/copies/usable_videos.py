@@ -6,16 +6,20 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from mmbench.console import log
 from mmbench.datasets.copies.conformed import PREPARED, Entry, Preparation, examine_videos
 from mmbench.errors import MediaError
-from mmbench.media.regular_files import is_there
-from mmbench.media.tar_members import members, tars_among
+from mmbench.media.regular_files import is_there, printable
+from mmbench.media.tar_members import is_called_tar, members
+
+NAMED = 3  # videos of several that a warning names
 
 
 def find_videos(root: Path, key_of: Callable[[str], str]) -> dict[str, str]:
     """Finds the videos of a copy at any depth: path below the root by key, the first by path where keys repeat.
 
-    A tar archive is looked into as if it were a folder. One that cannot be read is found, too, by its path as its key.
+    A tar archive is looked into as if it were a folder. What is called like one and cannot be looked into is found,
+    too, by its path as its key. Warns of videos that are left out because another has their key.
 
     Args:
         root: Of the copy; its folder of prepared clips is left out.
@@ -30,14 +34,16 @@ def find_videos(root: Path, key_of: Callable[[str], str]) -> dict[str, str]:
         seen.update(places.values())
         found += [Path(folder, name).relative_to(root).as_posix() for name in names]
     videos: dict[str, str] = {}
-    for tar in tars_among([root / path for path in found]):
-        place = tar.relative_to(root).as_posix()
+    for place in list(filter(is_called_tar, found)):
         try:
-            found += [f"{place}/{name}" for name in members(tar)]
+            found += [f"{place}/{name}" for name in members(root / place)]
         except MediaError:
             videos[place] = place
-    for path in sorted(path for path in found if key_of(path)):
-        videos.setdefault(key_of(path), path)
+    left_out = [p for p in sorted(filter(key_of, found)) if videos.setdefault(key_of(p), p) != p]
+    if left_out:
+        named = ", ".join(printable(f"{path} (beside {videos[key_of(path)]})") for path in left_out[:NAMED])
+        more = ", ..." if len(left_out) > NAMED else ""
+        log.warning("%s: %d not used, for another has the same name: %s%s", root, len(left_out), named, more)
     return videos
 
 
@@ -49,8 +55,6 @@ def current_entries(root: Path, files: Sequence[str], preparation: Preparation) 
         files: Paths below the root of the videos that are here and may be used.
         preparation: Of the dataset, which knows the index.
     """
-    from mmbench.console import log
-
     known = {entry.file: entry for entry in preparation.entries(root) or ()}
     gone = {file for file in known if not is_there(root / file)}  # prepared clips outlive their videos
     kept = {file: e for file, e in known.items() if file in gone or e.is_of(root / file)}

@@ -49,14 +49,14 @@ class FreshClips:
         """The pair at an index of an epoch, counted from 0, or the next in the order that can be read.
 
         Raises:
-            MediaError: It and as many after it as there are videos cannot be read.
+            MediaError: No clip of any video can be read.
         """
         first = epoch * len(self) + index
-        for turn in range(len(self)):
+        for turn in range(len(self._items)):  # not as many as videos: at the end come many clips of the longest alone
             try:
                 return self._encode(self._items[(first + turn) % len(self._items)])
             except MediaError as error:
-                if turn + 1 == len(self):
+                if turn + 1 == len(self._items):
                     raise
                 _say_lost(error.found)
         raise IndexError(index)
