@@ -155,14 +155,12 @@ def test_a_flipped_bit_of_a_checkpoint_makes_no_other_weights(user: User) -> Non
     assert done.code or "checkpoint" in done.err
 
 
-@pytest.mark.parametrize("suffix", ["mp3", "ogg"])
-def test_sound_that_ends_early_is_not_scored(user: User, suffix: str) -> None:
+def test_sound_that_ends_early_is_not_scored(user: User) -> None:
     folder = user.folder / "mine"
     folder.mkdir()
-    codec = {"mp3": "libmp3lame", "ogg": "libopus"}[suffix]
     for name in "ab":
         (folder / f"{name}.mp4").write_bytes(encoded("mp4", "libx264"))
-        path = write_media(folder / f"{name}.{suffix}", None, sound(0.8, 48000), rate=48000, audio_codec=codec)
+        path = write_media(folder / f"{name}.mp3", None, sound(0.8, 48000), rate=48000, audio_codec="libmp3lame")
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 7 // 10])
     done = user("evaluate", "mine", *AV)
     assert path.name in done.err
