@@ -105,6 +105,7 @@ def test_an_odd_lease_is_not_waited_for_without_end(user: User, change: dict[str
     old = time.time() - 86400
     os.utime(lease, (old, old))
     assert user(*command, "--set", "num_inference_steps=40").code == 0
+    assert len(list(user.folder.glob("runs/*/samples/*.mkv"))) == 4
 
 
 def test_an_impossible_seed_is_refused_before_work(user: User) -> None:
