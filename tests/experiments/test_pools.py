@@ -133,6 +133,9 @@ def test_a_chunk_whose_maker_died_is_made_by_another(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "leases")], check=True)
     Pool(tmp_path, 2).fill(lambda indices: [example(i) for i in indices], 2, "make", quiet=True)
     assert same(Pool(tmp_path, 2)[1], 1)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "leases")], check=True)  # it died after its work
+    Pool(tmp_path, 2).fill(lambda indices: [], 2, "make", quiet=True)
+    assert not list((tmp_path / "leases").glob("0*"))
 
 
 def test_a_pool_is_another_one_for_other_code_of_its_dataset(monkeypatch: pytest.MonkeyPatch) -> None:

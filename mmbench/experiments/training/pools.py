@@ -116,6 +116,7 @@ class Pool:
         make_folder(self.folder / "texts")
         remove_unfinished(self.folder, self.folder / "texts", self.folder / "leases")
         leases = LeaseTable(self.folder / "leases")
+        leases.remove_dead(path.name for path in leases.folder.glob("[0-9]*"))  # killed after they wrote their chunk
         chunks = self.missing()
         chunks += sorted({place // CHUNK for place in self.lost} - set(chunks))
         while chunks:
