@@ -92,7 +92,9 @@ def alive(pid: str) -> bool:
         return False
 
 
-@pytest.mark.parametrize("change", [{"pid": -1}, {"pid": 10**30}, {"start": None}, None], ids=str)
+@pytest.mark.parametrize(
+    "change", [{"pid": -1, "start": None}, {"pid": 10**30, "start": None}, {"start": None}, None], ids=str
+)
 def test_an_odd_lease_is_not_waited_for_without_end(user: User, change: dict[str, Any] | None) -> None:
     command = ["generate", *RUN[1:9], "--batch-size", "1"]
     process = user.start(*command, "--set", "num_inference_steps=40")
