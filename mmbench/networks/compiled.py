@@ -10,7 +10,7 @@ from functools import cache, wraps
 from importlib import import_module
 from typing import Any
 
-ONE = threading.Lock()  # of threads that are the first at once
+PATCHING = threading.Lock()
 
 
 @cache
@@ -23,7 +23,7 @@ def import_librosa() -> Any:
     """
     from numba.core.caching import IndexDataCacheFile
 
-    with ONE:
+    with PATCHING:
         save = IndexDataCacheFile.save
         if not hasattr(save, "__wrapped__"):  # twice would wait for itself
 
