@@ -14,20 +14,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmbench.errors import IncompleteError, MMBenchError, UsageError
-from mmbench.files import append_line, make_folder, read_lines
+from mmbench.files import append_line, read_lines
+from mmbench.leases import LeaseTable
 from mmbench.processes import BESIDE
+from mmbench.runs.generate import StopSignal
 
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
 
 SUBMITTED = "submitted.jsonl"  # in the folder of logs: what was submitted, as which job
+SUBMITTING = "submitting"  # lease of the process that submits
 SHARED = ("run", "generate", "evaluate", "stats", "sweep")  # commands whose processes need not know of each other
 LOST = ("PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "TIMEOUT", "REVOKED")  # ends that are not the command's own
 ENDED = (*LOST, "COMPLETED", "FAILED", "CANCELLED", "OUT_OF_MEMORY", "DEADLINE")
@@ -198,6 +202,32 @@ def submit(words: Sequence[str], resources: Resources, folder: Path) -> Submitte
     """
     what = {"command": list(words), **asdict(resources), "others": dict(resources.others)}
     what |= {"where": str(Path.cwd()), "plugins": os.environ.get("MMBENCH_PLUGINS", "")}
+    stop = StopSignal("the job is noted first, so that the same command follows it")
+    with _alone_in(folder), stop.listening():
+        job = _find_submitted(what, folder) or _submit_new(what, words, resources, folder)
+    if stop.name:
+        raise KeyboardInterrupt
+    return job
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other process submits with this folder of logs."""
+    table = LeaseTable(folder)
+    while (lease := table.acquire(SUBMITTING)) is None:
+        time.sleep(POLL / 10)
+    try:
+        yield
+    finally:
+        lease.release()
+
+
+def _find_submitted(what: Mapping[str, Any], folder: Path) -> Submitted | None:
+    """The job that does this already; None if there is none that goes on.
+
+    Raises:
+        MMBenchError: Slurm does not say.
+    """
     for line in reversed(read_lines(folder / SUBMITTED)):
         if {key: line.get(key) for key in what} == what:
             known = Submitted(line["job"], folder)
@@ -207,10 +237,18 @@ def submit(words: Sequence[str], resources: Resources, folder: Path) -> Submitte
                 raise MMBenchError(found, "a controller that answers", "squeue; then the same command again")
             if any(task.state not in ENDED for task in tasks):
                 return known
+    return None
+
+
+def _submit_new(what: Mapping[str, Any], words: Sequence[str], resources: Resources, folder: Path) -> Submitted:
+    """A new job, which is noted in the folder.
+
+    Raises:
+        MMBenchError: Slurm refuses it.
+    """
     from submitit import SlurmExecutor
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-    make_folder(folder)
     executor = SlurmExecutor(folder.resolve(), max_num_timeout=resources.retries)
     executor.update_parameters(**resources.parameters())
     try:

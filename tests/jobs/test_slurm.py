@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -145,6 +147,38 @@ def test_a_job_that_goes_on_is_not_submitted_twice(controller: Path, tmp_path: P
     assert submit(words, Resources(), tmp_path).number == "3"
     lines = [json.loads(line) for line in (tmp_path / "submitted.jsonl").read_text().splitlines()]
     assert [line["job"] for line in lines] == ["1", "2", "3"]
+
+
+def slow_sbatch(controller: Path, seconds: float) -> None:
+    """Let every submission take so long."""
+    (controller / "shown").write_text("JobId=JOB JobState=RUNNING Reason=None NodeList=n1 ExitCode=0:0\n")
+    sbatch = controller / "sbatch"
+    sbatch.write_text(sbatch.read_text().replace("#!/bin/sh\n", f"#!/bin/sh\nsleep {seconds}\n"))
+
+
+def test_two_that_submit_the_same_at_once_get_one_job(controller: Path, tmp_path: Path) -> None:
+    slow_sbatch(controller, 0.5)
+    numbers: list[str] = []
+    words = ["list", "systems"]
+    threads = [
+        threading.Thread(target=lambda: numbers.append(submit(words, Resources(), tmp_path).number)) for _ in "12"
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert numbers == ["1", "1"]
+
+
+def test_ctrl_c_while_slurm_takes_a_job_leaves_one_that_is_followed(controller: Path, tmp_path: Path) -> None:
+    slow_sbatch(controller, 1)
+    words = ["list", "systems"]
+    interrupt = threading.Timer(0.5, signal.raise_signal, (signal.SIGINT,))
+    interrupt.start()
+    with pytest.raises(KeyboardInterrupt):
+        submit(words, Resources(), tmp_path)
+    interrupt.join()
+    assert submit(words, Resources(), tmp_path).number == "1"
 
 
 @pytest.mark.parametrize(
