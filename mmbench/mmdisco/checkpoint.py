@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from io import BytesIO
@@ -42,8 +43,20 @@ def save_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
             current.replace(folder / PREVIOUS)
     remove_unfinished(folder)
     written = BytesIO()
-    torch.save(dict(state), written)
+    torch.save(_canonical(state), written)
     write_whole(current, written.getbuffer())
+
+
+def _canonical(value: Any) -> Any:
+    """A state whose pickle depends on what it holds alone, not on which of its equal texts are one object.
+
+    Those of a resumed training come from its checkpoint, and are others than the code's.
+    """
+    if isinstance(value, Mapping):
+        return {_canonical(key): _canonical(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_canonical, value))
+    return sys.intern(value) if type(value) is str else value
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any] | None:

@@ -201,6 +201,7 @@ def test_resuming_is_bit_exact(tmp_path: Path) -> None:
     assert resumed.losses == whole.losses
     for kind in ("model", "average"):
         assert_equal(weights(tmp_path / "whole", kind), weights(tmp_path / "parts", kind))
+    assert (tmp_path / "whole" / CHECKPOINT).read_bytes() == (tmp_path / "parts" / CHECKPOINT).read_bytes()
     assert run(CONFIG, tmp_path / "parts").resumed_at == 6
 
 
