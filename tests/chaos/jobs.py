@@ -14,7 +14,7 @@ from tests.chaos.starter import Command, Starter
 from tests.vggsound_copy import write_copy
 
 QUICK = "-d bounce --set num_inference_steps=2"
-VOLATILE = {"time", "changed", "seconds", "checksum", "git"}  # of a fact: when it was made, how long it took, all in one
+VOLATILE = {"time", "changed", "seconds", "checksum", "git"}  # of a fact: when it was made, and how long it took
 # Of what happened, not of what was made; a training that was stopped has the checkpoint of that step as a spare.
 LOGS = {"invocations.jsonl", "resources.jsonl", ".lock", "checkpoint.previous.pt"}
 
