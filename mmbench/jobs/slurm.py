@@ -21,6 +21,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmbench.console import log
 from mmbench.errors import IncompleteError, MMBenchError, UsageError
 from mmbench.files import append_line, read_lines
 from mmbench.leases import LeaseTable
@@ -213,8 +214,11 @@ def submit(words: Sequence[str], resources: Resources, folder: Path) -> Submitte
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """Wait until no other process submits with this folder of logs."""
-    table = LeaseTable(folder)
+    table, told = LeaseTable(folder), False
     while (lease := table.acquire(SUBMITTING)) is None:
+        if not told:
+            told = True
+            log.warning("another process submits with the logs in %s; waiting for it", folder)
         time.sleep(POLL / 10)
     try:
         yield

@@ -59,6 +59,7 @@ from mmbench.runs.store import SampleStore
 from mmbench.statistics.estimates import bootstrap_estimate, resample_indices
 from mmbench.statistics.paired import wilson_interval
 from mmbench.system_names import make_system
+from mmbench.types import Request
 
 GUIDED = "tiny+mmdisco-res_frieren"
 SYSTEMS = ("ground_truth", "tiny", GUIDED)
@@ -163,17 +164,23 @@ def posterior_logits(noised: tuple[Tensor, Tensor], clean: tuple[Tensor, Tensor]
 # Discriminator
 
 
-def discriminator_table(num: int = NUM, times: Sequence[int] = TIMES) -> None:
-    """Print how well the shipped discriminator and its rivals tell own from other pairs of `num` clips, by timestep."""
+def held_out(num: int) -> tuple[Any, list[Request], tuple[Tensor, Tensor]]:
+    """The guided system, and of `num` requests those whose text another has, too, with latents of their real clips."""
     dataset = make_dataset("bounce")
     system: Any = make_system(GUIDED, dataset=dataset, device="cpu")
-    pair = system.pair()
     requests = make_requests(dataset, num, SEED)
     counts = Counter(r.prompt.text for r in requests)
     requests = [r for r in requests if counts[r.prompt.text] > 1]
-    texts = [r.prompt.text for r in requests]
-    examples = [pair.encode(dataset.real(r, STREAM)) for r in requests]
-    real = tuple(torch.stack([example[k] for example in examples]) for k in (0, 1))
+    examples = [system.pair().encode(dataset.real(r, STREAM)) for r in requests]
+    video, audio = (torch.stack([example[k] for example in examples]) for k in (0, 1))
+    return system, requests, (video, audio)
+
+
+def discriminator_table(num: int = NUM, times: Sequence[int] = TIMES) -> None:
+    """Print how well the shipped discriminator and its rivals tell own from other pairs of `num` clips, by timestep."""
+    system, requests, real = held_out(num)
+    pair, texts = system.pair(), [r.prompt.text for r in requests]
+    counts = Counter(texts)
     made = pair.sample(requests)
     text = pair.texts(texts)
     empty = tuple(u.expand_as(c) for u, c in zip(pair.unconditional, text, strict=True))

@@ -9,21 +9,17 @@ that of the column. A share: how often the own sound has the higher logit, over 
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from decomposition import GUIDED, NUM, SEED, STREAM, others
+from decomposition import NUM, SEED, held_out, others
 from torch import Tensor
 
 from mmbench.mmdisco.discriminator import load_discriminator
 from mmbench.mmdisco.losses import Pair, add_noise
 from mmbench.mmdisco.pairs import generator
-from mmbench.registry import make_dataset
-from mmbench.runs.spec import make_requests
-from mmbench.system_names import make_system
 
 VIDEO_LEVELS, AUDIO_LEVELS = (0, 200, 400, 600, 700, 800, 900), (400, 600, 700, 800, 900, 950)
 
@@ -32,19 +28,12 @@ VIDEO_LEVELS, AUDIO_LEVELS = (0, 200, 400, 600, 700, 800, 900), (400, 600, 700, 
 def main(files: Sequence[str]) -> None:
     """Print a table for each discriminator."""
     torch.set_num_threads(1)
-    dataset = make_dataset("bounce")
-    system: Any = make_system(GUIDED, dataset=dataset, device="cpu")
-    pair = system.pair()
-    requests = make_requests(dataset, NUM, SEED)
-    counts = Counter(r.prompt.text for r in requests)
-    requests = [r for r in requests if counts[r.prompt.text] > 1]
-    texts = [r.prompt.text for r in requests]
-    examples = [pair.encode(dataset.real(r, STREAM)) for r in requests]
+    system, requests, real = held_out(NUM)
+    pair, texts = system.pair(), [r.prompt.text for r in requests]
     text = pair.texts(texts)
     first, second = map(torch.from_numpy, others(texts))
     at: list[dict[int, Tensor]] = []
-    for k, levels in enumerate((VIDEO_LEVELS, AUDIO_LEVELS)):
-        clean = torch.stack([example[k] for example in examples])
+    for k, (clean, levels) in enumerate(zip(real, (VIDEO_LEVELS, AUDIO_LEVELS), strict=True)):
         noised = {}
         for t in levels:
             abar = pair.schedules[k].alphas_cumprod[t].expand(len(clean))

@@ -5,7 +5,8 @@
 "cosine": of the learned gradient (over x and y of all points at once) and that of h* = log q(x_t, y_t) - log p(x_t) -
 log p(y_t). "factor": what the learned gradient is best multiplied by, <g, g*> / <g, g>; 1 where it is as long as it
 should be. "left": what then remains of the exact one, |g* - factor g| / |g*|. Points are noised pairs of the target
-("real") and noised points of either axis alone ("apart", where sampling begins). Mean and standard error of seeds.
+("real") and noised points of either axis alone ("apart", where sampling begins). "log SNR": log(abar / (1 - abar)).
+Mean and standard error of seeds.
 """
 
 from __future__ import annotations

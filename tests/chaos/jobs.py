@@ -10,13 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from mmbench.mmdisco.checkpoint import CHECKPOINT, PREVIOUS
 from tests.chaos.starter import Command, Starter
 from tests.vggsound_copy import write_copy
 
 QUICK = "-d bounce --set num_inference_steps=2"
-VOLATILE = {"time", "changed", "seconds", "checksum", "git"}  # of a fact: when it was made, and how long it took
-# Of what happened, not of what was made; a training that was stopped has the checkpoint of that step as a spare.
-LOGS = {"invocations.jsonl", "resources.jsonl", ".lock", "checkpoint.previous.pt"}
+# Of a fact: when it was made, how long it took, both in one; and whether the repository is as committed, which it is
+# not once the first attack has appended to its record there.
+VOLATILE = {"time", "changed", "seconds", "checksum", "dirty"}
+LOGS = {"invocations.jsonl", "resources.jsonl", ".lock"}  # of what happened, not of what was made
 
 
 @dataclass(frozen=True)
@@ -95,8 +99,14 @@ def results_of(root: Path, job: Job) -> dict[str, Any]:
     Feature caches are left out: what they hold shows in the records.
     """
     folder = root / job.folder
+    for spare in folder.rglob(PREVIOUS):  # of a training that was stopped, besides what an undisturbed one leaves
+        assert _steps_of(spare) < _steps_of(spare.with_name(CHECKPOINT)), f"{spare} is no earlier checkpoint"
     files = [file for file in folder.rglob("*") if file.is_file() and "features" not in file.relative_to(folder).parts]
-    return {str(f.relative_to(folder)): _told_by(f, root) for f in sorted(files) if f.name not in LOGS}
+    return {str(f.relative_to(folder)): _told_by(f, root) for f in sorted(files) if f.name not in {*LOGS, PREVIOUS}}
+
+
+def _steps_of(checkpoint: Path) -> int:
+    return int(torch.load(checkpoint, weights_only=True)["step"])
 
 
 def _told_by(file: Path, root: Path) -> Any:

@@ -156,7 +156,9 @@ def slow_sbatch(controller: Path, seconds: float) -> None:
     sbatch.write_text(sbatch.read_text().replace("#!/bin/sh\n", f"#!/bin/sh\nsleep {seconds}\n"))
 
 
-def test_two_that_submit_the_same_at_once_get_one_job(controller: Path, tmp_path: Path) -> None:
+def test_two_that_submit_the_same_at_once_get_one_job(
+    controller: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     slow_sbatch(controller, 0.5)
     numbers: list[str] = []
     words = ["list", "systems"]
@@ -168,6 +170,7 @@ def test_two_that_submit_the_same_at_once_get_one_job(controller: Path, tmp_path
     for thread in threads:
         thread.join(60)
     assert numbers == ["1", "1"]
+    assert caplog.text.count("waiting for it") == 1
 
 
 def test_ctrl_c_while_slurm_takes_a_job_leaves_one_that_is_followed(controller: Path, tmp_path: Path) -> None:
