@@ -44,6 +44,7 @@ class TinySystem(PairSystem):
         guided_every: int | None = None,
         guided_steps: tuple[int, int] | None = None,
         guidance_precision: str = "ieee",
+        path: str = "fraction",
         discriminator: str = "",
         aligner_scale: float = ALIGNER_SCALE,
         guidance: SystemName | None = None,
@@ -62,13 +63,15 @@ class TinySystem(PairSystem):
                 last one between; 1, or 3 with +mmdisco-fast, if None.
             guided_steps: Guide from one evaluation, counted from 0, up to another alone.
             guidance_precision: Of the gradient: "ieee", "tf32" or "bfloat16".
+            path: Which half of a guided pair moves when: fraction (both at once), log_snr, video_first or audio_first;
+                all but the first need a discriminator that was trained with --pairing independent.
             discriminator: File of a discriminator, instead of the one that belongs to name and dataset.
             aligner_scale: Weight of the gradient of +aligner.
             guidance: The name with what follows the plus sign; None for the pair alone.
         """
         scales = joint_scale if isinstance(joint_scale, Mapping) else {dataset.name: joint_scale}
         scale = scales.get(dataset.name, OTHER_JOINT_SCALE)
-        guiding = Guiding.read(self.base, guidance, guided_every, guided_steps, guidance_precision)
+        guiding = Guiding.read(self.base, guidance, guided_every, guided_steps, guidance_precision, path)
         sampling = Sampling(sampler, num_inference_steps, free_scale, scale, guiding)
 
         def load() -> DiffusionPair:

@@ -298,7 +298,7 @@ def _option_value(text: str) -> Any:
 
 
 GUIDES = {  # options that mean nothing but to what guides a pair, by that
-    "mmdisco": {"discriminator", "guidance_precision", "guided_every", "guided_steps", "joint_scale"},
-    "aligner": {"aligner_scale", "guidance_precision", "guided_every", "guided_steps"},
+    "mmdisco": {"discriminator", "guidance_precision", "guided_every", "guided_steps", "joint_scale", "path"},
+    "aligner": {"aligner_scale", "guidance_precision", "guided_every", "guided_steps", "path"},
 }
 GUIDANCE = set().union(*GUIDES.values())

@@ -1,4 +1,4 @@
-"""When a discriminator's gradient is computed in the course of a sampler, and in which precision."""
+"""When a discriminator's gradient is computed in the course of a sampler, in which precision, and on which path."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from mmbench.baselines.parts.options import require_at_least, require_choice
 from mmbench.errors import UsageError
+from mmbench.mmdisco.pairing import PATHS, Path
 from mmbench.networks.devices import PRECISIONS, Precision
 from mmbench.system_names import SystemName
 from mmbench.types import Spec
@@ -22,11 +23,13 @@ class Guiding:
         every: Each `every`-th guided evaluation computes the gradient; those between use the last one.
         steps: First evaluation, counted from 0, and the end, which is not guided; None for all.
         precision: Of the gradient: "ieee", "tf32" or "bfloat16".
+        path: Which half moves when (`mmbench.mmdisco.paths`). Halves that are not guided are the same on every path.
     """
 
     every: int = 1
     steps: tuple[int, int] | None = None
     precision: Precision = "ieee"
+    path: Path = "fraction"
 
     @classmethod
     def read(
@@ -36,6 +39,7 @@ class Guiding:
         guided_every: int | None,
         guided_steps: Any,
         guidance_precision: str,
+        path: str = "fraction",
     ) -> Guiding:
         """Read the options of `system` as a user set them.
 
@@ -45,6 +49,7 @@ class Guiding:
             guided_every: A whole number from 1; None for what the name says.
             guided_steps: Two whole numbers, (first, end); None for all.
             guidance_precision: One of `PRECISIONS`.
+            path: One of `PATHS`.
 
         Raises:
             UsageError: An option has a value that it cannot have.
@@ -52,11 +57,12 @@ class Guiding:
         every = guided_every if guided_every is not None else FAST_EVERY if name is not None and name.fast else 1
         require_at_least(system, "guided_every", every, 1)
         require_choice(system, "guidance_precision", guidance_precision, PRECISIONS)
+        require_choice(system, "path", path, PATHS)
         steps = None if guided_steps is None else tuple(guided_steps) if _is_pair(guided_steps) else ()
         if steps is not None and (len(steps) != 2 or not 0 <= steps[0] < steps[1]):
             found = f"{system} cannot have guided_steps {guided_steps}."
             raise UsageError(found, "the first guided evaluation, from 0, and the end", "--set guided_steps=0,13")
-        return cls(every, steps, cast(Precision, guidance_precision))
+        return cls(every, steps, cast(Precision, guidance_precision), cast(Path, path))
 
     def evaluations(self) -> range | None:
         """The guided evaluations; None for all."""
@@ -64,8 +70,13 @@ class Guiding:
 
     def spec(self) -> Spec:
         """What is not at its default, by the names of the options, for a run's identity."""
-        own = {"guided_every": self.every, "guided_steps": self.steps, "guidance_precision": self.precision}
-        default = {"guided_every": 1, "guided_steps": None, "guidance_precision": "ieee"}
+        own = {
+            "guided_every": self.every,
+            "guided_steps": self.steps,
+            "guidance_precision": self.precision,
+            "path": self.path,
+        }
+        default = {"guided_every": 1, "guided_steps": None, "guidance_precision": "ieee", "path": "fraction"}
         return {name: value for name, value in own.items() if value != default[name]}
 
 

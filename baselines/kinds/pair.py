@@ -190,6 +190,7 @@ class DiffusionPair(ABC):
             free_scale=self.sampling.free_scale if condition else None,
             guidance=None if guidance is None else guidance(condition, empty),
             dtype=self.dtype,
+            halves=(self.epsilon_video, self.epsilon_audio) if epsilon is None else None,
         )
         generators = tuple([generator_of(r, stream) for r in requests] for stream in STREAMS)
         video, audio = sample_pair(predictor, self.shapes, generators, self.sampler(), self.device)
@@ -208,7 +209,8 @@ class DiffusionPair(ABC):
         def maker(schedule: Any) -> Callable[[], Any]:
             return lambda: make_scheduler(self.sampling.sampler, schedule)  # type: ignore[arg-type]
 
-        return SchedulerSampler(tuple(maker(s) for s in self.schedules), self.sampling.num_inference_steps)
+        path = self.sampling.guiding.path
+        return SchedulerSampler(tuple(maker(s) for s in self.schedules), self.sampling.num_inference_steps, path=path)
 
 
 @runtime_checkable

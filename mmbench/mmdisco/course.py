@@ -47,6 +47,11 @@ class Step:
     number: int
     total: int
 
+    @property
+    def log_snr(self) -> float:
+        """Of its level."""
+        return self.level.log_snr
+
 
 class Course:
     """A half under way: its pipeline's own call, paused at each of its steps.

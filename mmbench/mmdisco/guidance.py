@@ -8,7 +8,7 @@ SonyResearch/MMDisCo@3b9f84f:mmdisco/models/networks.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +18,17 @@ from torch import Tensor
 
 from mmbench.mmdisco.alignment import Alignment
 from mmbench.mmdisco.dpm_solver import State
-from mmbench.mmdisco.losses import Discriminator, JointEpsilon, Pair, Times, logit_and_gradient, per_sample
+from mmbench.mmdisco.losses import (
+    Discriminator,
+    Epsilon,
+    JointEpsilon,
+    Pair,
+    Times,
+    by_modality,
+    independent,
+    logit_and_gradient,
+    per_sample,
+)
 from mmbench.networks.devices import Precision, computing_in
 
 
@@ -31,6 +41,11 @@ def release_logit(h: Tensor) -> Tensor:
 def twice(z: Tensor) -> Tensor:
     """A batch followed by itself."""
     return torch.cat([z, z])
+
+
+def twice_times(t: Times) -> Times:
+    """Timesteps, shared or not, followed by themselves."""
+    return (twice(t[0]), twice(t[1])) if isinstance(t, tuple) else twice(t)
 
 
 def free(both: Pair, scale: tuple[float, float]) -> Pair:
@@ -98,8 +113,12 @@ class Guidance:
         if free_scale is None or not self.text:
             return self.gradient(x_t, y_t, t, self.text)
         text = join(self.unconditional_text, self.text)
-        times = (twice(t[0]), twice(t[1])) if isinstance(t, tuple) else twice(t)
-        return free(self.gradient(twice(x_t), twice(y_t), times, text), free_scale)
+        return free(self.gradient(twice(x_t), twice(y_t), twice_times(t), text), free_scale)
+
+
+def _at_rest(z_t: Tensor, t: Tensor, condition: Any) -> Tensor:
+    """What nobody asks of a model whose half does not move."""
+    return torch.zeros_like(z_t)
 
 
 @dataclass
@@ -141,6 +160,7 @@ class JointPredictor:
         free_scale: Classifier-free weights of x and y; None for a single, conditional pass.
         guidance: The discriminator, or an embedding; None samples the bases alone.
         dtype: Precision the base models are autocast to; None leaves them alone.
+        halves: Either base model by itself, so that one rests while the other moves; None evaluates both at all times.
         kept: The gradient that is used again; a run starts anew at evaluation 0.
     """
 
@@ -151,12 +171,20 @@ class JointPredictor:
     free_scale: tuple[float, float] | None = None
     guidance: Guidance | Alignment | None = None
     dtype: torch.dtype | None = None
+    halves: tuple[Epsilon, Epsilon] | None = None
     kept: KeptGradient = field(default_factory=KeptGradient, repr=False)
 
-    def __call__(self, state: State, t: Tensor, step: int = 0) -> State:
-        """Predicted noises of (x_t, y_t) at integer timesteps t (n,), in evaluation `step` of the sampler."""
+    def __call__(self, state: State, t: Times, step: int = 0, moving: Sequence[int] = (0, 1)) -> State:
+        """Predicted noises of (x_t, y_t) at integer timesteps (n,), in evaluation `step` of the sampler.
+
+        Args:
+            state: (n, ...) noised latents.
+            t: Timesteps of both modalities, or (t_x, t_y).
+            step: From 0.
+            moving: The modalities whose noises are asked for; those of another may be anything.
+        """
         x_t, y_t = state
-        predicted = self._base(x_t, y_t, t)
+        predicted = self._base(x_t, y_t, t, moving)
         g = self.guidance
         if g is None:
             return predicted
@@ -164,34 +192,38 @@ class JointPredictor:
         if gradient is None:
             return predicted
         out = []
-        for eps, grad, scale, abar in zip(predicted, gradient, g.scale, self.alphas_cumprod, strict=True):
-            sigma = (1 - abar[t.long()]).sqrt()
+        everything = zip(predicted, gradient, g.scale, self.alphas_cumprod, by_modality(t), strict=True)
+        for eps, grad, scale, abar, t_m in everything:
+            sigma = (1 - abar[t_m.long()]).sqrt()
             out.append(eps - per_sample(scale * sigma, grad) * grad)
         return tuple(out)
 
-    def _base(self, x_t: Tensor, y_t: Tensor, t: Tensor) -> Pair:
+    def _base(self, x_t: Tensor, y_t: Tensor, t: Times, moving: Sequence[int]) -> Pair:
+        epsilon = self.epsilon
+        if len(moving) == 1 and self.halves is not None and not isinstance(self.guidance, Alignment):
+            epsilon = independent(*(half if i in moving else _at_rest for i, half in enumerate(self.halves)))
         cast = nullcontext() if self.dtype is None else torch.autocast(x_t.device.type, self.dtype)
         with torch.no_grad(), cast:
             if self.free_scale is None:
-                x, y = self.epsilon(x_t, y_t, t, self.condition)
+                x, y = epsilon(x_t, y_t, t, self.condition)
             else:
                 condition = join(self.unconditional, self.condition)
-                x, y = self.epsilon(twice(x_t), twice(y_t), twice(t), condition)
+                x, y = epsilon(twice(x_t), twice(y_t), twice_times(t), condition)
             x, y = (
                 x.to(x_t.dtype),
                 y.to(y_t.dtype),
             )  # guidance weights amplify rounding: combine at the samples' precision
             return (x, y) if self.free_scale is None else free((x, y), self.free_scale)
 
-    def _gradient(self, g: Guidance | Alignment, state: Pair, t: Tensor, predicted: Pair) -> Pair:
+    def _gradient(self, g: Guidance | Alignment, state: Pair, t: Times, predicted: Pair) -> Pair:
         if isinstance(g, Alignment):
             return g.gradient(state, lambda noised: self._clean(noised, t, predicted))
         return g.free_gradient(*state, t, self.free_scale)
 
-    def _clean(self, noised: Pair, t: Tensor, predicted: Pair) -> Pair:
+    def _clean(self, noised: Pair, t: Times, predicted: Pair) -> Pair:
         """What the predicted noises say of clean latents, with the graph of x_t and y_t."""
         x_0, y_0 = (
-            (z - per_sample((1 - abar[t.long()]).sqrt(), z) * eps) / per_sample(abar[t.long()].sqrt(), z)
-            for z, eps, abar in zip(noised, predicted, self.alphas_cumprod, strict=True)
+            (z - per_sample((1 - abar[s.long()]).sqrt(), z) * eps) / per_sample(abar[s.long()].sqrt(), z)
+            for z, eps, abar, s in zip(noised, predicted, self.alphas_cumprod, by_modality(t), strict=True)
         )
         return x_0, y_0

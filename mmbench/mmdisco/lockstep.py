@@ -6,7 +6,7 @@ themselves. There a correction enters any kind of prediction by addition, and no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -17,6 +17,7 @@ from mmbench.errors import UsageError
 from mmbench.mmdisco.course import Course, Half, Step
 from mmbench.mmdisco.joint_guide import Corrections, JointGuide
 from mmbench.mmdisco.pairing import Path
+from mmbench.mmdisco.paths import movers_of
 from mmbench.progress import report_step
 
 Correct = Callable[[tuple[Step, Step]], Corrections]
@@ -51,8 +52,7 @@ def generate(
         UsageError: A pipeline or scheduler that cannot be guided so; a correction of another shape.
         BaseException: What a pipeline or `correct` raised. The other pipeline is ended, and both schedulers are theirs.
     """
-    if path not in MOVERS:
-        raise UsageError(f"Unknown path {path!r}.", f"one of {', '.join(MOVERS)}")
+    movers_at = movers_of(path)
     courses = [Course(half, latents_only) for half in halves]
     remainders: list[Tensor | None] = [None, None]
 
@@ -67,7 +67,7 @@ def generate(
         while not all(course.ended for course in courses):
             here = (courses[0].here, courses[1].here)
             report_step(sum(at.number for at in here), sum(at.total for at in here))
-            movers = MOVERS[path](here)
+            movers = movers_at(here)
             corrections: Corrections = (None, None) if correct is None else correct(here)
             for i in movers:
                 prediction, remainders[i] = add_correction(here[i].prediction, corrections[i], remainders[i])
@@ -126,27 +126,3 @@ def add_correction(
     exact = prediction.to(wide) + added
     rounded = exact.to(prediction.dtype)
     return rounded, None if rounded.dtype == wide else exact - rounded.to(wide)
-
-
-def _lagging(place: Callable[[Step], float]) -> Callable[[Sequence[Step]], list[int]]:
-    """Of the halves that have not ended, those at the lowest place; both where they are level."""
-
-    def movers(steps: Sequence[Step]) -> list[int]:
-        places = {i: place(step) for i, step in enumerate(steps) if step.number < step.total}
-        lowest = min(places.values())
-        return [i for i, at in places.items() if at <= lowest + 1e-9]
-
-    return movers
-
-
-def _first(i: int) -> Callable[[Sequence[Step]], list[int]]:
-    """One half until it has ended, then the other."""
-    return lambda steps: [i if steps[i].number < steps[i].total else 1 - i]
-
-
-MOVERS: dict[Path, Callable[[Sequence[Step]], list[int]]] = {
-    "fraction": _lagging(lambda step: step.number / step.total),
-    "log_snr": _lagging(lambda step: step.level.log_snr),
-    "video_first": _first(0),
-    "audio_first": _first(1),
-}

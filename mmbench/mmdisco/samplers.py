@@ -13,6 +13,9 @@ from torch import Tensor
 
 from mmbench.errors import UsageError
 from mmbench.mmdisco.dpm_solver import Predict, State
+from mmbench.mmdisco.losses import Times
+from mmbench.mmdisco.pairing import Path
+from mmbench.mmdisco.paths import walk
 from mmbench.mmdisco.schedule import NoiseSchedule
 from mmbench.progress import report_step
 
@@ -54,17 +57,21 @@ def initial_noise(shape: Sequence[int], generators: Sequence[torch.Generator], d
 
 @dataclass(frozen=True, eq=False)
 class SchedulerSampler:
-    """Steps every modality with a diffusers scheduler of its own, all at the same index of the same timesteps.
+    """Steps every modality with a diffusers scheduler of its own, on the same timesteps.
 
     Args:
         schedulers: Makes a fresh scheduler per modality and run: schedulers keep state while they step.
         num_inference_steps: Steps.
-        callback: Called with (index, state) after each step.
+        callback: Called with (index, state) after each evaluation.
+        path: Which half moves when: "fraction" (all at the same index), or one at a time, with the other before its
+            first step, between two, or clean at t = 0. A discriminator is right on paths whose pairs of levels it was
+            trained on (`mmbench.mmdisco.pairing`).
     """
 
     schedulers: tuple[Callable[[], Any], ...]
     num_inference_steps: int = 50
     callback: Callable[[int, State], None] | None = None
+    path: Path = "fraction"
 
     def timesteps(self) -> list[Tensor]:
         """(num_inference_steps,) int64 per modality."""
@@ -79,7 +86,7 @@ class SchedulerSampler:
         """Step `state` to the end.
 
         Args:
-            predict: Predicts the noise in every modality.
+            predict: Predicts the noise in every modality; told which move where not all of them do.
             state: (n, ...) noise per modality.
             generators: Per modality, one per sample: the noise that ancestral steps add to sample i comes from
                 generator i alone.
@@ -91,16 +98,27 @@ class SchedulerSampler:
         timesteps = schedulers[0].timesteps
         if any(not torch.equal(s.timesteps, timesteps) for s in schedulers):
             raise UsageError("The modalities step at different timesteps.", "the same T, spacing and offset for both")
-        for step, t in enumerate(timesteps):
-            report_step(step, len(timesteps))
-            noises = predict(state, t.expand(len(state[0])), step)
-            state = tuple(
-                scheduler.step(noise, t, z, generator=list(g)).prev_sample
-                for scheduler, noise, z, g in zip(schedulers, noises, state, generators, strict=True)
-            )
+        evaluations = walk(self.path, [_log_snrs(scheduler) for scheduler in schedulers])
+        places = [*timesteps, torch.zeros_like(timesteps[0])]  # a half that has ended is seen at the cleanest level
+        for number, (done, moving) in enumerate(evaluations):
+            report_step(number, len(evaluations))
+            times = [places[n].expand(len(state[0])) for n in done]
+            t: Times = times[0] if len(set(done)) == 1 else (times[0], times[1])
+            noises = predict(state, t, number, *([moving] if len(moving) < len(done) else []))
+            stepped = list(state)
+            for i in moving:
+                g = list(generators[i])
+                stepped[i] = schedulers[i].step(noises[i], places[done[i]], state[i], generator=g).prev_sample
+            state = tuple(stepped)
             if self.callback is not None:
-                self.callback(step, state)
+                self.callback(number, state)
         return state
+
+
+def _log_snrs(scheduler: Any) -> list[float]:
+    """Of the levels before its steps."""
+    abar = scheduler.alphas_cumprod.double().cpu()[scheduler.timesteps.cpu().long()]
+    return [float(x) for x in (abar / (1 - abar)).log()]
 
 
 def sample_pair(

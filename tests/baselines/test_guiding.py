@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from mmbench.baselines.kinds.discriminators import SHIPPED
 from mmbench.baselines.kinds.guiding import FAST_EVERY
 from mmbench.errors import UsageError
 from mmbench.experiments.profiling.profile import make_batch, profiled_dataset
+from mmbench.mmdisco.checkpoint import save_weights
+from mmbench.mmdisco.discriminator import load_discriminator
 from mmbench.mmdisco.guidance import Guidance
-from mmbench.mmdisco.losses import Pair
+from mmbench.mmdisco.losses import Pair, Times, by_modality
 from mmbench.registry import discover, make_dataset
 from mmbench.runs.spec import make_requests
 from mmbench.system_names import make_system
@@ -38,12 +43,12 @@ def untrained(name: str, **options: Any) -> tuple[Any, Any]:
 
 @pytest.fixture
 def gradients(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Timesteps at which gradients are computed."""
+    """Timesteps of the video at which gradients are computed."""
     computed: list[int] = []
     gradient = Guidance.gradient
 
-    def counted(self: Guidance, x_t: Tensor, y_t: Tensor, t: Tensor, text: tuple[Tensor, ...]) -> Pair:
-        computed.append(int(t[0]))
+    def counted(self: Guidance, x_t: Tensor, y_t: Tensor, t: Times, text: tuple[Tensor, ...]) -> Pair:
+        computed.append(int(by_modality(t)[0][0]))
         return gradient(self, x_t, y_t, t, text)
 
     monkeypatch.setattr(Guidance, "gradient", counted)
@@ -92,6 +97,19 @@ def test_only_what_is_not_at_its_default_is_part_of_the_identity() -> None:
     assert tiny("tiny+mmdisco-fast", guided_every=1).spec() == plain
 
 
+def test_a_path_needs_a_discriminator_of_its_levels_and_is_part_of_the_identity(
+    tmp_path: Path, gradients: list[int]
+) -> None:
+    with pytest.raises(UsageError, match="trained on pairing 'index' of noise levels, and path 'video_first'"):
+        tiny(path="video_first")
+    model = load_discriminator(SHIPPED / "tiny+mmdisco-bounce.safetensors")
+    file = save_weights(tmp_path, model.state_dict(), replace(model.config, pairing="independent"))
+    plain, first = (tiny(discriminator=str(file), path=path) for path in ("fraction", "video_first"))
+    assert first.spec() == {**plain.spec(), "mmdisco": {**plain.spec()["mmdisco"], "path": "video_first"}}
+    first.pair().sample(REQUESTS[:1], first.guide)
+    assert gradients == [999, 832, 666, 500, 333, 166] + 6 * [0]  # levels of the video
+
+
 @pytest.mark.parametrize("design", DESIGNS)
 @pytest.mark.parametrize("base", SIZED)
 def test_every_design_of_every_pair_has_a_fast_form(base: str, design: str) -> None:
@@ -106,6 +124,7 @@ def test_every_design_of_every_pair_has_a_fast_form(base: str, design: str) -> N
         *({"guided_every": value} for value in (0, "x", 2.5)),
         *({"guided_steps": value} for value in (3, (4, 2), (-1, 2), "0-3")),
         {"guidance_precision": "float16"},
+        {"path": "sideways"},
     ],
 )
 def test_values_that_mean_nothing_are_refused(option: dict[str, Any]) -> None:

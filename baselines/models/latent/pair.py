@@ -104,7 +104,8 @@ class LatentPair(DiffusionPair):
                 return lambda: ScaledDDIM(schedule)
             return lambda: make_scheduler(self.sampling.sampler, schedule)  # type: ignore[arg-type]
 
-        return SchedulerSampler(tuple(maker(s) for s in self.schedules), self.sampling.num_inference_steps)
+        path = self.sampling.guiding.path
+        return SchedulerSampler(tuple(maker(s) for s in self.schedules), self.sampling.num_inference_steps, path=path)
 
     def decode(self, video: Tensor, audio: Tensor, requests: Sequence[Request]) -> list[Clip]:
         """Clips of n pairs of latents."""

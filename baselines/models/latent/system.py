@@ -70,6 +70,7 @@ class LatentSystem(PairSystem):
         guided_every: int | None = None,
         guided_steps: tuple[int, int] | None = None,
         guidance_precision: str = "ieee",
+        path: str = "fraction",
         discriminator: str = "",
         aligner_scale: float = ALIGNER_SCALE,
         tile: int = TILE,
@@ -94,6 +95,8 @@ class LatentSystem(PairSystem):
                 last one between; 1, or 3 with +mmdisco-fast, if None.
             guided_steps: Guide from one evaluation, counted from 0, up to another alone.
             guidance_precision: Of the gradient: "ieee", "tf32" or "bfloat16".
+            path: Which half of a guided pair moves when: fraction (both at once), log_snr, video_first or audio_first;
+                all but the first need a discriminator that was trained with --pairing independent.
             discriminator: File of a discriminator, instead of the one that belongs to name and dataset.
             aligner_scale: Weight of the gradient of +aligner.
             tile: Samples that go through the denoisers together on a GPU, whatever the batch; fewer take less memory.
@@ -123,7 +126,7 @@ class LatentSystem(PairSystem):
         settings = {"dtype": dtype, "preset": preset, "tile": tile} | ({"compile": True} if compile else {})
         joint_scale = joint_scale or (RELEASED_JOINT_SCALE if as_released else self.joint_scale)
         released = "" if common.untrained else self.released_discriminator
-        guiding = Guiding.read(self.base, guidance, guided_every, guided_steps, guidance_precision)
+        guiding = Guiding.read(self.base, guidance, guided_every, guided_steps, guidance_precision, path)
         super().__init__(
             self.base,
             self._load_pair,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from mmbench.baselines.kinds.discriminators import Guide, pairing_of
+from mmbench.baselines.kinds.discriminators import Guide
 from mmbench.baselines.kinds.guided import PairSystem
 from mmbench.baselines.kinds.guiding import Guiding
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
@@ -17,7 +17,8 @@ from mmbench.baselines.models.pipelines.loading import content_of, small
 from mmbench.baselines.parts.options import CommonOptions, require_at_least, require_choice
 from mmbench.errors import UsageError
 from mmbench.identity import digest_of
-from mmbench.mmdisco.pairing import PATHS, require_path
+from mmbench.mmdisco.pairing import PATHS
+from mmbench.mmdisco.pairing import Path as LevelPath
 from mmbench.system_names import SystemName
 from mmbench.types import Dataset, Spec, Weights
 
@@ -117,9 +118,8 @@ class PipelineSystem(PairSystem):
         if guidance is not None and not own:
             self.name = str(replace(guidance, argument=described.name))  # a folder's place is not in it
         self._described, self._common, self._device, self._offload = described, common, device, offload
-        if self._guidance is not None and path != "fraction":
-            chosen: Any = path
-            require_path(pairing_of(self._discriminator_path), chosen)
+        if self._guidance is not None:
+            self._require_path(cast(LevelPath, path))
 
     def spec(self) -> Spec:
         """Both descriptions with their contents, the path, and the discriminator's digest if one guides."""
