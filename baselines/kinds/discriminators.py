@@ -55,8 +55,14 @@ class Guide:
             found = f"{name}: the released discriminator is a {self.released_design}."
             raise UsageError(found, f"{name.base}+mmdisco-release", "leave the design out")
 
-    def find(self, name: SystemName, dataset: Dataset, weights: Weights) -> Path | None:
+    def find(self, name: SystemName, dataset: Dataset, weights: Weights, pairing: Pairing = "index") -> Path | None:
         """The discriminator's file; None if a discriminator with random weights is to be used.
+
+        Args:
+            name: The system.
+            dataset: What it is trained on.
+            weights: Kind of the base models' weights.
+            pairing: How its training drew noise levels; a file that the user names may have another.
 
         Raises:
             UsageError: The file that the user names does not exist.
@@ -70,7 +76,7 @@ class Guide:
         try:
             if name.option == "release" and self.released:
                 return published.verify(self.released).path
-            return find_discriminator(name, dataset, weights, self.label)
+            return find_discriminator(name, dataset, weights, self.label, pairing)
         except MMBenchError:
             if not self.untrained:
                 raise
@@ -115,7 +121,9 @@ def discriminator_stem(name: SystemName, dataset: Dataset, weights: Weights, lab
     return f"{guided}-{dataset.label if isinstance(dataset, HasLabel) else dataset.name}{untrained}"
 
 
-def find_discriminator(name: SystemName, dataset: Dataset, weights: Weights, label: str = "") -> Path:
+def find_discriminator(
+    name: SystemName, dataset: Dataset, weights: Weights, label: str = "", pairing: Pairing = "index"
+) -> Path:
     """The file of a guided system's discriminator: of `mmbench train` the one of the lowest seed, else a shipped one.
 
     Args:
@@ -123,11 +131,13 @@ def find_discriminator(name: SystemName, dataset: Dataset, weights: Weights, lab
         dataset: What it was trained on.
         weights: Kind of the base models' weights.
         label: Of `discriminator_stem`.
+        pairing: How its training drew noise levels.
 
     Raises:
         MMBenchError: There are none; says how to train them.
     """
-    stem = discriminator_stem(name, dataset, weights, label)
+    levels = f"-{pairing}" * (pairing != "index")
+    stem = discriminator_stem(name, dataset, weights, label) + levels
     folder = Path(os.environ.get(FOLDER_VARIABLE, DEFAULT_FOLDER))
     trained = [p for p in folder.glob(f"{stem}-s*/discriminator.safetensors") if seed_of(p).isdecimal()]
     shipped = SHIPPED / f"{stem}.safetensors"
@@ -138,8 +148,10 @@ def find_discriminator(name: SystemName, dataset: Dataset, weights: Weights, lab
             return path
     loss = f" --loss {name.option}" if name.option in ("all", "disc", "denoise") else ""
     remedy = f"mmbench train --system {name.alone} --dataset {dataset.name} --discriminator {name.design}{loss}"
+    remedy += f" --pairing {pairing}" * (pairing != "index")
+    apart = f" at {pairing} noise levels" * (pairing != "index")
     raise MMBenchError(
-        f"{name} needs a discriminator trained on {dataset.name}, and there is none.",
+        f"{name} needs a discriminator trained on {dataset.name}{apart}, and there is none.",
         f"{folder / f'{stem}-s0' / 'discriminator.safetensors'}, or another folder in {FOLDER_VARIABLE}",
         f"{remedy} --out {folder}",
     )

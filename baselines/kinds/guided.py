@@ -16,8 +16,7 @@ from mmbench.baselines.kinds.aligner import ALIGNER_SCALE, Aligner
 from mmbench.baselines.kinds.best_of import BestOf, list_candidates
 from mmbench.baselines.kinds.discriminators import OWN_DISCRIMINATOR, Guide, file_digest, pairing_of
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
-from mmbench.mmdisco.pairing import Path as LevelPath
-from mmbench.mmdisco.pairing import require_path
+from mmbench.mmdisco.pairing import Pairing, require_path
 from mmbench.networks.devices import channels_last, deterministic_kernels
 from mmbench.system_names import SystemName
 from mmbench.types import Clip, Dataset, Request, Spec, Weights
@@ -71,12 +70,8 @@ class PairSystem:
         self._guidance = guidance if guidance and guidance.design else None
         if self._guidance:
             guide.refuse_other_designs(self._guidance)
-            self._require_path(sampling.guiding.path)
-
-    def _require_path(self, path: LevelPath) -> None:
-        """Raise UsageError if the discriminator was not trained on the pairs of levels of this path."""
-        if path != "fraction":
-            require_path(pairing_of(self._discriminator_path), path)
+            if sampling.guiding.path != "fraction":
+                require_path(pairing_of(self._discriminator_path), sampling.guiding.path)
 
     @property
     def joined(self) -> bool:
@@ -96,7 +91,8 @@ class PairSystem:
     @cached_property
     def _discriminator_path(self) -> Path | None:
         assert self._guidance is not None
-        return self._guide.find(self._guidance, self._dataset, self.weights)
+        pairing: Pairing = "index" if self._sampling.guiding.path == "fraction" else "independent"
+        return self._guide.find(self._guidance, self._dataset, self.weights, pairing)
 
     @cached_property
     def _design(self) -> str:

@@ -32,9 +32,10 @@ def test_a_file_of_holes_is_refused_before_it_is_hashed(tmp_path: Path, monkeypa
 
 
 def test_a_shipped_file_tells_its_config_and_digest() -> None:
-    path = next(SHIPPED.glob("tiny+mmdisco*.safetensors"))
+    path = SHIPPED / "tiny+mmdisco-bounce.safetensors"
     assert pairing_of(path) == "index"
     assert pairing_of(None) == "index"
+    assert pairing_of(SHIPPED / "tiny+mmdisco-res_frieren-bounce-independent.safetensors") == "independent"
     assert file_digest(path) == hash_files(path)[path.name][:32]
     assert file_digest(None) == "random"
 

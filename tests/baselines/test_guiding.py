@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +11,8 @@ from torch import Tensor
 
 from mmbench.baselines.kinds.discriminators import SHIPPED
 from mmbench.baselines.kinds.guiding import FAST_EVERY
-from mmbench.errors import UsageError
+from mmbench.errors import MMBenchError, UsageError
 from mmbench.experiments.profiling.profile import make_batch, profiled_dataset
-from mmbench.mmdisco.checkpoint import save_weights
-from mmbench.mmdisco.discriminator import load_discriminator
 from mmbench.mmdisco.guidance import Guidance
 from mmbench.mmdisco.losses import Pair, Times, by_modality
 from mmbench.registry import discover, make_dataset
@@ -97,17 +93,25 @@ def test_only_what_is_not_at_its_default_is_part_of_the_identity() -> None:
     assert tiny("tiny+mmdisco-fast", guided_every=1).spec() == plain
 
 
-def test_a_path_needs_a_discriminator_of_its_levels_and_is_part_of_the_identity(
-    tmp_path: Path, gradients: list[int]
-) -> None:
+def test_a_path_needs_a_discriminator_of_its_levels() -> None:
+    with pytest.raises(MMBenchError, match="trained on bounce at independent noise levels, and there is none") as none:
+        tiny("tiny+mmdisco", path="video_first")
+    assert none.value.next.startswith("mmbench train --system tiny --dataset bounce --discriminator res_mlp --pairing")
+    shipped = str(SHIPPED / "tiny+mmdisco-bounce.safetensors")
     with pytest.raises(UsageError, match="trained on pairing 'index' of noise levels, and path 'video_first'"):
-        tiny(path="video_first")
-    model = load_discriminator(SHIPPED / "tiny+mmdisco-bounce.safetensors")
-    file = save_weights(tmp_path, model.state_dict(), replace(model.config, pairing="independent"))
-    plain, first = (tiny(discriminator=str(file), path=path) for path in ("fraction", "video_first"))
-    assert first.spec() == {**plain.spec(), "mmdisco": {**plain.spec()["mmdisco"], "path": "video_first"}}
-    first.pair().sample(REQUESTS[:1], first.guide)
-    assert gradients == [999, 832, 666, 500, 333, 166] + 6 * [0]  # levels of the video
+        tiny(path="video_first", discriminator=shipped)
+
+
+def test_a_path_is_part_of_the_identity_and_asks_for_gradients_at_its_levels(gradients: list[int]) -> None:
+    first, last = (tiny("tiny+mmdisco-res_frieren", path=path) for path in ("video_first", "audio_first"))
+    told = first.spec()["mmdisco"]
+    assert (told["path"], told["pairing"]) == ("video_first", "independent")
+    assert last.spec() == {**first.spec(), "mmdisco": {**told, "path": "audio_first"}}
+    for system, expected in ((first, [999, 832, 666, 500, 333, 166] + 6 * [0]), (last, 6 * [999] + [999, 832])):
+        gradients.clear()
+        system.pair().sample(REQUESTS[:1], system.guide)
+        assert gradients[: len(expected)] == expected, "levels of the video"
+        assert len(gradients) == 12
 
 
 @pytest.mark.parametrize("design", DESIGNS)

@@ -40,7 +40,7 @@ class PipelinePair(DiffusionPair):
     Args:
         described: The pair, of places and commits.
         weights: Kind of its weights.
-        sampling: Its `sampler` is the path of lockstep; the rest is used with +mmdisco only.
+        sampling: The path of lockstep and, used with +mmdisco only, its scale and when it is computed.
         form: Of the clips that latents are decoded to.
         device: Where the pipelines run.
         dtype: Precision of their weights; None for float32.
@@ -102,10 +102,9 @@ class PipelinePair(DiffusionPair):
         generators = [generator_of(request, stream) for stream in STREAMS]
         video, audio = (model.half(prompt, generator) for model, generator in zip(self.models, generators, strict=True))
         correct = None if guidance is None else corrections_of(self._guide(guidance, request))
-        path: Any = self.sampling.sampler
         with deterministic_kernels(self.device), warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="torchsde")  # of the last digit of the times it is asked for
-            z, y = generate((video, audio), correct, path, self._on_turn, latents_only=True)
+            z, y = generate((video, audio), correct, self.sampling.guiding.path, self._on_turn, latents_only=True)
         return z.float(), y.float()
 
     def _guide(self, guidance: Any, request: Request) -> JointGuide:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from mmbench.baselines.kinds.discriminators import Guide
 from mmbench.baselines.kinds.guided import PairSystem
@@ -17,8 +17,6 @@ from mmbench.baselines.models.pipelines.loading import content_of, small
 from mmbench.baselines.parts.options import CommonOptions, require_at_least, require_choice
 from mmbench.errors import UsageError
 from mmbench.identity import digest_of
-from mmbench.mmdisco.pairing import PATHS
-from mmbench.mmdisco.pairing import Path as LevelPath
 from mmbench.system_names import SystemName
 from mmbench.types import Dataset, Spec, Weights
 
@@ -95,7 +93,6 @@ class PipelineSystem(PairSystem):
             found = f"{base} has no +aligner: what pipelines decode keeps no gradient."
             raise UsageError(found, f"{base}+mmdisco, or +bestof-4", f"mmbench run -s {guidance.alone}+bestof-4")
         path = path or described.path
-        require_choice(base, "path", path, PATHS)
         require_choice(base, "offload", offload, OFFLOADS)
         given = {"video": video, "audio": audio, "video_revision": video_revision, "audio_revision": audio_revision}
         described = of_weights(described, common.weights, given, dataset.format.seconds)
@@ -104,13 +101,13 @@ class PipelineSystem(PairSystem):
         for about, half in zip(contents.values(), described.halves, strict=True):
             about["content"] = content_of(half, common.weights)
         label = base if own and common.untrained else f"{described.name}-{digest_of(of_latents(contents))[:8]}"
-        guiding = Guiding.read(base, guidance, guided_every, guided_steps, guidance_precision)
+        guiding = Guiding.read(base, guidance, guided_every, guided_steps, guidance_precision, path)
         super().__init__(
             base,
             self._load_pair,
             {**contents, "dtype": dtype},
             common.weights,
-            Sampling(path, joint_scale=joint_scale or described.joint_scale, guiding=guiding),
+            Sampling("own", joint_scale=joint_scale or described.joint_scale, guiding=guiding),
             dataset,
             guidance,
             guide=Guide(discriminator, untrained=common.untrained, label=label),
@@ -118,13 +115,11 @@ class PipelineSystem(PairSystem):
         if guidance is not None and not own:
             self.name = str(replace(guidance, argument=described.name))  # a folder's place is not in it
         self._described, self._common, self._device, self._offload = described, common, device, offload
-        if self._guidance is not None:
-            self._require_path(cast(LevelPath, path))
 
     def spec(self) -> Spec:
         """Both descriptions with their contents, the path, and the discriminator's digest if one guides."""
         steps = [half.call.get("num_inference_steps") for half in self._described.halves]
-        own = {"sampler": "own", "path": self._sampling.sampler, "num_inference_steps": steps}
+        own = {"sampler": "own", "path": self._sampling.guiding.path, "num_inference_steps": steps}
         return {**super().spec(), "sampling": own}
 
     def _load_pair(self) -> DiffusionPair:
