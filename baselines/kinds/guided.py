@@ -70,7 +70,7 @@ class PairSystem:
         self._guidance = guidance if guidance and guidance.design else None
         if self._guidance:
             guide.refuse_other_designs(self._guidance)
-            if sampling.guiding.path != "fraction":
+            if sampling.guiding.path != "fraction" and self._discriminator_path is not None:
                 require_path(pairing_of(self._discriminator_path), sampling.guiding.path)
 
     @property

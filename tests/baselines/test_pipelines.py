@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -16,6 +17,7 @@ from mmbench.baselines.kinds.pair import STREAMS, generator_of
 from mmbench.baselines.models.pipelines.pair import PipelinePair
 from mmbench.baselines.models.pipelines.system import PipelineSystem
 from mmbench.errors import MMBenchError, UsageError
+from mmbench.mmdisco.checkpoint import save_weights
 from mmbench.mmdisco.guidance import Guidance
 from mmbench.mmdisco.losses import Noised, mmdisco_losses
 from mmbench.mmdisco.seen import seen_by, shapes_seen, view_of
@@ -220,11 +222,15 @@ def test_options_that_cannot_be_are_refused_before_any_work(options: dict[str, A
         system_of("wan_stableaudio", **options)
 
 
-def test_a_path_that_the_discriminator_was_not_trained_on_is_refused() -> None:
+def test_a_path_that_the_discriminator_was_not_trained_on_is_refused(tmp_path: Path) -> None:
+    guided = system_of("wan_stableaudio+mmdisco-res_frieren", path="video_first")
+    assert guided.spec()["mmdisco"]["path"] == "video_first", "random weights were trained on no path"
+    model = guided._untrained()
+    file = str(save_weights(tmp_path, model.state_dict(), model.config))
     with pytest.raises(
         UsageError, match="trained on pairing 'index' of noise levels, and path 'video_first' leaves it"
     ):
-        system_of("wan_stableaudio+mmdisco-res_frieren", path="video_first")
+        system_of("wan_stableaudio+mmdisco-res_frieren", path="video_first", discriminator=file)
     first, later = (
         system_of("wan_stableaudio", path=path).pair().sample(requests()) for path in ("fraction", "log_snr")
     )
