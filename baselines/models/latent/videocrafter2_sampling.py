@@ -30,6 +30,7 @@ class ScaledDDIM:
 
     def __init__(self, schedule: ScaledNoiseSchedule, eta: float = 1.0) -> None:
         self.schedule, self.eta = schedule, eta
+        self.alphas_cumprod = schedule.alphas_cumprod
         self.timesteps = torch.empty(0, dtype=torch.int64)
 
     def set_timesteps(self, num_inference_steps: int, device: torch.device | None = None) -> None:
