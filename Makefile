@@ -24,7 +24,9 @@ install: .venv/installed
 run: install
 	$(BIN)/mmbench run $(ARGS)
 
-test: check tests
+test: install
+	$(MAKE) --no-print-directory --output-sync -j 2 check warm
+	$(SUITE)
 
 check: install
 	$(BIN)/ruff check .
@@ -40,7 +42,8 @@ warm: install
 	$(BIN)/mmbench run -s ground_truth -s independent -m av_align -n 2 --format quiet --out "$$(mktemp -d)/runs"
 
 tests: warm
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not thorough" $(ARGS)
+	$(SUITE)
+SUITE = $(BIN)/python -m pytest -n 2 --dist worksteal -m "not thorough" $(ARGS)
 
 thorough: install
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m thorough $(ARGS)

@@ -113,10 +113,10 @@ def test_code_and_data_are_all_in_the_wheel_and_nothing_else_is(built: Built, wa
     assert sorted(want - files) == []
 
 
-THOROUGH = [pytest.param(way, marks=pytest.mark.thorough) for way in ("wheel of the sdist", "plain")]
+THOROUGH = [pytest.param(way, marks=pytest.mark.thorough) for way in ("editable", "wheel of the sdist", "plain")]
 
 
-@pytest.fixture(scope="module", params=["wheel", "editable", *THOROUGH])
+@pytest.fixture(scope="module", params=["wheel", *THOROUGH])
 def python(request: pytest.FixtureRequest, built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of a fresh environment where mmbench was installed in one way; what it depends on is ours."""
     place = tmp_path_factory.mktemp("environment")

@@ -73,7 +73,7 @@ def small_tile(name: str, tile: int, **options: Any) -> Any:
     return made
 
 
-@pytest.mark.parametrize("base", ["tiny", "tiny_flow"])
+@pytest.mark.parametrize("base", ["tiny", pytest.param("tiny_flow", marks=pytest.mark.thorough)])
 def test_guidance_raises_the_cosine_from_the_same_noise(base: str) -> None:
     made = (small_tile(name, 4, num_inference_steps=5) for name in (base, f"{base}+aligner"))
     alone, guided = (list(system.generate(REQUESTS)) for system in made)

@@ -191,7 +191,7 @@ def _refuse(*_: Any) -> Any:
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("name", [PAIRS[0], *(pytest.param(p, marks=pytest.mark.thorough) for p in PAIRS[1:])])
 def test_halves_are_loaded_alone_and_give_what_the_pair_gives(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = next(make_system(name, **SMALL).generate(REQUESTS[1:2]))
     for which, other in (("video", "audio"), ("audio", "video")):

@@ -120,7 +120,9 @@ THOROUGH = pytest.mark.thorough
         pytest.param(
             "auffusion_vc2+mmdisco-vit_frieren", ["size=tiny", "num_inference_steps=1"], marks=pytest.mark.thorough
         ),
-        ("mm_diffusion+mmdisco-res_mlp", ["size=tiny", "num_inference_steps=3"]),
+        pytest.param(
+            "mm_diffusion+mmdisco-res_mlp", ["size=tiny", "num_inference_steps=3"], marks=pytest.mark.thorough
+        ),
         ("tiny+aligner", ["num_inference_steps=1"]),
         pytest.param(
             "audioldm_animatediff+aligner", ["size=tiny", "num_inference_steps=1"], marks=pytest.mark.thorough

@@ -108,7 +108,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 }
 
 
-@pytest.mark.parametrize("bits", [0o000, 0o444, 0o555], ids=oct)
+@pytest.mark.parametrize("bits", [0o000, pytest.param(0o444, marks=pytest.mark.thorough), 0o555], ids=oct)
 @pytest.mark.parametrize("path", PATHS)
 def test_a_path_without_permission_is_a_message(place: Path, user: User, path: str, bits: int) -> None:
     (run,) = place.glob("runs/ground_truth-*")

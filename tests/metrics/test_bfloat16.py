@@ -55,6 +55,7 @@ def test_a_tower_in_float32_is_untouched_by_one_in_bfloat16_beside_it() -> None:
 
 
 @pytest.mark.e2e
+@pytest.mark.thorough
 def test_i3d_in_bfloat16_has_weights_by_channel_and_gives_float32_logits_near_those_of_float32() -> None:
     video = [Clip(clip(0, 9, 24).video, 8.0, np.zeros(0, np.float32), 16000)]
     exact, half = (I3DExtractor("random", device="cpu", num_frames=9, precision=p) for p in ("ieee", "bfloat16"))
