@@ -121,6 +121,11 @@ def discriminator_stem(name: SystemName, dataset: Dataset, weights: Weights, lab
     return f"{guided}-{dataset.label if isinstance(dataset, HasLabel) else dataset.name}{untrained}"
 
 
+def pairing_suffix(pairing: Pairing) -> str:
+    """What follows stem and sizes in the name of a discriminator of other levels, so that none takes it for its own."""
+    return f"-{pairing}" * (pairing != "index")
+
+
 def find_discriminator(
     name: SystemName, dataset: Dataset, weights: Weights, label: str = "", pairing: Pairing = "index"
 ) -> Path:
@@ -136,8 +141,7 @@ def find_discriminator(
     Raises:
         MMBenchError: There are none; says how to train them.
     """
-    levels = f"-{pairing}" * (pairing != "index")
-    stem = discriminator_stem(name, dataset, weights, label) + levels
+    stem = discriminator_stem(name, dataset, weights, label) + pairing_suffix(pairing)
     folder = Path(os.environ.get(FOLDER_VARIABLE, DEFAULT_FOLDER))
     trained = [p for p in folder.glob(f"{stem}-s*/discriminator.safetensors") if seed_of(p).isdecimal()]
     shipped = SHIPPED / f"{stem}.safetensors"

@@ -25,7 +25,7 @@ from mmbench.mmdisco.schedule import LogSNR
 from mmbench.progress import report_step
 
 State = tuple[Tensor, ...]  # one (n, ...) tensor per modality
-Predict = Callable[..., State]  # (state, t (n,), number of the evaluation) -> predicted noises
+Predict = Callable[..., State]  # (state, t, number of the evaluation[, halves that move]) -> predicted noises
 
 
 def dynamic_threshold(sample: Tensor, quantile: float = 0.995, floor: float = 1.0) -> Tensor:

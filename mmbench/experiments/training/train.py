@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmbench.baselines.kinds.discriminators import discriminator_stem
+from mmbench.baselines.kinds.discriminators import discriminator_stem, pairing_suffix
 from mmbench.baselines.kinds.pair import DiffusionPair
 from mmbench.console import log
 from mmbench.errors import BusyError, StoppedError, UsageError
@@ -63,11 +63,12 @@ def train_discriminator(settings: TrainSettings) -> dict[str, Any]:
 
     design = pair.discriminator(settings.discriminator, **settings.sizes)
     given: dict[str, Any] = {"loss": settings.loss, **settings.options}
-    config = TrainConfig(replace(design, pairing=read_pairing(settings.pairing)), **given)
+    pairing = read_pairing(settings.pairing)
+    config = TrainConfig(replace(design, pairing=pairing), **given)
     if pair.coupled:
         _refuse_halves_of_their_own(settings)
     shape = "".join(f"-{k}{v}" for k, v in sorted(settings.sizes.items()))
-    shape += f"-{settings.pairing}" * (settings.pairing != "index")  # so that +mmdisco takes no other for its own
+    shape += pairing_suffix(pairing)
     usual = f"{discriminator_stem(settings.name, dataset, bases.weights, bases.label)}{shape}-s{config.seed}"
     folder = settings.out / (settings.folder or usual)
     make_folder(folder)  # every process of a launcher writes its invocation there
