@@ -27,10 +27,11 @@ def components(*files: str) -> Spec:
     return {file: digest_bytes((SHIPPED / f"{file}.safetensors").read_bytes()) for file in files}
 
 
-class TinySystem(PairSystem):
-    """The embedded pair as a system, guided or not; with `cascade` the sound is made after the video."""
+@register("system", "tiny", "Embedded pair of small diffusion models, video and audio, made for bounce.", guidable=True)
+class Tiny(PairSystem):
+    """Generates video and audio of a prompt independently; with +mmdisco jointly."""
 
-    base, cascade, scorer = "tiny", False, "ib_bounce_av"
+    scorer = "ib_bounce_av"
 
     def __init__(
         self,
@@ -71,20 +72,19 @@ class TinySystem(PairSystem):
         """
         scales = joint_scale if isinstance(joint_scale, Mapping) else {dataset.name: joint_scale}
         scale = scales.get(dataset.name, OTHER_JOINT_SCALE)
-        guiding = Guiding.read(self.base, guidance, guided_every, guided_steps, guidance_precision, path)
+        guiding = Guiding.read("tiny", guidance, guided_every, guided_steps, guidance_precision, path)
         sampling = Sampling(sampler, num_inference_steps, free_scale, scale, guiding)
 
         def load() -> DiffusionPair:
-            from mmbench.baselines.models.tiny.pair import TinyCascade, TinyPair
+            from mmbench.baselines.models.tiny.pair import TinyPair
             from mmbench.networks.devices import local_device
 
-            return (TinyCascade if self.cascade else TinyPair)(local_device(device), sampling)
+            return TinyPair(local_device(device), sampling)
 
-        files = ("tiny", "tiny_cascade") if self.cascade else ("tiny",)
         super().__init__(
-            self.base,
+            "tiny",
             load,
-            components(*files),
+            components("tiny"),
             "trained",
             sampling,
             dataset,
@@ -95,13 +95,35 @@ class TinySystem(PairSystem):
         )
 
 
-@register("system", "tiny", "Embedded pair of small diffusion models, video and audio, made for bounce.", guidable=True)
-class Tiny(TinySystem):
-    """Generates video and audio of a prompt independently; with +mmdisco jointly."""
-
-
 @register("system", "tiny_cascade", "Embedded cascade: the video of tiny, then a small video-to-audio model.")
-class TinyCascadeSystem(TinySystem):
+class TinyCascadeSystem(PairSystem):
     """Generates the video from the text, then the audio from the video."""
 
-    base, cascade = "tiny_cascade", True
+    def __init__(
+        self,
+        *,
+        dataset: Dataset,
+        device: str = "auto",
+        sampler: str = "dpmsolver++2m",
+        num_inference_steps: int = NUM_INFERENCE_STEPS,
+        free_scale: tuple[float, float] | None = None,
+    ) -> None:
+        """Read the options; the shipped weights are loaded when first used.
+
+        Args:
+            dataset: The dataset that is generated for.
+            device: auto, cpu, cuda.
+            sampler: "dpmsolver++2m", "ddpm" or "ddim".
+            num_inference_steps: Steps of the sampler.
+            free_scale: Text guidance of (video, audio); a single conditional pass without.
+        """
+        sampling = Sampling(sampler, num_inference_steps, free_scale, OTHER_JOINT_SCALE)
+
+        def load() -> DiffusionPair:
+            from mmbench.baselines.models.tiny.pair import TinyCascade
+            from mmbench.networks.devices import local_device
+
+            return TinyCascade(local_device(device), sampling)
+
+        files = components("tiny", "tiny_cascade")
+        super().__init__("tiny_cascade", load, files, "trained", sampling, dataset, None, batch_size=BATCH_SIZE)

@@ -65,6 +65,16 @@ def test_options_of_a_guidance_that_no_system_has_are_refused(tmp_path: Path) ->
     assert both[0].run == alone[0].run, "it is the guided one's alone"
 
 
+@pytest.mark.parametrize(
+    "option", ["path=video_first", "guided_every=2", "joint_scale=1,1", "discriminator=d.safetensors"]
+)
+def test_a_cascade_that_nothing_guides_has_no_option_of_a_guidance(tmp_path: Path, option: str) -> None:
+    with pytest.raises(UsageError, match=f"tiny_cascade has no option '{option.partition('=')[0]}'") as caught:
+        plan(settings(tmp_path, systems=("tiny_cascade",), options=(option,)))
+    assert caught.value.next == "mmbench show tiny_cascade"
+    assert plan(settings(tmp_path, systems=("tiny_cascade",), options=("sampler=ddim", "num_inference_steps=5")))
+
+
 def test_a_preview_counts_what_is_there_and_what_is_to_make(tmp_path: Path) -> None:
     job = settings(tmp_path / "out", metrics=("av_align", "fad_bounce"))
     before = preview_plan(job)
