@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from mmbench.console import log
-from mmbench.errors import IntegrityError, MMBenchError, one_line
+from mmbench.errors import IntegrityError, MMBenchError, UsageError, one_line
 from mmbench.files import remove_unfinished, seal, write_whole, writing
 from mmbench.mmdisco.design import DiscriminatorConfig
 from mmbench.tensor_files import write_tensors
@@ -84,6 +84,18 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
             f"{remove}; then the same command, which starts anew",
         )
     return None
+
+
+def refuse_other_pairs(folder: Path, name: str) -> None:
+    """Raise UsageError if a folder's checkpoint was trained on other pairs, before hours go into those of `name`."""
+    state = load_checkpoint(folder)
+    seen = json.loads(state["record"])["pairs"] if state else [name]
+    if name not in seen:
+        raise UsageError(
+            f"{folder / CHECKPOINT} belongs to another training: pairs is {seen}, and {name} is none of them.",
+            "the same dataset, pairs, pool seed and options of the system, and the code that made its pairs",
+            "another output folder",
+        )
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -20,13 +20,17 @@ from mmbench.mmdisco.schedule import NoiseSchedule
 from mmbench.progress import report_step
 
 Generators = tuple[Sequence[torch.Generator], ...]  # per modality, one generator on the CPU per sample
-SchedulerName = Literal["ddpm", "ddim", "dpmsolver++2m"]
+SchedulerName = Literal["ddpm", "ddim", "dpmsolver++2m", "sde-dpmsolver++2m"]
 
 # Timestep spacings as the released MMDisCo gets them: 981, 961, .. 1 for DDPM, 999, 979, .. 20 for DPM-Solver++.
 _SCHEDULERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "ddpm": (DDPMScheduler, {"clip_sample": False, "timestep_spacing": "leading", "steps_offset": 1}),
     "ddim": (DDIMScheduler, {"clip_sample": False, "timestep_spacing": "leading", "steps_offset": 1}),
     "dpmsolver++2m": (DPMSolverMultistepScheduler, {"solver_order": 2, "timestep_spacing": "linspace"}),
+    "sde-dpmsolver++2m": (
+        DPMSolverMultistepScheduler,
+        {"solver_order": 2, "timestep_spacing": "linspace", "algorithm_type": "sde-dpmsolver++"},
+    ),
 }
 
 
@@ -37,7 +41,7 @@ class Sampler(Protocol):
 
 
 def make_scheduler(name: SchedulerName, schedule: NoiseSchedule, **config: Any) -> Any:
-    """A fresh diffusers scheduler: ancestral "ddpm", "ddim", or "dpmsolver++2m".
+    """A fresh diffusers scheduler: "ddim" and "dpmsolver++2m", or "ddpm" and "sde-dpmsolver++2m", which add noise.
 
     Args:
         name: The sampler.

@@ -100,7 +100,7 @@ def test_captions_held_out_or_of_unreadable_clips_never_enter_training(
 
     system = make_system("tiny", dataset=make_dataset("bounce"), device="cpu")
     monkeypatch.setattr(system, "pair", Pair)
-    real, fake = fill_pools(settings, dataset, BaseModels(lambda: system), True, 0)
+    real, fake = fill_pools(settings, dataset, BaseModels(lambda: system), True, 0, require=print)
     of_real, of_fake = ({f"caption {int(pool[i][2])}" for i in range(len(pool))} for pool in (real, fake))
     assert held_out
     assert of_fake == of_real == {f"caption {i}" for i in range(20)} - held_out - unread

@@ -119,6 +119,8 @@ def test_designs_share_what_is_stored_and_more_draws_begin_with_fewer(
     assert sum(made) == 12, "made once, trained on by all"
     refused = mmbench_here(capsys, *words, "--stored-draws", "3")
     assert "pairs is" in refused.stderr, "another training"
+    assert sum(made) == 12, "refused before its draws are made"
+    command(capsys, *words, "--stored-draws", "3", "--seed", "6", "--pool-seed", "0")
     assert (sum(made), len(stored(tmp_path))) == (18, 5)
     assert [file.read_bytes() for file in stored(tmp_path)][:3] == before
     command(capsys, *words, "--stored-draws", "2", "--pairing", "band")

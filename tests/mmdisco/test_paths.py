@@ -55,7 +55,7 @@ def test_an_unknown_path_names_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("name", ["ddpm", "ddim", "dpmsolver++2m"])
+@pytest.mark.parametrize("name", ["ddpm", "ddim", "dpmsolver++2m", "sde-dpmsolver++2m"])
 def test_exact_guidance_joins_gaussians_on_every_path(name: str, path: Path) -> None:
     predict = JointPredictor(
         independent(epsilon_x, epsilon_y), ALPHAS_CUMPROD, guidance=Guidance(logit), halves=(epsilon_x, epsilon_y)
@@ -79,7 +79,7 @@ def test_alone_any_path_gives_the_same_bits_and_asks_each_model_once_a_step(path
 
     halves = (counted(0, epsilon_x), counted(1, epsilon_y))
     predict = JointPredictor(independent(*halves), ALPHAS_CUMPROD, halves=halves)
-    for name in ("ddpm", "dpmsolver++2m"):
+    for name in ("ddpm", "dpmsolver++2m", "sde-dpmsolver++2m"):
         asked[:] = 0, 0
         found = sample_pair(predict, [(6,), (3,)], generators(), sampler(name, 8, path))
         assert asked == [8, 8]

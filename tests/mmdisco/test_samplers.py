@@ -14,7 +14,7 @@ from mmbench.mmdisco.samplers import Sampler, SchedulerSampler, initial_noise, m
 from mmbench.mmdisco.schedule import NoiseSchedule
 from tests.mmdisco.gaussians import ALPHAS_CUMPROD, RHO, SCHEDULES, correlation
 
-NAMES = ["ddpm", "ddim", "dpmsolver++2m", "dpm_solver"]
+NAMES = ["ddpm", "ddim", "dpmsolver++2m", "sde-dpmsolver++2m", "dpm_solver"]
 
 
 def sampler(name: str, steps: int = 20) -> Sampler:

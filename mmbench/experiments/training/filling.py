@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
@@ -19,7 +19,12 @@ from mmbench.types import Dataset, Item
 
 
 def fill_pools(
-    settings: TrainSettings, dataset: Dataset, bases: BaseModels, encodes: bool, seed: int
+    settings: TrainSettings,
+    dataset: Dataset,
+    bases: BaseModels,
+    encodes: bool,
+    seed: int,
+    require: Callable[[str], None],
 ) -> tuple[Pool | FreshClips, Pool]:
     """Fills the pools of encoded real pairs and of generated pairs; nothing is loaded if both are full.
 
@@ -29,6 +34,7 @@ def fill_pools(
         bases: Encode the former and generate the latter.
         encodes: Whether encoding takes a network; without one, clips that can be cut anywhere need no pool.
         seed: Of which pairs there are.
+        require: Called with the name of a pool before it is filled; refuses what a training has not begun with.
 
     Returns:
         (real, generated). Real pairs whose clips cannot be read are named on stderr, and none of either.
@@ -61,6 +67,7 @@ def fill_pools(
         real = FreshClips(cut, bases.pair.encode, seed, f"{bases.label}-fresh-{of_real}")
     else:
         real = Pool(settings.pools / f"{bases.label}-real-{of_real}", len(items))
+        require(real.name)
         real.fill(encode, CHUNK, "encode real pairs", settings.quiet)
         for reason in real.lost.values():
             log.warning("Not trained on: %s", reason)
@@ -71,6 +78,7 @@ def fill_pools(
     texts = [text for i, text in enumerate(texts_of(items)) if i not in lost]
     of_fake = digest_of_pool(bases, dataset, kind="fake", seed=seed, version=FAKES_VERSION, texts=digest_of(texts))
     fake = Pool(settings.pools / f"{bases.label}-fake-{of_fake}", settings.num_fake)
+    require(fake.name)
     requests = requests_of_fakes(texts, settings.num_fake, seed)
 
     def draw(indices: list[int]) -> Sequence[Example]:

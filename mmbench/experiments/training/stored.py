@@ -7,6 +7,7 @@ A draw of a pair takes 4 bytes for each element of its latents. Fewer draws are 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -38,6 +39,7 @@ def fill_stored_draws(
     description: PairDescription,
     real: Pool,
     seed: int,
+    require: Callable[[str], None],
 ) -> StoredDraws:
     """Fills the pool of stored draws that trainings of all designs share; loads nothing if it is full.
 
@@ -49,6 +51,7 @@ def fill_stored_draws(
         description: Of the base models.
         real: The real pairs.
         seed: Of the real pairs and their draws.
+        require: Called with the name of the draws before they are made; refuses what a training has not begun with.
 
     Returns:
         The draws with their predictions, which are read when a step asks for them.
@@ -61,6 +64,7 @@ def fill_stored_draws(
     timesteps = description.schedules[0].num_train_timesteps
     noising = Noising(timesteps, config.text_drop, description.unconditional, pairing)
     name = f"{pool.name}, {settings.stored_draws} draws"
+    require(name)
     draws = StoredDraws(real, noising, seed, settings.stored_draws, pool, name)
     label = f"predict noise, {len(pool) * bytes_per_draw(description) / 1e9:.2g} GB"
     pool.fill(lambda places: _predict(bases.pair, draws, places, config), CHUNK, label, settings.quiet)

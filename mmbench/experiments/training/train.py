@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,16 +123,18 @@ def _train(
     pair: DiffusionPair | PairDescription,
     folder: Path,
 ) -> dict[str, Any]:
+    from mmbench.mmdisco.checkpoint import refuse_other_pairs
     from mmbench.mmdisco.pairs import RePaired
     from mmbench.mmdisco.training import train
 
+    require = partial(refuse_other_pairs, folder)
     pool_seed = config.seed if settings.pool_seed is None else settings.pool_seed
-    real, pool = fill_pools(settings, dataset, bases, pair.encodes, pool_seed)
+    real, pool = fill_pools(settings, dataset, bases, pair.encodes, pool_seed, require)
     fake = RePaired(pool, config.seed) if settings.re_pair else pool
     names, stored, beside = [real.name, pool.name], None, " beside the base models"
     if isinstance(pair, PairDescription):
         assert isinstance(real, Pool)  # `fill_pools` refuses to store draws of others
-        stored = fill_stored_draws(settings, config, dataset, bases, pair, real, pool_seed)
+        stored = fill_stored_draws(settings, config, dataset, bases, pair, real, pool_seed, require)
         bases.free()
         names.append(stored.name)
         beside = ""
