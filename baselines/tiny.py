@@ -10,7 +10,9 @@ from mmbench.baselines.kinds.discriminators import SHIPPED, Guide
 from mmbench.baselines.kinds.guided import PairSystem
 from mmbench.baselines.kinds.guiding import Guiding
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
+from mmbench.baselines.parts.options import require_choice
 from mmbench.identity import digest_bytes
+from mmbench.mmdisco.sampler_names import SCHEDULER_NAMES
 from mmbench.registry import register
 from mmbench.system_names import SystemName
 from mmbench.types import Dataset, Spec
@@ -55,7 +57,7 @@ class Tiny(PairSystem):
         Args:
             dataset: The dataset that is generated for; picks the discriminator.
             device: auto, cpu, cuda.
-            sampler: "dpmsolver++2m", "ddpm" or "ddim".
+            sampler: One of `SCHEDULER_NAMES`.
             num_inference_steps: Steps of the sampler.
             free_scale: Text guidance of (video, audio); a single conditional pass without.
             joint_scale: Weights of the discriminator's gradient on (video, audio), or such pairs by name of the
@@ -70,6 +72,7 @@ class Tiny(PairSystem):
             aligner_scale: Weight of the gradient of +aligner.
             guidance: The name with what follows the plus sign; None for the pair alone.
         """
+        require_choice("tiny", "sampler", sampler, SCHEDULER_NAMES)
         scales = joint_scale if isinstance(joint_scale, Mapping) else {dataset.name: joint_scale}
         scale = scales.get(dataset.name, OTHER_JOINT_SCALE)
         guiding = Guiding.read("tiny", guidance, guided_every, guided_steps, guidance_precision, path)
@@ -113,10 +116,11 @@ class TinyCascadeSystem(PairSystem):
         Args:
             dataset: The dataset that is generated for.
             device: auto, cpu, cuda.
-            sampler: "dpmsolver++2m", "ddpm" or "ddim".
+            sampler: One of `SCHEDULER_NAMES`.
             num_inference_steps: Steps of the sampler.
             free_scale: Text guidance of (video, audio); a single conditional pass without.
         """
+        require_choice("tiny_cascade", "sampler", sampler, SCHEDULER_NAMES)
         sampling = Sampling(sampler, num_inference_steps, free_scale, OTHER_JOINT_SCALE)
 
         def load() -> DiffusionPair:

@@ -31,7 +31,7 @@ class Sampling:
     """Settings of a pair's sampler and guidance, all of them part of a run's identity.
 
     Attributes:
-        sampler: "ddpm", "ddim" or "dpmsolver++2m"; "euler" of flow models.
+        sampler: One of `SCHEDULER_NAMES`; "euler" of flow models.
         num_inference_steps: Steps, at the same timesteps in both modalities.
         free_scale: Classifier-free guidance weights of video and audio; None for one conditional pass.
         joint_scale: Weights of the discriminator's gradient on video and audio; used with +mmdisco only.

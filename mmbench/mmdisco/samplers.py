@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
@@ -16,11 +16,11 @@ from mmbench.mmdisco.dpm_solver import Predict, State
 from mmbench.mmdisco.losses import Times
 from mmbench.mmdisco.pairing import Path
 from mmbench.mmdisco.paths import walk
+from mmbench.mmdisco.sampler_names import SchedulerName
 from mmbench.mmdisco.schedule import NoiseSchedule
 from mmbench.progress import report_step
 
 Generators = tuple[Sequence[torch.Generator], ...]  # per modality, one generator on the CPU per sample
-SchedulerName = Literal["ddpm", "ddim", "dpmsolver++2m", "sde-dpmsolver++2m"]
 
 # Timestep spacings as the released MMDisCo gets them: 981, 961, .. 1 for DDPM, 999, 979, .. 20 for DPM-Solver++.
 _SCHEDULERS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -41,10 +41,10 @@ class Sampler(Protocol):
 
 
 def make_scheduler(name: SchedulerName, schedule: NoiseSchedule, **config: Any) -> Any:
-    """A fresh diffusers scheduler: "ddim" and "dpmsolver++2m", or "ddpm" and "sde-dpmsolver++2m", which add noise.
+    """A fresh diffusers scheduler.
 
     Args:
-        name: The sampler.
+        name: "ddim" or "dpmsolver++2m"; "ddpm" or "sde-dpmsolver++2m" (arXiv 2211.01095, eq. 18), which add noise.
         schedule: The base model's own noise schedule.
         config: Arguments of the diffusers class, over the defaults of this table.
     """

@@ -101,7 +101,7 @@ def test_the_scaled_schedule_is_the_unscaled_one_with_a_smaller_signal() -> None
     assert plain[501] == pytest.approx(0.275, abs=5e-4)
 
 
-@pytest.mark.parametrize("name", ["ddpm", "dpmsolver++2m"])
+@pytest.mark.parametrize("name", ["ddpm", "dpmsolver++2m", "sde-dpmsolver++2m"])
 def test_samplers_find_the_signal_under_the_scaled_schedule(name: str) -> None:
     """A model that knows x: every sampler must have the schedule's abar and arrive at x."""
     x = torch.linspace(-1, 1, 64)[None]

@@ -44,6 +44,7 @@ def test_a_plan_is_one_run_per_system_each_once(tmp_path: Path) -> None:
         ({"batch_size": 0}, "--batch-size is 0"),
         ({"weights": "fake"}, "--weights is 'fake'"),
         ({"options": ("stepz=3",)}, "stepz"),
+        ({"systems": ("tiny",), "options": ("sampler=euler",)}, "sampler.*euler"),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_written(

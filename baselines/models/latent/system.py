@@ -18,6 +18,7 @@ from mmbench.baselines.kinds.guiding import Guiding
 from mmbench.baselines.kinds.pair import DiffusionPair, Sampling
 from mmbench.baselines.parts.options import CommonOptions, require_at_least, require_choice
 from mmbench.errors import UsageError
+from mmbench.mmdisco.sampler_names import SCHEDULER_NAMES
 from mmbench.system_names import SystemName
 from mmbench.types import Dataset, Design, Modality, Spec
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 PAPER, RELEASE = "paper", "mmdisco-release"
 PRESETS = (PAPER, RELEASE)
-SAMPLERS = ("dpmsolver++2m", "ddpm", "ddim")
 RELEASED_JOINT_SCALE = (8.0, 1.0)
 TILE = 8
 LARGEST_TILE = 31  # on CUDA, whose fused attention takes 65,535 sequences: 32 x 32 pixels of 2 x 32 videos are too many
@@ -87,7 +87,7 @@ class LatentSystem(PairSystem):
             size: "full"; "tiny" is narrow networks of the same classes with random weights.
             weights: "real", or "random" to try the plumbing at full size.
             preset: "paper" or "mmdisco-release".
-            sampler: "dpmsolver++2m", "ddpm" or "ddim", instead of the preset's.
+            sampler: One of `SCHEDULER_NAMES`, instead of the preset's.
             num_inference_steps: Steps of the sampler.
             free_scale: Text guidance of (video, audio), instead of the paper's.
             joint_scale: Weights of the discriminator's gradient on (video, audio), instead of the preset's.
@@ -113,7 +113,7 @@ class LatentSystem(PairSystem):
         as_released = preset == RELEASE
         sampler = sampler or ("ddpm" if as_released else "dpmsolver++2m")
         require_choice(self.base, "preset", preset, PRESETS)
-        require_choice(self.base, "sampler", sampler, SAMPLERS)
+        require_choice(self.base, "sampler", sampler, SCHEDULER_NAMES)
         require_at_least(self.base, "num_inference_steps", num_inference_steps, 1)
         require_at_least(self.base, "tile", tile, 1)
         if "video" in modalities:
