@@ -1,7 +1,8 @@
 """Train the embedded models `tiny` and `tiny_cascade` from nothing: baselines/data/tiny*.safetensors.
 
-Stages, each in order and each resumed where it was stopped: items (rendered once), two codecs, latents, and three
-denoisers (video, audio, audio given the video). Video and audio models never see the other modality. Run all of it with
+Stages, each in order and each resumed where it was stopped: items (rendered once), two codecs, latents, three denoisers
+(video, audio, audio given the video), and the codecs' decoders once more on latents that stay as they are. Video and
+audio models never see the other modality. Run all of it with
 
     python scripts/train_tiny.py --work WORK
 
@@ -39,6 +40,7 @@ MOVING = 0.12  # a pixel that differs this much from its clip's median, of 2, be
 MOVING_WEIGHT = 6.0
 KL_WEIGHT = 1e-4
 TEXT_DROP = 0.1
+DECODER_NOISE = 0.05  # at most, on latents that decoders go on with: denoisers do not hit them either
 CONTEXT_NOISE = 0.1  # on the video that the video-to-audio model sees: what it will be given is not perfect either
 
 
@@ -59,12 +61,15 @@ COURSES = {
     "video_model": Course(11000, 32),
     "audio_model": Course(7000, 32),
     "video_to_audio_model": Course(3500, 32),
+    "video_decoder": Course(2600, 36, 1e-3, 50, 0.998),
+    "audio_decoder": Course(2600, 16, 1e-3, 50, 0.998),
 }
+DECODERS = {"video_decoder": "video_codec", "audio_decoder": "audio_codec"}
 
 
 def draw(name: str, step: int) -> tuple[np.random.Generator, torch.Generator]:
     """Everything random in one step of one network."""
-    words = np.random.SeedSequence([SEED, list(NETWORKS).index(name), step]).generate_state(2)
+    words = np.random.SeedSequence([SEED, list(COURSES).index(name), step]).generate_state(2)
     return np.random.default_rng(words[0]), torch.Generator().manual_seed(int(words[1]))
 
 
@@ -109,10 +114,15 @@ class Training:
 
     def __init__(self, name: str, work: Path) -> None:
         self.name, self.course, self.path = name, COURSES[name], work / f"{name}.pt"
-        torch.manual_seed(SEED + list(NETWORKS).index(name))
-        self.model = NETWORKS[name]()
-        c = self.course
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), c.learning_rate, (0.9, 0.99), weight_decay=1e-4)
+        torch.manual_seed(SEED + list(COURSES).index(name))
+        self.model = NETWORKS[DECODERS.get(name, name)]()
+        if name in DECODERS:
+            self.model.load_state_dict(torch.load(work / f"{DECODERS[name]}.pt", weights_only=True)["average"])
+            self.model.requires_grad_(False)
+            self.model.autoencoder.decoder.requires_grad_(True)  # type: ignore[union-attr]
+            self.model.autoencoder.post_quant_conv.requires_grad_(True)  # type: ignore[union-attr]
+        c, learns = self.course, [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(learns, c.learning_rate, (0.9, 0.99), weight_decay=1e-4)
         self.average = {k: v.clone() for k, v in self.model.state_dict().items()}
         self.step, self.seconds, self.curve = 0, 0.0, list[dict[str, Any]]()
         if self.path.exists():
@@ -259,6 +269,35 @@ def train_denoiser(name: str, items: Items, work: Path) -> None:
     training.run(loss_of)
 
 
+def train_decoder(name: str, items: Items, work: Path) -> None:
+    """Reconstruction from latents that stay what they are, so that denoisers of these latents remain right."""
+    training, video = Training(name, work), name == "video_decoder"
+    training.model.to(memory_format=torch.channels_last)
+    latents = np.load(work / f"{'video' if video else 'audio'}_latents.npy", mmap_mode="r")
+    data, n = np.load(items.video if video else items.mel, mmap_mode="r"), training.course.batch_size
+
+    def batch(step: int) -> tuple[Tensor, Tensor, Tensor]:
+        rng = draw(name, step)[0]
+        if not video:
+            pick = rng.integers(len(data), size=n)
+            return torch.from_numpy(latents[pick]).float(), torch.from_numpy(data[pick]).float(), torch.ones(())
+        pick = rng.integers(len(data), size=n // 6)
+        x, z = torch.from_numpy(data[pick]).float() / 127.5 - 1, torch.from_numpy(latents[pick]).float().transpose(1, 2)
+        frames = torch.from_numpy(rng.permuted(np.tile(np.arange(16), (len(x), 1)), axis=1)[:, :6])
+        row = torch.arange(len(x))[:, None]
+        weights = moving(x)[row, frames].flatten(0, 1)[:, None]
+        return z[row, frames].flatten(0, 1), x[row, frames].flatten(0, 1).permute(0, 3, 1, 2), weights
+
+    def loss_of(model: Any, step: int) -> dict[str, Tensor]:
+        z, x, weights = batch(step)
+        g = draw(name, step)[1]
+        z = z + DECODER_NOISE * torch.rand((len(z), 1, 1, 1), generator=g) * torch.randn(z.shape, generator=g)
+        error = model.decode(z.contiguous(memory_format=torch.channels_last)) - x
+        return {"loss": (weights * (error.abs() + 4 * error.square())).mean(), "squared error": error.square().mean()}
+
+    training.run(loss_of)
+
+
 def stages(work: Path, workers: int) -> Iterator[tuple[str, Callable[[], None]]]:
     """Names and what they do, in order."""
     items = Items(work)
@@ -268,14 +307,17 @@ def stages(work: Path, workers: int) -> Iterator[tuple[str, Callable[[], None]]]
     yield "latents", lambda: encode_items(items, work)
     for name in ("video_model", "audio_model", "video_to_audio_model"):
         yield name, lambda name=name: train_denoiser(name, items, work)  # type: ignore[misc]
+    for name in DECODERS:
+        yield name, lambda name=name: train_decoder(name, items, work)  # type: ignore[misc]
     yield "pack", lambda: pack_all(work)
 
 
 def pack_all(work: Path) -> None:
     """Write the weights that are shipped, and the record of how they came about."""
-    states = {name: torch.load(work / f"{name}.pt", weights_only=True) for name in NETWORKS}
+    states = {name: torch.load(work / f"{name}.pt", weights_only=True) for name in COURSES}
+    final = states | {codec: states[decoder] for decoder, codec in DECODERS.items()}
     for file, names in FILES.items():
-        pack({name: states[name]["average"] for name in names}, OUT / file)
+        pack({name: final[name]["average"] for name in names}, OUT / file)
     record = {
         name: {"course": vars(COURSES[name]), "seconds": round(s["seconds"]), "curve": s["curve"]}
         for name, s in states.items()

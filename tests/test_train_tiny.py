@@ -44,6 +44,12 @@ def test_every_stage_runs_and_a_second_run_changes_nothing(script: Any, tmp_path
     first = {file: (script.OUT / file).read_bytes() for file in FILES}
     for network, file in ((network, file) for file, networks in FILES.items() for network in networks):
         assert unpack(network, script.OUT / file).state_dict().keys() == NETWORKS[network]().state_dict().keys()
+    for decoder, codec in script.DECODERS.items():
+        before, after = (torch.load(work / f"{name}.pt", weights_only=True)["average"] for name in (codec, decoder))
+        changed = {key.split(".")[1] for key in before if not torch.equal(before[key], after[key])}
+        assert changed == {"decoder", "post_quant_conv"}, "latents stay what they are"
+        packed, key = unpack(codec, script.OUT / "tiny.safetensors").state_dict(), "autoencoder.decoder.conv_out.bias"
+        assert torch.equal(packed[key], after[key].half().float())
     for name, stage in script.stages(work, 1):
         if name != "items":
             stage()

@@ -1,6 +1,7 @@
 """Are the balls those that the prompt asks for? Counts them, frame by frame, in runs of bounce.
 
     python results/tiny/scenes.py RUN ...
+    python results/tiny/scenes.py --codec 400 --seed 907    # real clips, encoded and decoded
 
 Shares of the samples of each run, by the number of balls that prompts ask for, with 95 % intervals (Wilson 1927). What
 counts as right, number, material and constant is said at `Shown` in mmbench/datasets/bounce_world/seen_balls.py. A run
@@ -9,11 +10,18 @@ of ground_truth shows how often the detector itself is right.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+import argparse
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import torch
+
+from mmbench.baselines.kinds.discriminators import SHIPPED
+from mmbench.baselines.models.tiny.networks import unpack
+from mmbench.baselines.models.tiny.pair import pixels
 from mmbench.dataset_names import parse_dataset_name
 from mmbench.datasets.bounce_world.seen_balls import Shown, judge, seen_balls
 from mmbench.errors import MMBenchError
@@ -44,6 +52,21 @@ def shown_by(store: SampleStore) -> dict[int, list[Shown]]:
     return found
 
 
+def shown_by_codec(num: int, seed: int) -> dict[int, list[Shown]]:
+    """What real clips of `bounce` show after the video codec of `tiny`, by the number of balls asked for."""
+    codec: Any = unpack("video_codec", SHIPPED / "tiny.safetensors")
+    reference, found = make_dataset("bounce").reference(num, seed), dict[int, list[Shown]]()
+    for i in range(num):
+        item = reference[i]
+        frames = torch.from_numpy(item.clip.video).permute(0, 3, 1, 2).float() / 127.5 - 1
+        with torch.inference_mode():
+            video = np.rint(255 * pixels(codec.decode(codec.encode(frames))).clip(0, 1)).astype(np.uint8)
+        asked = item.prompt.data
+        shown = judge(seen_balls(video), asked["material"], asked["num_balls"])
+        found.setdefault(asked["num_balls"], []).append(shown)
+    return found
+
+
 def share(which: Sequence[bool]) -> str:
     """A share with its interval, for a table."""
     value = sum(which) / len(which)
@@ -51,20 +74,31 @@ def share(which: Sequence[bool]) -> str:
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def main(folders: Sequence[str]) -> None:
+def rows(name: str, found: Mapping[int, Sequence[Shown]]) -> None:
+    """Print one run's rows."""
+    for number, shown in sorted(found.items()):
+        cells = [share([getattr(clip, rule) for clip in shown]) for rule in RULES]
+        print(f"| {name} | {number} | {len(shown)} | " + " | ".join(cells) + " |")
+
+
+def main() -> None:
     """Print the table as Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="*", type=Path)
+    parser.add_argument("--codec", type=int, default=0, help="so many real clips after the codec")
+    parser.add_argument("--seed", type=int, default=907, help="of those clips")
+    arguments = parser.parse_args()
     print("| run | balls | n | " + " | ".join(RULES) + " |")
     print("|---" * (3 + len(RULES)) + "|")
-    for folder in folders:
-        store = SampleStore.open(Path(folder))
-        found = shown_by(store)
-        for number, shown in sorted(found.items()):
-            cells = [share([getattr(clip, rule) for clip in shown]) for rule in RULES]
-            print(f"| {store.run.run_id} | {number} | {len(shown)} | " + " | ".join(cells) + " |")
+    if arguments.codec:
+        rows(f"codec, seed {arguments.seed}", shown_by_codec(arguments.codec, arguments.seed))
+    for folder in arguments.runs:
+        store = SampleStore.open(folder)
+        rows(store.run.run_id, shown_by(store))
         status = store.status()
         if status.failed:
             print(f"\n{store.run.run_id}: {len(status.failed)} samples failed and are not counted.\n")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
