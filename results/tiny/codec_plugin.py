@@ -1,6 +1,6 @@
 """Real clips after the codecs of `tiny`: what its diffusion models could reach at most.
 
-mmbench --plugin results/tiny/codec_plugin.py run -s ground_truth -s codec_alone -s tiny -d bounce -n 512 --seed 25
+mmbench --plugin results/tiny/codec_plugin.py run -s ground_truth -s codec_alone -s tiny -d bounce -n 128 --seed 3
 """
 
 from __future__ import annotations
