@@ -35,7 +35,8 @@ def test_a_shipped_file_tells_its_config_and_digest() -> None:
     path = SHIPPED / "tiny+mmdisco-bounce.safetensors"
     assert pairing_of(path) == "index"
     assert pairing_of(None) == "index"
-    assert pairing_of(SHIPPED / "tiny+mmdisco-res_frieren-bounce-independent.safetensors") == "independent"
+    for world in ("bounce", "bounce_heavy"):
+        assert pairing_of(SHIPPED / f"tiny+mmdisco-res_frieren-{world}-independent.safetensors") == "independent"
     assert file_digest(path) == hash_files(path)[path.name][:32]
     assert file_digest(None) == "random"
 
