@@ -11,6 +11,7 @@ of ground_truth shows how often the detector itself is right.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -81,13 +82,13 @@ def rows(name: str, found: Mapping[int, Sequence[Shown]]) -> None:
         print(f"| {name} | {number} | {len(shown)} | " + " | ".join(cells) + " |")
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Print the table as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="*", type=Path)
     parser.add_argument("--codec", type=int, default=0, help="so many real clips after the codec")
     parser.add_argument("--seed", type=int, default=907, help="of those clips")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     print("| run | balls | n | " + " | ".join(RULES) + " |")
     print("|---" * (3 + len(RULES)) + "|")
     if arguments.codec:
@@ -101,4 +102,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -145,6 +145,11 @@ def test_the_script_prints_shares_of_a_run(
     n = numbers.count(1)
     assert lines[2].startswith(f"| {store.run.run_id} | 1 | {n} | 1.000 [{n / (n + 1.959964**2):.3f}, 1.000] |")
 
+    script.main(["--codec", "2", "--seed", str(SEED)])
+    shown = capsys.readouterr().out.splitlines()[2:]
+    assert sum(int(line.split("|")[3]) for line in shown) == 2
+    assert all(line.startswith(f"| codec, seed {SEED} |") for line in shown)
+
     shutil.rmtree(store.samples)
     store.samples.mkdir()
     with pytest.raises(MMBenchError, match="holds 0 samples of bounce"):
