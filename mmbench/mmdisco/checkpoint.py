@@ -89,7 +89,7 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
 def refuse_other_pairs(folder: Path, name: str) -> None:
     """Raise UsageError if a folder's checkpoint was trained on other pairs, before hours go into those of `name`."""
     state = load_checkpoint(folder)
-    seen = json.loads(state["record"])["pairs"] if state else [name]
+    seen = json.loads(state["record"]).get("pairs", []) if state else [name]
     if name not in seen:
         raise UsageError(
             f"{folder / CHECKPOINT} belongs to another training: pairs is {seen}, and {name} is none of them.",

@@ -44,7 +44,7 @@ def make_scheduler(name: SchedulerName, schedule: NoiseSchedule, **config: Any) 
     """A fresh diffusers scheduler.
 
     Args:
-        name: "ddim" or "dpmsolver++2m"; "ddpm" or "sde-dpmsolver++2m" (arXiv 2211.01095, eq. 18), which add noise.
+        name: "ddim" or "dpmsolver++2m"; "ddpm" or "sde-dpmsolver++2m" (arXiv 2211.01095), which add noise.
         schedule: The base model's own noise schedule.
         config: Arguments of the diffusers class, over the defaults of this table.
     """
