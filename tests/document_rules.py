@@ -6,15 +6,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any
-
-import typer
 
 from mmbench.dataset_names import parse_dataset_name
 from mmbench.datasets.prompt_sets import READERS
 from mmbench.registry import discover, lookup
 from mmbench.system_names import options_of, parse_system_name, read_options
 from mmbench.tables.known_suites import suite_named
+from tests.commands import command_line
 from tests.conftest import REPOSITORY
 from tests.documents import Command, commands
 
@@ -52,16 +52,9 @@ class Treatment:
     outside: Sequence[str] = ()
 
 
-def app() -> Any:
-    """The real command line."""
-    from mmbench.cli.app import app as installed
-
-    return typer.main.get_command(installed)
-
-
 def command_called(words: Sequence[str]) -> Any:
     """The command that the first of these words name."""
-    found: Any = app()
+    found = command_line()
     for word in words:
         if not hasattr(found, "commands"):
             break
@@ -70,6 +63,7 @@ def command_called(words: Sequence[str]) -> Any:
     return found
 
 
+@cache
 def options_of_systems() -> set[str]:
     """--size and what else systems take by name."""
     entries = discover("system")[0].values()
@@ -78,7 +72,7 @@ def options_of_systems() -> set[str]:
 
 def parse(words: Sequence[str]) -> dict[str, Any]:
     """Parse a mmbench command without carrying it out, and look up the systems, datasets and metrics it names."""
-    found: Any = app()
+    found = command_line()
     context = found.make_context("mmbench", list(words))
     rest = [*context._protected_args, *context.args]
     while hasattr(found, "commands"):

@@ -51,7 +51,13 @@ def gradients(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return computed
 
 
-@pytest.mark.parametrize("sampler", ["dpmsolver++2m", "sde-dpmsolver++2m", "ddim", "ddpm"])
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        *("dpmsolver++2m", "sde-dpmsolver++2m"),
+        *(pytest.param(name, marks=pytest.mark.thorough) for name in ("ddim", "ddpm")),
+    ],
+)
 def test_gradients_are_computed_where_they_are_asked_for_by_every_sampler(gradients: list[int], sampler: str) -> None:
     counts = []
     for every, steps in ((1, None), (4, None), (2, (1, 4))):
