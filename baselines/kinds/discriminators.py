@@ -21,6 +21,7 @@ from mmbench.weights.headers import require_whole
 SHIPPED = Path(__file__).parents[1] / "data"
 
 
+INDEPENDENT: Pairing = "independent"  # what is trained on every pair of levels knows those of any path
 FOLDER_VARIABLE, DEFAULT_FOLDER = "MMBENCH_DISCRIMINATORS", "runs/discriminators"
 
 
@@ -136,18 +137,19 @@ def find_discriminator(
         dataset: What it was trained on.
         weights: Kind of the base models' weights.
         label: Of `discriminator_stem`.
-        pairing: How its training drew noise levels.
+        pairing: How its training drew noise levels; a shipped one of independent levels stands for all pairings.
 
     Raises:
         MMBenchError: There are none; says how to train them.
     """
-    stem = discriminator_stem(name, dataset, weights, label) + pairing_suffix(pairing)
+    plain = discriminator_stem(name, dataset, weights, label)
+    stem = plain + pairing_suffix(pairing)
     folder = Path(os.environ.get(FOLDER_VARIABLE, DEFAULT_FOLDER))
     trained = [p for p in folder.glob(f"{stem}-s*/discriminator.safetensors") if seed_of(p).isdecimal()]
-    shipped = SHIPPED / f"{stem}.safetensors"
-    for path in (*sorted(trained, key=lambda p: int(seed_of(p))), shipped):
+    shipped = [SHIPPED / f"{plain}{pairing_suffix(one)}.safetensors" for one in (pairing, INDEPENDENT)]
+    for path in (*sorted(trained, key=lambda p: int(seed_of(p))), *shipped):
         if path.is_file():
-            if path != shipped and shipped.is_file():
+            if path not in shipped and any(file.is_file() for file in shipped):
                 _say_whose(str(name), path)
             return path
     loss = f" --loss {name.option}" if name.option in ("all", "disc", "denoise") else ""

@@ -366,7 +366,7 @@ def main(folder: Path) -> None:
     """Print the page."""
     torch.set_num_threads(1)
     stores = find_runs(folder)
-    files = (SHIPPED / f"{stem}.safetensors" for stem in ("tiny", f"{GUIDED}-bounce"))
+    files = (SHIPPED / f"{stem}.safetensors" for stem in ("tiny", f"{GUIDED}-bounce-independent"))
     weights = ", ".join(f"{path.name} {digest_bytes(path.read_bytes())[:12]}" for path in files)
     title, _, text = str(__doc__).partition("\n")
     print(f"# {title}\n{text}\n{date.today():%d %B %Y}, {machine()['cpu']}, one thread; {weights}.")

@@ -2,7 +2,7 @@
 
     mmbench --plugin results/tiny/trials_plugin.py run -s tiny_trial -s tiny_trial+mmdisco-res_frieren -d bounce \\
         -n 128 --seed 3 --set lag=12 \\
-        --set discriminator=mmbench/baselines/data/tiny+mmdisco-res_frieren-bounce.safetensors
+        --set discriminator=mmbench/baselines/data/tiny+mmdisco-res_frieren-bounce-independent.safetensors
 
 README.md has the table.
 """

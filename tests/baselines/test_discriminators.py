@@ -41,6 +41,13 @@ def test_a_shipped_file_tells_its_config_and_digest() -> None:
     assert file_digest(None) == "random"
 
 
+@pytest.mark.parametrize("world", ["bounce", "bounce_heavy"])
+@pytest.mark.parametrize("pairing", ["index", "band", "independent"])
+def test_a_shipped_one_of_independent_levels_serves_every_path(world: str, pairing: Any) -> None:
+    name, shipped = parse_system_name("tiny+mmdisco-res_frieren"), f"tiny+mmdisco-res_frieren-{world}-independent"
+    assert Guide().find(name, make_dataset(world), "trained", pairing) == SHIPPED / f"{shipped}.safetensors"
+
+
 def test_one_trained_here_in_the_place_of_a_shipped_one_is_named_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
