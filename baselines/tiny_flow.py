@@ -16,7 +16,7 @@ from mmbench.system_names import SystemName
 from mmbench.types import Dataset
 
 NAME = "tiny_flow"
-JOINT_SCALES = {"bounce": (2.0, 6.0)}  # those of `tiny`, not chosen anew: results/tiny_flow
+JOINT_SCALES = {"bounce": (2.0, 6.0)}  # those of `tiny` before its refiner, not chosen anew: results/tiny_flow
 
 
 @register(

@@ -1,8 +1,8 @@
 """Train the embedded models `tiny` and `tiny_cascade` from nothing: baselines/data/tiny*.safetensors.
 
 Stages, each in order and each resumed where it was stopped: items (rendered once), two codecs, latents, three denoisers
-(video, audio, audio given the video), and the codecs' decoders once more on latents that stay as they are. Video and
-audio models never see the other modality. Run all of it with
+(video, audio, audio given the video), what refines the video's, and the codecs' decoders once more on latents that stay
+as they are. Video and audio models never see the other modality. Run all of it with
 
     python scripts/train_tiny.py --work WORK
 
@@ -25,7 +25,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmbench.baselines.models.tiny.networks import FILES, NETWORKS, Denoiser, log_mel, pack, words_of
+from mmbench.baselines.models.tiny.networks import FILES, NETWORKS, WORDS, log_mel, pack, words_of
+from mmbench.baselines.models.tiny.refiner import REFINED_BELOW, RefinedDenoiser
 from mmbench.datasets.bounce import bounce
 from mmbench.files import write_whole
 from mmbench.mmdisco.losses import add_noise
@@ -40,6 +41,8 @@ MOVING = 0.12  # a pixel that differs this much from its clip's median, of 2, be
 MOVING_WEIGHT = 6.0
 KL_WEIGHT = 1e-4
 TEXT_DROP = 0.1
+TWO_BALLS = 0.4  # of the clips that models of videos learn from, of 0.25 of all clips: they are the harder ones
+REFINED_SHARE = 0.85  # of the refiner's timesteps lie where it is used; the others anywhere
 DECODER_NOISE = 0.05  # at most, on latents that decoders go on with: denoisers do not hit them either
 CONTEXT_NOISE = 0.1  # on the video that the video-to-audio model sees: what it will be given is not perfect either
 
@@ -58,11 +61,12 @@ class Course:
 COURSES = {
     "video_codec": Course(1414, 48, 2e-3, 100, 0.995),
     "audio_codec": Course(1240, 32, 2e-3, 100, 0.995),
-    "video_model": Course(11000, 32),
+    "video_model": Course(12000, 64),
     "audio_model": Course(7000, 32),
     "video_to_audio_model": Course(3500, 32),
     "video_decoder": Course(2600, 36, 1e-3, 50, 0.998),
     "audio_decoder": Course(2600, 16, 1e-3, 50, 0.998),
+    "video_refiner": Course(7200, 16, 2e-3, 100, 0.998),
 }
 DECODERS = {"video_decoder": "video_codec", "audio_decoder": "audio_codec"}
 
@@ -241,30 +245,49 @@ def encode_items(items: Items, work: Path) -> None:
 
 
 def train_denoiser(name: str, items: Items, work: Path) -> None:
-    """v-prediction at uniform timesteps; texts dropped now and then."""
+    """v-prediction at uniform timesteps, of the refiner at low ones mostly; texts dropped now and then."""
     training = Training(name, work)
-    model: Denoiser = training.model  # type: ignore[assignment]
-    if model.context and training.step == 0:  # what the audio model knows of sounds need not be learned again
-        model.load_state_dict(torch.load(work / "audio_model.pt", weights_only=True)["average"], strict=False)
-        training.average = {k: v.clone() for k, v in model.state_dict().items()}
-    kind = "video" if name == "video_model" else "audio"
+    network: Any = training.model
+    if (
+        name == "video_to_audio_model" and training.step == 0
+    ):  # what the audio model knows of sounds need not be learned again
+        network.load_state_dict(torch.load(work / "audio_model.pt", weights_only=True)["average"], strict=False)
+        training.average = {k: v.clone() for k, v in network.state_dict().items()}
+    if name == "video_refiner":
+        denoiser: Any = NETWORKS["video_model"]().requires_grad_(False)
+        denoiser.load_state_dict(torch.load(work / "video_model.pt", weights_only=True)["average"])
+        predict, words_to_text, abar = (
+            RefinedDenoiser(denoiser, network),
+            denoiser.words,
+            denoiser.schedule.alphas_cumprod,
+        )
+    else:
+        predict, words_to_text, abar = network, network.words, network.schedule.alphas_cumprod
+    kind = "video" if name in ("video_model", "video_refiner") else "audio"
     latents, words = np.load(work / f"{kind}_latents.npy"), np.load(items.words)
-    context = np.load(work / "video_latents.npy") if model.context else None
-    abar, batch_size = model.schedule.alphas_cumprod, training.course.batch_size
+    context = np.load(work / "video_latents.npy") if name == "video_to_audio_model" else None
+    two, n = words[:, WORDS.index("two")] > 0, training.course.batch_size
+
+    def draw_clips(rng: np.random.Generator) -> np.ndarray:
+        if kind == "audio" or not two.any() or two.all():
+            return rng.integers(len(latents), size=n)
+        number = round(TWO_BALLS * n)
+        return np.concatenate([rng.choice(np.flatnonzero(two), number), rng.choice(np.flatnonzero(~two), n - number)])
 
     def loss_of(model: Any, step: int) -> dict[str, Tensor]:
         rng, g = draw(name, step)
-        pick = rng.integers(len(latents), size=batch_size)
+        pick = draw_clips(rng)
         x = torch.from_numpy(latents[pick]).float()
         noise, t = torch.randn(x.shape, generator=g), torch.randint(len(abar), (len(x),), generator=g)
+        if name == "video_refiner":
+            t = torch.where(torch.rand(len(x), generator=g) < REFINED_SHARE, t % REFINED_BELOW, t)
         kept = (torch.rand((len(x), 1), generator=g) >= TEXT_DROP).float()
-        text = model.words(torch.from_numpy(words[pick]) * kept)
-        seen = None
+        text, seen = words_to_text(torch.from_numpy(words[pick]) * kept), ()
         if context is not None:
             clean = torch.from_numpy(context[pick]).float()
-            seen = clean + CONTEXT_NOISE * torch.randn(clean.shape, generator=g)
+            seen = (clean + CONTEXT_NOISE * torch.randn(clean.shape, generator=g),)
         target = add_noise(noise, -x, abar[t])  # v = sqrt(abar) eps - sqrt(1 - abar) x_0
-        return {"loss": (model(add_noise(x, noise, abar[t]), t, text, seen) - target).square().mean()}
+        return {"loss": (predict(add_noise(x, noise, abar[t]), t, text, *seen) - target).square().mean()}
 
     training.run(loss_of)
 
@@ -305,7 +328,7 @@ def stages(work: Path, workers: int) -> Iterator[tuple[str, Callable[[], None]]]
     for name in ("video_codec", "audio_codec"):
         yield name, lambda name=name: train_codec(name, items, work)  # type: ignore[misc]
     yield "latents", lambda: encode_items(items, work)
-    for name in ("video_model", "audio_model", "video_to_audio_model"):
+    for name in ("video_model", "video_refiner", "audio_model", "video_to_audio_model"):
         yield name, lambda name=name: train_denoiser(name, items, work)  # type: ignore[misc]
     for name in DECODERS:
         yield name, lambda name=name: train_decoder(name, items, work)  # type: ignore[misc]

@@ -189,4 +189,4 @@ def test_video_to_audio_models_spell_their_defaults_alike() -> None:
 
 def test_show_tells_the_joint_scales_of_tiny(capsys: pytest.CaptureFixture[str]) -> None:
     shown = json.loads(mmbench_here(capsys, "show", "tiny", "-f", "json").stdout)
-    assert "joint_scale={'bounce': (2.0, 6.0), 'bounce_heavy': (2.0, 1.0)}" in json.dumps(shown)
+    assert "joint_scale={'bounce': (1.0, 6.0), 'bounce_heavy': (2.0, 3.0)}" in json.dumps(shown)

@@ -46,10 +46,10 @@ def base() -> list[Clip]:
     return generate("tiny", REQUESTS)
 
 
-def test_pair_and_cascade_fit_in_8_megabytes_and_all_in_19() -> None:
+def test_pair_and_cascade_fit_in_8_megabytes_and_all_in_17() -> None:
     sizes = {f.name: f.stat().st_size for f in SHIPPED.glob("tiny*")}
     assert sizes["tiny.safetensors"] + sizes["tiny_cascade.safetensors"] <= 8_000_000
-    assert sum(sizes.values()) <= 19_000_000
+    assert sum(sizes.values()) <= 17_000_000
 
 
 @pytest.mark.parametrize(("network", "most"), [("video_codec", 0.0010), ("audio_codec", 0.0018)])

@@ -206,7 +206,7 @@ def test_the_command_keeps_every_round(tmp_path: Path, capsys: pytest.CaptureFix
     (line,) = [json.loads(text) for text in (tmp_path / "profile.jsonl").read_text().splitlines()]
     assert {name: len(rounds) for name, rounds in line["seconds"].items()} == dict.fromkeys(("texts", *SAMPLED), 2)
     assert (line["dtype"], line["guidance"], line["every"], line["gpu"]["before"]) == ("float32", "ieee", 1, None)
-    assert (line["sampler"], line["steps"], line["dataset"]) == ("dpmsolver++2m", 2, "bounce")
+    assert (line["sampler"], line["steps"], line["dataset"]) == ("sde-dpmsolver++2m", 2, "bounce")
     assert (row["system"], row["weights"]) == ("tiny+mmdisco", "trained")
     assert line["machine"]
     assert line["command"][:3] == ["mmbench", "profile", "inference"]

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from mmbench.baselines.models.tiny.networks import Denoiser
+from mmbench.baselines.models.tiny.refiner import RefinedDenoiser
 from mmbench.mmdisco.flow_sampler import flow_schedule
 from mmbench.mmdisco.levels import LevelSchedule
 from mmbench.mmdisco.losses import per_sample
@@ -35,11 +36,11 @@ class FlowDenoiser(nn.Module):
     lies past the last timestep).
 
     Args:
-        network: The v-model, whose weights these are.
+        network: The v-model, whose weights these are; refined or not.
         schedule: Levels of a flow, which `epsilon` counts.
     """
 
-    def __init__(self, network: Denoiser, schedule: LevelSchedule) -> None:
+    def __init__(self, network: Denoiser | RefinedDenoiser, schedule: LevelSchedule) -> None:
         super().__init__()
         self.network, self.schedule = network, schedule
         abar = network.schedule.alphas_cumprod

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmbench.baselines.kinds.pair import STREAMS, Sampling, generator_of
+from mmbench.baselines.kinds.pair import STREAMS, generator_of
 from mmbench.baselines.models.tiny.flow import SCHEDULES, SHIFTS, FlowDenoiser
-from mmbench.baselines.models.tiny.pair import TinyPair
+from mmbench.baselines.models.tiny.pair import TinyPair, network
+from mmbench.baselines.models.tiny.refiner import RefinedDenoiser
 from mmbench.mmdisco.flow_sampler import FlowEuler, euler_levels
 from mmbench.mmdisco.guidance import free, join, twice
 from mmbench.mmdisco.joint_guide import JointGuide
@@ -23,14 +24,12 @@ class TinyFlowPair(TinyPair):
     """`TinyPair` with flow models: losses and discriminators see x_t / c and the levels of `schedules`."""
 
     schedules = SCHEDULES
-    denoiser_file = "tiny_flow"
 
-    def __init__(self, device: str, sampling: Sampling) -> None:
-        super().__init__(device, sampling)
-        self.video_model, self.audio_model = (
-            FlowDenoiser(network, schedule).to(device)
-            for network, schedule in zip((self.video_model, self.audio_model), SCHEDULES, strict=True)
-        )
+    def make_denoisers(self) -> tuple[Any, Any]:
+        """The transformers of `tiny_flow`, that of videos with the refiner of `tiny`, as it is."""
+        video, audio = (network(name, self.device, "tiny_flow") for name in ("video_model", "audio_model"))
+        refined = RefinedDenoiser(video, network("video_refiner", self.device))
+        return FlowDenoiser(refined, SCHEDULES[0]).to(self.device), FlowDenoiser(audio, SCHEDULES[1]).to(self.device)
 
     @torch.no_grad()
     def velocities(self, latents: Pair, s: tuple[float, float], condition: tuple[Tensor, ...]) -> Pair:

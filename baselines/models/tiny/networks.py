@@ -1,6 +1,6 @@
 """The networks of the embedded models: two codecs and two latent diffusion models that know nothing of each other.
 
-Small enough for a CPU, of the same parts as the big ones: AutoencoderKL per modality, a U-Net per modality with a noise
+Small enough for a CPU, of the same parts as the big ones: AutoencoderKL and a transformer per modality, with a noise
 schedule of its own, texts as a vector. `scripts/train_tiny.py` trains them, `data/tiny.md` says on what.
 """
 
@@ -21,6 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from mmbench.baselines.models.tiny.refiner import Refiner
 from mmbench.mmdisco.losses import per_sample
 from mmbench.mmdisco.schedule import NoiseSchedule
 from mmbench.networks.compiled import import_librosa
@@ -218,6 +219,11 @@ def video_model() -> Denoiser:
     return Denoiser(VIDEO_LATENT, (2, 4, 4), SCHEDULES[0], width=192, depth=6)
 
 
+def video_refiner() -> Refiner:
+    """What is added to the v of `video_model`, latent by latent."""
+    return Refiner(VIDEO_LATENT, TEXT_CHANNELS)
+
+
 def audio_model() -> Denoiser:
     """Noise of audio latents; a token is one time step."""
     return Denoiser(AUDIO_LATENT, (1, 16), SCHEDULES[1], width=128, depth=6)
@@ -232,22 +238,23 @@ NETWORKS: Mapping[str, Callable[[], nn.Module]] = {
     "video_codec": video_codec,
     "audio_codec": audio_codec,
     "video_model": video_model,
+    "video_refiner": video_refiner,
     "audio_model": audio_model,
     "video_to_audio_model": video_to_audio_model,
 }
 FILES = {
-    "tiny.safetensors": ("video_codec", "audio_codec", "video_model", "audio_model"),
+    "tiny.safetensors": ("video_codec", "audio_codec", "video_model", "video_refiner", "audio_model"),
     "tiny_cascade.safetensors": ("video_to_audio_model",),
 }
 
 
 def pack(states: Mapping[str, Mapping[str, Tensor]], path: Path) -> None:
-    """Write networks to one file: matrices of denoisers as int8 with a scale per row, everything else as float16."""
+    """Write networks to one file: matrices of all but codecs as int8, a scale per row, the rest as float16."""
     stored: dict[str, Tensor] = {}
     for network, state in states.items():
         for name, value in state.items():
             key = f"{network}.{name}"
-            if network.endswith("_model") and value.ndim == 2:
+            if not network.endswith("_codec") and value.ndim == 2:
                 scale = (value.abs().amax(1, keepdim=True) / 127).clamp_min(1e-12)
                 stored[key] = (value / scale).round().to(torch.int8)
                 stored[f"{key}:scale"] = scale.float()

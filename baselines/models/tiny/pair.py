@@ -22,6 +22,7 @@ from mmbench.baselines.models.tiny.networks import (
     unpack,
     words_of,
 )
+from mmbench.baselines.models.tiny.refiner import RefinedDenoiser
 from mmbench.mmdisco.design import DiscriminatorConfig
 from mmbench.mmdisco.losses import JointEpsilon
 from mmbench.mmdisco.schedule import Schedule
@@ -53,13 +54,16 @@ class TinyPair(DiffusionPair):
     schedules: tuple[Schedule, Schedule] = SCHEDULES
     shapes = (VIDEO_LATENT, AUDIO_LATENT)
     tile = 16
-    denoiser_file = "tiny"  # the codecs are those of tiny in any case
 
     def __init__(self, device: str, sampling: Sampling) -> None:
         self.device, self.sampling = device, sampling
         self.video_codec, self.audio_codec = network("video_codec", device), network("audio_codec", device)
-        self.video_model: Any = network("video_model", device, self.denoiser_file)
-        self.audio_model: Any = network("audio_model", device, self.denoiser_file)
+        self.video_model, self.audio_model = self.make_denoisers()
+
+    def make_denoisers(self) -> tuple[Any, Any]:
+        """The models of video and of audio; a model of videos is a transformer and what refines its prediction."""
+        video = RefinedDenoiser(network("video_model", self.device), network("video_refiner", self.device))
+        return video, network("audio_model", self.device)
 
     @property
     def denoisers(self) -> tuple[Any, ...]:
@@ -129,9 +133,8 @@ class TinyPair(DiffusionPair):
 class TinyCascade(TinyPair):
     """The cascade on the video model of `TinyPair`: a model trained on pairs makes sound for its videos."""
 
-    def __init__(self, device: str, sampling: Sampling) -> None:
-        super().__init__(device, sampling)
-        self.audio_model = network("video_to_audio_model", device, "tiny_cascade")
+    def make_denoisers(self) -> tuple[Any, Any]:
+        return super().make_denoisers()[0], network("video_to_audio_model", self.device, "tiny_cascade")
 
     def sample_tile(
         self, requests: Sequence[Request], guidance: Any = None, epsilon: JointEpsilon | None = None
