@@ -15,7 +15,7 @@ from tests.chaos.record import fresh_seed, minutes, note
 from tests.commands import environment
 from tests.conftest import REPOSITORY
 
-MANY, FEW = "2100", "12"  # files that are damaged
+MANY, FEW = "2100", "8"  # files that are damaged
 
 pytestmark = pytest.mark.e2e
 
