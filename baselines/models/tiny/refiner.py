@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from mmbench.mmdisco.losses import per_sample
 from mmbench.mmdisco.schedule import NoiseSchedule
 
-REFINED_BELOW = 700  # timesteps; above, noise hides what a refiner could add, and it learned on few of those
+REFINED_BELOW = 700  # timesteps; above, it changed no count of balls, and it learned on few of those
 NUM_HEADS = 4
 
 
