@@ -85,6 +85,7 @@ def test_trained_interrupted_and_resumed(
     assert {p.name.split("-")[0] for p in (tmp_path / "parts" / "pools").iterdir()} == {"mine"}
 
 
+@pytest.mark.thorough
 @pytest.mark.e2e
 def test_guided_interrupted_and_resumed(
     file: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

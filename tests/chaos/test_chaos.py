@@ -29,6 +29,7 @@ def draw(driver: str, *options: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.thorough
 def test_no_damage_of_a_file_passes_for_other_numbers() -> None:
     seed, count = (str(fresh_seed()), MANY) if minutes() else ("0", FEW)
     *found, counts = draw("mutations", "--seed", seed, "--count", count)
@@ -38,6 +39,7 @@ def test_no_damage_of_a_file_passes_for_other_numbers() -> None:
     assert counts.get("detected", 0) + counts.get("healed", 0) >= len(found) // 8, "most kinds of damage matter"
 
 
+@pytest.mark.thorough
 def test_after_any_fault_of_the_disk_the_same_command_goes_on_to_the_same() -> None:
     seed, asked = 0, ["--count", "4"]
     if minutes():

@@ -153,7 +153,9 @@ def causes(error: BaseException) -> str:
 
 
 @pytest.mark.parametrize(
-    "names", [["generate", "evaluate"], pytest.param(["train"], marks=pytest.mark.thorough)], ids="+".join
+    "names",
+    [pytest.param(names, marks=pytest.mark.thorough) for names in (["generate", "evaluate"], ["train"])],
+    ids="+".join,
 )
 def test_what_was_interrupted_ends_as_if_it_had_not_been(world: World, names: list[str]) -> None:
     disturb(world, names, 1, 2, 7)

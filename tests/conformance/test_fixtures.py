@@ -26,12 +26,17 @@ SLOW = {
 }
 
 
+SLOWEST = {"end_to_end_fvd_fad", "synchformer_full"}  # half a minute and more; other folders hold their parts
+
+
 def _folders(root: Path) -> list[Path]:
     return sorted(p.parent for p in root.rglob("config.json")) if root.is_dir() else []
 
 
 def _parameter(folder: Path) -> Any:
-    return pytest.param(folder, id=folder.name, marks=[pytest.mark.e2e] if folder.name in SLOW else [])
+    marks = [pytest.mark.e2e] if folder.name in SLOW else []
+    marks += [pytest.mark.thorough] if folder.name in SLOWEST else []
+    return pytest.param(folder, id=folder.name, marks=marks)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -59,9 +59,7 @@ PUBLISHED = {  # TFLOP of a step of the base, and percent of it that res_mlp and
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize(
-    "system", ["mm_diffusion", *(pytest.param(s, marks=pytest.mark.thorough) for s in [*PUBLISHED][:2])]
-)
+@pytest.mark.parametrize("system", [pytest.param(system, marks=pytest.mark.thorough) for system in PUBLISHED])
 def test_published_sizes_cost_what_was_counted_elsewhere(system: str) -> None:
     base, res, vit = PUBLISHED[system]
     rows = {row["design"]: row for row in count_systems([system], ["res_mlp", "vit_mlp"], num=8)}
