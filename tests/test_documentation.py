@@ -55,7 +55,8 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 SLOW = tuple(  # a quarter to half a minute each
-    f"docs/{name}.md" for name in ("leaderboard", "metrics", "pairs", "records", "report", "systems", "training")
+    f"docs/{name}.md"
+    for name in ("datasets", "leaderboard", "metrics", "pairs", "records", "report", "systems", "training")
 )
 
 

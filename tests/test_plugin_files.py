@@ -272,6 +272,7 @@ def test_an_edit_of_a_plugin_or_of_what_it_imports_is_another_run(tmp_path: Path
 
 
 @pytest.mark.e2e
+@pytest.mark.thorough
 def test_processes_of_torchrun_load_the_plugin(tmp_path: Path) -> None:
     (tmp_path / "my_grey.py").write_text(SYSTEM)
     (tmp_path / "my_parts.py").write_text("LIGHT = 0.5\n")

@@ -74,6 +74,7 @@ def test_base_models_are_not_in_memory_in_training_and_not_loaded_when_pools_are
 
 
 @pytest.mark.e2e
+@pytest.mark.thorough
 def test_a_training_that_was_stopped_anywhere_ends_as_the_whole_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ def test_columns_name_what_is_not_the_paper_s() -> None:
 
 
 @pytest.mark.e2e
+@pytest.mark.thorough
 def test_a_pair_of_flows_is_trained_sampled_both_ways_and_recorded(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -47,6 +47,7 @@ def test_all_is_in_one_file(tmp_path: Path) -> None:
     assert all(url.startswith("data:video/mp4;base64,") for name, url in media.items() if name.endswith("mp4"))
 
 
+@pytest.mark.thorough
 def test_what_does_not_fit_is_left_out_and_said(tmp_path: Path) -> None:
     out, file = tmp_path / "runs", tmp_path / "report.html"
     write_runs(out, 2, 24, unlike=True)
