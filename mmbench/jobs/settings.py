@@ -19,11 +19,7 @@ DEFAULT_SYSTEMS = (
     "tiny_cascade",
     "tiny+mmdisco",
     "tiny+mmdisco-res_frieren",
-    "tiny_flow",
-    "tiny_flow+mmdisco-res_frieren",
 )
-
-
 DEFAULT_METRICS = ("av_align",)
 LARGEST_SEED = 1 << 63
 

@@ -24,10 +24,10 @@ def differing(specs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
         for k in dict.fromkeys(key for spec in flat.values() for key in spec)
         if len({spec.get(k) for spec in flat.values()}) > 1
     ]
-    words = {name: [f"{_last(k)}={_shorten(spec.get(k, 'none'))}" for k in keys] for name, spec in flat.items()}
-    short = all(0 < len(w) <= 2 and all(len(x) <= LONGEST for x in w) for w in words.values())
+    words = {name: [(_last(k), _shorten(spec.get(k, "none"))) for k in keys] for name, spec in flat.items()}
+    short = 0 < len(keys) <= 2 and all(len(value) <= LONGEST for w in words.values() for _, value in w)
     digits = {name: name.rpartition("-")[2] for name in flat}
-    labels = {name: ", ".join(w) for name, w in words.items()} if short else digits
+    labels = {name: ", ".join(map("=".join, w)) for name, w in words.items()} if short else digits
     return labels if len(set(labels.values())) == len(labels) else digits
 
 
