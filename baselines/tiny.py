@@ -47,7 +47,7 @@ class Tiny(PairSystem):
         guided_every: int | None = None,
         guided_steps: tuple[int, int] | None = None,
         guidance_precision: str = "ieee",
-        path: str = "fraction",
+        path: str | None = None,
         discriminator: str = "",
         aligner_scale: float = ALIGNER_SCALE,
         guidance: SystemName | None = None,
@@ -67,7 +67,8 @@ class Tiny(PairSystem):
             guided_steps: Guide from one evaluation, counted from 0, up to another alone.
             guidance_precision: Of the gradient: "ieee", "tf32" or "bfloat16".
             path: Which half of a guided pair moves when: fraction (both at once), log_snr, video_first or audio_first;
-                all but the first need a discriminator that was trained with --pairing independent.
+                all but the first need a discriminator that was trained with --pairing independent, and with one of
+                those video_first is the default, for it joins best (results/tiny).
             discriminator: File of a discriminator, instead of the one that belongs to name and dataset.
             aligner_scale: Weight of the gradient of +aligner.
             guidance: The name with what follows the plus sign; None for the pair alone.
@@ -75,6 +76,8 @@ class Tiny(PairSystem):
         require_choice("tiny", "sampler", sampler, SCHEDULER_NAMES)
         scales = joint_scale if isinstance(joint_scale, Mapping) else {dataset.name: joint_scale}
         scale = scales.get(dataset.name, OTHER_JOINT_SCALE)
+        guide = Guide(discriminator)
+        path = path or ("video_first" if guide.knows_every_path(guidance, dataset) else "fraction")
         guiding = Guiding.read("tiny", guidance, guided_every, guided_steps, guidance_precision, path)
         sampling = Sampling(sampler, num_inference_steps, free_scale, scale, guiding)
 
@@ -93,7 +96,7 @@ class Tiny(PairSystem):
             dataset,
             guidance,
             batch_size=BATCH_SIZE,
-            guide=Guide(discriminator),
+            guide=guide,
             aligner_scale=aligner_scale,
         )
 

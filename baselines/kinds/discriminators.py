@@ -83,6 +83,15 @@ class Guide:
                 raise
             return None
 
+    def knows_every_path(self, name: SystemName | None, dataset: Dataset) -> bool:
+        """Whether the discriminator of trained base models was trained on independent noise levels; without one, no."""
+        if name is None or not name.design:
+            return False
+        try:
+            return pairing_of(self.find(name, dataset, "trained")) == INDEPENDENT
+        except MMBenchError:  # said where the discriminator is needed
+            return False
+
     def design(self, name: SystemName, path: Path | None) -> str:
         """The design that a discriminator's file declares, else the one of the system's name."""
         declared = read_config(path) if path else None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from mmbench.baselines.kinds.discriminators import SHIPPED
+from mmbench.baselines.kinds.discriminators import FOLDER_VARIABLE, SHIPPED, file_digest
 from mmbench.baselines.kinds.guiding import FAST_EVERY
 from mmbench.errors import MMBenchError, UsageError
 from mmbench.experiments.profiling.profile import make_batch, profiled_dataset
@@ -118,6 +119,24 @@ def test_a_path_is_part_of_the_identity_and_asks_for_gradients_at_its_levels(gra
         system.pair().sample(REQUESTS[:1], system.guide)
         assert gradients[: len(expected)] == expected, "levels of the video"
         assert len(gradients) == 12
+
+
+def test_the_path_is_that_of_the_discriminator_unless_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """video_first where it knows every pair of levels, and never another discriminator for the sake of a path."""
+    name = "tiny+mmdisco-res_frieren"
+    first = tiny(name, path="video_first").spec()
+    assert tiny(name).spec() == first
+    without = {key: value for key, value in first["mmdisco"].items() if key != "path"}
+    assert tiny(name, path="fraction").spec() == {**first, "mmdisco": without}
+    shipped = SHIPPED / "tiny+mmdisco-bounce.safetensors"  # of equal levels
+    assert "path" not in tiny("tiny+mmdisco").spec()["mmdisco"]
+    own = tmp_path / "tiny+mmdisco-res_frieren-bounce-s0" / "discriminator.safetensors"
+    own.parent.mkdir()
+    own.write_bytes(shipped.read_bytes())
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    told = tiny(name).spec()["mmdisco"]
+    assert "path" not in told
+    assert told["weights"] == file_digest(shipped)
 
 
 @pytest.mark.parametrize("design", DESIGNS)
