@@ -248,21 +248,17 @@ def train_denoiser(name: str, items: Items, work: Path) -> None:
     """v-prediction at uniform timesteps, of the refiner at low ones mostly; texts dropped now and then."""
     training = Training(name, work)
     network: Any = training.model
-    if (
-        name == "video_to_audio_model" and training.step == 0
-    ):  # what the audio model knows of sounds need not be learned again
+    # what the audio model knows of sounds need not be learned again
+    if name == "video_to_audio_model" and training.step == 0:
         network.load_state_dict(torch.load(work / "audio_model.pt", weights_only=True)["average"], strict=False)
         training.average = {k: v.clone() for k, v in network.state_dict().items()}
     if name == "video_refiner":
         denoiser: Any = NETWORKS["video_model"]().requires_grad_(False)
         denoiser.load_state_dict(torch.load(work / "video_model.pt", weights_only=True)["average"])
-        predict, words_to_text, abar = (
-            RefinedDenoiser(denoiser, network),
-            denoiser.words,
-            denoiser.schedule.alphas_cumprod,
-        )
+        predict: Any = RefinedDenoiser(denoiser, network)
     else:
-        predict, words_to_text, abar = network, network.words, network.schedule.alphas_cumprod
+        predict = network
+    words_to_text, abar = predict.words, predict.schedule.alphas_cumprod
     kind = "video" if name in ("video_model", "video_refiner") else "audio"
     latents, words = np.load(work / f"{kind}_latents.npy"), np.load(items.words)
     context = np.load(work / "video_latents.npy") if name == "video_to_audio_model" else None
