@@ -1,7 +1,7 @@
 """Train the embedded models `tiny` and `tiny_cascade` from nothing: baselines/data/tiny*.safetensors.
 
-Stages, each in order and each resumed where it was stopped: items (rendered once), two codecs, latents, three denoisers
-(video, audio, audio given the video), what refines the video's, and the codecs' decoders once more on latents that stay
+Stages, each in order and each resumed where it was stopped: items (rendered once), two codecs, latents, denoisers (of
+video, what refines it, both together, of audio, of audio given the video), and decoders once more on latents that stay
 as they are. Video and audio models never see the other modality. Run all of it with
 
     python scripts/train_tiny.py --work WORK
@@ -26,10 +26,10 @@ import torch
 from torch import Tensor, nn
 
 from mmbench.baselines.models.tiny.networks import FILES, NETWORKS, WORDS, log_mel, pack, words_of
-from mmbench.baselines.models.tiny.refiner import REFINED_BELOW, RefinedDenoiser
+from mmbench.baselines.models.tiny.refiner import RefinedDenoiser
 from mmbench.datasets.bounce import bounce
 from mmbench.files import write_whole
-from mmbench.mmdisco.losses import add_noise
+from mmbench.mmdisco.losses import add_noise, per_sample
 from mmbench.runs.circumstances import machine
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,7 +42,11 @@ MOVING_WEIGHT = 6.0
 KL_WEIGHT = 1e-4
 TEXT_DROP = 0.1
 TWO_BALLS = 0.4  # of the clips that models of videos learn from, of 0.25 of all clips: they are the harder ones
-REFINED_SHARE = 0.85  # of the refiner's timesteps lie where it is used; the others anywhere
+MIDDLE, MIDDLE_SHARE = (400, 900), 0.4  # timesteps at which balls take their paths, and how many more lie there
+TEXT_WEIGHT = 2.0  # of what a text says, in the refined v there: text guidance (in an interval: arXiv 2404.07724) that
+# the refiner learns (arXiv 2502.12154), so that it costs nothing when sampled
+GUESS_WEIGHT = 0.3  # of the denoiser's own error where it learns together with its refiner: flows use its v, too
+DENOISER_RATE = 0.25  # of the learning rate, there: it was trained long before
 DECODER_NOISE = 0.05  # at most, on latents that decoders go on with: denoisers do not hit them either
 CONTEXT_NOISE = 0.1  # on the video that the video-to-audio model sees: what it will be given is not perfect either
 
@@ -67,8 +71,10 @@ COURSES = {
     "video_decoder": Course(2600, 36, 1e-3, 50, 0.998),
     "audio_decoder": Course(2600, 16, 1e-3, 50, 0.998),
     "video_refiner": Course(7200, 16, 2e-3, 100, 0.998),
+    "video_together": Course(6000, 32, 1.2e-3, 100, 0.998),
 }
 DECODERS = {"video_decoder": "video_codec", "audio_decoder": "audio_codec"}
+TOGETHER = {"denoiser": "video_model", "refiner": "video_refiner"}
 
 
 def draw(name: str, step: int) -> tuple[np.random.Generator, torch.Generator]:
@@ -113,20 +119,31 @@ class Items:
         return np.stack(words)
 
 
+def make_network(name: str) -> Any:
+    """What a course trains, before training."""
+    if name == "video_together":
+        return RefinedDenoiser(NETWORKS["video_model"](), NETWORKS["video_refiner"]())  # type: ignore[arg-type]
+    return NETWORKS[DECODERS.get(name, name)]()
+
+
 class Training:
     """One network on its course, with a checkpoint every 250 steps."""
 
     def __init__(self, name: str, work: Path) -> None:
         self.name, self.course, self.path = name, COURSES[name], work / f"{name}.pt"
         torch.manual_seed(SEED + list(COURSES).index(name))
-        self.model = NETWORKS[DECODERS.get(name, name)]()
+        self.model = make_network(name)
         if name in DECODERS:
             self.model.load_state_dict(torch.load(work / f"{DECODERS[name]}.pt", weights_only=True)["average"])
             self.model.requires_grad_(False)
             self.model.autoencoder.decoder.requires_grad_(True)  # type: ignore[union-attr]
             self.model.autoencoder.post_quant_conv.requires_grad_(True)  # type: ignore[union-attr]
-        c, learns = self.course, [p for p in self.model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(learns, c.learning_rate, (0.9, 0.99), weight_decay=1e-4)
+        groups: dict[float, list[nn.Parameter]] = {}
+        for parameter_name, p in self.model.named_parameters():
+            if p.requires_grad:
+                groups.setdefault(DENOISER_RATE if parameter_name.startswith("denoiser.") else 1.0, []).append(p)
+        parts = [{"params": learns, "share": share} for share, learns in groups.items()]
+        self.optimizer = torch.optim.AdamW(parts, self.course.learning_rate, (0.9, 0.99), weight_decay=1e-4)
         self.average = {k: v.clone() for k, v in self.model.state_dict().items()}
         self.step, self.seconds, self.curve = 0, 0.0, list[dict[str, Any]]()
         if self.path.exists():
@@ -148,7 +165,7 @@ class Training:
             ramp = min(1.0, (self.step + 1) / c.warmup)
             rate = c.learning_rate * ramp * 0.5 * (1 + math.cos(math.pi * self.step / c.steps))
             for group in self.optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["share"]
             losses = loss_of(self.model, self.step)
             self.optimizer.zero_grad()
             next(iter(losses.values())).backward()
@@ -245,21 +262,27 @@ def encode_items(items: Items, work: Path) -> None:
 
 
 def train_denoiser(name: str, items: Items, work: Path) -> None:
-    """v-prediction at uniform timesteps, of the refiner at low ones mostly; texts dropped now and then."""
+    """v-prediction at uniform timesteps, refined at middle ones more often; texts dropped now and then."""
     training = Training(name, work)
     network: Any = training.model
     # what the audio model knows of sounds need not be learned again
     if name == "video_to_audio_model" and training.step == 0:
         network.load_state_dict(torch.load(work / "audio_model.pt", weights_only=True)["average"], strict=False)
         training.average = {k: v.clone() for k, v in network.state_dict().items()}
+    predict, refined = network, name in ("video_refiner", "video_together")
     if name == "video_refiner":
         denoiser: Any = NETWORKS["video_model"]().requires_grad_(False)
         denoiser.load_state_dict(torch.load(work / "video_model.pt", weights_only=True)["average"])
-        predict: Any = RefinedDenoiser(denoiser, network)
-    else:
-        predict = network
+        predict = RefinedDenoiser(denoiser, network)
+    if name == "video_together":
+        network.words.requires_grad_(False)  # discriminators read texts by them
+        if training.step == 0:
+            for part, course in TOGETHER.items():
+                state = torch.load(work / f"{course}.pt", weights_only=True)["average"]
+                getattr(network, part).load_state_dict(state)
+            training.average = {k: v.clone() for k, v in network.state_dict().items()}
     words_to_text, abar = predict.words, predict.schedule.alphas_cumprod
-    kind = "video" if name in ("video_model", "video_refiner") else "audio"
+    kind = "video" if refined or name == "video_model" else "audio"
     latents, words = np.load(work / f"{kind}_latents.npy"), np.load(items.words)
     context = np.load(work / "video_latents.npy") if name == "video_to_audio_model" else None
     two, n = words[:, WORDS.index("two")] > 0, training.course.batch_size
@@ -275,15 +298,25 @@ def train_denoiser(name: str, items: Items, work: Path) -> None:
         pick = draw_clips(rng)
         x = torch.from_numpy(latents[pick]).float()
         noise, t = torch.randn(x.shape, generator=g), torch.randint(len(abar), (len(x),), generator=g)
-        if name == "video_refiner":
-            t = torch.where(torch.rand(len(x), generator=g) < REFINED_SHARE, t % REFINED_BELOW, t)
+        if refined:
+            middle = torch.randint(*MIDDLE, (len(x),), generator=g)
+            t = torch.where(torch.rand(len(x), generator=g) < MIDDLE_SHARE, middle, t)
         kept = (torch.rand((len(x), 1), generator=g) >= TEXT_DROP).float()
         text, seen = words_to_text(torch.from_numpy(words[pick]) * kept), ()
         if context is not None:
             clean = torch.from_numpy(context[pick]).float()
             seen = (clean + CONTEXT_NOISE * torch.randn(clean.shape, generator=g),)
         target = add_noise(noise, -x, abar[t])  # v = sqrt(abar) eps - sqrt(1 - abar) x_0
-        return {"loss": (predict(add_noise(x, noise, abar[t]), t, text, *seen) - target).square().mean()}
+        x_t = add_noise(x, noise, abar[t])
+        if name != "video_together":
+            return {"loss": (predict(x_t, t, text, *seen) - target).square().mean()}
+        guess, v = predict.guess_and_v(x_t, t, text)
+        with torch.no_grad():
+            said = guess - predict.denoiser(x_t, t, words_to_text(torch.zeros(len(x), len(WORDS))))
+            said *= per_sample(kept[:, 0] * ((t >= MIDDLE[0]) & (t < MIDDLE[1])), said)
+        refined_error = (v - target - (TEXT_WEIGHT - 1) * said).square().mean()
+        error = (guess - target).square().mean()
+        return {"loss": refined_error + GUESS_WEIGHT * error, "squared error": refined_error, "of the denoiser": error}
 
     training.run(loss_of)
 
@@ -324,7 +357,7 @@ def stages(work: Path, workers: int) -> Iterator[tuple[str, Callable[[], None]]]
     for name in ("video_codec", "audio_codec"):
         yield name, lambda name=name: train_codec(name, items, work)  # type: ignore[misc]
     yield "latents", lambda: encode_items(items, work)
-    for name in ("video_model", "video_refiner", "audio_model", "video_to_audio_model"):
+    for name in ("video_model", "video_refiner", "video_together", "audio_model", "video_to_audio_model"):
         yield name, lambda name=name: train_denoiser(name, items, work)  # type: ignore[misc]
     for name in DECODERS:
         yield name, lambda name=name: train_decoder(name, items, work)  # type: ignore[misc]
@@ -334,9 +367,13 @@ def stages(work: Path, workers: int) -> Iterator[tuple[str, Callable[[], None]]]
 def pack_all(work: Path) -> None:
     """Write the weights that are shipped, and the record of how they came about."""
     states = {name: torch.load(work / f"{name}.pt", weights_only=True) for name in COURSES}
-    final = states | {codec: states[decoder] for decoder, codec in DECODERS.items()}
+    final = {name: state["average"] for name, state in states.items()}
+    final |= {codec: final[decoder] for decoder, codec in DECODERS.items()}
+    for part, name in TOGETHER.items():
+        start = f"{part}."
+        final[name] = {k.removeprefix(start): v for k, v in final["video_together"].items() if k.startswith(start)}
     for file, names in FILES.items():
-        pack({name: final[name]["average"] for name in names}, OUT / file)
+        pack({name: final[name] for name in names}, OUT / file)
     record = {
         name: {"course": vars(COURSES[name]), "seconds": round(s["seconds"]), "curve": s["curve"]}
         for name, s in states.items()

@@ -50,6 +50,13 @@ def test_every_stage_runs_and_a_second_run_changes_nothing(script: Any, tmp_path
         assert changed == {"decoder", "post_quant_conv"}, "latents stay what they are"
         packed, key = unpack(codec, script.OUT / "tiny.safetensors").state_dict(), "autoencoder.decoder.conv_out.bias"
         assert torch.equal(packed[key], after[key].half().float())
+    together = torch.load(work / "video_together.pt", weights_only=True)["average"]
+    for part, name in script.TOGETHER.items():
+        alone = torch.load(work / f"{name}.pt", weights_only=True)["average"]
+        changed = {key for key in alone if not torch.equal(alone[key], together[f"{part}.{key}"])}
+        assert changed == alone.keys() - {"words.weight"}, "what discriminators read stays what it is"
+        packed, key = unpack(name, script.OUT / "tiny.safetensors").state_dict(), "time_embed.linear_1.bias"
+        assert torch.equal(packed[key], together[f"{part}.{key}"].half().float())
     for name, stage in script.stages(work, 1):
         if name != "items":
             stage()

@@ -13,7 +13,8 @@ LONGEST = 24  # characters of an option's value in a label
 def differing(specs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """A label for each of several runs of one system: the one or two short options that differ, else digits of its id.
 
-    Of digests, as of the weights of a discriminator, eight digits are shown.
+    Of digests, as of the weights of a discriminator, eight digits are shown. An option that a spec lacks, since it has
+    its default, is said to be not set.
 
     Args:
         specs: Spec of each run, by its id.
@@ -24,11 +25,15 @@ def differing(specs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
         for k in dict.fromkeys(key for spec in flat.values() for key in spec)
         if len({spec.get(k) for spec in flat.values()}) > 1
     ]
-    words = {name: [(_last(k), _shorten(spec.get(k, "none"))) for k in keys] for name, spec in flat.items()}
-    short = 0 < len(keys) <= 2 and all(len(value) <= LONGEST for w in words.values() for _, value in w)
+    values = {name: {k: _shorten(spec[k]) if k in spec else None for k in keys} for name, spec in flat.items()}
+    short = 0 < len(keys) <= 2 and all(len(v or "") <= LONGEST for found in values.values() for v in found.values())
     digits = {name: name.rpartition("-")[2] for name in flat}
-    labels = {name: ", ".join(map("=".join, w)) for name, w in words.items()} if short else digits
+    labels = {name: ", ".join(map(_say, found, found.values())) for name, found in values.items()} if short else digits
     return labels if len(set(labels.values())) == len(labels) else digits
+
+
+def _say(key: str, value: str | None) -> str:
+    return f"{_last(key)} not set" if value is None else f"{_last(key)}={value}"
 
 
 def _last(key: str) -> str:

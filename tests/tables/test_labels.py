@@ -34,6 +34,11 @@ def test_options_of_one_name_in_two_places_are_both_said() -> None:
     assert differing(runs) == {"a-1": "scale=1, scale=2", "a-2": "scale=2, scale=1"}
 
 
+def test_an_option_that_a_run_does_not_have_is_not_given_a_value() -> None:
+    runs = {"a-1": spec(steps=25), "a-2": spec(steps=25, path="video_first"), "a-3": spec(steps=25, path="none")}
+    assert differing(runs) == {"a-1": "path not set", "a-2": "path=video_first", "a-3": "path=none"}
+
+
 def test_a_system_of_one_run_keeps_its_name() -> None:
     runs = [("tiny", "a-1", spec(steps=25)), ("tiny", "a-2", spec(steps=50)), ("tiny_flow", "b-1", spec(steps=25))]
     assert name_apart(runs) == ["tiny (steps=25)", "tiny (steps=50)", "tiny_flow"]

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from mmbench.mmdisco.losses import per_sample
 from mmbench.mmdisco.schedule import NoiseSchedule
 
-REFINED_BELOW = 700  # timesteps; above, it changed no count of balls, and it learned on few of those
 NUM_HEADS = 4
 
 
@@ -93,7 +92,7 @@ class Refiner(nn.Module):
 
 
 class RefinedDenoiser(nn.Module):
-    """A denoiser of v whose predictions a refiner corrects below timestep `REFINED_BELOW`.
+    """A denoiser of v whose predictions a refiner corrects.
 
     Args:
         denoiser: A `mmbench.baselines.models.tiny.networks.Denoiser`; what a flow of its weights continues.
@@ -118,11 +117,12 @@ class RefinedDenoiser(nn.Module):
 
     def forward(self, x_t: Tensor, t: Tensor, text: Tensor) -> Tensor:
         """v of (n, *shape) noised latents at timesteps t (n,), which may be fractions, with texts (n, channels)."""
-        v: Tensor = self.denoiser(x_t, t, text)
-        low = t < REFINED_BELOW
-        if not bool(low.any()):
-            return v
-        return v + per_sample(low, v) * self.refiner(x_t, v, t, text, self._abar(t))
+        return self.guess_and_v(x_t, t, text)[1]
+
+    def guess_and_v(self, x_t: Tensor, t: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        """The denoiser's v and the corrected one."""
+        guess: Tensor = self.denoiser(x_t, t, text)
+        return guess, guess + self.refiner(x_t, guess, t, text, self._abar(t))
 
     def epsilon(self, x_t: Tensor, t: Tensor, text: Tensor) -> Tensor:
         """The predicted noise."""
