@@ -1,8 +1,8 @@
 """Train the embedded models `tiny` and `tiny_cascade` from nothing: baselines/data/tiny*.safetensors.
 
-Stages, each in order and each resumed where it was stopped: items (rendered once), two codecs, latents, denoisers (of
-video, what refines it, both together, of audio, of audio given the video), and decoders once more on latents that stay
-as they are. Video and audio models never see the other modality. Run all of it with
+Stages, each resumed where it was stopped: items, two codecs, latents, denoisers (of video, what refines it, both, both
+with text guidance, of audio, of audio given the video), and decoders once more on latents that stay as they are. Video
+and audio models never see the other modality. Run all of it with
 
     python scripts/train_tiny.py --work WORK
 
@@ -33,20 +33,16 @@ from mmbench.mmdisco.losses import add_noise, per_sample
 from mmbench.runs.circumstances import machine
 
 ROOT = Path(__file__).resolve().parent.parent
-OUT = ROOT / "baselines" / "data"
-RECORD = ROOT / "results" / "tiny" / "training.json"
+OUT, RECORD = ROOT / "baselines" / "data", ROOT / "results" / "tiny" / "training.json"
 SEED = 88001  # of the items: the train split of no run that anybody scores
 NUM_ITEMS, CHUNK = 16000, 1000
 MOVING = 0.12  # a pixel that differs this much from its clip's median, of 2, belongs to what happens
-MOVING_WEIGHT = 6.0
-KL_WEIGHT = 1e-4
-TEXT_DROP = 0.1
+MOVING_WEIGHT, KL_WEIGHT, TEXT_DROP = 6.0, 1e-4, 0.1
 TWO_BALLS = 0.4  # of the clips that models of videos learn from, of 0.25 of all clips: they are the harder ones
 MIDDLE, MIDDLE_SHARE = (400, 900), 0.4  # timesteps at which balls take their paths, and how many more lie there
-TEXT_WEIGHT = 2.0  # of what a text says, in the refined v there: text guidance (in an interval: arXiv 2404.07724) that
-# the refiner learns (arXiv 2502.12154), so that it costs nothing when sampled
-GUESS_WEIGHT = 0.3  # of the denoiser's own error where it learns together with its refiner: flows use its v, too
-DENOISER_RATE = 0.25  # of the learning rate, there: it was trained long before
+TEXT_WEIGHT = 2.0  # of the text guidance that is learned (arXiv 2502.12154) at these timesteps (arXiv 2404.07724)
+GUIDED_SHARE = 0.6  # of the weights that learned it, in those that ship; all of it shows text too plainly
+GUESS_WEIGHT, DENOISER_RATE = 0.3, 0.25  # where both learn: of the denoiser's own error, and of its learning rate
 DECODER_NOISE = 0.05  # at most, on latents that decoders go on with: denoisers do not hit them either
 CONTEXT_NOISE = 0.1  # on the video that the video-to-audio model sees: what it will be given is not perfect either
 
@@ -71,10 +67,13 @@ COURSES = {
     "video_decoder": Course(2600, 36, 1e-3, 50, 0.998),
     "audio_decoder": Course(2600, 16, 1e-3, 50, 0.998),
     "video_refiner": Course(7200, 16, 2e-3, 100, 0.998),
-    "video_together": Course(6000, 32, 1.2e-3, 100, 0.998),
+    "video_together": Course(2100, 32, 1.2e-3, 100, 0.998),
+    "video_guided": Course(2200, 32, 8e-4, 100, 0.998),
 }
 DECODERS = {"video_decoder": "video_codec", "audio_decoder": "audio_codec"}
-TOGETHER = {"denoiser": "video_model", "refiner": "video_refiner"}
+PARTS = {"denoiser": "video_model", "refiner": "video_refiner"}
+BOTH = ("video_together", "video_guided")  # courses of both parts, one after the other
+BEFORE = {"video_to_audio_model": "audio_model", "video_guided": "video_together"}  # what a course goes on from
 
 
 def draw(name: str, step: int) -> tuple[np.random.Generator, torch.Generator]:
@@ -119,29 +118,23 @@ class Items:
         return np.stack(words)
 
 
-def make_network(name: str) -> Any:
-    """What a course trains, before training."""
-    if name == "video_together":
-        return RefinedDenoiser(NETWORKS["video_model"](), NETWORKS["video_refiner"]())  # type: ignore[arg-type]
-    return NETWORKS[DECODERS.get(name, name)]()
-
-
 class Training:
     """One network on its course, with a checkpoint every 250 steps."""
 
     def __init__(self, name: str, work: Path) -> None:
         self.name, self.course, self.path = name, COURSES[name], work / f"{name}.pt"
         torch.manual_seed(SEED + list(COURSES).index(name))
-        self.model = make_network(name)
+        make = [NETWORKS[part] for part in (PARTS.values() if name in BOTH else [DECODERS.get(name, name)])]
+        self.model: Any = RefinedDenoiser(*(network() for network in make)) if name in BOTH else make[0]()
         if name in DECODERS:
             self.model.load_state_dict(torch.load(work / f"{DECODERS[name]}.pt", weights_only=True)["average"])
             self.model.requires_grad_(False)
-            self.model.autoencoder.decoder.requires_grad_(True)  # type: ignore[union-attr]
-            self.model.autoencoder.post_quant_conv.requires_grad_(True)  # type: ignore[union-attr]
-        groups: dict[float, list[nn.Parameter]] = {}
-        for parameter_name, p in self.model.named_parameters():
+            self.model.autoencoder.decoder.requires_grad_(True)
+            self.model.autoencoder.post_quant_conv.requires_grad_(True)
+        groups: dict[float, list[nn.Parameter]] = {1.0: [], DENOISER_RATE: []}
+        for key, p in self.model.named_parameters():
             if p.requires_grad:
-                groups.setdefault(DENOISER_RATE if parameter_name.startswith("denoiser.") else 1.0, []).append(p)
+                groups[DENOISER_RATE if key.startswith("denoiser.") else 1.0].append(p)
         parts = [{"params": learns, "share": share} for share, learns in groups.items()]
         self.optimizer = torch.optim.AdamW(parts, self.course.learning_rate, (0.9, 0.99), weight_decay=1e-4)
         self.average = {k: v.clone() for k, v in self.model.state_dict().items()}
@@ -261,26 +254,32 @@ def encode_items(items: Items, work: Path) -> None:
         np.save(out, np.concatenate(parts))
 
 
+def average_of(name: str, work: Path) -> dict[str, Tensor]:
+    """The averaged weights of a course."""
+    return dict(torch.load(work / f"{name}.pt", weights_only=True)["average"])
+
+
+def start_of(name: str, work: Path) -> dict[str, Tensor]:
+    """The weights with which a denoiser's course starts; none for one that starts from nothing."""
+    if name == "video_together":
+        return {f"{part}.{k}": v for part, before in PARTS.items() for k, v in average_of(before, work).items()}
+    return average_of(BEFORE[name], work) if name in BEFORE else {}
+
+
 def train_denoiser(name: str, items: Items, work: Path) -> None:
     """v-prediction at uniform timesteps, refined at middle ones more often; texts dropped now and then."""
     training = Training(name, work)
     network: Any = training.model
-    # what the audio model knows of sounds need not be learned again
-    if name == "video_to_audio_model" and training.step == 0:
-        network.load_state_dict(torch.load(work / "audio_model.pt", weights_only=True)["average"], strict=False)
+    if training.step == 0:
+        network.load_state_dict(start_of(name, work), strict=name in BOTH)
         training.average = {k: v.clone() for k, v in network.state_dict().items()}
-    predict, refined = network, name in ("video_refiner", "video_together")
+    predict, refined = network, name in ("video_refiner", *BOTH)
     if name == "video_refiner":
         denoiser: Any = NETWORKS["video_model"]().requires_grad_(False)
-        denoiser.load_state_dict(torch.load(work / "video_model.pt", weights_only=True)["average"])
+        denoiser.load_state_dict(average_of("video_model", work))
         predict = RefinedDenoiser(denoiser, network)
-    if name == "video_together":
+    if name in BOTH:
         network.words.requires_grad_(False)  # discriminators read texts by them
-        if training.step == 0:
-            for part, course in TOGETHER.items():
-                state = torch.load(work / f"{course}.pt", weights_only=True)["average"]
-                getattr(network, part).load_state_dict(state)
-            training.average = {k: v.clone() for k, v in network.state_dict().items()}
     words_to_text, abar = predict.words, predict.schedule.alphas_cumprod
     kind = "video" if refined or name == "video_model" else "audio"
     latents, words = np.load(work / f"{kind}_latents.npy"), np.load(items.words)
@@ -308,15 +307,16 @@ def train_denoiser(name: str, items: Items, work: Path) -> None:
             seen = (clean + CONTEXT_NOISE * torch.randn(clean.shape, generator=g),)
         target = add_noise(noise, -x, abar[t])  # v = sqrt(abar) eps - sqrt(1 - abar) x_0
         x_t = add_noise(x, noise, abar[t])
-        if name != "video_together":
+        if name not in BOTH:
             return {"loss": (predict(x_t, t, text, *seen) - target).square().mean()}
         guess, v = predict.guess_and_v(x_t, t, text)
-        with torch.no_grad():
-            said = guess - predict.denoiser(x_t, t, words_to_text(torch.zeros(len(x), len(WORDS))))
-            said *= per_sample(kept[:, 0] * ((t >= MIDDLE[0]) & (t < MIDDLE[1])), said)
-        refined_error = (v - target - (TEXT_WEIGHT - 1) * said).square().mean()
-        error = (guess - target).square().mean()
-        return {"loss": refined_error + GUESS_WEIGHT * error, "squared error": refined_error, "of the denoiser": error}
+        goal = target
+        if name == "video_guided":
+            with torch.no_grad():
+                said = guess - predict.denoiser(x_t, t, words_to_text(torch.zeros(len(x), len(WORDS))))
+            middle = (t >= MIDDLE[0]) & (t < MIDDLE[1])
+            goal = target + (TEXT_WEIGHT - 1) * per_sample(kept[:, 0] * middle, said) * said
+        return {"loss": (v - goal).square().mean() + GUESS_WEIGHT * (guess - target).square().mean()}
 
     training.run(loss_of)
 
@@ -357,7 +357,7 @@ def stages(work: Path, workers: int) -> Iterator[tuple[str, Callable[[], None]]]
     for name in ("video_codec", "audio_codec"):
         yield name, lambda name=name: train_codec(name, items, work)  # type: ignore[misc]
     yield "latents", lambda: encode_items(items, work)
-    for name in ("video_model", "video_refiner", "video_together", "audio_model", "video_to_audio_model"):
+    for name in ("video_model", "video_refiner", *BOTH, "audio_model", "video_to_audio_model"):
         yield name, lambda name=name: train_denoiser(name, items, work)  # type: ignore[misc]
     for name in DECODERS:
         yield name, lambda name=name: train_decoder(name, items, work)  # type: ignore[misc]
@@ -369,9 +369,9 @@ def pack_all(work: Path) -> None:
     states = {name: torch.load(work / f"{name}.pt", weights_only=True) for name in COURSES}
     final = {name: state["average"] for name, state in states.items()}
     final |= {codec: final[decoder] for decoder, codec in DECODERS.items()}
-    for part, name in TOGETHER.items():
-        start = f"{part}."
-        final[name] = {k.removeprefix(start): v for k, v in final["video_together"].items() if k.startswith(start)}
+    plain, guided = (final[name] for name in BOTH)
+    for part, name in PARTS.items():
+        final[name] = {k: plain[f"{part}.{k}"].lerp(guided[f"{part}.{k}"], GUIDED_SHARE) for k in final[name]}
     for file, names in FILES.items():
         pack({name: final[name] for name in names}, OUT / file)
     record = {
